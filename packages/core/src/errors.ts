@@ -1,0 +1,53 @@
+/** What kind of thing went wrong; programs switch on this, people read the message. */
+export type TunesmithErrorCode =
+  | 'invalid_options' // an option, config key or argument is missing, misspelt or of the wrong type
+  | 'invalid_data' // a dataset row or the text in it
+  | 'invalid_file' // a file that is truncated, corrupt or not what its name says
+  | 'not_found' // a file, folder, model, dataset, tensor or token that is not there
+  | 'incompatible' // two things that do not fit: adapter and base, checkpoint and architecture
+  | 'unsupported' // well-formed, but nothing here can do it
+  | 'network' // the Hub or another server did not answer as it should
+  | 'io' // the disk refused: full, read-only, no permission
+  | 'out_of_memory'
+  | 'numerical' // NaN or infinity where a number was needed
+  | 'aborted' // the user or a signal asked to stop
+  | 'backend' // the compute backend is missing or failed
+  | 'internal' // our own mistake
+
+export interface TunesmithErrorOptions {
+  code: TunesmithErrorCode
+  /** Where it happened: a file, `file:line`, row, column, config key or tensor name. */
+  where?: string
+  /** What to do about it, as one sentence in the imperative. */
+  remedy?: string
+  cause?: unknown
+}
+
+// A registered symbol, so that an error from a second installed copy of this package is still recognised.
+const MARKER = Symbol.for('tunesmith.error')
+
+/**
+ * The one error the packages throw: what was wrong, where, and what to do.
+ *
+ * `message` reads `<what> (<where>). <remedy>`; the parts are also properties.
+ */
+export class TunesmithError extends Error {
+  override readonly name = 'TunesmithError'
+  readonly code: TunesmithErrorCode
+  readonly where: string | undefined
+  readonly remedy: string | undefined
+
+  constructor(what: string, { code, where, remedy, cause }: TunesmithErrorOptions) {
+    const place = where === undefined ? '' : ` (${where})`
+    super(`${what}${place}${remedy === undefined ? '' : `. ${remedy}`}`, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.where = where
+    this.remedy = remedy
+    Object.defineProperty(this, MARKER, { value: true })
+  }
+}
+
+/** True for a {@link TunesmithError}, whichever installed copy of the package made it. */
+export function isTunesmithError(error: unknown): error is TunesmithError {
+  return typeof error === 'object' && error !== null && (error as { [MARKER]?: boolean })[MARKER] === true
+}

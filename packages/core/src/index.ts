@@ -1,0 +1,5 @@
+export { isTunesmithError, TunesmithError, type TunesmithErrorCode, type TunesmithErrorOptions } from './errors'
+export { writeFileAtomic, writeFolderAtomic } from './files'
+export { nearestName, parseOptions } from './options'
+export { createProgress, formatDuration, type Progress, type ProgressOptions } from './progress'
+export { Random, type RandomState } from './random'

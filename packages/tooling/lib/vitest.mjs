@@ -1,0 +1,20 @@
+/** One test configuration for every package: siblings are tested from their sources, results go to `.vitest/report.json`. */
+import { defineConfig } from 'vitest/config'
+
+export const tests = (options = {}) =>
+  defineConfig({
+    resolve: { conditions: ['@tunesmith/source'] },
+    ssr: { resolve: { conditions: ['@tunesmith/source'] } },
+    test: {
+      include: ['src/**/*.test.ts'],
+      environment: 'node',
+      pool: 'forks',
+      testTimeout: 60_000,
+      hookTimeout: 60_000,
+      reporters: ['default', ['json', { outputFile: '.vitest/report.json' }]],
+      server: {
+        deps: { inline: [/^@tunesmith\//, /tfjs-core\/dist\/register_all_gradients/, /tfjs-core\/dist\/gradients/] },
+      },
+      ...options,
+    },
+  })
