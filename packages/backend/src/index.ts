@@ -1,1 +1,41 @@
-export {}
+import '@tensorflow/tfjs-core/dist/register_all_gradients'
+
+export { checkpoint } from './autograd/checkpoint'
+export { type RecordedOp, record } from './autograd/record'
+export { valueAndGrads } from './autograd/value-and-grads'
+export { runKernel, withoutRecording } from './engine'
+export { type CausalAttentionAttrs, causalAttention, type KeyRanges } from './kernels/causal-attention'
+export { dropoutMask } from './kernels/dropout-mask'
+export { embeddingLookup } from './kernels/embedding'
+export { kvCacheUpdate } from './kernels/kv-cache'
+export { dequantize, linear } from './kernels/linear'
+export {
+  IGNORE_INDEX,
+  type LinearCrossEntropyOptions,
+  type LinearCrossEntropyResult,
+  linearCrossEntropy,
+} from './kernels/linear-cross-entropy'
+export { type LoraLinearAttrs, loraLinear } from './kernels/lora-linear'
+export { type AdamWAttrs, adamWStep, gradNorm } from './kernels/optimizer'
+export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'
+export { type RotaryEmbeddingAttrs, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'
+export { type SwiGLUAttrs, swiglu } from './kernels/swiglu'
+export {
+  BACKEND_NAMES,
+  type BackendName,
+  currentBackend,
+  type SelectBackendOptions,
+  type SelectedBackend,
+  selectBackend,
+} from './select-backend'
+export {
+  BITS_PER_ELEMENT,
+  denseWeight,
+  disposeWeight,
+  packedWeight,
+  type WeightFormat,
+  type WeightMatrix,
+  weightAttrs,
+  weightBytes,
+  weightInputs,
+} from './weights'

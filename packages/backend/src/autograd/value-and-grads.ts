@@ -1,0 +1,125 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
+import { engineState, type TapeNode } from '../engine'
+import { nodesOnPath } from './tape'
+
+// The inputs a gradient is wanted for while a node's gradient function runs: lets `checkpoint` skip what nobody asked for.
+let wantedInputs: readonly string[] = []
+
+export function currentlyWanted(name: string): boolean {
+  return wantedInputs.includes(name)
+}
+
+/** Runs `f` with a fresh tape, hidden from any tape around it, and returns its result and what was recorded. */
+export function recordTape(f: () => tf.Tensor): { y: tf.Tensor; tape: TapeNode[] } {
+  const state = engineState()
+  const outer = { activeTape: state.activeTape, gradientDepth: state.gradientDepth, kernelDepth: state.kernelDepth }
+  const tape: TapeNode[] = []
+  Object.assign(state, { activeTape: tape, gradientDepth: 1, kernelDepth: 0 })
+  try {
+    return { y: tf.tidy('forward', f), tape }
+  } catch (error) {
+    releaseTape(tape)
+    throw error
+  } finally {
+    Object.assign(state, outer)
+  }
+}
+
+function releaseTape(tape: readonly TapeNode[]): void {
+  for (const node of tape) for (const tensor of node.saved ?? []) tensor.dispose()
+}
+
+/**
+ * Walks a tape backwards from `y` and returns d`y`/d`xs`, letting go of every saved activation and every
+ * intermediate gradient right after its last use.
+ *
+ * TensorFlow.js' own walk keeps all of them until the end, which doubles the peak memory of a training step.
+ * Gradients of inputs that do not influence `y` are undefined.
+ */
+export function walkBack(
+  tape: readonly TapeNode[],
+  y: tf.Tensor,
+  dy: tf.Tensor,
+  xs: readonly tf.Tensor[],
+): (tf.Tensor | undefined)[] {
+  const leaves = new Set(xs.map((x) => x.id))
+  const path = nodesOnPath(tape, leaves, y.id)
+  const onPath = new Set(path.map(({ node }) => node))
+  releaseTape(tape.filter((node) => !onPath.has(node)))
+  const gradients = new Map<number, tf.Tensor>([[y.id, tf.clone(dy)]])
+  const outerWanted = wantedInputs
+  let done = path.length
+  try {
+    while (done > 0) {
+      const { node, wanted } = path[done - 1]!
+      const dys = node.outputs.map((output) => gradients.get(output.id) ?? null)
+      if (!node.gradient)
+        throw new TunesmithError(`No gradient is defined for the operation ${node.kernelName}`, {
+          code: 'unsupported',
+          remedy: 'Use operations with a gradient, or register one with tf.registerGradient',
+        })
+      wantedInputs = wanted
+      const made = tf.tidy(() => {
+        const thunks = node.gradient!(dys)
+        const seen = new Set<tf.Tensor | null>(dys)
+        return wanted.map((name) => {
+          const thunk = thunks[name]
+          if (!thunk)
+            throw new TunesmithError(`${node.kernelName} has no gradient for its input "${name}"`, {
+              code: 'unsupported',
+              remedy: 'Frozen weights cannot be trained; load the module as trainable float32 instead',
+            })
+          // Some gradients hand back their dy, or one tensor for two inputs; each entry of the map must own its tensor.
+          const grad = thunk()
+          if (seen.has(grad)) return tf.clone(grad)
+          seen.add(grad)
+          return grad
+        })
+      }) as tf.Tensor[]
+      wanted.forEach((name, i) => {
+        const id = node.inputs[name]!.id
+        const previous = gradients.get(id)
+        if (!previous) gradients.set(id, made[i]!)
+        else {
+          gradients.set(id, tf.add(previous, made[i]!))
+          previous.dispose()
+          made[i]!.dispose()
+        }
+      })
+      for (const output of node.outputs) {
+        const dead = gradients.get(output.id)
+        if (!dead || leaves.has(output.id)) continue
+        gradients.delete(output.id)
+        dead.dispose()
+      }
+      for (const tensor of node.saved ?? []) tensor.dispose()
+      done--
+    }
+  } catch (error) {
+    for (const tensor of gradients.values()) tensor.dispose()
+    releaseTape(path.slice(0, done).map(({ node }) => node))
+    throw error
+  } finally {
+    wantedInputs = outerWanted
+  }
+  return xs.map((x) => gradients.get(x.id))
+}
+
+/**
+ * The value of a scalar function and its gradients, with the memory of the backward pass kept small.
+ *
+ * @param f computes a scalar out of `xs` and anything else; called once.
+ * @param xs the tensors or variables to differentiate by.
+ * @returns `value` (scalar) and `grads`, one per `xs` and of its shape; zeros where `f` does not depend on it.
+ *   The caller disposes all of them.
+ * @throws {TunesmithError} `unsupported` when an operation on the way has no gradient.
+ */
+export function valueAndGrads(f: () => tf.Scalar, xs: readonly tf.Tensor[]): { value: tf.Scalar; grads: tf.Tensor[] } {
+  const { y, tape } = recordTape(f)
+  return tf.tidy(() => {
+    const dy = tf.scalar(1)
+    const grads = walkBack(tape, y, dy, xs).map((grad, i) => grad ?? tf.zerosLike(xs[i]!))
+    return { value: y as tf.Scalar, grads }
+  })
+}

@@ -1,0 +1,74 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import { record } from '../autograd/record'
+import { runKernel } from '../engine'
+import { attentionBackward, attentionForward } from '../portable/attention'
+import type { PortableKernel } from '../portable/register'
+
+export interface CausalAttentionAttrs {
+  numHeads: number
+  /** Query head `h` reads key/value head `floor(h * numKvHeads / numHeads)`. */
+  numKvHeads: number
+  headDim: number
+  /** Multiplies the scores; usually `1 / sqrt(headDim)`. */
+  scale: number
+  /** A query sees this many keys at most, itself included. 0 for all. Default 0. */
+  slidingWindow?: number
+  /** Scores become `softcap * tanh(score / softcap)` (gemma2). 0 for none. Default 0. */
+  softcap?: number
+}
+
+export type AttentionKernelAttrs = Required<CausalAttentionAttrs>
+
+/** Where the keys of each sequence lie when they are not the rows of its queries: a cache. */
+export interface KeyRanges {
+  /** int32 `[sequences]`, first row of each sequence in k and v. */
+  kvStart: tf.Tensor1D
+  /** int32 `[sequences]`, number of keys; the queries are the last positions among them. */
+  kvLength: tf.Tensor1D
+}
+
+/**
+ * Causal self-attention over sequences that lie end to end (Dao et al. 2022 for the arithmetic without a score matrix).
+ * A query never sees another sequence.
+ *
+ * @param q `[tokens, numHeads * headDim]`
+ * @param k `[keys, numKvHeads * headDim]`, likewise `v`; `keys` is `tokens` unless `ranges` says otherwise.
+ * @param cuSeqlens int32 `[sequences + 1]`, where each sequence's queries start, and the end.
+ * @param ranges for decoding with a cache; there is no gradient with it.
+ * @returns `[tokens, numHeads * headDim]`
+ */
+export function causalAttention(
+  q: tf.Tensor2D,
+  k: tf.Tensor2D,
+  v: tf.Tensor2D,
+  cuSeqlens: tf.Tensor1D,
+  { slidingWindow = 0, softcap = 0, ...rest }: CausalAttentionAttrs,
+  ranges?: KeyRanges,
+): tf.Tensor2D {
+  const attrs: AttentionKernelAttrs = { ...rest, slidingWindow, softcap }
+  const [y, lse] = record({
+    name: 'CausalAttention',
+    inputs: ranges ? {} : { q, k, v },
+    forward: () => runKernel('TunesmithCausalAttention', { q, k, v, cuSeqlens, ...ranges }, attrs),
+    save: ([out, lse]) => [q, k, v, out!, lse!, cuSeqlens],
+    gradient: (dout, [q, k, v, out, lse, cuSeqlens]) => {
+      let all: tf.Tensor[] | undefined
+      const grads = () => {
+        all ??= runKernel(
+          'TunesmithCausalAttentionGrad',
+          { dout, q: q!, k: k!, v: v!, out: out!, lse: lse!, cuSeqlens: cuSeqlens! },
+          attrs,
+        )
+        return all
+      }
+      return { q: () => grads()[0]!, k: () => grads()[1]!, v: () => grads()[2]! }
+    },
+  })
+  lse!.dispose()
+  return y as tf.Tensor2D
+}
+
+export const causalAttentionKernels: PortableKernel<AttentionKernelAttrs>[] = [
+  { name: 'TunesmithCausalAttention', run: attentionForward },
+  { name: 'TunesmithCausalAttentionGrad', run: attentionBackward },
+]

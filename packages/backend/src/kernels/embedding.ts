@@ -1,0 +1,40 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { record } from '../autograd/record'
+import { runKernel } from '../engine'
+import { gatherRows } from '../portable/matrix'
+import type { PortableKernel } from '../portable/register'
+import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
+
+/**
+ * The rows of an embedding matrix for token ids. Trainable when the weight is `f32`.
+ *
+ * @param weight `[vocab, hidden]`
+ * @param ids int32 `[tokens]`, each in [0, vocab); out of range is undefined.
+ * @returns `[tokens, hidden]`
+ */
+export function embeddingLookup(weight: WeightMatrix, ids: tf.Tensor1D): tf.Tensor2D {
+  const attrs = weightAttrs(weight)
+  const tensors = weightInputs(weight)
+  const [y] = record({
+    name: 'EmbeddingLookup',
+    inputs: weight.format === 'f32' ? { weight: weight.weight } : {},
+    forward: () => runKernel('TunesmithEmbeddingLookup', { ...tensors, ids }, attrs),
+    save: () => [ids],
+    gradient: (dy, [ids]) => ({
+      weight: () => runKernel('TunesmithEmbeddingGrad', { dy, ids: ids! }, { outFeatures: attrs.outFeatures })[0]!,
+    }),
+  })
+  return y as tf.Tensor2D
+}
+
+export const embeddingKernels: PortableKernel<never>[] = [
+  {
+    name: 'TunesmithEmbeddingLookup',
+    run: ({ ids, ...weight }, attrs: WeightAttrs) => gatherRows(weight, attrs, ids as tf.Tensor1D),
+  },
+  {
+    name: 'TunesmithEmbeddingGrad',
+    run: ({ dy, ids }, { outFeatures }: { outFeatures: number }) =>
+      tf.scatterND(tf.expandDims(ids!, 1), dy!, [outFeatures, dy!.shape[1]!]),
+  },
+]

@@ -1,0 +1,23 @@
+import type { PortableKernel } from '../portable/register'
+import { causalAttentionKernels } from './causal-attention'
+import { embeddingKernels } from './embedding'
+import { linearKernels } from './linear'
+import { linearCrossEntropyKernels } from './linear-cross-entropy'
+import { loraLinearKernels } from './lora-linear'
+import { optimizerKernels } from './optimizer'
+import { rmsNormKernels } from './rms-norm'
+import { rotaryEmbeddingKernels } from './rotary-embedding'
+import { swigluKernels } from './swiglu'
+
+/** Every kernel that has an implementation out of standard operations. */
+export const portableKernels: PortableKernel<never>[] = [
+  ...rmsNormKernels,
+  ...rotaryEmbeddingKernels,
+  ...causalAttentionKernels,
+  ...swigluKernels,
+  ...linearKernels,
+  ...loraLinearKernels,
+  ...linearCrossEntropyKernels,
+  ...embeddingKernels,
+  ...optimizerKernels,
+]

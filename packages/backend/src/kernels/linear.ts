@@ -1,0 +1,63 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { record } from '../autograd/record'
+import { runKernel } from '../engine'
+import { dequantizeRows, times, timesTransposed } from '../portable/matrix'
+import type { PortableKernel } from '../portable/register'
+import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
+
+/**
+ * A linear layer, `y = x W^T + bias`, with the weight in any format.
+ *
+ * The gradient of `x` is always there. A `f32` weight and the bias may be trained as well; packed weights are frozen.
+ *
+ * @param x `[tokens, in]`
+ * @param bias `[out]`
+ * @returns `[tokens, out]`
+ */
+export function linear(x: tf.Tensor2D, weight: WeightMatrix, bias?: tf.Tensor1D): tf.Tensor2D {
+  const attrs = weightAttrs(weight)
+  const tensors = weightInputs(weight)
+  const trainable: Record<string, tf.Tensor> = weight.format === 'f32' ? { weight: weight.weight } : {}
+  const [y] = record({
+    name: 'Linear',
+    inputs: { x, ...trainable, ...(bias && { bias }) },
+    forward: () => runKernel('TunesmithFrozenLinear', { x, ...tensors, ...(bias && { bias }) }, attrs),
+    // Only a weight gradient needs x; a frozen layer lets it go.
+    save: () => (weight.weight instanceof tf.Variable && weight.weight.trainable ? [x] : []),
+    gradient: (dy, [x]) => ({
+      x: () => runKernel('TunesmithFrozenLinearGrad', { dy, ...tensors }, attrs)[0]!,
+      weight: () => runKernel('TunesmithLinearWeightGrad', { dy, x: x! })[0]!,
+      bias: () => tf.sum(dy, 0),
+    }),
+  })
+  return y as tf.Tensor2D
+}
+
+/** Rows `[rowStart, rowEnd)` of a weight as float32 `[rows, in]`; for merging and inspecting, not for training. */
+export function dequantize(weight: WeightMatrix, rowStart = 0, rowEnd = weight.outFeatures): tf.Tensor2D {
+  const [rows] = runKernel('TunesmithDequantize', weightInputs(weight), { ...weightAttrs(weight), rowStart, rowEnd })
+  return rows as tf.Tensor2D
+}
+
+export const linearKernels: PortableKernel<never>[] = [
+  {
+    name: 'TunesmithFrozenLinear',
+    run: ({ x, bias, ...weight }, attrs: WeightAttrs) => {
+      const y = timesTransposed(x as tf.Tensor2D, weight, attrs)
+      return bias ? tf.add(y, bias) : y
+    },
+  },
+  {
+    name: 'TunesmithFrozenLinearGrad',
+    run: ({ dy, ...weight }, attrs: WeightAttrs) => times(dy as tf.Tensor2D, weight, attrs),
+  },
+  {
+    name: 'TunesmithLinearWeightGrad',
+    run: ({ dy, x }) => tf.matMul(dy as tf.Tensor2D, x as tf.Tensor2D, true, false),
+  },
+  {
+    name: 'TunesmithDequantize',
+    run: (weight, { rowStart, rowEnd, ...attrs }: WeightAttrs & { rowStart: number; rowEnd: number }) =>
+      dequantizeRows(weight, attrs, rowStart, rowEnd),
+  },
+]

@@ -1,0 +1,92 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { record } from '../autograd/record'
+import { runKernel } from '../engine'
+import { times, timesTransposed } from '../portable/matrix'
+import type { PortableKernel } from '../portable/register'
+import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
+import { dropoutMask } from './dropout-mask'
+
+export interface LoraLinearAttrs {
+  /** `loraAlpha / r`, or what the variant makes of it. */
+  scaling: number
+  /** Probability of dropping an element of the low-rank branch's input. 0 when not training. */
+  dropout: number
+  /** Seed of the dropout mask; must differ from layer to layer and step to step. */
+  seed: number
+}
+
+type KernelAttrs = LoraLinearAttrs & WeightAttrs
+
+/**
+ * A frozen linear layer and its low-rank update in one node, `y = x W^T + bias + scaling (drop(x) A^T) B^T`
+ * (Hu et al. 2021). Neither `B A` nor a gradient of `W` is ever formed.
+ *
+ * @param x `[tokens, in]`
+ * @param loraA `[r, in]`
+ * @param loraB `[out, r]`
+ * @returns `[tokens, out]`
+ */
+export function loraLinear(
+  x: tf.Tensor2D,
+  weight: WeightMatrix,
+  loraA: tf.Tensor2D,
+  loraB: tf.Tensor2D,
+  attrs: LoraLinearAttrs,
+  bias?: tf.Tensor1D,
+): tf.Tensor2D {
+  const tensors = weightInputs(weight)
+  const all: KernelAttrs = { ...attrs, ...weightAttrs(weight) }
+  const [y] = record({
+    name: 'LoraLinear',
+    inputs: { x, loraA, loraB, ...(bias && { bias }) },
+    forward: () => runKernel('TunesmithLoraLinear', { x, ...tensors, loraA, loraB, ...(bias && { bias }) }, all),
+    save: ([, xa]) => [x, xa!],
+    gradient: (dy, [x, xa]) => {
+      let both: tf.Tensor[] | undefined
+      const grads = () => {
+        both ??= runKernel('TunesmithLoraLinearWeightGrad', { dy, x: x!, xa: xa!, loraB }, attrs)
+        return both
+      }
+      return {
+        x: () => runKernel('TunesmithLoraLinearInputGrad', { dy, ...tensors, loraA, loraB }, all)[0]!,
+        loraA: () => grads()[0]!,
+        loraB: () => grads()[1]!,
+        bias: () => tf.sum(dy, 0),
+      }
+    },
+  })
+  return y as tf.Tensor2D
+}
+
+function dropped(x: tf.Tensor2D, { dropout, seed }: LoraLinearAttrs): tf.Tensor2D {
+  return dropout > 0 ? tf.mul(x, tf.tensor(dropoutMask(x.size, dropout, seed), x.shape)) : x
+}
+
+export const loraLinearKernels: PortableKernel<never>[] = [
+  {
+    name: 'TunesmithLoraLinear',
+    run: ({ x, bias, loraA, loraB, ...weight }, attrs: KernelAttrs) => {
+      const xa = tf.matMul(dropped(x as tf.Tensor2D, attrs), loraA as tf.Tensor2D, false, true)
+      const update = tf.mul(tf.matMul(xa, loraB as tf.Tensor2D, false, true), attrs.scaling)
+      const y = tf.add(timesTransposed(x as tf.Tensor2D, weight, attrs), update)
+      return [bias ? tf.add(y, bias) : y, xa]
+    },
+  },
+  {
+    name: 'TunesmithLoraLinearInputGrad',
+    run: ({ dy, loraA, loraB, ...weight }, attrs: KernelAttrs) => {
+      const low = tf.mul(tf.matMul(dy as tf.Tensor2D, loraB as tf.Tensor2D), attrs.scaling)
+      const update = tf.matMul(low, loraA as tf.Tensor2D)
+      return tf.add(times(dy as tf.Tensor2D, weight, attrs), dropped(update as tf.Tensor2D, attrs))
+    },
+  },
+  {
+    name: 'TunesmithLoraLinearWeightGrad',
+    run: ({ dy, x, xa, loraB }, attrs: LoraLinearAttrs) => {
+      const low = tf.mul(tf.matMul(dy as tf.Tensor2D, loraB as tf.Tensor2D), attrs.scaling)
+      const dA = tf.matMul(low as tf.Tensor2D, dropped(x as tf.Tensor2D, attrs), true, false)
+      const dB = tf.mul(tf.matMul(dy as tf.Tensor2D, xa as tf.Tensor2D, true, false), attrs.scaling)
+      return [dA, dB]
+    },
+  },
+]

@@ -1,0 +1,59 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { runKernel } from '../engine'
+import type { PortableKernel } from '../portable/register'
+
+export interface AdamWAttrs {
+  lr: number
+  beta1: number
+  beta2: number
+  eps: number
+  weightDecay: number
+  /** 1 at the first step; sets the bias correction. */
+  step: number
+  /** Multiplies the gradient first: loss normalisation and clipping in one. */
+  gradScale: number
+}
+
+/**
+ * One AdamW step in place (Loshchilov and Hutter 2019, with torch's arithmetic: decay first, `eps` outside the
+ * square root of the corrected second moment).
+ *
+ * Backends with a kernel of their own write into the tensors; elsewhere the variables are assigned.
+ */
+export function adamWStep(
+  param: tf.Variable,
+  grad: tf.Tensor,
+  expAvg: tf.Variable,
+  expAvgSq: tf.Variable,
+  attrs: AdamWAttrs,
+): void {
+  if (tf.getKernel('TunesmithAdamWStep', tf.getBackend())) {
+    runKernel('TunesmithAdamWStep', { param, grad, expAvg, expAvgSq }, attrs)
+    return
+  }
+  const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
+  tf.tidy(() => {
+    const g = tf.mul(grad, gradScale)
+    expAvg.assign(tf.add(tf.mul(expAvg, beta1), tf.mul(g, 1 - beta1)))
+    expAvgSq.assign(tf.add(tf.mul(expAvgSq, beta2), tf.mul(tf.square(g), 1 - beta2)))
+    const denominator = tf.add(tf.div(tf.sqrt(expAvgSq), Math.sqrt(1 - beta2 ** step)), eps)
+    const update = tf.mul(tf.div(expAvg, denominator), lr / (1 - beta1 ** step))
+    param.assign(tf.sub(tf.mul(param, 1 - lr * weightDecay), update))
+  })
+}
+
+/** The l2 norm over all tensors together, as a number. */
+export function gradNorm(grads: readonly tf.Tensor[]): number {
+  const inputs = Object.fromEntries(grads.map((grad, i) => [`x${i}`, grad]))
+  const [norm] = runKernel('TunesmithGradNorm', inputs)
+  const value = norm!.dataSync()[0]!
+  norm!.dispose()
+  return value
+}
+
+export const optimizerKernels: PortableKernel<never>[] = [
+  {
+    name: 'TunesmithGradNorm',
+    run: (inputs) => tf.sqrt(tf.addN(Object.values(inputs).map((x) => tf.sum(tf.square(x))))),
+  },
+]

@@ -1,0 +1,105 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { CrossEntropyAttrs } from '../kernels/linear-cross-entropy'
+import { type Inputs, times, timesTransposed } from './matrix'
+
+/** Labelled rows handled at a time: bounds the logits held at once to `128 * vocab`. */
+const ROW_CHUNK = 128
+
+/** The labelled positions of a batch. */
+function labelledRows(labels: ArrayLike<number>): Int32Array {
+  const rows: number[] = []
+  for (let i = 0; i < labels.length; i++) if (labels[i]! >= 0) rows.push(i)
+  return Int32Array.from(rows)
+}
+
+interface ChunkResult {
+  loss: tf.Tensor
+  nll: tf.Tensor
+  entropy: tf.Tensor
+  correct: tf.Tensor
+  dLogits: tf.Tensor2D
+}
+
+/** Loss, statistics and d loss / d logits of some rows; `logits` `[rows, vocab]`, before capping. */
+function lossOfRows(
+  raw: tf.Tensor2D,
+  labels: tf.Tensor1D,
+  { labelSmoothing, softcap, mode, outFeatures }: CrossEntropyAttrs,
+): ChunkResult {
+  const tanh = softcap > 0 ? tf.tanh(tf.div(raw, softcap)) : undefined
+  const logits = (tanh ? tf.mul(tanh, softcap) : raw) as tf.Tensor2D
+  const lse = tf.logSumExp(logits, 1, true)
+  const logP = tf.sub(logits, lse)
+  const p = tf.exp(logP)
+  const oneHot = tf.oneHot(labels, outFeatures) as tf.Tensor2D
+  const nll = tf.neg(tf.sum(tf.mul(oneHot, logP), 1))
+  let rowLoss: tf.Tensor = nll
+  let target: tf.Tensor = tf.cast(oneHot, 'float32')
+  if (labelSmoothing > 0) {
+    rowLoss = tf.add(tf.mul(nll, 1 - labelSmoothing), tf.mul(tf.neg(tf.mean(logP, 1)), labelSmoothing))
+    target = tf.add(tf.mul(target, 1 - labelSmoothing), labelSmoothing / outFeatures)
+  }
+  let dLogits: tf.Tensor = tf.sub(p, target)
+  if (mode === 'dft') {
+    const weight = tf.exp(tf.neg(nll))
+    rowLoss = tf.mul(rowLoss, weight)
+    dLogits = tf.mul(dLogits, tf.expandDims(weight, 1))
+  }
+  if (tanh) dLogits = tf.mul(dLogits, tf.sub(1, tf.square(tanh)))
+  return {
+    loss: tf.sum(rowLoss),
+    nll,
+    entropy: tf.neg(tf.sum(tf.mul(p, logP), 1)),
+    correct: tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32'),
+    dLogits: dLogits as tf.Tensor2D,
+  }
+}
+
+export function crossEntropy(inputs: Inputs, attrs: CrossEntropyAttrs): tf.Tensor[] {
+  const { hidden, labels, ...weight } = inputs
+  const [tokens, width] = hidden!.shape as [number, number]
+  const allLabels = labels!.dataSync()
+  const rows = labelledRows(allLabels)
+  const parts: tf.Tensor[][] = []
+  let dWeight: tf.Tensor2D | undefined
+
+  for (let start = 0; start < rows.length; start += ROW_CHUNK) {
+    const chunk = rows.subarray(start, start + ROW_CHUNK)
+    const chunkLabels = chunk.map((row) => allLabels[row]!)
+    const made = tf.tidy(() => {
+      const x = tf.gather(hidden as tf.Tensor2D, tf.tensor1d(chunk, 'int32'))
+      const result = lossOfRows(timesTransposed(x, weight, attrs), tf.tensor1d(chunkLabels, 'int32'), attrs)
+      const kept = [result.loss, result.nll, result.entropy, result.correct]
+      if (attrs.needsHiddenGrad) kept.push(times(result.dLogits, weight, attrs))
+      if (attrs.needsWeightGrad) {
+        const part = tf.matMul(result.dLogits, x, true, false)
+        kept.push(dWeight ? tf.add(dWeight, part) : part)
+      }
+      return kept
+    }) as tf.Tensor[]
+    if (attrs.needsWeightGrad) {
+      dWeight?.dispose()
+      dWeight = made.pop() as tf.Tensor2D
+    }
+    parts.push(made)
+  }
+
+  const index = tf.expandDims(tf.tensor1d(rows, 'int32'), 1)
+  /** The chunks' values put back at their rows; 0 elsewhere. */
+  const scatter = (which: number, shape: number[]) =>
+    parts.length === 0
+      ? tf.zeros(shape)
+      : tf.scatterND(
+          index,
+          parts.length === 1 ? parts[0]![which]! : tf.concat(parts.map((part) => part[which]!)),
+          shape,
+        )
+  return [
+    parts.length === 0 ? tf.scalar(0) : tf.addN(parts.map((part) => part[0]!)),
+    scatter(1, [tokens]),
+    scatter(2, [tokens]),
+    scatter(3, [tokens]),
+    attrs.needsHiddenGrad ? scatter(4, [tokens, width]) : tf.zeros([0]),
+    attrs.needsWeightGrad ? (dWeight ?? tf.zeros([attrs.outFeatures, width])) : tf.zeros([0]),
+  ]
+}

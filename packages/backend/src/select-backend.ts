@@ -1,0 +1,94 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import { portableKernels } from './kernels'
+import { registerPortable } from './portable/register'
+
+export const BACKEND_NAMES = ['native', 'tensorflow', 'wasm', 'cpu'] as const
+export type BackendName = (typeof BACKEND_NAMES)[number]
+
+const optionsSchema = z.strictObject({
+  /** The backend to use; default `TUNESMITH_BACKEND`, else the fastest that is there. */
+  backend: z.enum(['auto', ...BACKEND_NAMES]).optional(),
+})
+export type SelectBackendOptions = z.input<typeof optionsSchema>
+
+export interface SelectedBackend {
+  name: BackendName
+  /** One line on what it is: instruction set, threads, versions. */
+  description: string
+  /** Kernels that run as compositions of standard operations because the backend has none of its own. */
+  portableKernels: string[]
+  /** Why each faster backend was not taken. */
+  passedOver: { name: BackendName; reason: string }[]
+}
+
+/** Loads and registers one backend; throws when it is not there. Returns its description. */
+const loaders: Record<BackendName, () => Promise<string>> = {
+  async native() {
+    // Not a dependency: backend-native stands on this package, and who wants only wasm need not have it.
+    const name = '@tunesmith/backend-native'
+    const native = (await import(name)) as { registerNativeBackend: () => { isa: string; threads: number } }
+    const { isa, threads } = native.registerNativeBackend()
+    return `native C++ (${isa}, ${threads} thread${threads === 1 ? '' : 's'})`
+  },
+  async tensorflow() {
+    const errors: string[] = []
+    for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'])
+      try {
+        const { version } = (await import(name)) as { version?: Record<string, string> }
+        return `${name} ${version?.['tfjs-node'] ?? ''} (libtensorflow)`
+      } catch (error) {
+        errors.push(`${name}: ${(error as Error).message.split('\n')[0]}`)
+      }
+    throw new Error(errors.join('; '))
+  },
+  async wasm() {
+    await import('@tensorflow/tfjs-backend-wasm')
+    return 'WebAssembly'
+  },
+  async cpu() {
+    await import('@tensorflow/tfjs-backend-cpu')
+    return 'plain JavaScript'
+  },
+}
+
+let selected: SelectedBackend | undefined
+
+/**
+ * Picks the TensorFlow.js backend, makes it current and gives it every kernel it lacks.
+ *
+ * The order is native, tensorflow, wasm, cpu; `backend` or the variable `TUNESMITH_BACKEND` forces one.
+ *
+ * @throws {TunesmithError} `backend` when the forced one is not there, with the reason.
+ */
+export async function selectBackend(options: SelectBackendOptions = {}): Promise<SelectedBackend> {
+  const parsed = parseOptions(optionsSchema, options, 'selectBackend')
+  const wish = parsed.backend ?? process.env.TUNESMITH_BACKEND ?? 'auto'
+  const { backend } = parseOptions(optionsSchema, { backend: wish }, 'TUNESMITH_BACKEND')
+  const candidates = backend === 'auto' ? BACKEND_NAMES : [backend as BackendName]
+  const passedOver: SelectedBackend['passedOver'] = []
+  for (const name of candidates) {
+    try {
+      const description = await loaders[name]()
+      if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start its backend "${name}"`)
+      selected = { name, description, portableKernels: registerPortable(name, portableKernels), passedOver }
+      return selected
+    } catch (error) {
+      passedOver.push({ name, reason: (error as Error).message })
+    }
+  }
+  throw new TunesmithError(
+    `No backend could be started: ${passedOver.map((p) => `${p.name}: ${p.reason}`).join('; ')}`,
+    {
+      code: 'backend',
+      where: backend === 'auto' ? undefined : `backend "${backend}"`,
+      remedy: 'Run `npx tunesmith doctor`, or set TUNESMITH_BACKEND=cpu, which is always there',
+    },
+  )
+}
+
+/** What {@link selectBackend} chose last; undefined before. */
+export function currentBackend(): SelectedBackend | undefined {
+  return selected
+}

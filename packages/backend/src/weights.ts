@@ -1,0 +1,109 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
+
+/** How the elements of a weight matrix are stored; the elements of all but `f32` are packed into an int32 tensor. */
+export type WeightFormat = 'f32' | 'bf16' | 'f16' | 'nf4' | 'fp4' | 'int8'
+
+/**
+ * A weight matrix `[outFeatures, inFeatures]` as it lies in memory. No kernel ever expands a whole packed one.
+ *
+ * - `f32`: `weight` float32 `[out, in]`; a `tf.Variable` when it is trained.
+ * - `bf16`, `f16`: `weight` int32, two little-endian elements each, row-major.
+ * - `nf4`, `fp4`: `weight` int32, eight elements each, bitsandbytes' byte order (even element in the high nibble);
+ *   `absmax` float32 per block of `blockSize` elements of the flattened matrix; `code` float32 `[16]`.
+ * - `int8`: `weight` int32, four elements each; `scale` float32 `[out]`, the step of each row.
+ */
+export interface WeightMatrix {
+  format: WeightFormat
+  outFeatures: number
+  inFeatures: number
+  /** Elements per `absmax`, 4-bit formats only. */
+  blockSize?: number
+  weight: tf.Tensor
+  absmax?: tf.Tensor
+  code?: tf.Tensor
+  scale?: tf.Tensor
+}
+
+/** Bits per element of each format, scales not counted. */
+export const BITS_PER_ELEMENT: Record<WeightFormat, number> = { f32: 32, bf16: 16, f16: 16, nf4: 4, fp4: 4, int8: 8 }
+
+/** A float32 matrix `[out, in]`, tensor or variable, as a weight. */
+export function denseWeight(weight: tf.Tensor2D): WeightMatrix {
+  return { format: 'f32', outFeatures: weight.shape[0], inFeatures: weight.shape[1], weight }
+}
+
+/**
+ * A weight from the packed bytes of a file.
+ *
+ * @param bytes `ceil(out * in * bits / 8)` bytes in the layout of `format`; for `f32` little-endian floats.
+ * @throws {TunesmithError} `invalid_data` when the byte count does not fit the shape.
+ */
+export function packedWeight({
+  bytes,
+  absmax,
+  code,
+  scale,
+  ...shape
+}: {
+  format: WeightFormat
+  outFeatures: number
+  inFeatures: number
+  blockSize?: number
+  bytes: Uint8Array
+  absmax?: Float32Array
+  code?: Float32Array
+  scale?: Float32Array
+}): WeightMatrix {
+  const { format, outFeatures, inFeatures } = shape
+  const expected = Math.ceil((outFeatures * inFeatures * BITS_PER_ELEMENT[format]) / 8)
+  if (bytes.byteLength !== expected)
+    throw new TunesmithError(
+      `A ${format} weight [${outFeatures}, ${inFeatures}] takes ${expected} bytes, got ${bytes.byteLength}`,
+      {
+        code: 'invalid_data',
+      },
+    )
+  const words = Math.ceil(expected / 4)
+  let aligned = bytes
+  if (bytes.byteOffset % 4 !== 0 || bytes.byteLength !== words * 4) {
+    aligned = new Uint8Array(words * 4)
+    aligned.set(bytes)
+  }
+  const weight =
+    format === 'f32'
+      ? tf.tensor2d(new Float32Array(aligned.buffer, aligned.byteOffset, words), [outFeatures, inFeatures])
+      : tf.tensor1d(new Int32Array(aligned.buffer, aligned.byteOffset, words), 'int32')
+  return {
+    ...shape,
+    weight,
+    ...(absmax && { absmax: tf.tensor1d(absmax) }),
+    ...(code && { code: tf.tensor1d(code) }),
+    ...(scale && { scale: tf.tensor1d(scale) }),
+  }
+}
+
+/** The tensors of a weight under the kernels' input names. */
+export function weightInputs({ weight, absmax, code, scale }: WeightMatrix): Record<string, tf.Tensor> {
+  return { weight, ...(absmax && { absmax }), ...(code && { code }), ...(scale && { scale }) }
+}
+
+export interface WeightAttrs {
+  format: WeightFormat
+  outFeatures: number
+  inFeatures: number
+  blockSize: number
+}
+
+export function weightAttrs({ format, outFeatures, inFeatures, blockSize = 0 }: WeightMatrix): WeightAttrs {
+  return { format, outFeatures, inFeatures, blockSize }
+}
+
+/** Bytes that a weight holds, scales included. */
+export function weightBytes(matrix: WeightMatrix): number {
+  return Object.values(weightInputs(matrix)).reduce((sum, tensor) => sum + tensor.size * 4, 0)
+}
+
+export function disposeWeight(matrix: WeightMatrix): void {
+  for (const tensor of Object.values(weightInputs(matrix))) tensor.dispose()
+}
