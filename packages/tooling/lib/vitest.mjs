@@ -1,5 +1,6 @@
 /** One test configuration for every package: siblings are tested from their sources, results go to `.vitest/report.json`. */
 import { defineConfig } from 'vitest/config'
+import { SkipReasons } from './skip-reasons.mjs'
 
 export const tests = (options = {}) =>
   defineConfig({
@@ -11,7 +12,7 @@ export const tests = (options = {}) =>
       pool: 'forks',
       testTimeout: 60_000,
       hookTimeout: 60_000,
-      reporters: ['default', ['json', { outputFile: '.vitest/report.json' }]],
+      reporters: ['default', ['json', { outputFile: '.vitest/report.json' }], new SkipReasons()],
       server: {
         deps: { inline: [/^@tunesmith\//, /tfjs-core\/dist\/register_all_gradients/, /tfjs-core\/dist\/gradients/] },
       },

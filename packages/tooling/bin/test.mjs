@@ -1,0 +1,122 @@
+#!/usr/bin/env node
+/**
+ * `npm test`: everything that must hold before a change goes in, from a fresh clone on. Options go to turbo: `npm test
+ * -- --force` ignores its cache, `npm test -- --filter=@tunesmith/hub` tests one package.
+ * The last line is `N passed, N failed, N skipped`; a failed check counts as one failed test.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { bootstrap, build, turbo } from '../lib/bootstrap.mjs'
+import { clearResults, packageResult } from '../lib/results.mjs'
+import { command, openStep, runMain, StepError, tail } from '../lib/step.mjs'
+import { readJson, root, workspacePackages } from '../lib/workspace.mjs'
+
+/** Tests read goldens beside the repository, which turbo does not see: their state goes into its keys through a variable. */
+function sharedState() {
+  const folder = process.env.TUNESMITH_SHARED ?? resolve(root, '..', 'shared')
+  if (!existsSync(folder)) return 'absent'
+  const hash = createHash('sha256')
+  for (const entry of readdirSync(folder, { recursive: true }).sort()) {
+    const stat = statSync(join(folder, entry), { throwIfNoEntry: false })
+    if (stat?.isFile()) hash.update(`${entry} ${stat.size} ${stat.mtimeMs}\n`)
+  }
+  return hash.digest('hex')
+}
+
+/** Run a check in this process' terminal; its name goes to `failures` when it fails. */
+async function check(label, failures, work) {
+  const code = await openStep(label, work)
+  if (code !== 0) failures.push(label)
+  return code === 0
+}
+
+const node = (script, env, args = []) =>
+  command(process.execPath, [join(root, 'packages/tooling/bin', script), ...args], { cwd: root, env }).then(
+    ({ code }) => code,
+  )
+
+/** The failed typecheck and lint tasks of the newest turbo run (failed tests are counted from their reports). */
+function failedTasks() {
+  const folder = join(root, '.turbo', 'runs')
+  if (!existsSync(folder)) return []
+  const newest = readdirSync(folder)
+    .map((name) => ({ name, time: statSync(join(folder, name)).mtimeMs }))
+    .sort((a, b) => b.time - a.time)[0]
+  if (!newest) return []
+  const { tasks } = readJson(join(folder, newest.name))
+  return tasks
+    .filter((task) => task.execution && task.execution.exitCode !== 0)
+    .map((task) => ({ name: task.taskId, task: task.task, folder: task.directory }))
+}
+
+runMain(async () => {
+  const options = process.argv.slice(2)
+  const env = await bootstrap()
+  env.TUNESMITH_TEST_STATE = sharedState()
+  const packages = workspacePackages()
+  const failures = []
+
+  await check('formatting and lint (biome)', failures, () =>
+    command(join(root, 'node_modules/.bin/biome'), ['check', '.'], { cwd: root, env }).then(({ code }) => code),
+  )
+  await check('levels', failures, () => node('check-levels.mjs', env))
+  try {
+    await build(env)
+  } catch (error) {
+    if (!(error instanceof StepError)) throw error
+    process.stderr.write(`${tail(error.output, 80)}\n`)
+    failures.push('build')
+  }
+
+  clearResults(packages)
+  const runs = await openStep('typecheck, package checks and tests', () =>
+    turbo(['typecheck', 'lint', 'test'], {
+      env,
+      args: ['--continue=always', '--output-logs=new-only', '--log-order=grouped', '--summarize', ...options],
+    }).then(({ code }) => code),
+  )
+  const failed = runs === 0 ? [] : failedTasks()
+  for (const task of failed) if (task.task !== 'test') failures.push(task.name)
+
+  let passed = 0
+  let skipped = 0
+  let failedTests = 0
+  const skips = []
+  const lines = []
+  for (const entry of packages) {
+    const result = packageResult(entry.path)
+    const task = failed.find((each) => each.task === 'test' && resolve(root, each.folder) === entry.path)
+    if (task && result.failed === 0) {
+      result.failed = 1
+      result.failures.push(`${task.name} failed without a failed test: see its output`)
+    } else if (!result.found) continue
+    passed += result.passed
+    skipped += result.skipped
+    failedTests += result.failed
+    lines.push(`  ${entry.folder}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`)
+    for (const failure of result.failures) lines.push(`    failed: ${failure}`)
+    for (const skip of result.skips) skips.push({ ...skip, folder: entry.folder })
+  }
+  if (runs !== 0 && failed.length === 0 && failedTests === 0) failures.push('turbo')
+  if (options.length === 0) await check('installing each package alone', failures, () => node('install-check.mjs', env))
+
+  console.log(`\nTests by package\n${lines.join('\n')}`)
+  if (skips.length > 0) {
+    console.log('\nSkipped')
+    for (const [reason, tests] of byReason(skips)) console.log(`  ${reason}\n    ${tests.join('\n    ')}`)
+  }
+  if (failures.length > 0) console.log(`\nFailed checks\n  ${failures.join('\n  ')}`)
+  const failedCount = failedTests + failures.length
+  console.log(`\n${passed} passed, ${failedCount} failed, ${skipped} skipped`)
+  return failedCount === 0 && runs === 0 ? 0 : 1
+})
+
+function byReason(skips) {
+  const groups = new Map()
+  for (const { test, reason, folder } of skips) {
+    const key = reason || 'no reason given'
+    groups.set(key, [...(groups.get(key) ?? []), `${relative('packages', folder)}: ${test}`])
+  }
+  return groups
+}
