@@ -1,1 +1,33 @@
-export {}
+export { porterStem } from './rouge/porterStemmer'
+export {
+  type RougeInterval,
+  type RougeOptions,
+  type RougePairOptions,
+  type RougeResult,
+  rouge,
+  rougeScore,
+} from './rouge/rouge'
+export { ROUGE_TYPES, type RougeScore, type RougeType } from './rouge/score'
+export { splitSentences } from './rouge/sentences'
+export { rougeTokens } from './rouge/tokenize'
+export {
+  type BleuOptions,
+  type BleuResult,
+  bleu,
+  bleuMetric,
+  type SentenceBleuOptions,
+  sentenceBleu,
+} from './sacrebleu/bleu'
+export type { BleuParts } from './sacrebleu/bleuMetric'
+export type { CorpusScore } from './sacrebleu/corpus'
+export type { CorpusMetric } from './sacrebleu/metric'
+export { BLEU_TOKENIZERS, type BleuTokenizer, bleuTokens } from './sacrebleu/tokenizers'
+export {
+  bootstrapInterval,
+  type Interval,
+  type PairedDifference,
+  pairedBootstrap,
+  pairedRandomization,
+  type ResampleOptions,
+} from './significance/bootstrap'
+export { referencesFromStreams } from './text/pairs'

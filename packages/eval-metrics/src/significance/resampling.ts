@@ -1,0 +1,76 @@
+import { Pcg64 } from '../random/pcg64'
+import { type CorpusMetric, sumRows } from '../sacrebleu/metric'
+
+/** `statistics` of every row of a system, and its score. */
+export interface SystemStatistics {
+  rows: number[][]
+  score: number
+}
+
+export function systemStatistics(
+  metric: CorpusMetric,
+  predictions: readonly string[],
+  references: readonly (readonly string[])[],
+): SystemStatistics {
+  const rows = predictions.map((prediction, row) => metric.statistics(prediction, references[row]))
+  return { rows, score: metric.score(sumRows(rows)) }
+}
+
+/** Row numbers of `samples` resamples of `rows` rows each, as sacrebleu draws them. */
+export function drawResamples(rows: number, samples: number, seed: number): Uint32Array {
+  return new Pcg64(seed).choice(rows, rows * samples)
+}
+
+/**
+ * Scores of resampled corpora, summed and computed in single precision as sacrebleu does.
+ *
+ * @param indices from {@link drawResamples}. @returns one score per resample.
+ */
+export function resampledScores(metric: CorpusMetric, rows: readonly number[][], indices: Uint32Array): Float64Array {
+  const width = rows[0].length
+  const flat = new Float32Array(rows.length * width)
+  for (let row = 0; row < rows.length; row++) flat.set(rows[row], row * width)
+  const samples = indices.length / rows.length
+  const scores = new Float64Array(samples)
+  const sums = new Float32Array(width)
+  for (let sample = 0; sample < samples; sample++) {
+    sums.fill(0)
+    for (let draw = 0; draw < rows.length; draw++) {
+      const start = indices[sample * rows.length + draw] * width
+      for (let i = 0; i < width; i++) sums[i] += flat[start + i]
+    }
+    scores[sample] = metric.score(sums, 'float32')
+  }
+  return scores
+}
+
+/** Half the width of the middle 95% and the mean of resampled scores; sacrebleu's "μ ± ci". */
+export interface MeanInterval {
+  mean: number
+  ci: number
+}
+
+export function meanInterval(scores: Float64Array, mean: (scores: Float64Array) => number): MeanInterval {
+  const sorted = scores.slice().sort()
+  const cut = Math.floor(sorted.length / 40)
+  return { mean: mean(scores), ci: 0.5 * (sorted[sorted.length - cut - 1] - sorted[cut]) }
+}
+
+/** The sum with its rounding error carried along (A. Neumaier 1974): a mean good to the last bit or two. */
+export function exactMean(values: ArrayLike<number>): number {
+  let sum = 0
+  let lost = 0
+  for (let i = 0; i < values.length; i++) {
+    const x = values[i]
+    const next = sum + x
+    lost += Math.abs(sum) >= Math.abs(x) ? sum - next + x : x - next + sum
+    sum = next
+  }
+  return (sum + lost) / values.length
+}
+
+/** True when a score's arithmetic leaves float32 values, so that NumPy would go on in float32. */
+export function isSinglePrecision(scores: ArrayLike<number>): boolean {
+  for (let i = 0; i < scores.length; i++) if (Math.fround(scores[i]) !== scores[i]) return false
+  return true
+}
