@@ -1,3 +1,8 @@
+export { compareReport, type Report } from './report/compareReport'
+export { type LineChartOptions, lineChart } from './report/lineChart'
+export type { Comparison, MetricSummary, ReportSummary, SystemSummary } from './report/summary'
+export type { CheckFailure, EvalRow, MetricResult, ReportOptions } from './report/types'
+export { type DiffPiece, wordDiff } from './report/wordDiff'
 export { porterStem } from './rouge/porterStemmer'
 export {
   type RougeInterval,
@@ -30,4 +35,5 @@ export {
   pairedRandomization,
   type ResampleOptions,
 } from './significance/bootstrap'
+export { correctPValues } from './significance/corrections'
 export { referencesFromStreams } from './text/pairs'

@@ -85,14 +85,19 @@ export function chartFrame({ title, xLabel, yLabel, x, y, names, content }: Fram
     .map((tick) => `<text x="${place(x.at(tick))}" y="${bottom + 16}" text-anchor="middle">${formatTick(tick)}</text>`)
     .join('')
   let column = LEFT
-  const legend = names.length < 2 ? '' : names.map((name, i) => {
-    const short = name.length > 24 ? `${name.slice(0, 23)}…` : name
-    const item =
-      `<rect x="${column}" y="21" width="10" height="4" fill="var(--ts-c${i % COLOURS})"/>` +
-      `<text x="${column + 14}" y="27">${escapeHtml(short)}</text>`
-    column += 26 + 7 * short.length
-    return item
-  }).join('')
+  const legend =
+    names.length < 2
+      ? ''
+      : names
+          .map((name, i) => {
+            const short = name.length > 24 ? `${name.slice(0, 23)}…` : name
+            const item =
+              `<rect x="${column}" y="21" width="10" height="4" fill="var(--ts-c${i % COLOURS})"/>` +
+              `<text x="${column + 14}" y="27">${escapeHtml(short)}</text>`
+            column += 26 + 7 * short.length
+            return item
+          })
+          .join('')
   const middle = (LEFT + WIDTH - RIGHT) / 2
   return (
     `<svg class="ts-chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" width="100%" role="img" ` +

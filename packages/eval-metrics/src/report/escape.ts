@@ -1,10 +1,10 @@
 const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
-/** Text as HTML or SVG text or attribute value. Control characters, which both forbid, become U+FFFD. */
+/** Text as HTML or SVG text or attribute value. Control characters, which both forbid, and lone surrogates become U+FFFD. */
 export function escapeHtml(text: string): string {
   return text
     .replace(/[&<>"']/g, (character) => ENTITIES[character])
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, '\ufffd')
+    .replace(/(?![\t\n\r])\p{Cc}|\p{Surrogate}/gu, '\ufffd')
 }
 
 /** A cell of a CSV file (RFC 4180); text a spreadsheet would run as a formula gets a leading apostrophe. */

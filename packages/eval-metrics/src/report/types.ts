@@ -1,0 +1,84 @@
+import { z } from 'zod'
+
+const bySystem = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
+const interval = z.strictObject({ low: z.number(), high: z.number() })
+
+export const rowSchema = z.strictObject({
+  /** Names the row in every output. */
+  id: z.union([z.string(), z.number()]),
+  prompt: z.string().optional(),
+  /** The wanted answer, or several. */
+  reference: z.union([z.string(), z.array(z.string())]).optional(),
+  /** What each system answered, by system name. */
+  outputs: bySystem(z.string()),
+})
+/** One prompt with every system's answer. */
+export type EvalRow = z.output<typeof rowSchema>
+
+export const metricResultSchema = z.strictObject({
+  name: z.string(),
+  /** Scores per row, by system; a value that is not finite means the row has none. */
+  scores: bySystem(z.array(z.any())).default({}),
+  /** Scores of the whole corpus, by system, where they are not the mean of the rows' (BLEU, chrF, TER, F1). */
+  corpus: bySystem(z.number()).optional(),
+  /** Intervals of the corpus scores, by system. */
+  intervals: bySystem(interval).optional(),
+  /** How far each system is from the baseline, where the rows' scores cannot tell. */
+  differences: bySystem(
+    z.strictObject({
+      difference: z.number(),
+      low: z.number().optional(),
+      high: z.number().optional(),
+      pValue: z.number(),
+    }),
+  ).optional(),
+  /** False for error rates and perplexity. Default true. */
+  higherIsBetter: z.boolean().default(true),
+  /** Settings, for whoever repeats the measurement. */
+  signature: z.string().optional(),
+})
+/** A metric's scores for all systems, ready to be reported. */
+export type MetricResult = Omit<z.input<typeof metricResultSchema>, 'scores'> & {
+  scores?: Record<string, number[]>
+}
+
+export const checkFailureSchema = z.strictObject({
+  system: z.string(),
+  /** Position in `rows`, from 0. */
+  row: z.int().min(0),
+  check: z.string(),
+  message: z.string(),
+})
+/** One format check that one output did not pass. */
+export type CheckFailure = z.output<typeof checkFailureSchema>
+
+export const reportSchema = z.strictObject({
+  rows: z.array(rowSchema).min(1, 'there are no rows to compare'),
+  metrics: z.array(metricResultSchema).default([]),
+  /** System names in the order to show; default the first row's outputs. */
+  systems: z.array(z.string()).min(1).optional(),
+  /** The system the others are measured against; default the first. */
+  baseline: z.string().optional(),
+  /** Failures of format checks, as `runChecks` returns them. */
+  failures: z.array(checkFailureSchema).default([]),
+  /** More sections for the HTML and Markdown, such as a loss curve; `html` is taken as it is and must be trusted. */
+  sections: z
+    .array(z.strictObject({ title: z.string(), html: z.string(), markdown: z.string().optional() }))
+    .default([]),
+  title: z.string().default('Evaluation report'),
+  /** A line under the title: models, date, command. */
+  subtitle: z.string().default(''),
+  /** Metric whose change sorts the rows; default the first one with scores per row. */
+  sortBy: z.string().optional(),
+  /** Rows shown in full; half of them the greatest losses, half the greatest gains. Default 200. JSON and CSV have all. */
+  maxRows: z.int().min(0).default(200),
+  /** Share of resampled means inside the intervals. Default 0.95. */
+  confidence: z.number().gt(0).lt(1).default(0.95),
+  /** Resamples. Default 1000. */
+  samples: z.int().min(1).default(1000),
+  /** Default 12345. */
+  seed: z.int().min(0).default(12345),
+})
+export type ReportInput = z.output<typeof reportSchema>
+/** See {@link compareReport}. */
+export type ReportOptions = Omit<z.input<typeof reportSchema>, 'metrics'> & { metrics?: MetricResult[] }
