@@ -12,7 +12,7 @@ const folder = dirname(fileURLToPath(import.meta.url))
 
 const benches = () =>
   readdirSync(folder)
-    .filter((file) => file.endsWith('.mjs') && file !== 'run.mjs')
+    .filter((file) => /^[^.]+\.mjs$/.test(file) && file !== 'run.mjs')
     .map((file) => file.slice(0, -4))
     .sort()
 

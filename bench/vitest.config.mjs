@@ -1,0 +1,3 @@
+import { tests } from '../packages/tooling/lib/vitest.mjs'
+
+export default tests({ include: ['lib/*.test.mjs'] })

@@ -1,0 +1,110 @@
+#!/usr/bin/env node
+/**
+ * Does each package work for someone who installs it alone? Packs every published package, installs each one with npm in
+ * an empty folder (its Tunesmith dependencies as tarballs, the rest from npm or its cache), imports every entry
+ * point under plain Node, and runs the first JavaScript example of its README. Expects a finished build.
+ * Results go to packages/tooling/.vitest/extra-install.json, so that they count among the tests.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { cleanEnvironment } from '../lib/bootstrap.mjs'
+import { firstExample } from '../lib/examples.mjs'
+import { pack } from '../lib/pack.mjs'
+import { command, tail } from '../lib/step.mjs'
+import { root, runtimeClosure, workspacePackages } from '../lib/workspace.mjs'
+
+const offline = /EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ETIMEDOUT|ENOTCACHED|network/i
+const env = cleanEnvironment({ npm_config_update_notifier: 'false' })
+
+/** Run `work` over `items`, a few at a time. */
+async function pooled(items, size, work) {
+  const queue = [...items]
+  const results = []
+  await Promise.all(
+    Array.from({ length: size }, async () => {
+      for (let item = queue.shift(); item !== undefined; item = queue.shift()) results.push(await work(item))
+    }),
+  )
+  return results
+}
+
+async function packAll(packages, scratch) {
+  const tarballs = new Map()
+  await pooled(packages, availableParallelism(), async (entry) => {
+    const folder = join(scratch, 'tarballs', entry.folder.replaceAll('/', '-'))
+    mkdirSync(folder, { recursive: true })
+    tarballs.set(entry.name, await pack(entry.path, folder, env))
+  })
+  return tarballs
+}
+
+/** Import every entry point; fail when one has no exports. A package's own types are checked by check-package.mjs. */
+const importScript = (name, manifest) => `
+const entries = ${JSON.stringify(Object.keys(manifest.exports).filter((key) => !key.endsWith('.json') && !key.includes('*')))}
+for (const entry of entries) {
+  const module = await import(${JSON.stringify(name)} + entry.slice(1))
+  if (Object.keys(module).length === 0) throw new Error('the entry point ' + entry + ' exports nothing')
+}
+console.log(entries.length)`
+
+async function install(entry, packages, tarballs, folder) {
+  const own = runtimeClosure(entry.name, packages)
+  const files = Object.fromEntries(own.map(({ name }) => [name, pathToFileURL(tarballs.get(name)).href]))
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module', dependencies: files }))
+  const flags = [
+    '--prefer-offline',
+    '--no-audit',
+    '--no-fund',
+    '--ignore-scripts',
+    '--no-package-lock',
+    '--fetch-retries=1',
+    '--fetch-retry-mintimeout=500',
+  ]
+  return command('npm', ['install', ...flags], { cwd: folder, env, quiet: true, timeout: 120_000 })
+}
+
+/** `{ name, state: 'passed' | 'failed' | 'skipped', detail }` of one package. */
+async function tryPackage(entry, packages, tarballs, scratch) {
+  const { name } = entry
+  const folder = join(scratch, 'installed', entry.folder.replaceAll('/', '-'))
+  mkdirSync(folder, { recursive: true })
+  const installed = await install(entry, packages, tarballs, folder)
+  if (installed.code !== 0) {
+    const reason = tail(installed.output, 6)
+    if (!offline.test(installed.output)) return { name, state: 'failed', detail: `npm install: ${reason}` }
+    return { name, state: 'skipped', detail: 'npm can reach no registry and its cache lacks a dependency' }
+  }
+  writeFileSync(join(folder, 'import.mjs'), importScript(name, entry.manifest))
+  const imported = await command(process.execPath, ['import.mjs'], { cwd: folder, env, quiet: true, timeout: 60_000 })
+  if (imported.code !== 0) return { name, state: 'failed', detail: `import: ${tail(imported.output, 12)}` }
+  const example = firstExample(join(entry.path, 'README.md'))
+  if (!example) return { name, state: 'passed', detail: 'imports' }
+  writeFileSync(join(folder, 'example.mjs'), example)
+  const ran = await command(process.execPath, ['example.mjs'], { cwd: folder, env, quiet: true, timeout: 60_000 })
+  if (ran.code !== 0) return { name, state: 'failed', detail: `README example: ${tail(ran.output, 12)}` }
+  return { name, state: 'passed', detail: 'imports, and its README example runs' }
+}
+
+const packages = workspacePackages()
+const published = packages.filter((entry) => !entry.manifest.private)
+const scratch = mkdtempSync(join(tmpdir(), 'tunesmith-install-'))
+try {
+  const tarballs = await packAll(published, scratch)
+  const results = await pooled(published, 2, (entry) => tryPackage(entry, packages, tarballs, scratch))
+  const count = (state) => results.filter((result) => result.state === state).length
+  for (const { name, state, detail } of results) console.error(`  ${name}: ${state} (${detail})`)
+  const folder = join(root, 'packages', 'tooling', '.vitest')
+  mkdirSync(folder, { recursive: true })
+  const skippedReasons = results
+    .filter(({ state }) => state === 'skipped')
+    .map(({ name, detail }) => `${name}: ${detail}`)
+  writeFileSync(
+    join(folder, 'extra-install.json'),
+    JSON.stringify({ passed: count('passed'), failed: count('failed'), skipped: count('skipped'), skippedReasons }),
+  )
+  process.exitCode = count('failed') === 0 ? 0 : 1
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
