@@ -3,8 +3,8 @@
  * or must pass depends on them: where pip cannot get a package, the caller gets the reason instead of an interpreter.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { command, tail } from './step.mjs'
 import { root } from './workspace.mjs'
@@ -55,6 +55,46 @@ async function pipInstall(python, packages) {
   return command(python, [...pip, '--retries', '1', '--timeout', '15', ...packages], { quiet: true, timeout: 900_000 })
 }
 
+/** Two test processes may ask for the same environment: the second waits for the first. Returns the unlocking function. */
+async function lock(path) {
+  mkdirSync(dirname(path), { recursive: true })
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      return () => rmSync(path, { force: true })
+    } catch (error) {
+      if (error.code !== 'EEXIST') throw error
+      const holder = Number(existsSync(path) && readFileSync(path, 'utf8'))
+      if (holder && !isAlive(holder)) rmSync(path, { force: true })
+      else await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+  }
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Make the environment if need be and fill it; returns why that failed, or ''. */
+async function fill(folder, python, packages) {
+  process.stderr.write(`tunesmith: getting ${packages.join(', ')} with pip into ${relative(root, folder)}\n`)
+  if (!existsSync(python)) {
+    const base = windows ? 'python' : 'python3'
+    const made = await command(base, ['-m', 'venv', folder], { quiet: true })
+    if (made.code !== 0) {
+      rmSync(folder, { recursive: true, force: true })
+      return `${base} -m venv failed: ${tail(made.output, 3)}`
+    }
+  }
+  const { code, output } = await pipInstall(python, packages)
+  return code === 0 ? '' : `pip could not install ${packages.join(', ')}: ${tail(output, 3)}`
+}
+
 /**
  * A virtual environment `.tools/python/NAME` holding `packages` (pip requirements), made on the first call and reused
  * while the list stays the same. `TUNESMITH_PYTHON` (for benches also `TUNESMITH_BENCH_PYTHON`) names an interpreter to use
@@ -74,19 +114,13 @@ export async function pythonVenv(name, packages) {
   const python = join(folder, windows ? 'Scripts/python.exe' : 'bin/python')
   const stampFile = join(folder, `ready-${createHash('sha256').update(packages.join('\n')).digest('hex').slice(0, 16)}`)
   if (existsSync(stampFile)) return { python, reason: '' }
-  mkdirSync(dirname(folder), { recursive: true })
-  process.stderr.write(`tunesmith: getting ${packages.join(', ')} with pip into .tools/python/${name}\n`)
-  if (!existsSync(python)) {
-    const base = windows ? 'python' : 'python3'
-    const made = await command(base, ['-m', 'venv', folder], { quiet: true })
-    if (made.code !== 0) {
-      rmSync(folder, { recursive: true, force: true })
-      return { python: undefined, reason: `${base} -m venv failed: ${tail(made.output, 3)}` }
-    }
+  const unlock = await lock(`${folder}.lock`)
+  try {
+    const reason = existsSync(stampFile) ? '' : await fill(folder, python, packages)
+    if (reason) return { python: undefined, reason }
+    writeFileSync(stampFile, packages.join('\n'))
+    return { python, reason: '' }
+  } finally {
+    unlock()
   }
-  const { code, output } = await pipInstall(python, packages)
-  if (code !== 0)
-    return { python: undefined, reason: `pip could not install ${packages.join(', ')}: ${tail(output, 3)}` }
-  writeFileSync(stampFile, packages.join('\n'))
-  return { python, reason: '' }
 }
