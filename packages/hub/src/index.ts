@@ -1,1 +1,13 @@
-export {}
+export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, type HalfBits } from './half-precision'
+export { readJsonFile } from './json-file'
+export { type OpenCheckpointOptions, openCheckpoint } from './safetensors/checkpoint'
+export { dtypeBits, type SafetensorsDtype, safetensorsDtypes, tensorByteLength } from './safetensors/dtype'
+export { openSafetensors, type SafetensorsFile, type TensorReader } from './safetensors/file'
+export { parseSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensors/header'
+export {
+  type TensorsToWrite,
+  type TensorToWrite,
+  type WriteSafetensorsOptions,
+  writeSafetensors,
+} from './safetensors/write'
+export { type WriteShardedOptions, type WrittenCheckpoint, writeShardedSafetensors } from './safetensors/write-sharded'

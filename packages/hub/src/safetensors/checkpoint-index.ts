@@ -1,0 +1,75 @@
+import { open } from 'node:fs/promises'
+import { TunesmithError } from '@tunesmith/core'
+import { fileError } from '../file-error'
+import { JsonReader, quoted } from '../json-reader'
+import { MAX_HEADER_LENGTH } from './header'
+
+/** What `model.safetensors.index.json` says. */
+export interface CheckpointIndex {
+  /** Which file, beside the index, holds each tensor. */
+  weightMap: Map<string, string>
+}
+
+/** A file name and nothing else: no folder, no drive, no way out of the checkpoint's folder. */
+function isPlainFileName(name: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  return name !== '' && name !== '.' && name !== '..' && name.length <= 255 && !/[/\\:\u0000-\u001f]/.test(name)
+}
+
+/**
+ * Parses an index and checks it; a pure function.
+ *
+ * @throws {TunesmithError} `invalid_file` for broken JSON, a key given twice, or a shard outside the index's folder.
+ */
+export function parseCheckpointIndex(json: Uint8Array, where: string): CheckpointIndex {
+  const reader = new JsonReader(json, where)
+  let weightMap: Map<string, string> | undefined
+  const shards = new Set<string>()
+  reader.object((key) => {
+    if (key !== 'weight_map') return reader.skip()
+    const map = new Map<string, string>()
+    reader.object((tensor) => {
+      const shard = reader.string()
+      if (!shards.has(shard) && !(isPlainFileName(shard) && shard.endsWith('.safetensors')))
+        throw new TunesmithError(
+          `The weight_map sends ${quoted(tensor)} to ${quoted(shard)}, not a .safetensors file`,
+          {
+            code: 'invalid_file',
+            where,
+            remedy: 'Shards must lie beside the index; do not use a checkpoint that points elsewhere',
+          },
+        )
+      shards.add(shard)
+      map.set(tensor, shard)
+    })
+    weightMap = map
+  })
+  reader.end()
+  if (!weightMap)
+    throw new TunesmithError('The index has no weight_map', {
+      code: 'invalid_file',
+      where,
+      remedy: 'Download or save the checkpoint again',
+    })
+  return { weightMap }
+}
+
+/** Reads and parses an index file; one too large for any real checkpoint is refused before it is read. */
+export async function readCheckpointIndex(path: string): Promise<CheckpointIndex> {
+  const handle = await open(path, 'r').catch((error: unknown) => {
+    throw fileError(error, path, 'open')
+  })
+  try {
+    const stats = await handle.stat()
+    if (!stats.isFile() || stats.size > MAX_HEADER_LENGTH)
+      throw new TunesmithError(`An index of ${stats.size} bytes is not a plausible file`, {
+        code: 'invalid_file',
+        where: path,
+      })
+    return parseCheckpointIndex(await handle.readFile(), path)
+  } catch (error) {
+    throw fileError(error, path, 'read')
+  } finally {
+    await handle.close()
+  }
+}

@@ -1,0 +1,116 @@
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TunesmithError } from '@tunesmith/core'
+import { fileError } from '../file-error'
+import { quoted } from '../json-reader'
+import { readCheckpointIndex } from './checkpoint-index'
+import { findTensor, openSafetensors, type SafetensorsFile, type TensorReader } from './file'
+import type { TensorInfo } from './header'
+
+export interface OpenCheckpointOptions {
+  /** The files' name without ending: `NAME.safetensors` or `NAME.safetensors.index.json`. Default `model`. */
+  baseName?: string
+}
+
+/** The tensors of several files as one. */
+class ShardedCheckpoint implements TensorReader {
+  constructor(
+    readonly tensors: ReadonlyMap<string, TensorInfo>,
+    readonly metadata: Readonly<Record<string, string>>,
+    private readonly files: ReadonlyMap<string, SafetensorsFile>,
+    private readonly where: string,
+  ) {}
+
+  private file(name: string): SafetensorsFile {
+    return this.files.get(findTensor(this.tensors, name, this.where).file)!
+  }
+  async read(name: string): Promise<Uint8Array> {
+    return this.file(name).read(name)
+  }
+  async readInto(name: string, target: ArrayBufferView): Promise<void> {
+    await this.file(name).readInto(name, target)
+  }
+  async readRows(name: string, start: number, end: number): Promise<Uint8Array> {
+    return this.file(name).readRows(name, start, end)
+  }
+  async close(): Promise<void> {
+    await Promise.all([...this.files.values()].map((file) => file.close()))
+  }
+}
+
+async function openShards(folder: string, indexPath: string): Promise<TensorReader> {
+  const { weightMap } = await readCheckpointIndex(indexPath)
+  const files = new Map<string, SafetensorsFile>()
+  try {
+    for (const shard of new Set(weightMap.values())) {
+      const path = join(folder, shard)
+      files.set(
+        path,
+        await openSafetensors(path).catch((error: unknown) => {
+          if (!(error instanceof TunesmithError) || error.code !== 'not_found') throw error
+          throw new TunesmithError(`The index names the shard ${quoted(shard)}, which is not there`, {
+            code: 'not_found',
+            where: indexPath,
+            remedy: 'Download the checkpoint again; the files that are complete will be kept',
+            cause: error,
+          })
+        }),
+      )
+    }
+    const tensors = new Map<string, TensorInfo>()
+    const missing: string[] = []
+    for (const [name, shard] of weightMap) {
+      const info = files.get(join(folder, shard))!.tensors.get(name)
+      if (info) tensors.set(name, info)
+      else missing.push(`${quoted(name)} in ${shard}`)
+    }
+    if (missing.length > 0)
+      throw new TunesmithError(
+        `${missing.length} tensors are not in the shard the index names: ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}`,
+        { code: 'invalid_file', where: indexPath, remedy: 'Index and shards do not fit; download or save them again' },
+      )
+    const metadata = Object.assign({}, ...[...files.values()].map((file) => file.metadata))
+    return new ShardedCheckpoint(tensors, metadata, files, folder)
+  } catch (error) {
+    await Promise.all([...files.values()].map((file) => file.close()))
+    throw error
+  }
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/**
+ * Opens a checkpoint: a folder with `model.safetensors`, or with `model.safetensors.index.json` and its shards (when
+ * both are there the single file counts, as in transformers), or the path of one `.safetensors` file. Every header is
+ * checked; no tensor is read yet.
+ *
+ * @throws {TunesmithError} `not_found` naming what the folder has instead; `invalid_file` for a checkpoint that does
+ *   not hold together.
+ */
+export async function openCheckpoint(
+  folder: string,
+  { baseName = 'model' }: OpenCheckpointOptions = {},
+): Promise<TensorReader> {
+  const stats = await stat(folder).catch((error: unknown) => {
+    throw fileError(error, folder, 'open')
+  })
+  if (!stats.isDirectory()) return openSafetensors(folder)
+  const single = join(folder, `${baseName}.safetensors`)
+  if (await exists(single)) return openSafetensors(single)
+  const index = `${single}.index.json`
+  if (await exists(index)) return openShards(folder, index)
+  const weights = (await readdir(folder)).filter((name) => /\.(safetensors|bin|pt|pth|gguf|h5)$/.test(name))
+  throw new TunesmithError(`The folder has neither ${baseName}.safetensors nor ${baseName}.safetensors.index.json`, {
+    code: 'not_found',
+    where: folder,
+    remedy: weights.some((name) => !name.endsWith('.safetensors'))
+      ? `It has ${weights.slice(0, 4).join(', ')}; only safetensors is read, so look for a safetensors copy of the model or convert it`
+      : weights.length > 0
+        ? `It has ${weights.slice(0, 4).join(', ')}; is another name meant?`
+        : 'Check the path; the folder has no weights',
+  })
+}
