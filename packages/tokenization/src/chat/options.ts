@@ -1,0 +1,18 @@
+import { z } from 'zod'
+
+export const chatOptions = z.strictObject({
+  /** End with the header that makes the model write an assistant's message. Default false. */
+  addGenerationPrompt: z.boolean().default(false),
+  /** Leave the last message open, so that the model goes on writing it. Default false. */
+  continueFinalMessage: z.boolean().default(false),
+  /** JSON schemas of the functions the model may call. */
+  tools: z.array(z.record(z.string(), z.unknown())).nullish(),
+  /** Documents for retrieval, as the template wants them (usually `{title, text}`). */
+  documents: z.array(z.record(z.string(), z.unknown())).nullish(),
+  /** A template, or the name of one of the tokenizer's or of ours. Default: the tokenizer's `default`. */
+  template: z.string().optional(),
+  /** Further variables for the template. */
+  variables: z.record(z.string(), z.unknown()).default({}),
+})
+export type ChatOptions = z.input<typeof chatOptions>
+export type ParsedChatOptions = z.output<typeof chatOptions>

@@ -1,0 +1,100 @@
+import { TunesmithError } from '@tunesmith/core'
+import type { Tokenizer } from '../tokenizer'
+import { type RenderedTemplate, runTemplate } from './jinja'
+import type { ParsedChatOptions } from './options'
+
+/** One message of a conversation; templates may want further fields (`tool_calls`, `name`, ...). */
+export interface ChatMessage {
+  role: string
+  content?: unknown
+  [field: string]: unknown
+}
+
+const OPEN_END = 'CONTINUE_FINAL_MESSAGE_TAG '
+
+/** The template a call means: a name of the tokenizer's, a template itself, or the tokenizer's default. */
+export function chooseTemplate(tokenizer: Tokenizer, options: Pick<ParsedChatOptions, 'template' | 'tools'>): string {
+  const { template, tools } = options
+  const own = tokenizer.chatTemplates
+  if (template !== undefined) return own[template] ?? template
+  if (tools && own.tool_use !== undefined) return own.tool_use
+  if (own.default !== undefined) return own.default
+  throw new TunesmithError('The tokenizer has no chat template', {
+    code: 'not_found',
+    where: tokenizer.where,
+    remedy: 'Name one of ours (for example template: "chatml"), pass a template, or train on prompt and completion',
+  })
+}
+
+/** Renders a conversation; see `Tokenizer.applyChatTemplate`. */
+export function renderTemplate(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  options: ParsedChatOptions,
+): RenderedTemplate {
+  checkMessages(messages)
+  const source = chooseTemplate(tokenizer, options)
+  if (options.continueFinalMessage && options.addGenerationPrompt)
+    throw new TunesmithError('addGenerationPrompt and continueFinalMessage exclude each other', {
+      code: 'invalid_options',
+      where: 'applyChatTemplate',
+      remedy: 'Use one of them: the first starts a new message, the second goes on with the last',
+    })
+  const { roles, additional, named } = tokenizer.specialTokens
+  const variables = {
+    ...roles,
+    ...named,
+    ...(additional.length > 0 ? { additional_special_tokens: additional } : {}),
+    messages: options.continueFinalMessage ? withOpenEnd(messages) : messages,
+    tools: options.tools ?? null,
+    documents: options.documents ?? null,
+    add_generation_prompt: options.addGenerationPrompt,
+    ...options.variables,
+  }
+  const rendered = runTemplate(source, variables)
+  return options.continueFinalMessage ? cutAtOpenEnd(rendered) : rendered
+}
+
+function checkMessages(messages: readonly ChatMessage[]): void {
+  if (!Array.isArray(messages) || messages.length === 0)
+    throw new TunesmithError('A conversation needs at least one message', { code: 'invalid_data', where: 'messages' })
+  for (const [i, message] of messages.entries())
+    if (typeof message !== 'object' || message === null || typeof message.role !== 'string')
+      throw new TunesmithError('A message needs a role', {
+        code: 'invalid_data',
+        where: `messages[${i}]`,
+        remedy: 'Write it as {"role": "user", "content": "..."}',
+      })
+}
+
+/** The messages with a mark at the end of the last one's text, to find that place again after rendering. */
+function withOpenEnd(messages: readonly ChatMessage[]): ChatMessage[] {
+  const last = messages[messages.length - 1]!
+  if (typeof last.content === 'string') return [...messages.slice(0, -1), { ...last, content: last.content + OPEN_END }]
+  if (Array.isArray(last.content)) {
+    const blocks = last.content.map((block) => ({ ...block }))
+    const text = blocks.findLast((block) => typeof block.text === 'string')
+    if (text) {
+      text.text += OPEN_END
+      return [...messages.slice(0, -1), { ...last, content: blocks }]
+    }
+  }
+  throw new TunesmithError('The last message has no text to continue', {
+    code: 'invalid_data',
+    where: `messages[${messages.length - 1}].content`,
+  })
+}
+
+function cutAtOpenEnd({ text, spans }: RenderedTemplate): RenderedTemplate {
+  const at = text.lastIndexOf(OPEN_END.trimEnd())
+  if (at === -1)
+    throw new TunesmithError('The last message does not appear in the rendered chat, so it cannot be continued', {
+      code: 'incompatible',
+      where: 'chat template',
+      remedy: 'The template drops or rewrites the last message; use addGenerationPrompt instead',
+    })
+  // A template that trims the message has also trimmed the mark's own space: then the spaces before it go too.
+  const cut = text.startsWith(OPEN_END, at) ? text.slice(0, at) : text.slice(0, at).trimEnd()
+  const kept = spans.filter(([start]) => start < cut.length)
+  return { text: cut, spans: kept.map(([start, end]) => [start, Math.min(end, cut.length)]) }
+}

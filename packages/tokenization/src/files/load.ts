@@ -1,0 +1,89 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { TunesmithError } from '@tunesmith/core'
+import type { TokenizerJson } from '../engine/tokenizer-json'
+import { readJson, readText } from './json'
+
+/** Everything a folder says about its tokenizer. */
+export interface TokenizerFiles {
+  tokenizerJson: TokenizerJson
+  /** tokenizer_config.json; `{}` when there is none. */
+  config: Record<string, unknown>
+  /** special_tokens_map.json; `{}` when there is none. */
+  specialTokensMap: Record<string, unknown>
+  /** Chat templates by name; the usual one is called `default`. */
+  chatTemplates: Record<string, string>
+  /** Where it all came from, for messages. */
+  where: string
+}
+
+const NEEDED =
+  'Convert the tokenizer with transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one'
+
+/** Reads the tokenizer files of a model folder, in the layouts transformers 4 and 5 write. */
+export async function loadTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+  const [json, config, map, names] = await Promise.all([
+    readJson(folder, 'tokenizer.json'),
+    readJson(folder, 'tokenizer_config.json'),
+    readJson(folder, 'special_tokens_map.json'),
+    readdir(folder).catch(() => undefined),
+  ])
+  if (!names) throw new TunesmithError(`There is no folder ${folder}`, { code: 'not_found', where: folder })
+  if (!json)
+    throw new TunesmithError('The folder has no tokenizer.json', { code: 'not_found', where: folder, remedy: NEEDED })
+  return {
+    tokenizerJson: checkTokenizerJson(json, join(folder, 'tokenizer.json')),
+    config: config ?? {},
+    specialTokensMap: map ?? {},
+    chatTemplates: await loadChatTemplates(folder, config ?? {}),
+    where: folder,
+  }
+}
+
+/** Makes sure the parts everything else relies on are there; absent optional parts become null. */
+export function checkTokenizerJson(json: Record<string, unknown>, where: string): TokenizerJson {
+  const model = json.model as Record<string, unknown> | undefined
+  if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object' || model.vocab === null)
+    throw new TunesmithError('No model with a vocabulary in it', { code: 'invalid_file', where, remedy: NEEDED })
+  // Files from before the `type` key: what has merges is a byte-pair encoding.
+  const type = model.type ?? (model.merges ? 'BPE' : Array.isArray(model.vocab) ? 'Unigram' : 'WordPiece')
+  return {
+    ...json,
+    added_tokens: Array.isArray(json.added_tokens) ? json.added_tokens : [],
+    normalizer: json.normalizer ?? null,
+    pre_tokenizer: json.pre_tokenizer ?? null,
+    post_processor: json.post_processor ?? null,
+    decoder: json.decoder ?? null,
+    model: { ...model, type },
+  } as TokenizerJson
+}
+
+/**
+ * Finds the chat templates. A chat_template.jinja beside the config wins over chat_template.json, and that over the
+ * config's own key; additional_chat_templates/NAME.jinja adds named ones.
+ */
+async function loadChatTemplates(folder: string, config: Record<string, unknown>): Promise<Record<string, string>> {
+  const templates = templatesOf(config.chat_template)
+  const json = await readJson(folder, 'chat_template.json')
+  Object.assign(templates, templatesOf(json?.chat_template))
+  const jinja = await readText(folder, 'chat_template.jinja')
+  if (jinja !== undefined) templates.default = jinja
+  for (const place of ['additional_chat_templates', 'chat_templates'])
+    for (const name of await readdir(join(folder, place)).catch(() => [] as string[]))
+      if (name.endsWith('.jinja')) templates[name.slice(0, -6)] = (await readText(join(folder, place), name)) ?? ''
+  return templates
+}
+
+/** One template, or the list of named ones (`[{name, template}]`) or the object (`{name: template}`) configs may hold. */
+export function templatesOf(value: unknown): Record<string, string> {
+  if (typeof value === 'string') return { default: value }
+  if (Array.isArray(value))
+    return Object.fromEntries(
+      value
+        .filter((entry) => typeof entry?.name === 'string' && typeof entry?.template === 'string')
+        .map((entry) => [entry.name, entry.template]),
+    )
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).filter(([, template]) => typeof template === 'string'))
+  return {}
+}

@@ -1,0 +1,331 @@
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import { type ChatOptions, chatOptions } from './chat/options'
+import { type ChatMessage, renderTemplate } from './chat/render'
+import { type RenderedChat, renderChat } from './chat/render-chat'
+import { cleanUpSpaces } from './clean-up'
+import { DecodeStream } from './decode-stream'
+import { Encoding } from './encoding'
+import { createEngine } from './engine/create'
+import { compileDecoder } from './engine/decoder'
+import type { Engine } from './engine/engine'
+import { type Frame, frameOf } from './engine/post-process'
+import type { TokenizerJson } from './engine/tokenizer-json'
+import { IdBuffer } from './engine/units'
+import { checkTokenizerJson, loadTokenizerFiles, templatesOf } from './files/load'
+import { resolveFolder } from './files/resolve'
+import { saveTokenizer } from './files/save'
+import { mergeAddedTokens, readSpecialTokens, type SpecialTokenRole, type SpecialTokens } from './files/special-tokens'
+import * as options from './tokenizer-options'
+
+/**
+ * Text to ids and back, as the Hugging Face tokenizer of the same files does it, and its chat template.
+ *
+ * ```ts
+ * const tokenizer = await Tokenizer.fromPretrained('./my-model')
+ * const { ids } = tokenizer.encode('Hello there')
+ * tokenizer.decode(ids)
+ * ```
+ */
+export class Tokenizer {
+  /** The parsed tokenizer.json, with tokens added since. */
+  readonly json: TokenizerJson
+  /** tokenizer_config.json as it was read. */
+  readonly config: Record<string, unknown>
+  /** Chat templates by name; the usual one is `default`. */
+  readonly chatTemplates: Record<string, string>
+  readonly specialTokens: SpecialTokens
+  /** Where the files came from. */
+  readonly where: string
+  private readonly engine: Engine
+  private readonly decodeTokens: (tokens: string[]) => string
+  private readonly frame: Frame
+  private readonly idOf = new Map<string, number>()
+  private readonly tokenOf: string[] = []
+  private specialIds = new Set<number>()
+  private readonly scratch = new IdBuffer()
+
+  constructor(input: options.TokenizerOptions) {
+    const given = parseOptions(options.tokenizerOptions, input, 'Tokenizer')
+    this.where = given.where
+    this.json = checkTokenizerJson(given.tokenizerJson, given.where)
+    this.config = given.config
+    this.chatTemplates = templatesOf(given.chatTemplate ?? given.config.chat_template)
+    this.json.added_tokens = mergeAddedTokens(this.json.added_tokens, this.config)
+    const { vocab } = this.json.model
+    if (Array.isArray(vocab)) for (const [id, [token]] of vocab.entries()) this.setToken(token, id)
+    else for (const [token, id] of Object.entries(vocab as Record<string, number>)) this.setToken(token, id)
+    for (const token of this.json.added_tokens) this.setToken(token.content, token.id)
+    this.engine = createEngine(this.json, (id) => this.tokenOf[id], given.fastEngine, given.where)
+    const decoder = compileDecoder(this.json.decoder)
+    if (typeof decoder === 'string')
+      throw new TunesmithError(`Unknown ${decoder}`, { code: 'unsupported', where: given.where })
+    this.decodeTokens = decoder
+    this.frame = frameOf(this.json.post_processor)
+    this.specialTokens = readSpecialTokens(this.config, given.specialTokensMap)
+    this.settleUnknown(given.unknownSpecialTokens)
+    this.refreshAddedTokens()
+  }
+
+  /**
+   * Loads a tokenizer from a folder, or from the Hugging Face Hub (`owner/name`).
+   *
+   * @throws {TunesmithError} `not_found`, `invalid_file`, or `incompatible` when the config names a special token that
+   *   the vocabulary does not have.
+   */
+  static async fromPretrained(idOrFolder: string, input: options.FromPretrainedOptions = {}): Promise<Tokenizer> {
+    const { revision, ...rest } = parseOptions(options.fromPretrainedOptions, input, 'Tokenizer.fromPretrained')
+    const files = await loadTokenizerFiles(await resolveFolder(idOrFolder, revision))
+    return new Tokenizer({
+      tokenizerJson: files.tokenizerJson as unknown as Record<string, unknown>,
+      config: files.config,
+      specialTokensMap: files.specialTokensMap,
+      chatTemplate: files.chatTemplates,
+      where: files.where,
+      ...rest,
+    })
+  }
+
+  /** Which engine encodes: `bpe` is our own, `library` is `@huggingface/tokenizers`, with the `reason` for it. */
+  get engineInfo(): { name: 'bpe' | 'library'; reason?: string } {
+    const { name, reason } = this.engine
+    return reason === undefined ? { name } : { name, reason }
+  }
+
+  /** The rows an embedding needs for this tokenizer: the highest id plus one. */
+  get vocabSize(): number {
+    return this.tokenOf.length
+  }
+
+  /** The id of a token's text, or undefined. */
+  tokenToId(token: string): number | undefined {
+    return this.idOf.get(token)
+  }
+
+  /** The text of an id as the vocabulary spells it, or undefined. */
+  idToToken(id: number): string | undefined {
+    return this.tokenOf[id]
+  }
+
+  /** Whether `skipSpecialTokens` leaves this id out. */
+  isSpecial(id: number): boolean {
+    return this.specialIds.has(id)
+  }
+
+  get bosToken(): string | undefined {
+    return this.specialTokens.roles.bos_token
+  }
+  get eosToken(): string | undefined {
+    return this.specialTokens.roles.eos_token
+  }
+  get padToken(): string | undefined {
+    return this.specialTokens.roles.pad_token
+  }
+  get unkToken(): string | undefined {
+    return this.specialTokens.roles.unk_token
+  }
+  get bosTokenId(): number | undefined {
+    return this.roleId('bos_token')
+  }
+  get eosTokenId(): number | undefined {
+    return this.roleId('eos_token')
+  }
+  get padTokenId(): number | undefined {
+    return this.roleId('pad_token')
+  }
+  get unkTokenId(): number | undefined {
+    return this.roleId('unk_token')
+  }
+
+  /** The chat template in use, or undefined. */
+  get chatTemplate(): string | undefined {
+    return this.chatTemplates.default
+  }
+  set chatTemplate(template: string | undefined) {
+    if (template === undefined) delete this.chatTemplates.default
+    else this.chatTemplates.default = template
+  }
+
+  /** Gives a role to a token of the vocabulary, for example `setSpecialToken('pad_token', '<|pad|>')`. */
+  setSpecialToken(role: SpecialTokenRole, token: string): void {
+    if (!this.idOf.has(token)) throw unknownToken(role, token, this.where)
+    this.specialTokens.roles[role] = token
+    this.refreshSpecialIds()
+  }
+
+  /**
+   * Turns text into ids.
+   *
+   * @returns ids, and lazily the range of the text each one stands for.
+   */
+  encode(text: string, input?: options.EncodeOptions): Encoding {
+    const given = input ? parseOptions(options.encodeOptions, input, 'encode') : ENCODE_DEFAULTS
+    const safe = wellFormed(text)
+    this.scratch.length = 0
+    this.engine.encode(safe, this.scratch)
+    return this.finish(this.scratch.toArray(), () => this.engine.encodeWithOffsets(safe, new IdBuffer()), given)
+  }
+
+  /** Turns many texts into ids, on worker threads when there is enough of it. The order is that of `texts`. */
+  async encodeBatch(texts: readonly string[], input: options.EncodeBatchOptions = {}): Promise<Encoding[]> {
+    const { threads: _, padding, ...rest } = parseOptions(options.encodeBatchOptions, input, 'encodeBatch')
+    const encodings = texts.map((text) =>
+      this.encode(text, { ...rest, padding: padding === 'longest' ? false : padding }),
+    )
+    return encodings
+  }
+
+  /** Turns ids into text. Ids outside the vocabulary are left out, as the original does. */
+  decode(ids: ArrayLike<number>, input?: options.DecodeOptions): string {
+    const given = input ? parseOptions(options.decodeOptions, input, 'decode') : DECODE_DEFAULTS
+    const text = this.decodeIds(ids, given.skipSpecialTokens)
+    return given.cleanUpTokenizationSpaces ? cleanUpSpaces(text) : text
+  }
+
+  /** A decoder for ids that arrive one by one, as a model writes them. */
+  decodeStream(input: options.DecodeOptions = {}): DecodeStream {
+    const { skipSpecialTokens } = parseOptions(options.decodeOptions, input, 'decodeStream')
+    return new DecodeStream((ids) => this.decodeIds(ids, skipSpecialTokens))
+  }
+
+  /**
+   * Adds tokens; those the vocabulary has already only change how they are matched.
+   *
+   * @returns how many ids are new, and the rows the model's embedding needs from now on: when `added` is not 0, resize it.
+   */
+  addTokens(input: readonly options.NewToken[]): { added: number; vocabSize: number } {
+    const tokens = parseOptions(z.array(options.newToken), input, 'addTokens')
+    const before = this.vocabSize
+    for (const token of tokens) {
+      const given = typeof token === 'string' ? options.newToken.parse({ content: token }) : token
+      if (typeof given === 'string') continue
+      const { content, special, singleWord, lstrip, rstrip, normalized } = given
+      const id = this.idOf.get(content) ?? this.vocabSize
+      this.setToken(content, id)
+      this.json.added_tokens = this.json.added_tokens.filter((old) => old.id !== id)
+      this.json.added_tokens.push({
+        id,
+        content,
+        single_word: singleWord,
+        lstrip,
+        rstrip,
+        normalized: normalized ?? !special,
+        special,
+      })
+    }
+    this.json.added_tokens.sort((a, b) => a.id - b.id)
+    this.refreshAddedTokens()
+    return { added: this.vocabSize - before, vocabSize: this.vocabSize }
+  }
+
+  /** Writes tokenizer.json, tokenizer_config.json, special_tokens_map.json and the chat template to a folder. */
+  async save(folder: string): Promise<void> {
+    await saveTokenizer(this, folder)
+  }
+
+  /** The text of a conversation under the chat template. See {@link ChatOptions}. */
+  applyChatTemplate(messages: readonly ChatMessage[], input: ChatOptions = {}): string {
+    return renderTemplate(this, messages, parseOptions(chatOptions, input, 'applyChatTemplate')).text
+  }
+
+  /** The text of a conversation, its ids, and which of them the assistant wrote. */
+  renderChat(messages: readonly ChatMessage[], input: ChatOptions = {}): RenderedChat {
+    return renderChat(this, messages, parseOptions(chatOptions, input, 'renderChat'))
+  }
+
+  private decodeIds(ids: ArrayLike<number>, skipSpecial: boolean): string {
+    const tokens: string[] = []
+    for (let i = 0; i < ids.length; i++) {
+      const token = this.tokenOf[ids[i]!]
+      if (token !== undefined && !(skipSpecial && this.specialIds.has(ids[i]!))) tokens.push(token)
+    }
+    return this.decodeTokens(tokens)
+  }
+
+  /** Truncates, adds the special tokens, pads. */
+  private finish(
+    content: number[],
+    readOffsets: () => [number, number][],
+    given: options.ParsedEncodeOptions,
+  ): Encoding {
+    const { before, after } = given.addSpecialTokens ? this.frame : { before: [], after: [] }
+    const room = given.maxLength === undefined ? content.length : given.maxLength - before.length - after.length
+    const kept = Math.max(0, Math.min(content.length, room))
+    const left = (given.truncationSide ?? this.config.truncation_side) === 'left'
+    const cut = <T>(list: T[]): T[] =>
+      kept === list.length ? list : left ? list.slice(list.length - kept) : list.slice(0, kept)
+    const total = kept + before.length + after.length
+    const missing =
+      given.padding === 'maxLength' && given.maxLength !== undefined ? Math.max(0, given.maxLength - total) : 0
+    const padLeft = (given.paddingSide ?? this.config.padding_side) === 'left'
+    const nowhere = (ids: number[]) => ids.map((): [number, number] => [0, 0])
+    return new Encoding(
+      () => [...before, ...cut(content), ...after],
+      () => [...nowhere(before), ...cut(readOffsets()), ...nowhere(after)],
+      { left: padLeft ? missing : 0, right: padLeft ? 0 : missing, id: missing > 0 ? this.needPad() : 0 },
+    )
+  }
+
+  private needPad(): number {
+    const id = this.padTokenId
+    if (id === undefined)
+      throw new TunesmithError('Padding was asked for, but the tokenizer has no padding token', {
+        code: 'invalid_options',
+        where: this.where,
+        remedy: "Choose one with tokenizer.setSpecialToken('pad_token', ...)",
+      })
+    return id
+  }
+
+  private roleId(role: SpecialTokenRole): number | undefined {
+    const token = this.specialTokens.roles[role]
+    return token === undefined ? undefined : this.idOf.get(token)
+  }
+
+  private setToken(token: string, id: number): void {
+    this.idOf.set(token, id)
+    while (this.tokenOf.length < id) this.tokenOf.push(undefined as unknown as string)
+    this.tokenOf[id] = token
+  }
+
+  private settleUnknown(policy: 'error' | 'add' | 'ignore'): void {
+    const { roles, additional } = this.specialTokens
+    for (const [role, token] of Object.entries(roles) as [SpecialTokenRole, string][]) {
+      if (this.idOf.has(token)) continue
+      if (policy === 'error') throw unknownToken(role, token, this.where)
+      if (policy === 'add') this.addTokens([{ content: token, special: true }])
+      else delete roles[role]
+    }
+    for (const token of additional) {
+      if (this.idOf.has(token)) continue
+      if (policy === 'error') throw unknownToken('additional_special_tokens', token, this.where)
+      if (policy === 'add') this.addTokens([{ content: token, special: true }])
+    }
+  }
+
+  private refreshAddedTokens(): void {
+    this.engine.setAddedTokens(this.json.added_tokens)
+    this.refreshSpecialIds()
+  }
+
+  private refreshSpecialIds(): void {
+    this.specialIds = new Set(this.json.added_tokens.filter((token) => token.special).map((token) => token.id))
+  }
+}
+
+const ENCODE_DEFAULTS = options.encodeOptions.parse({})
+const DECODE_DEFAULTS = options.decodeOptions.parse({})
+
+function unknownToken(role: string, token: string, where: string): TunesmithError {
+  return new TunesmithError(`${role} is ${JSON.stringify(token)}, which is not in the vocabulary`, {
+    code: 'incompatible',
+    where,
+    remedy: "Correct the config, or load with unknownSpecialTokens: 'add' and resize the model's embedding",
+  })
+}
+
+/** UTF-16 without lone surrogates, which no tokenizer has a token for: each becomes U+FFFD. */
+function wellFormed(text: string): string {
+  const string = text as unknown as { isWellFormed(): boolean; toWellFormed(): string }
+  return string.isWellFormed() ? text : string.toWellFormed()
+}
