@@ -138,7 +138,10 @@ function change(
       dose,
     }
   }
-  if (one && current.length > 1 && chance(random, 0.4)) return { kind: 'stop', prescription: one, dose: one.dose }
+  // Nobody is left untreated: a medicine goes only when another one for the same condition stays.
+  const replaceable = current.filter((item) => item !== one && item.condition === one?.condition).length > 0
+  if (one && replaceable && !one.medication.kind.includes('insulin'))
+    return { kind: 'stop', prescription: one, dose: one.dose }
   return undefined
 }
 
