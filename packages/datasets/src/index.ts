@@ -1,1 +1,58 @@
-export {}
+export type { CastType } from './dataset/columns'
+export { Dataset, type SkipReport } from './dataset/dataset'
+export type { InterleaveOptions } from './dataset/interleave'
+export { LazyDataset } from './dataset/lazy'
+export type { SortOptions } from './dataset/order'
+export type { SplitOptions } from './dataset/split'
+export {
+  type ConvertOptions,
+  type ExampleRow,
+  type Message,
+  type MessagesRow,
+  type PromptCompletionRow,
+  type TextRow,
+  toExampleRow,
+} from './formats/convert'
+export {
+  type DetectedFormat,
+  type DetectOptions,
+  detectFormat,
+  type FormatColumns,
+  type FormatName,
+} from './formats/detect'
+export {
+  type FormatOptions,
+  type FormattedDataset,
+  type FormattingFunction,
+  formatDataset,
+} from './formats/format-dataset'
+export {
+  applyLengthPolicy,
+  type LengthPolicyOptions,
+  type LengthPolicyResult,
+  type LengthReport,
+} from './lengths/policy'
+export { type DataSource, loadDataset, loadDatasetSplits } from './load/load'
+export type { LoadOptions } from './load/options'
+export {
+  collate,
+  collatePadded,
+  type PackedBatch,
+  type PaddedBatch,
+  type PaddedCollateOptions,
+} from './packing/collate'
+export {
+  type BestFitOptions,
+  type PackedBin,
+  type PackedSlice,
+  packBestFitDecreasing,
+  packWrapped,
+} from './packing/pack'
+export { type PackedExamples, type PackingReport, type PackOptions, packExamples } from './packing/pack-examples'
+export { IGNORED_LABEL, type TokenizedExample, type TokenList } from './packing/tokenized'
+export type { Row, RowChunk } from './rows'
+export { createSampler, type Sampler, type SamplerOptions, type SamplerState } from './sampling/sampler'
+export { DataStream } from './stream/stream'
+export type { BatchFunction, CachedTransformOptions, RowFunction, TransformOptions } from './transform/options'
+export type { WriteParquetOptions } from './write/parquet'
+export type { WriteCsvOptions } from './write/text'

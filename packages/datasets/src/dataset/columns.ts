@@ -1,0 +1,77 @@
+import { TunesmithError } from '@tunesmith/core'
+import type { Row } from '../rows'
+
+export function renameColumns(names: Record<string, string>, columns: readonly string[]) {
+  const after = columns.map((column) => (Object.hasOwn(names, column) ? names[column]! : column))
+  const twice = after.find((name, i) => after.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new TunesmithError(`Two columns would be named "${twice}"`, {
+      code: 'invalid_options',
+      where: 'renameColumns',
+    })
+  return (row: unknown): Row => {
+    const renamed: Row = {}
+    for (const [key, value] of Object.entries(row as Row))
+      renamed[Object.hasOwn(names, key) ? names[key]! : key] = value
+    return renamed
+  }
+}
+
+export function dropColumns(names: readonly string[]) {
+  const dropped = new Set(names)
+  return (row: unknown): Row => Object.fromEntries(Object.entries(row as Row).filter(([key]) => !dropped.has(key)))
+}
+
+export function keepColumns(names: readonly string[]) {
+  return (row: unknown): Row => Object.fromEntries(names.map((name) => [name, (row as Row)[name] ?? null]))
+}
+
+export type CastType = 'string' | 'number' | 'integer' | 'boolean' | 'date' | 'json'
+
+const BOOLEANS: Record<string, boolean> = { true: true, false: false, '1': true, '0': false, yes: true, no: false }
+
+/** The value as the type, or undefined when it cannot be. */
+function castValue(value: unknown, type: CastType): unknown {
+  switch (type) {
+    case 'string':
+      if (value instanceof Date) return value.toISOString()
+      return typeof value === 'object' ? JSON.stringify(value) : String(value)
+    case 'number':
+    case 'integer': {
+      if (typeof value === 'string' && value.trim() === '') return undefined
+      const number = value instanceof Date ? value.getTime() : Number(value)
+      return Number.isNaN(number) || (type === 'integer' && !Number.isInteger(number)) ? undefined : number
+    }
+    case 'boolean':
+      return typeof value === 'boolean' ? value : BOOLEANS[String(value).trim().toLowerCase()]
+    case 'date': {
+      const date = new Date(value as string | number | Date)
+      return Number.isNaN(date.getTime()) ? undefined : date
+    }
+    case 'json':
+      try {
+        return typeof value === 'string' ? JSON.parse(value) : value
+      } catch {
+        return undefined
+      }
+  }
+}
+
+/** The row with the named columns cast; null and missing values stay as they are. */
+export function castRow(row: Row, types: Record<string, CastType>, where: () => string): Row {
+  const cast = { ...row }
+  for (const [column, type] of Object.entries(types)) {
+    const value = row[column]
+    if (value === undefined || value === null) continue
+    const result = castValue(value, type)
+    if (result === undefined) {
+      const shown = JSON.stringify(value) ?? String(value)
+      throw new TunesmithError(`${shown.length > 80 ? `${shown.slice(0, 80)}...` : shown} is no ${type}`, {
+        code: 'invalid_data',
+        where: `${where()}, column "${column}"`,
+      })
+    }
+    cast[column] = result
+  }
+  return cast
+}

@@ -1,0 +1,70 @@
+import { createReadStream } from 'node:fs'
+import type { Readable } from 'node:stream'
+import { createGunzip } from 'node:zlib'
+import { TunesmithError } from '@tunesmith/core'
+import { unzstd } from './zstd'
+
+const READ_SIZE = 1 << 20
+
+/** The name without `.gz` or `.zst`, which say nothing about the rows inside. */
+export function nameInside(name: string): string {
+  return name.replace(/\.(gz|gzip|zst|zstd)$/i, '')
+}
+
+/** A failure of the file system or of a decompressor, as an error that names the file. */
+export function fileError(error: unknown, file: string): TunesmithError {
+  if (error instanceof TunesmithError) return error
+  const { code = '', message } = error as NodeJS.ErrnoException
+  if (code === 'ENOENT')
+    return new TunesmithError('The file is not there', {
+      code: 'not_found',
+      where: file,
+      remedy: 'Check the path; if it was there a moment ago, something deleted or moved it while it was read',
+      cause: error,
+    })
+  if (code.startsWith('Z_') || code.startsWith('ERR_ZLIB') || code === 'ERR__ERROR_FORMAT_PADDING_1')
+    return new TunesmithError(`The compressed data is damaged or cut short: ${message}`, {
+      code: 'invalid_file',
+      where: file,
+      remedy: 'Copy or download the file again',
+      cause: error,
+    })
+  return new TunesmithError(`Could not read: ${message}`, { code: 'io', where: file, cause: error })
+}
+
+/**
+ * The content of a file piece by piece, decompressed when its name ends in `.gz` or `.zst`.
+ *
+ * @param file what to call it in errors.
+ * @throws {TunesmithError} `not_found`, `invalid_file` (damaged, cut short, or empty), `io`.
+ */
+export async function* readBytes(path: string, file = path): AsyncGenerator<Buffer> {
+  const raw = createReadStream(path, { highWaterMark: READ_SIZE })
+  let empty = true
+  try {
+    let source: AsyncIterable<Buffer> = raw
+    if (/\.(gz|gzip)$/i.test(path)) source = gunzip(raw)
+    else if (/\.(zst|zstd)$/i.test(path)) source = unzstd(raw)
+    for await (const piece of source) {
+      if (piece.length === 0) continue
+      empty = false
+      yield piece
+    }
+  } catch (error) {
+    throw fileError(error, file)
+  } finally {
+    raw.destroy()
+  }
+  if (empty)
+    throw new TunesmithError('The file is empty', {
+      code: 'invalid_file',
+      where: file,
+      remedy: 'Remove it from the sources, or write it again',
+    })
+}
+
+function gunzip(raw: Readable): AsyncIterable<Buffer> {
+  const gunzipper = createGunzip({ chunkSize: READ_SIZE })
+  raw.on('error', (error) => gunzipper.destroy(error))
+  return raw.pipe(gunzipper)
+}

@@ -1,0 +1,142 @@
+import { Readable } from 'node:stream'
+import { TunesmithError } from '@tunesmith/core'
+import { type CsvError, parse } from 'csv-parse'
+import type { Row, RowChunk } from '../rows'
+import { readBytes } from './bytes'
+import { type ColumnType, convertField, PANDAS_NULLS, TypeGuess } from './csv-types'
+import type { ReadContext } from './reader'
+
+const ROWS_AT_ONCE = 1000
+
+interface CsvRecord {
+  fields: string[]
+  line: number
+}
+
+/** Passes bytes on, provided they are UTF-8 without a break. */
+async function* checkUtf8(pieces: AsyncIterable<Buffer>, file: string): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder('utf-8', { fatal: true })
+  let line = 1
+  const check = (piece: Buffer | undefined) => {
+    try {
+      decoder.decode(piece, { stream: piece !== undefined })
+    } catch (error) {
+      throw new TunesmithError('The text is not UTF-8', {
+        code: 'invalid_file',
+        where: `${file}, at or after line ${line}`,
+        remedy: 'Save the file as UTF-8',
+        cause: error,
+      })
+    }
+  }
+  for await (const piece of pieces) {
+    check(piece)
+    for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, at + 1)) line++
+    yield piece
+  }
+  check(undefined)
+}
+
+/** The records of a file, each with the line it starts on. */
+async function* readRecords(path: string, { file, options }: ReadContext): AsyncGenerator<CsvRecord> {
+  const parser = parse({
+    bom: true,
+    delimiter: options.delimiter ?? ',',
+    relax_column_count: true, // counted by the reader, which knows the file and the policy
+    relax_quotes: true, // a quote inside an unquoted field is a character like any other
+    skip_empty_lines: true,
+    info: true,
+  })
+  const input = Readable.from(checkUtf8(readBytes(path, file), file))
+  input.on('error', (error) => parser.destroy(error))
+  input.pipe(parser)
+  let line = 1
+  try {
+    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
+      yield { fields: record, line }
+      line = info.lines + 1
+    }
+  } catch (error) {
+    const { code, message } = error as CsvError
+    if (!String(code).startsWith('CSV_')) throw error
+    throw new TunesmithError(
+      code === 'CSV_QUOTE_NOT_CLOSED' ? 'A quoted field does not end' : `Not valid CSV: ${message}`,
+      {
+        code: 'invalid_file',
+        where: `${file}:${line}`,
+        remedy: 'Close the quote, or write a quote inside a quoted field twice',
+        cause: error,
+      },
+    )
+  } finally {
+    input.destroy()
+    parser.destroy()
+  }
+}
+
+/** The column names, and whether they stood in the first record. */
+function namesOf({ fields }: CsvRecord, { file, options }: ReadContext): string[] {
+  const { header } = options
+  const names = Array.isArray(header) ? header : header ? fields : fields.map((_, i) => `column_${i + 1}`)
+  const twice = names.find((name, i) => names.indexOf(name) !== i)
+  if (twice !== undefined)
+    throw new TunesmithError(`Two columns are named "${twice}"`, {
+      code: 'invalid_file',
+      where: `${file}:1`,
+      remedy: 'Rename one, or pass the names: header: [...]',
+    })
+  return names
+}
+
+async function guessTypes(path: string, context: ReadContext, nulls: ReadonlySet<string>): Promise<ColumnType[]> {
+  const guesses: TypeGuess[] = []
+  let first = context.options.header === true
+  for await (const { fields } of readRecords(path, context)) {
+    while (guesses.length < fields.length) guesses.push(new TypeGuess(nulls))
+    if (!first) for (let i = 0; i < fields.length; i++) guesses[i]!.see(fields[i]!)
+    first = false
+  }
+  return guesses.map((guess) => guess.type)
+}
+
+/** CSV or TSV (RFC 4180): quoted fields may hold delimiters, quotes and line breaks. An empty field is null. */
+export async function* readCsv(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
+  const { file, options, badRow } = context
+  const nulls = new Set(options.nullValues ?? (options.inferTypes ? PANDAS_NULLS : ['']))
+  const types = options.inferTypes ? await guessTypes(path, context, nulls) : []
+  let names: string[] | undefined
+  let rows: Row[] = []
+  let lines: number[] = []
+  const flush = (): RowChunk<Row> => {
+    const numbers = lines
+    const chunk = { rows, where: (index: number) => `${file}:${numbers[index]}` }
+    rows = []
+    lines = []
+    return chunk
+  }
+  for await (const record of readRecords(path, context)) {
+    if (!names) {
+      names = namesOf(record, context)
+      if (options.header === true) continue
+    }
+    if (record.fields.length !== names.length) {
+      badRow(
+        new TunesmithError(`The record has ${record.fields.length} fields, not ${names.length}`, {
+          code: 'invalid_data',
+          where: `${file}:${record.line}`,
+          remedy: `The columns are: ${names.join(', ')}; quote fields that hold the delimiter, or pass onError: 'skip'`,
+        }),
+      )
+      continue
+    }
+    const row: Row = {}
+    for (let i = 0; i < names.length; i++) {
+      const field = record.fields[i]!
+      row[names[i]!] = nulls.has(field) ? null : options.inferTypes ? convertField(field, types[i]!) : field
+    }
+    rows.push(row)
+    lines.push(record.line)
+    if (rows.length === ROWS_AT_ONCE) yield flush()
+  }
+  if (rows.length > 0) yield flush()
+}

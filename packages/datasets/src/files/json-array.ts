@@ -1,0 +1,86 @@
+import { isUtf8 } from 'node:buffer'
+import { TunesmithError } from '@tunesmith/core'
+
+/** The text of one element of an array, and the line it starts on, from 1. */
+export interface JsonElement {
+  text: string
+  line: number
+}
+
+const [QUOTE, BACKSLASH, COMMA, OPEN, CLOSE, LF] = [34, 92, 44, 91, 93, 10]
+const isSpace = (byte: number) => byte === 32 || byte === LF || byte === 13 || byte === 9
+
+/**
+ * Cuts a JSON array, byte by byte, into the texts of its elements, so that a file of any size can be read with only the
+ * element at hand in memory. The elements are not checked here: that is `JSON.parse`'s part.
+ *
+ * @param pieces the file from its first `[` on (white space before it is allowed).
+ */
+export async function* splitJsonArray(pieces: AsyncIterable<Buffer>, file: string): AsyncGenerator<JsonElement[]> {
+  let line = 1
+  let depth = 0 // 1 is inside the outer array
+  let inString = false
+  let escaped = false
+  let closed = false
+  let afterComma = false
+  let pending: Buffer[] = [] // the part of the current element that lies in earlier pieces
+  let startLine = 0 // 0 while between elements
+
+  const fail = (what: string) =>
+    new TunesmithError(what, {
+      code: 'invalid_file',
+      where: `${file}:${line}`,
+      remedy: 'Check the file with a JSON validator; it may have been cut short',
+    })
+
+  for await (const piece of pieces) {
+    const elements: JsonElement[] = []
+    let start = 0
+    const finish = (end: number) => {
+      const last = piece.subarray(start, end)
+      const bytes = pending.length > 0 ? Buffer.concat([...pending, last]) : last
+      pending = []
+      if (!isUtf8(bytes)) throw fail('The text is not UTF-8')
+      elements.push({ text: bytes.toString('utf8'), line: startLine })
+      startLine = 0
+    }
+    for (let i = 0; i < piece.length; i++) {
+      const byte = piece[i]!
+      if (inString) {
+        if (escaped) escaped = false
+        else if (byte === BACKSLASH) escaped = true
+        else if (byte === QUOTE) inString = false
+        continue
+      }
+      if (byte === LF) line++
+      if (isSpace(byte)) continue
+      if (closed) throw fail('There is text after the end of the array')
+      if (depth === 0) {
+        if (byte !== OPEN) throw fail('The file does not start with "["')
+        depth = 1
+        continue
+      }
+      if (depth === 1 && (byte === COMMA || byte === CLOSE)) {
+        if (startLine > 0) finish(i)
+        else if (byte === COMMA || afterComma) throw fail('An element is missing beside a comma')
+        afterComma = byte === COMMA
+        closed = byte === CLOSE
+        continue
+      }
+      if (startLine === 0) {
+        startLine = line
+        start = i
+        afterComma = false
+      }
+      if (byte === QUOTE) inString = true
+      else if (byte === OPEN || byte === 123) depth++
+      else if (byte === CLOSE || byte === 125) {
+        depth--
+        if (depth < 1) throw fail('A bracket closes what was not opened')
+      }
+    }
+    if (startLine > 0) pending.push(piece.subarray(start))
+    if (elements.length > 0) yield elements
+  }
+  if (!closed) throw fail('The array does not end')
+}

@@ -1,0 +1,32 @@
+import type { Row, RowChunk } from '../rows'
+import { readBytes } from './bytes'
+import { readLines } from './lines'
+import type { ReadContext } from './reader'
+
+/** Plain text: a row `{ text }` for each line (empty ones too), paragraph, or file. */
+export async function* readText(path: string, { file, options }: ReadContext): AsyncGenerator<RowChunk<Row>> {
+  const unit = options.textUnit
+  let pending: string[] = []
+  let start = 1
+  for await (const { lines, first } of readLines(readBytes(path, file), file)) {
+    if (unit === 'line') {
+      yield { rows: lines.map((text) => ({ text })), where: (index) => `${file}:${first + index}` }
+      continue
+    }
+    const rows: Row[] = []
+    const numbers: number[] = []
+    lines.forEach((line, i) => {
+      if (unit === 'file' || line.trim() !== '') {
+        if (pending.length === 0) start = first + i
+        pending.push(line)
+      } else if (pending.length > 0) {
+        rows.push({ text: pending.join('\n') })
+        numbers.push(start)
+        pending = []
+      }
+    })
+    if (rows.length > 0) yield { rows, where: (index) => `${file}:${numbers[index]}` }
+  }
+  const [text, line] = [pending.join('\n'), start]
+  if (pending.length > 0) yield { rows: [{ text }], where: () => (unit === 'file' ? file : `${file}:${line}`) }
+}

@@ -1,0 +1,183 @@
+import { TunesmithError } from '@tunesmith/core'
+import type { Row } from '../rows'
+
+export type FormatName = 'messages' | 'sharegpt' | 'alpaca' | 'promptCompletion' | 'questionAnswer' | 'text'
+
+/** The parts a format is made of, and for each the column that holds it. */
+export type FormatColumns = Record<string, string>
+
+export interface DetectedFormat {
+  name: FormatName
+  /** Part to column, such as `{ question: 'QUESTION', answer: 'answer' }`. */
+  columns: FormatColumns
+  /** Columns kept beside the example and never trained on. */
+  beside: string[]
+  /** The choice in a sentence, to be shown to the user. */
+  explanation: string
+}
+
+interface Part {
+  part: string
+  /** Accepted names in order of preference, compared without case. */
+  names: string[]
+  optional?: true
+}
+
+/** What each format is recognised by; of two that match, the one listed first is meant. */
+export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
+  {
+    name: 'messages',
+    parts: [{ part: 'messages', names: ['messages'] }],
+    becomes: 'a conversation from {messages}',
+  },
+  {
+    name: 'sharegpt',
+    parts: [
+      { part: 'conversations', names: ['conversations', 'conversation'] },
+      { part: 'system', names: ['system'], optional: true },
+    ],
+    becomes: 'a conversation from {conversations}',
+  },
+  {
+    name: 'promptCompletion',
+    parts: [
+      { part: 'prompt', names: ['prompt'] },
+      { part: 'completion', names: ['completion'] },
+    ],
+    becomes: 'prompt from {prompt}, completion from {completion}',
+  },
+  {
+    name: 'alpaca',
+    parts: [
+      { part: 'instruction', names: ['instruction'] },
+      { part: 'input', names: ['input'], optional: true },
+      { part: 'output', names: ['output', 'response'] },
+      { part: 'system', names: ['system'], optional: true },
+    ],
+    becomes: 'prompt from {instruction} and {input}, completion from {output}',
+  },
+  {
+    name: 'questionAnswer',
+    parts: [
+      { part: 'question', names: ['question', 'query'] },
+      { part: 'context', names: ['context', 'contexts'], optional: true },
+      { part: 'answer', names: ['answer', 'long_answer', 'response', 'answers'] },
+      { part: 'system', names: ['system'], optional: true },
+    ],
+    becomes: 'prompt from {question} and {context}, completion from {answer}',
+  },
+  { name: 'text', parts: [{ part: 'text', names: ['text'] }], becomes: 'text from {text}' },
+]
+
+function match(parts: Part[], columns: readonly string[], mapped: FormatColumns): FormatColumns | undefined {
+  const found: FormatColumns = {}
+  for (const { part, names, optional } of parts) {
+    const column =
+      mapped[part] ?? names.flatMap((name) => columns.find((column) => column.toLowerCase() === name) ?? [])[0]
+    if (column !== undefined) found[part] = column
+    else if (!optional) return undefined
+  }
+  return found
+}
+
+function explain(becomes: string, found: FormatColumns, beside: string[]): string {
+  const filled = becomes
+    .replace(/\{(\w+)\}( and )?/g, (_, part: string, and?: string) =>
+      found[part] ? `"${found[part]}"${and ?? ''}` : '',
+    )
+    .replace(/ and (?=,|$)/g, '')
+  return beside.length > 0 ? `${filled}; kept beside, not trained on: ${beside.join(', ')}` : filled
+}
+
+/** As {@link detectFormat}, but undefined instead of an error. */
+export function detectColumns(
+  columns: readonly string[],
+  { columns: mapped = {}, format }: DetectOptions = {},
+): DetectedFormat | undefined {
+  for (const { name, parts, becomes } of FORMATS) {
+    if (format !== undefined && format !== name) continue
+    // A mapping speaks of one format's parts only.
+    if (Object.keys(mapped).some((part) => !parts.some((known) => known.part === part))) continue
+    const found = match(parts, columns, mapped)
+    if (!found) continue
+    const used = new Set(Object.values(found))
+    const beside = columns.filter((column) => !used.has(column))
+    return { name, columns: found, beside, explanation: `${name}: ${explain(becomes, found, beside)}` }
+  }
+  return undefined
+}
+
+export interface DetectOptions {
+  /** Take this format rather than the first that matches. */
+  format?: FormatName | undefined
+  /** Part to column where the names differ, such as `{ question: 'Query text', answer: 'Reply' }`. */
+  columns?: FormatColumns | undefined
+  /** What the columns belong to, for the error: a file, or `file:line`. */
+  where?: string | undefined
+}
+
+/**
+ * Recognises what a data set's columns mean: messages, sharegpt, prompt/completion, alpaca (instruction/input/output),
+ * question/answer(/context) or text. Names are compared without case.
+ *
+ * @param columnsOrRows column names, or rows, of which the first few are looked at.
+ * @throws {TunesmithError} `invalid_data`, saying which column is missing.
+ */
+export function detectFormat(
+  columnsOrRows: readonly string[] | Iterable<Row>,
+  options: DetectOptions = {},
+): DetectedFormat {
+  const columns = columnNames(columnsOrRows)
+  for (const column of Object.values(options.columns ?? {})) {
+    if (columns.includes(column)) continue
+    throw new TunesmithError(`There is no column "${column}"`, {
+      code: 'invalid_data',
+      where: options.where,
+      remedy: `The columns are: ${columns.join(', ')}`,
+    })
+  }
+  const detected = detectColumns(columns, options)
+  if (detected) return detected
+  throw new TunesmithError(missing(columns, options.format), {
+    code: 'invalid_data',
+    where: options.where,
+    remedy:
+      'Rename the columns, say which is which (columns: { prompt: "...", completion: "..." }), or give a formattingFunc',
+  })
+}
+
+const ROWS_LOOKED_AT = 100
+
+function columnNames(columnsOrRows: readonly string[] | Iterable<Row>): string[] {
+  const names = new Set<string>()
+  let looked = 0
+  for (const item of columnsOrRows as Iterable<string | Row>) {
+    if (typeof item === 'string') names.add(item)
+    else {
+      for (const name of Object.keys(item)) names.add(name)
+      if (++looked === ROWS_LOOKED_AT) break
+    }
+  }
+  return [...names]
+}
+
+/** Names the column without which the nearest format is not complete. */
+function missing(columns: readonly string[], format: FormatName | undefined): string {
+  let nearest: { name: FormatName; has: string[]; lacks: string[] } | undefined
+  for (const { name, parts } of FORMATS) {
+    if (format !== undefined && format !== name) continue
+    const lower = columns.map((column) => column.toLowerCase())
+    const required = parts.filter(({ optional }) => !optional)
+    const has = required.filter(({ names }) => names.some((n) => lower.includes(n))).map(({ part }) => part)
+    const lacks = required.filter(({ part }) => !has.includes(part)).map(({ part }) => part)
+    if ((has.length > 0 || format !== undefined) && (!nearest || has.length > nearest.has.length))
+      nearest = { name, has, lacks }
+  }
+  const list = columns.length > 0 ? columns.map((column) => `"${column}"`).join(', ') : 'none'
+  if (!nearest) return `No known format has these columns: ${list}`
+  const lacks = nearest.lacks.map((part) => `"${part}"`).join(' and ')
+  const has = nearest.has.map((part) => `"${part}"`).join(' and ')
+  return has
+    ? `There is ${has} but no column ${lacks}; the columns are: ${list}`
+    : `There is no column ${lacks}; the columns are: ${list}`
+}

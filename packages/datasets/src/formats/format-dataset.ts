@@ -1,0 +1,103 @@
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import { Dataset, type SkipReport } from '../dataset/dataset'
+import { rowErrorHandler } from '../load/read-files'
+import { ArrayRows, type Row } from '../rows'
+import { type ConvertOptions, type ExampleRow, toExampleRow } from './convert'
+import { type DetectedFormat, detectFormat, FORMATS } from './detect'
+
+/** Makes an example of a row: text, or a row of one of the example shapes. */
+export type FormattingFunction<R = Row> = (row: R, index: number) => string | Row
+
+const names = FORMATS.map(({ name }) => name)
+const formatOptionsSchema = z.strictObject({
+  /** The format; recognised by the columns when not given. */
+  format: z.enum(names as [(typeof names)[number], ...typeof names]).optional(),
+  /** Part to column where the names differ: `{ question: 'Query', answer: 'Reply' }`. */
+  columns: z.record(z.string(), z.string()).optional(),
+  /** Makes the example itself; takes the place of a format. */
+  formattingFunc: z.custom<FormattingFunction<never>>((value) => typeof value === 'function').optional(),
+  /** Whether alpaca and question/answer rows become conversations (`chat`, the default) or text with headings. */
+  style: z.enum(['chat', 'plain']).default('chat'),
+  /** A system message for conversations that have none. */
+  system: z.string().optional(),
+  /** A row without one of its parts: stop (`error`, the default), or leave it out and note it. */
+  onError: z.enum(['error', 'skip']).default('error'),
+})
+export type FormatOptions<R = Row> = Omit<z.input<typeof formatOptionsSchema>, 'formattingFunc'> & {
+  formattingFunc?: FormattingFunction<R>
+}
+
+export interface FormattedDataset {
+  dataset: Dataset<ExampleRow>
+  /** The format found; undefined with a `formattingFunc`. */
+  format: DetectedFormat | undefined
+  /** The choice in a sentence, to be shown. */
+  explanation: string
+}
+
+/** What a formatting function returned, as an example row. */
+function fromFunction(result: unknown, row: Row, options: ConvertOptions): ExampleRow {
+  if (typeof result === 'string') return { text: result }
+  if (typeof result === 'object' && result !== null) {
+    const format = detectFormat(Object.keys(result), { where: options.where })
+    return toExampleRow(result as Row, format, options)
+  }
+  throw new TunesmithError(`The formattingFunc returned ${result === null ? 'null' : typeof result}`, {
+    code: 'invalid_data',
+    where: options.where,
+    remedy: `Return text, { prompt, completion }, { messages } or { text }; the row has ${Object.keys(row).join(', ')}`,
+  })
+}
+
+/**
+ * Recognises the format of a data set and turns every row into an example.
+ *
+ * @throws {TunesmithError} `invalid_data` for the first row that lacks a part, naming its file and line, unless
+ *   `onError` is `skip`; the rows left out are in the result's `skipped`.
+ */
+export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptions<R> = {}): FormattedDataset {
+  const {
+    formattingFunc,
+    format: wanted,
+    columns,
+    style,
+    system,
+    onError,
+  } = parseOptions(formatOptionsSchema, options, 'formatDataset')
+  const place = (index: number) => dataset.where(index) ?? `row ${index}`
+  const format = formattingFunc
+    ? undefined
+    : detectFormat(dataset.columns, { format: wanted, columns, where: dataset.length > 0 ? place(0) : undefined })
+  const skipped: SkipReport = { count: dataset.skipped.count, log: [...dataset.skipped.log] }
+  const badRow = rowErrorHandler(onError, skipped)
+  const examples: ExampleRow[] = []
+  const kept: number[] = []
+  for (let index = 0; index < dataset.length; index++) {
+    const row = dataset.at(index) as Row
+    const convertOptions = { style, system, where: place(index) }
+    try {
+      examples.push(
+        format
+          ? toExampleRow(row, format, convertOptions)
+          : fromFunction((formattingFunc as FormattingFunction)(row, index), row, convertOptions),
+      )
+      kept.push(index)
+    } catch (error) {
+      badRow(
+        error instanceof TunesmithError
+          ? error
+          : new TunesmithError(`The formattingFunc failed: ${(error as Error).message}`, {
+              code: 'invalid_data',
+              where: place(index),
+              cause: error,
+            }),
+      )
+    }
+  }
+  return {
+    dataset: new Dataset(new ArrayRows(examples, (index) => dataset.where(kept[index]!)), { skipped }),
+    format,
+    explanation: format?.explanation ?? 'formattingFunc',
+  }
+}

@@ -1,0 +1,118 @@
+import { stat } from 'node:fs/promises'
+import { relative, resolve } from 'node:path'
+import { TunesmithError } from '@tunesmith/core'
+import { glob, isDynamicPattern } from 'tinyglobby'
+import { nameInside } from '../files/bytes'
+import { splitOfPath } from './splits'
+
+export type FileFormat = 'json' | 'jsonl' | 'csv' | 'tsv' | 'parquet' | 'text'
+
+/** A file to read: where it lies, what to call it in messages, and its format. */
+export interface SourceFile {
+  path: string
+  name: string
+  format: FileFormat
+}
+
+/** Split name to its files, in order. */
+export type SplitFiles = Map<string, SourceFile[]>
+
+const EXTENSIONS: Record<string, FileFormat> = {
+  json: 'json',
+  jsonl: 'jsonl',
+  ndjson: 'jsonl',
+  csv: 'csv',
+  tsv: 'tsv',
+  parquet: 'parquet',
+  txt: 'text',
+}
+
+export function formatOfName(name: string): FileFormat | undefined {
+  return EXTENSIONS[/\.(\w+)$/.exec(nameInside(name))?.[1]?.toLowerCase() ?? '']
+}
+
+function sourceFile(path: string, name: string, format: FileFormat | undefined): SourceFile {
+  const known = format ?? formatOfName(name)
+  if (known) return { path, name, format: known }
+  throw new TunesmithError('The name does not tell the format', {
+    code: 'unsupported',
+    where: name,
+    remedy: `Pass format: ${[...new Set(Object.values(EXTENSIONS))].map((f) => `'${f}'`).join(', ')}`,
+  })
+}
+
+async function kindOfPath(path: string): Promise<'file' | 'folder' | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file'
+  } catch {
+    return undefined
+  }
+}
+
+/** Shell order, but with numbers in names compared as numbers: part-2 before part-10. */
+const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'variant' }).compare
+
+/**
+ * Groups the files of a folder or pattern by split. Where some are named after a split, the others are no rows
+ * (a list of labels, a readme) and left out, as Hugging Face datasets does.
+ */
+export function groupBySplit(
+  files: { path: string; inside: string; name: string }[],
+  format: FileFormat | undefined,
+  where: string,
+): SplitFiles {
+  const data = files.filter(({ name }) =>
+    format === undefined ? formatOfName(name) !== undefined : formatOfName(name) === format,
+  )
+  const splits: SplitFiles = new Map()
+  const named = data.filter(({ inside }) => splitOfPath(inside) !== undefined)
+  for (const { path, inside, name } of (named.length > 0 ? named : data).sort((a, b) => byName(a.inside, b.inside))) {
+    const split = splitOfPath(inside) ?? 'train'
+    splits.set(split, [...(splits.get(split) ?? []), sourceFile(path, name, format)])
+  }
+  if (splits.size === 0)
+    throw new TunesmithError(files.length === 0 ? 'No file matches' : 'There are no data files', {
+      code: 'not_found',
+      where,
+      remedy: `Files named ${Object.keys(EXTENSIONS)
+        .map((e) => `.${e}`)
+        .join(', ')} are read, also with .gz or .zst behind`,
+    })
+  for (const [split, list] of splits) {
+    const formats = [...new Set(list.map((file) => file.format))]
+    if (formats.length > 1)
+      throw new TunesmithError(`The ${split} files are of several formats: ${formats.join(', ')}`, {
+        code: 'invalid_options',
+        where,
+        remedy: `They may hold the same rows twice; choose with a pattern, or format: '${formats[0]}'`,
+      })
+  }
+  return splits
+}
+
+/** All files that one path, folder or pattern stands for; undefined when nothing is there and it is no pattern. */
+export async function filesOfSource(source: string, format: FileFormat | undefined): Promise<SplitFiles | undefined> {
+  const kind = await kindOfPath(source)
+  if (kind === 'file') return new Map([['train', [sourceFile(resolve(source), source, format)]]])
+  if (kind !== 'folder' && !isDynamicPattern(source)) return undefined
+  const cwd = kind === 'folder' ? resolve(source) : process.cwd()
+  const pattern = kind === 'folder' ? '**/*' : source.replaceAll('\\', '/')
+  const paths = await glob(pattern, { cwd, absolute: true, onlyFiles: true, dot: false })
+  const base = kind === 'folder' ? cwd : resolve(fixedPart(pattern))
+  return groupBySplit(
+    paths.map((path) => ({
+      path,
+      inside: relative(base, path),
+      name: relative(process.cwd(), path).startsWith('..') ? path : relative(process.cwd(), path),
+    })),
+    format,
+    source,
+  )
+}
+
+/** The folders of a pattern before its first wildcard; they say nothing about splits. */
+function fixedPart(pattern: string): string {
+  const parts = pattern.split('/')
+  const wild = parts.findIndex((part) => isDynamicPattern(part))
+  return parts.slice(0, wild).join('/') || (pattern.startsWith('/') ? '/' : '.')
+}
