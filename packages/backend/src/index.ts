@@ -18,7 +18,7 @@ export {
 export { type LoraLinearAttrs, loraLinear } from './kernels/lora-linear'
 export { type AdamWAttrs, adamWStep, gradNorm } from './kernels/optimizer'
 export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'
-export { type RotaryEmbeddingAttrs, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'
+export { type RotaryEmbeddingAttrs, type RotaryTables, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'
 export { type SwiGLUAttrs, swiglu } from './kernels/swiglu'
 export {
   BACKEND_NAMES,

@@ -1,1 +1,9 @@
-export {}
+export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
+export type { EvalLog, TrainerCallback, TrainLog, TrainPlan, TrainResult } from './events'
+export { AdamW, type AdamWOptions } from './optimizer'
+export { type FormattingFunc, type PreparedData, prepareDataset } from './prepare'
+export { consoleReporter } from './reporters/console'
+export { jsonlReporter } from './reporters/jsonl'
+export { lossChart, lossChartReporter } from './reporters/loss-chart'
+export { SCHEDULES, type ScheduleName, scheduleFactor } from './schedules'
+export { SFTTrainer, type SFTTrainerOptions } from './trainer'

@@ -40,6 +40,12 @@ export function rotaryEmbedding(
   return y as tf.Tensor2D
 }
 
+/** Flattened `[tokens, rotaryDim / 2]`, in host memory. */
+export interface RotaryTables {
+  cos: Float32Array
+  sin: Float32Array
+}
+
 /**
  * Cosines and sines of `positions[t] * inverseFrequencies[i]`, computed in float32 as transformers does.
  *
@@ -47,13 +53,8 @@ export function rotaryEmbedding(
  * @param inverseFrequencies `[rotaryDim / 2]`, radians per position.
  * @param scale multiplies both (yarn's attention factor). Default 1.
  */
-export function rotaryTables(
-  positions: ArrayLike<number>,
-  inverseFrequencies: Float32Array,
-  scale = 1,
-): { cos: tf.Tensor2D; sin: tf.Tensor2D } {
+export function rotaryTables(positions: ArrayLike<number>, inverseFrequencies: Float32Array, scale = 1): RotaryTables {
   const half = inverseFrequencies.length
-  const shape: [number, number] = [positions.length, half]
   const cos = new Float32Array(positions.length * half)
   const sin = new Float32Array(positions.length * half)
   for (let t = 0; t < positions.length; t++)
@@ -62,7 +63,7 @@ export function rotaryTables(
       cos[t * half + i] = Math.cos(angle) * scale
       sin[t * half + i] = Math.sin(angle) * scale
     }
-  return { cos: tf.tensor2d(cos, shape), sin: tf.tensor2d(sin, shape) }
+  return { cos, sin }
 }
 
 export const rotaryEmbeddingKernels: PortableKernel<KernelAttrs>[] = [

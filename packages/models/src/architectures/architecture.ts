@@ -1,0 +1,33 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import type { ModelConfig } from '../config'
+import type { StepContext } from '../step-context'
+
+/** Size of one linear layer. */
+export interface LinearShape {
+  inFeatures: number
+  outFeatures: number
+  bias: boolean
+}
+
+/** One decoder layer as its architecture sees it: its modules by their names inside the layer. */
+export interface DecoderLayer {
+  index: number
+  config: ModelConfig
+  linear(name: string, x: tf.Tensor2D): tf.Tensor2D
+  norm(name: string, x: tf.Tensor2D): tf.Tensor2D
+}
+
+/** A family of decoder-only models: one object, in one file named after its `model_type`. */
+export interface Architecture {
+  modelType: string
+  /** The linear layers of a decoder layer, by name within it (`self_attn.q_proj`). */
+  linears(config: ModelConfig): Record<string, LinearShape>
+  /** The norms of a decoder layer and their sizes. */
+  norms(config: ModelConfig): Record<string, number>
+  /** Added to every norm's weight. Default 0. */
+  normOffset?: number
+  /** Multiplies the embeddings. Default 1. */
+  embeddingScale?(config: ModelConfig): number
+  /** x `[tokens, hidden]` to `[tokens, hidden]`. */
+  block(layer: DecoderLayer, x: tf.Tensor2D, step: StepContext): tf.Tensor2D
+}

@@ -1,0 +1,20 @@
+import type { Architecture } from './architecture'
+import { llama } from './llama'
+import { mistral } from './mistral'
+import { qwen2 } from './qwen2'
+
+const architectures = new Map<string, Architecture>([llama, mistral, qwen2].map((a) => [a.modelType, a]))
+
+/** Adds a model family; a later one of the same name replaces the earlier. */
+export function registerArchitecture(architecture: Architecture): void {
+  architectures.set(architecture.modelType, architecture)
+}
+
+export function architectureNames(): string[] {
+  return [...architectures.keys()]
+}
+
+/** The architecture of a `model_type` that {@link architectureNames} lists. */
+export function architectureOf(modelType: string): Architecture {
+  return architectures.get(modelType)!
+}

@@ -1,0 +1,17 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Architecture } from './architecture'
+import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
+
+/** Llama 2, 3, 3.1 and 3.2, TinyLlama, SmolLM: pre-norm blocks of grouped-query attention and a SwiGLU feed-forward. */
+export const llama: Architecture = {
+  modelType: 'llama',
+  linears: (config) => ({
+    ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
+    ...mlpLinears(config, config.mlpBias),
+  }),
+  norms: ({ hiddenSize }) => ({ input_layernorm: hiddenSize, post_attention_layernorm: hiddenSize }),
+  block(layer, x, step) {
+    const attended: tf.Tensor2D = tf.add(x, attention(layer, layer.norm('input_layernorm', x), step))
+    return tf.add(attended, gatedMlp(layer, layer.norm('post_attention_layernorm', attended)))
+  },
+}

@@ -1,0 +1,195 @@
+import * as tf from '@tensorflow/tfjs-core'
+import {
+  checkpoint,
+  disposeWeight,
+  type LinearCrossEntropyOptions,
+  type LinearCrossEntropyResult,
+  linearCrossEntropy,
+} from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import { architectureOf } from './architectures'
+import type { Architecture, DecoderLayer } from './architectures/architecture'
+import type { ModelInput } from './batch'
+import type { ModelConfig } from './config'
+import type { KvCache } from './generation/kv-cache'
+import { EmbeddingModule, LinearModule, NormModule } from './modules'
+import { StepPlan } from './step-context'
+import type { WeightSource } from './weight-source'
+
+export interface ForwardOptions {
+  /** Where to read and append keys and values; for generation. */
+  cache?: KvCache
+  /** Keeps only each block's input and recomputes the block in the backward pass. Default false. */
+  gradientCheckpointing?: boolean
+}
+
+/**
+ * A decoder-only language model on the current TensorFlow.js backend.
+ *
+ * Made by {@link loadModel} or {@link createModel}. Modules are found by their checkpoint names, which is how adapters
+ * attach to them.
+ */
+export class CausalLM {
+  readonly config: ModelConfig
+  /** Folder or Hub id the weights came from; undefined for a model that was made fresh. */
+  readonly nameOrPath: string | undefined
+  readonly linears = new Map<string, LinearModule>()
+  readonly norms = new Map<string, NormModule>()
+  readonly embedTokens: EmbeddingModule
+  readonly lmHead: LinearModule
+  readonly #architecture: Architecture
+  readonly #layers: DecoderLayer[]
+  readonly #finalNorm: NormModule
+
+  constructor(config: ModelConfig, source: WeightSource, nameOrPath?: string) {
+    this.config = config
+    this.nameOrPath = nameOrPath
+    this.#architecture = architectureOf(config.modelType)
+    const { hiddenSize, vocabSize } = config
+    const offset = this.#architecture.normOffset ?? 0
+    const norm = (name: string, size: number) => {
+      const module = new NormModule(name, source.vector(`${name}.weight`, size), config.rmsNormEps, offset)
+      this.norms.set(name, module)
+      return module
+    }
+    this.embedTokens = new EmbeddingModule(
+      'model.embed_tokens',
+      source.matrix('model.embed_tokens.weight', vocabSize, hiddenSize),
+    )
+    for (let i = 0; i < config.numHiddenLayers; i++) {
+      const prefix = `model.layers.${i}.`
+      for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(this.#architecture.linears(config))) {
+        const full = prefix + name
+        const weight = source.matrix(`${full}.weight`, outFeatures, inFeatures)
+        this.linears.set(
+          full,
+          new LinearModule(full, weight, bias ? source.vector(`${full}.bias`, outFeatures) : undefined),
+        )
+      }
+      for (const [name, size] of Object.entries(this.#architecture.norms(config))) norm(prefix + name, size)
+    }
+    this.#finalNorm = norm('model.norm', hiddenSize)
+    const head = config.tieWordEmbeddings
+      ? this.embedTokens.weight
+      : source.matrix('lm_head.weight', vocabSize, hiddenSize)
+    this.lmHead = new LinearModule('lm_head', head, undefined)
+    this.linears.set('lm_head', this.lmHead)
+    this.#layers = Array.from({ length: config.numHiddenLayers }, (_, index) => ({
+      index,
+      config,
+      linear: (name, x) => this.linears.get(`model.layers.${index}.${name}`)!.forward(x),
+      norm: (name, x) => this.norms.get(`model.layers.${index}.${name}`)!.forward(x),
+    }))
+  }
+
+  /** The decoder's linear layers without the head: what `all-linear` means. */
+  decoderLinears(): LinearModule[] {
+    return [...this.linears.values()].filter((module) => module !== this.lmHead)
+  }
+
+  /** All parameters of the base model, trainable or not. A tied head counts once. */
+  parameterCount(): number {
+    const matrices = [this.embedTokens, ...this.linears.values()].filter(
+      (module) => module !== this.lmHead || !this.config.tieWordEmbeddings,
+    )
+    const inMatrices = matrices.reduce((sum, { weight }) => sum + weight.outFeatures * weight.inFeatures, 0)
+    const inBiases = [...this.linears.values()].reduce((sum, { bias }) => sum + (bias?.size ?? 0), 0)
+    const inNorms = [...this.norms.values()].reduce((sum, { weight }) => sum + weight.size, 0)
+    return inMatrices + inBiases + inNorms
+  }
+
+  /**
+   * The hidden states after the final norm, `[tokens, hidden]`.
+   *
+   * @throws {TunesmithError} `invalid_data` for a token id outside the vocabulary.
+   */
+  forward(input: ModelInput, { cache, gradientCheckpointing = false }: ForwardOptions = {}): tf.Tensor2D {
+    this.#checkIds(input.inputIds)
+    return tf.tidy(() => {
+      const ids = tf.tensor1d(Int32Array.from(input.inputIds), 'int32')
+      let x = this.embedTokens.forward(ids)
+      const scale = this.#architecture.embeddingScale?.(this.config)
+      if (scale) x = tf.mul(x, scale)
+      return this.forwardEmbeddings(x, input, { cache, gradientCheckpointing })
+    })
+  }
+
+  /** Like {@link forward}, from embeddings `[tokens, hidden]` instead of token ids. */
+  forwardEmbeddings(
+    embeddings: tf.Tensor2D,
+    input: Omit<ModelInput, 'inputIds'>,
+    { cache, gradientCheckpointing = false }: ForwardOptions = {},
+  ): tf.Tensor2D {
+    return tf.tidy(() => {
+      const plan = new StepPlan(this.config, input, cache)
+      // A checkpointed block runs again when the tensors of the first pass are gone, so it opens the plan itself.
+      const shared = gradientCheckpointing ? undefined : plan.open()
+      let x = embeddings
+      for (const layer of this.#layers) {
+        const block = (input: tf.Tensor2D) =>
+          tf.tidy(() => this.#architecture.block(layer, input, shared ?? plan.open()))
+        const next = gradientCheckpointing ? checkpoint(block, x, this.#trainablesOf(layer.index)) : block(x)
+        if (x !== embeddings) x.dispose()
+        x = next
+      }
+      return this.#finalNorm.forward(x)
+    })
+  }
+
+  /** Next-token logits `[rows, vocab]` for hidden states `[rows, hidden]`. */
+  logits(hidden: tf.Tensor2D): tf.Tensor2D {
+    return this.lmHead.forward(hidden)
+  }
+
+  /**
+   * The language modelling loss, summed over the labelled tokens.
+   *
+   * @param labels `[tokens]`, already shifted: the label of token `t` is the token after it, or -100.
+   */
+  loss(
+    input: ModelInput,
+    labels: ArrayLike<number>,
+    { gradientCheckpointing, ...options }: ForwardOptions & LinearCrossEntropyOptions = {},
+  ): LinearCrossEntropyResult {
+    const hidden = this.forward(input, { gradientCheckpointing })
+    const targets = tf.tensor1d(Int32Array.from(labels), 'int32')
+    const result = linearCrossEntropy(hidden, this.lmHead.weight, targets, options)
+    hidden.dispose()
+    targets.dispose()
+    return result
+  }
+
+  /** Trainable variables by module, registered by adapters and by full fine-tuning; checkpointing needs to know them. */
+  readonly trainables = new Map<string, readonly tf.Variable[]>()
+
+  #trainablesOf(layer: number): tf.Variable[] {
+    const prefix = `model.layers.${layer}.`
+    const found: tf.Variable[] = []
+    for (const [module, variables] of this.trainables) if (module.startsWith(prefix)) found.push(...variables)
+    return found
+  }
+
+  #checkIds(ids: ArrayLike<number>): void {
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i]!
+      if (id >= 0 && id < this.config.vocabSize) continue
+      throw new TunesmithError(
+        `Token id ${id} at position ${i} is outside the vocabulary of ${this.config.vocabSize}`,
+        {
+          code: 'invalid_data',
+          remedy: 'Use the tokenizer that belongs to this model',
+        },
+      )
+    }
+  }
+
+  /** Releases every weight. */
+  dispose(): void {
+    for (const { weight, bias } of this.linears.values()) {
+      disposeWeight(weight)
+      bias?.dispose()
+    }
+    disposeWeight(this.embedTokens.weight)
+    for (const { weight } of this.norms.values()) weight.dispose()
+  }
+}

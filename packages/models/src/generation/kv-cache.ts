@@ -1,0 +1,76 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { type KeyRanges, kvCacheUpdate } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import type { ModelConfig } from '../config'
+
+/**
+ * Keys and values of the tokens seen so far, preallocated: each sequence owns `capacity` consecutive rows.
+ *
+ * A forward pass announces its new tokens with {@link begin}; each layer then writes its keys and values in place.
+ */
+export class KvCache {
+  readonly capacity: number
+  /** Tokens held of each sequence. */
+  readonly lengths: Int32Array
+  readonly #layers: { keys: tf.Variable<tf.Rank.R2>; values: tf.Variable<tf.Rank.R2> }[]
+  #rows: tf.Tensor1D | undefined
+  #ranges: KeyRanges | undefined
+
+  constructor({ numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig, sequences: number, capacity: number) {
+    this.capacity = capacity
+    this.lengths = new Int32Array(sequences)
+    const shape: [number, number] = [sequences * capacity, numKeyValueHeads * headDim]
+    const empty = () => tf.tidy(() => tf.variable(tf.zeros<tf.Rank.R2>(shape), false))
+    this.#layers = Array.from({ length: numHiddenLayers }, () => ({ keys: empty(), values: empty() }))
+  }
+
+  /**
+   * Makes room for new tokens.
+   *
+   * @param sequences which sequences the coming forward pass has, in its order.
+   * @param counts how many tokens of each.
+   */
+  begin(sequences: ArrayLike<number>, counts: ArrayLike<number>): void {
+    const rows: number[] = []
+    const starts: number[] = []
+    for (let i = 0; i < sequences.length; i++) {
+      const s = sequences[i]!
+      const first = this.lengths[s]!
+      if (first + counts[i]! > this.capacity)
+        throw new TunesmithError(`Sequence ${s} needs ${first + counts[i]!} cache rows of ${this.capacity}`, {
+          code: 'internal',
+        })
+      for (let j = 0; j < counts[i]!; j++) rows.push(s * this.capacity + first + j)
+      starts.push(s * this.capacity)
+      this.lengths[s] = first + counts[i]!
+    }
+    this.#releaseStep()
+    this.#rows = tf.keep(tf.tensor1d(rows, 'int32'))
+    this.#ranges = {
+      kvStart: tf.keep(tf.tensor1d(starts, 'int32')),
+      kvLength: tf.keep(
+        tf.tensor1d(
+          Array.from(sequences, (s) => this.lengths[s]!),
+          'int32',
+        ),
+      ),
+    }
+  }
+
+  /** Writes one layer's new keys and values; returns the whole cache of that layer and where each sequence lies in it. */
+  append(layer: number, k: tf.Tensor2D, v: tf.Tensor2D): { keys: tf.Tensor2D; values: tf.Tensor2D; ranges: KeyRanges } {
+    const { keys, values } = this.#layers[layer]!
+    kvCacheUpdate(keys, k, this.#rows!)
+    kvCacheUpdate(values, v, this.#rows!)
+    return { keys, values, ranges: this.#ranges! }
+  }
+
+  #releaseStep(): void {
+    tf.dispose([this.#rows, this.#ranges?.kvStart, this.#ranges?.kvLength].filter((t) => t !== undefined))
+  }
+
+  dispose(): void {
+    this.#releaseStep()
+    for (const { keys, values } of this.#layers) tf.dispose([keys, values])
+  }
+}

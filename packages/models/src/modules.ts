@@ -1,0 +1,58 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import { embeddingLookup, linear, rmsNorm, type WeightMatrix } from '@tunesmith/backend'
+
+/** What an adapter puts in the place of a module's own computation. */
+export type Override<Module, Input> = (input: Input, module: Module) => tf.Tensor2D
+
+/** One linear layer of a model: the place where adapters attach. */
+export class LinearModule {
+  /** Replaces the plain product; set and removed by adapters. */
+  override: Override<LinearModule, tf.Tensor2D> | undefined
+
+  constructor(
+    /** The name in the checkpoint without `.weight`, e.g. `model.layers.0.self_attn.q_proj`. */
+    readonly name: string,
+    public weight: WeightMatrix,
+    public bias: tf.Tensor1D | undefined,
+  ) {}
+
+  /** x `[tokens, in]` to `[tokens, out]`, through the adapter if there is one. */
+  forward(x: tf.Tensor2D): tf.Tensor2D {
+    return this.override ? this.override(x, this) : this.forwardBase(x)
+  }
+
+  /** The layer without any adapter. */
+  forwardBase(x: tf.Tensor2D): tf.Tensor2D {
+    return linear(x, this.weight, this.bias)
+  }
+}
+
+/** The token embeddings. */
+export class EmbeddingModule {
+  override: Override<EmbeddingModule, tf.Tensor1D> | undefined
+
+  constructor(
+    readonly name: string,
+    public weight: WeightMatrix,
+  ) {}
+
+  /** ids int32 `[tokens]` to `[tokens, hidden]`. */
+  forward(ids: tf.Tensor1D): tf.Tensor2D {
+    return this.override ? this.override(ids, this) : embeddingLookup(this.weight, ids)
+  }
+}
+
+/** A root mean square norm. */
+export class NormModule {
+  constructor(
+    readonly name: string,
+    public weight: tf.Tensor1D,
+    readonly eps: number,
+    /** Added to the weight: 1 for gemma. */
+    readonly offset: number,
+  ) {}
+
+  forward(x: tf.Tensor2D): tf.Tensor2D {
+    return rmsNorm(x, this.weight, { eps: this.eps, offset: this.offset })
+  }
+}

@@ -1,0 +1,77 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { denseWeight, dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import type { CausalLM } from './causal-lm'
+
+function trainableMatrix(weight: WeightMatrix): WeightMatrix {
+  if (weight.weight instanceof tf.Variable) return weight
+  const dense = withoutRecording(() => tf.tidy(() => tf.variable(dequantize(weight))))
+  disposeWeight(weight)
+  return denseWeight(dense)
+}
+
+function trainableVector(vector: tf.Tensor1D): tf.Variable<tf.Rank.R1> {
+  if (vector instanceof tf.Variable) return vector as tf.Variable<tf.Rank.R1>
+  const variable = withoutRecording(() => tf.variable(vector))
+  vector.dispose()
+  return variable
+}
+
+/**
+ * Turns base weights into trainable float32 variables: full fine-tuning, or a part of it.
+ *
+ * @param modules module names to train (`model.layers.0.self_attn.q_proj`, `model.norm`); a suffix is enough
+ *   (`q_proj`). Default: everything.
+ * @returns the variables by parameter name (`model.norm.weight`), in the model's order.
+ * @throws {TunesmithError} `not_found` when a name matches no module.
+ */
+export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map<string, tf.Variable> {
+  const used = new Set<string>()
+  const wanted = (name: string) => {
+    if (!modules) return true
+    const match = modules.find((module) => name === module || name.endsWith(`.${module}`))
+    if (match !== undefined) used.add(match)
+    return match !== undefined
+  }
+  const parameters = new Map<string, tf.Variable>()
+  const tied = model.lmHead.weight === model.embedTokens.weight
+  if (wanted(model.embedTokens.name)) {
+    model.embedTokens.weight = trainableMatrix(model.embedTokens.weight)
+    if (tied) model.lmHead.weight = model.embedTokens.weight
+    parameters.set(`${model.embedTokens.name}.weight`, model.embedTokens.weight.weight as tf.Variable)
+  }
+  for (const module of model.linears.values()) {
+    if (!wanted(module.name)) continue
+    if (module === model.lmHead && tied) {
+      if (!parameters.has(`${model.embedTokens.name}.weight`))
+        throw new TunesmithError('lm_head shares its weight with the embeddings and cannot be trained alone', {
+          code: 'unsupported',
+          where: 'lm_head',
+          remedy: 'Train embed_tokens, which trains both',
+        })
+      continue
+    }
+    module.weight = trainableMatrix(module.weight)
+    parameters.set(`${module.name}.weight`, module.weight.weight as tf.Variable)
+    if (module.bias) {
+      module.bias = trainableVector(module.bias)
+      parameters.set(`${module.name}.bias`, module.bias as tf.Variable)
+    }
+  }
+  for (const module of model.norms.values()) {
+    if (!wanted(module.name)) continue
+    module.weight = trainableVector(module.weight)
+    parameters.set(`${module.name}.weight`, module.weight as tf.Variable)
+  }
+  const unknown = modules?.filter((module) => !used.has(module)) ?? []
+  if (unknown.length > 0)
+    throw new TunesmithError(`No module is named ${unknown.join(', ')}`, {
+      code: 'not_found',
+      remedy: `Modules are named like ${[...model.linears.keys()].slice(0, 3).join(', ')}`,
+    })
+  for (const [name, variable] of parameters) {
+    const module = name.slice(0, name.lastIndexOf('.'))
+    model.trainables.set(module, [...(model.trainables.get(module) ?? []).filter((v) => v !== variable), variable])
+  }
+  return parameters
+}

@@ -1,0 +1,69 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { valueAndGrads, withoutRecording } from '@tunesmith/backend'
+import type { PackedBatch } from '@tunesmith/datasets'
+import type { CausalLM } from '@tunesmith/models'
+
+/** Sums over the labelled tokens of one or more batches. */
+export interface LossSums {
+  /** What is minimised, before normalisation; with `nll` and no smoothing the same as `nll`. */
+  loss: number
+  nll: number
+  entropy: number
+  /** Tokens whose most likely prediction is the label. */
+  correct: number
+  labels: number
+  tokens: number
+}
+
+export interface LossOptions {
+  lossType: 'nll' | 'dft'
+  labelSmoothingFactor: number
+  gradientCheckpointing: boolean
+}
+
+function compute(model: CausalLM, batch: PackedBatch, options: LossOptions) {
+  const { loss, nll, entropy, correct } = model.loss(batch, batch.labels, {
+    mode: options.lossType,
+    labelSmoothing: options.labelSmoothingFactor,
+    gradientCheckpointing: options.gradientCheckpointing,
+  })
+  const sums = withoutRecording(() => tf.stack([loss, tf.sum(nll), tf.sum(entropy), tf.sum(correct)]))
+  return { loss, sums }
+}
+
+function readSums(sums: tf.Tensor, batch: PackedBatch): LossSums {
+  const [loss, nll, entropy, correct] = sums.dataSync() as Float32Array as unknown as [number, number, number, number]
+  sums.dispose()
+  return { loss, nll, entropy, correct, labels: batch.numLabels, tokens: batch.inputIds.length }
+}
+
+/**
+ * Forward and backward over one micro-batch.
+ *
+ * @param numItems labelled tokens of the whole accumulation window: each token weighs the same whichever
+ *   micro-batch it is in.
+ * @returns the sums, and the gradients of `loss / numItems` by parameter name; the caller disposes them.
+ */
+export function forwardBackward(
+  model: CausalLM,
+  parameters: ReadonlyMap<string, tf.Variable>,
+  batch: PackedBatch,
+  numItems: number,
+  options: LossOptions,
+): { sums: LossSums; grads: Map<string, tf.Tensor> } {
+  let sums: tf.Tensor | undefined
+  const { value, grads } = valueAndGrads(() => {
+    const computed = compute(model, batch, options)
+    sums = tf.keep(computed.sums)
+    return tf.mul(computed.loss, 1 / numItems)
+  }, [...parameters.values()])
+  value.dispose()
+  const names = [...parameters.keys()]
+  return { sums: readSums(sums!, batch), grads: new Map(grads.map((grad, i) => [names[i]!, grad])) }
+}
+
+/** The loss of one batch, without gradients. */
+export function evaluateBatch(model: CausalLM, batch: PackedBatch, options: LossOptions): LossSums {
+  const sums = tf.tidy(() => compute(model, batch, { ...options, gradientCheckpointing: false }).sums)
+  return readSums(sums, batch)
+}

@@ -1,0 +1,1 @@
+export function sharedPath(name: string): string | undefined
