@@ -24,8 +24,10 @@ export {
   sentenceBleu,
 } from './sacrebleu/bleu'
 export type { BleuParts } from './sacrebleu/bleuMetric'
+export { type ChrfOptions, chrf, chrfMetric, type SentenceChrfOptions, sentenceChrf } from './sacrebleu/chrf'
 export type { CorpusScore } from './sacrebleu/corpus'
 export type { CorpusMetric } from './sacrebleu/metric'
+export { type SentenceTerOptions, sentenceTer, type TerOptions, type TerResult, ter, terMetric } from './sacrebleu/ter'
 export { BLEU_TOKENIZERS, type BleuTokenizer, bleuTokens } from './sacrebleu/tokenizers'
 export {
   bootstrapInterval,
@@ -36,4 +38,5 @@ export {
   type ResampleOptions,
 } from './significance/bootstrap'
 export { correctPValues } from './significance/corrections'
+export { type PairedTestOptions, type PairedTestResult, pairedTest } from './significance/pairedTest'
 export { referencesFromStreams } from './text/pairs'

@@ -16,6 +16,8 @@ export interface CorpusMetric {
   statistics(prediction: string, references: readonly string[]): number[]
   /** The score, 0 to 100 (TER may exceed 100), from summed counts. */
   score(sums: ArrayLike<number>, arithmetic?: Arithmetic): number
+  /** Whether NumPy would hold the float32 score as a float32 too, which decides how it averages; default no. */
+  staysSingle?(sums: ArrayLike<number>): boolean
   signature(references: readonly (readonly string[])[], note?: ResampleNote): Signature
 }
 

@@ -21,18 +21,30 @@ export function drawResamples(rows: number, samples: number, seed: number): Uint
   return new Pcg64(seed).choice(rows, rows * samples)
 }
 
+export interface ResampledScores {
+  /** One score per resample. */
+  scores: Float64Array
+  /** Whether NumPy would keep them as float32. */
+  single: boolean
+}
+
 /**
  * Scores of resampled corpora, summed and computed in single precision as sacrebleu does.
  *
- * @param indices from {@link drawResamples}. @returns one score per resample.
+ * @param indices from {@link drawResamples}.
  */
-export function resampledScores(metric: CorpusMetric, rows: readonly number[][], indices: Uint32Array): Float64Array {
+export function resampledScores(
+  metric: CorpusMetric,
+  rows: readonly number[][],
+  indices: Uint32Array,
+): ResampledScores {
   const width = rows[0].length
   const flat = new Float32Array(rows.length * width)
   for (let row = 0; row < rows.length; row++) flat.set(rows[row], row * width)
   const samples = indices.length / rows.length
   const scores = new Float64Array(samples)
   const sums = new Float32Array(width)
+  let single = true
   for (let sample = 0; sample < samples; sample++) {
     sums.fill(0)
     for (let draw = 0; draw < rows.length; draw++) {
@@ -40,8 +52,9 @@ export function resampledScores(metric: CorpusMetric, rows: readonly number[][],
       for (let i = 0; i < width; i++) sums[i] += flat[start + i]
     }
     scores[sample] = metric.score(sums, 'float32')
+    single &&= metric.staysSingle?.(sums) ?? false
   }
-  return scores
+  return { scores, single }
 }
 
 /** Half the width of the middle 95% and the mean of resampled scores; sacrebleu's "μ ± ci". */
@@ -50,10 +63,15 @@ export interface MeanInterval {
   ci: number
 }
 
-export function meanInterval(scores: Float64Array, mean: (scores: Float64Array) => number): MeanInterval {
+/** @param mean how to average: NumPy's way or exactly. */
+export function meanInterval(
+  { scores, single }: ResampledScores,
+  mean: (scores: Float64Array, single: boolean) => number,
+): MeanInterval {
+  const round = single ? Math.fround : (x: number) => x
   const sorted = scores.slice().sort()
   const cut = Math.floor(sorted.length / 40)
-  return { mean: mean(scores), ci: 0.5 * (sorted[sorted.length - cut - 1] - sorted[cut]) }
+  return { mean: mean(sorted, single), ci: round(0.5 * round(sorted[sorted.length - cut - 1] - sorted[cut])) }
 }
 
 /** The sum with its rounding error carried along (A. Neumaier 1974): a mean good to the last bit or two. */
@@ -67,10 +85,4 @@ export function exactMean(values: ArrayLike<number>): number {
     sum = next
   }
   return (sum + lost) / values.length
-}
-
-/** True when a score's arithmetic leaves float32 values, so that NumPy would go on in float32. */
-export function isSinglePrecision(scores: ArrayLike<number>): boolean {
-  for (let i = 0; i < scores.length; i++) if (Math.fround(scores[i]) !== scores[i]) return false
-  return true
 }
