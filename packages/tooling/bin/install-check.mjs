@@ -3,7 +3,7 @@
  * Does each package work for someone who installs it alone? Packs every published package, installs each one with npm in
  * an empty folder (its Tunesmith dependencies as tarballs, the rest from npm or its cache), imports every entry
  * point under plain Node, and runs the first JavaScript example of its README. Expects a finished build.
- * Results go to packages/tooling/.vitest/extra-install.json, so that they count among the tests.
+ * With an argument, the counts go to that folder as `.vitest/extra-install.json`, where `npm test` adds them up.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
@@ -13,10 +13,13 @@ import { cleanEnvironment } from '../lib/bootstrap.mjs'
 import { firstExample } from '../lib/examples.mjs'
 import { pack } from '../lib/pack.mjs'
 import { command, tail } from '../lib/step.mjs'
-import { root, runtimeClosure, workspacePackages } from '../lib/workspace.mjs'
+import { runtimeClosure, workspacePackages } from '../lib/workspace.mjs'
 
 const offline = /EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ETIMEDOUT|ENOTCACHED|network/i
 const env = cleanEnvironment({ npm_config_update_notifier: 'false' })
+
+/** The line of a Node crash that says what happened, or else the end of the output. */
+const cause = (output) => /^\S*Error.*$/m.exec(output)?.[0] ?? tail(output, 6)
 
 /** Run `work` over `items`, a few at a time. */
 async function pooled(items, size, work) {
@@ -78,12 +81,12 @@ async function tryPackage(entry, packages, tarballs, scratch) {
   }
   writeFileSync(join(folder, 'import.mjs'), importScript(name, entry.manifest))
   const imported = await command(process.execPath, ['import.mjs'], { cwd: folder, env, quiet: true, timeout: 60_000 })
-  if (imported.code !== 0) return { name, state: 'failed', detail: `import: ${tail(imported.output, 12)}` }
+  if (imported.code !== 0) return { name, state: 'failed', detail: `import: ${cause(imported.output)}` }
   const example = firstExample(join(entry.path, 'README.md'))
   if (!example) return { name, state: 'passed', detail: 'imports' }
   writeFileSync(join(folder, 'example.mjs'), example)
   const ran = await command(process.execPath, ['example.mjs'], { cwd: folder, env, quiet: true, timeout: 60_000 })
-  if (ran.code !== 0) return { name, state: 'failed', detail: `README example: ${tail(ran.output, 12)}` }
+  if (ran.code !== 0) return { name, state: 'failed', detail: `README example: ${cause(ran.output)}` }
   return { name, state: 'passed', detail: 'imports, and its README example runs' }
 }
 
@@ -95,15 +98,15 @@ try {
   const results = await pooled(published, 2, (entry) => tryPackage(entry, packages, tarballs, scratch))
   const count = (state) => results.filter((result) => result.state === state).length
   for (const { name, state, detail } of results) console.error(`  ${name}: ${state} (${detail})`)
-  const folder = join(root, 'packages', 'tooling', '.vitest')
-  mkdirSync(folder, { recursive: true })
   const skippedReasons = results
     .filter(({ state }) => state === 'skipped')
     .map(({ name, detail }) => `${name}: ${detail}`)
-  writeFileSync(
-    join(folder, 'extra-install.json'),
-    JSON.stringify({ passed: count('passed'), failed: count('failed'), skipped: count('skipped'), skippedReasons }),
-  )
+  if (process.argv[2]) {
+    const folder = join(process.argv[2], '.vitest')
+    mkdirSync(folder, { recursive: true })
+    const counts = { passed: count('passed'), failed: count('failed'), skipped: count('skipped'), skippedReasons }
+    writeFileSync(join(folder, 'extra-install.json'), JSON.stringify(counts))
+  }
   process.exitCode = count('failed') === 0 ? 0 : 1
 } finally {
   rmSync(scratch, { recursive: true, force: true })

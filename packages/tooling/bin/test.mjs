@@ -6,9 +6,9 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, statSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { bootstrap, build, turbo } from '../lib/bootstrap.mjs'
-import { clearResults, packageResult } from '../lib/results.mjs'
+import { join, resolve } from 'node:path'
+import { bootstrap, build, toolsFolder, turbo } from '../lib/bootstrap.mjs'
+import { addUp, clearResults, packageResult } from '../lib/results.mjs'
 import { command, openStep, runMain, StepError, tail } from '../lib/step.mjs'
 import { readJson, root, workspacePackages } from '../lib/workspace.mjs'
 
@@ -79,44 +79,30 @@ runMain(async () => {
   const failed = runs === 0 ? [] : failedTasks()
   for (const task of failed) if (task.task !== 'test') failures.push(task.name)
 
-  let passed = 0
-  let skipped = 0
-  let failedTests = 0
-  const skips = []
-  const lines = []
-  for (const entry of packages) {
-    const result = packageResult(entry.path)
-    const task = failed.find((each) => each.task === 'test' && resolve(root, each.folder) === entry.path)
-    if (task && result.failed === 0) {
-      result.failed = 1
-      result.failures.push(`${task.name} failed without a failed test: see its output`)
-    } else if (!result.found) continue
-    passed += result.passed
-    skipped += result.skipped
-    failedTests += result.failed
-    lines.push(`  ${entry.folder}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`)
-    for (const failure of result.failures) lines.push(`    failed: ${failure}`)
-    for (const skip of result.skips) skips.push({ ...skip, folder: entry.folder })
-  }
-  if (runs !== 0 && failed.length === 0 && failedTests === 0) failures.push('turbo')
-  if (options.length === 0) await check('installing each package alone', failures, () => node('install-check.mjs', env))
+  const installs = { folder: 'packages installed alone', path: join(toolsFolder, 'install-check'), problem: '' }
+  clearResults([installs])
+  if (options.length === 0) {
+    const code = await openStep('installing each package alone', () => node('install-check.mjs', env, [installs.path]))
+    if (code !== 0) installs.problem = 'the check itself failed: see its output'
+  } else process.stderr.write('tunesmith: options given, so installing each package alone is left out\n')
 
-  console.log(`\nTests by package\n${lines.join('\n')}`)
-  if (skips.length > 0) {
-    console.log('\nSkipped')
-    for (const [reason, tests] of byReason(skips)) console.log(`  ${reason}\n    ${tests.join('\n    ')}`)
-  }
+  const entries = packages.map(({ folder, path, manifest }) => {
+    const task = failed.find((each) => each.task === 'test' && resolve(root, each.folder) === path)
+    const silent = options.length === 0 && manifest.scripts?.test && !packageResult(path).found
+    return {
+      folder,
+      path,
+      problem: task ? `${task.name} failed: see its output` : silent ? 'its tests left no report' : '',
+    }
+  })
+  const sum = addUp([...entries, installs])
+  if (runs !== 0 && failed.length === 0 && sum.failed === 0) failures.push('turbo')
+
+  console.log(`\nTests by package\n  ${sum.lines.join('\n  ')}`)
+  if (sum.skips.size > 0) console.log('\nSkipped, by reason')
+  for (const [reason, tests] of sum.skips) console.log(`  ${reason}\n    ${tests.join('\n    ')}`)
   if (failures.length > 0) console.log(`\nFailed checks\n  ${failures.join('\n  ')}`)
-  const failedCount = failedTests + failures.length
-  console.log(`\n${passed} passed, ${failedCount} failed, ${skipped} skipped`)
-  return failedCount === 0 && runs === 0 ? 0 : 1
+  const failedCount = sum.failed + failures.length
+  console.log(`\n${sum.passed} passed, ${failedCount} failed, ${sum.skipped} skipped`)
+  return failedCount === 0 ? 0 : 1
 })
-
-function byReason(skips) {
-  const groups = new Map()
-  for (const { test, reason, folder } of skips) {
-    const key = reason || 'no reason given'
-    groups.set(key, [...(groups.get(key) ?? []), `${relative('packages', folder)}: ${test}`])
-  }
-  return groups
-}

@@ -53,3 +53,28 @@ export function packageResult(path) {
   }
   return result
 }
+
+/**
+ * The results of many folders: totals, a line for each (with its failures beneath), and the skipped tests grouped by reason.
+ *
+ * @param entries `{ folder, path, problem }`: `problem` says what is wrong with it beside its tests, '' when nothing is;
+ * it counts as one failed test unless a failed test explains it
+ */
+export function addUp(entries) {
+  const sum = { passed: 0, failed: 0, skipped: 0, lines: [], skips: new Map() }
+  for (const { folder, path, problem } of entries) {
+    const result = packageResult(path)
+    if (problem && result.failed === 0) {
+      result.failed = 1
+      result.failures.push(problem)
+    } else if (!result.found) continue
+    for (const key of ['passed', 'failed', 'skipped']) sum[key] += result[key]
+    sum.lines.push(`${folder}: ${result.passed} passed, ${result.failed} failed, ${result.skipped} skipped`)
+    for (const failure of result.failures) sum.lines.push(`  failed: ${failure}`)
+    for (const { test, reason } of result.skips) {
+      const key = reason || 'no reason given'
+      sum.skips.set(key, [...(sum.skips.get(key) ?? []), `${folder}: ${test}`])
+    }
+  }
+  return sum
+}

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
-import { clearResults, packageResult } from './results.mjs'
+import { addUp, clearResults, packageResult } from './results.mjs'
 
 function packageWith(files) {
   const path = mkdtempSync(join(tmpdir(), 'results-'))
@@ -64,4 +64,33 @@ it('finds nothing after clearing', () => {
   expect(packageResult(path).found).toBe(true)
   clearResults([{ path }])
   expect(packageResult(path).found).toBe(false)
+})
+
+it('adds folders up, names failures and groups skipped tests by reason', () => {
+  const one = packageWith({
+    'report.json': {
+      testResults: [{ name: 'a', status: 'failed', assertionResults: [test('a', 'failed'), test('b', 'passed')] }],
+    },
+  })
+  const two = packageWith({ 'extra-x.json': { passed: 2, failed: 0, skipped: 1, skippedReasons: ['no GPU'] } })
+  const crashed = packageWith({})
+  const entries = [
+    { folder: 'one', path: one, problem: 'one#test failed' },
+    { folder: 'two', path: two, problem: '' },
+    { folder: 'three', path: crashed, problem: 'three#test failed' },
+    { folder: 'no tests', path: crashed, problem: '' },
+  ]
+  expect(addUp(entries)).toEqual({
+    passed: 3,
+    failed: 2,
+    skipped: 1,
+    lines: [
+      'one: 1 passed, 1 failed, 0 skipped',
+      '  failed: a',
+      'two: 2 passed, 0 failed, 1 skipped',
+      'three: 0 passed, 1 failed, 0 skipped',
+      '  failed: three#test failed',
+    ],
+    skips: new Map([['no GPU', ['two: x']]]),
+  })
 })
