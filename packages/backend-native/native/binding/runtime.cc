@@ -1,0 +1,129 @@
+// The module, its threads and its memory.
+#include <mutex>
+#include <unordered_map>
+
+#include "args.h"
+
+namespace tunesmith {
+namespace {
+
+// Memory behind an ArrayBuffer. Freed at once by freeBuffer, or by the garbage collector when JavaScript lost it.
+struct Block {
+  void* pointer;
+  size_t bytes;
+};
+
+std::mutex& blocksMutex() {
+  static std::mutex* m = new std::mutex;
+  return *m;
+}
+std::unordered_map<void*, Block*>& blocks() {
+  static auto* map = new std::unordered_map<void*, Block*>;
+  return *map;
+}
+
+void release(Block* block) {
+  void* pointer = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(blocksMutex());
+    pointer = block->pointer;
+    block->pointer = nullptr;
+    if (pointer) blocks().erase(pointer);
+  }
+  freeAligned(pointer, block->bytes);
+}
+
+// allocateBuffer(bytes): an uninitialised ArrayBuffer, or null when there is no memory.
+Napi::Value allocateBuffer(const Napi::CallbackInfo& info) {
+  Args a(info);
+  const int64_t bytes = a.integer();
+  if (!a.ok()) return info.Env().Undefined();
+  void* pointer = allocateAligned(static_cast<size_t>(bytes));
+  if (!pointer) return info.Env().Null();
+  Block* block = new Block{pointer, static_cast<size_t>(bytes)};
+  {
+    std::lock_guard<std::mutex> lock(blocksMutex());
+    blocks()[pointer] = block;
+  }
+  napi_value buffer = nullptr;
+  const napi_status status = napi_create_external_arraybuffer(
+      info.Env(), pointer, block->bytes,
+      [](napi_env, void*, void* hint) {
+        Block* mine = static_cast<Block*>(hint);
+        release(mine);
+        delete mine;
+      },
+      block, &buffer);
+  if (status != napi_ok) {
+    release(block);
+    delete block;
+    return info.Env().Null();
+  }
+  return Napi::Value(info.Env(), buffer);
+}
+
+// freeBuffer(buffer): detaches the ArrayBuffer (its views get length 0) and gives the memory back now.
+Napi::Value freeBuffer(const Napi::CallbackInfo& info) {
+  if (info.Length() < 1 || !info[0].IsArrayBuffer()) return Napi::Boolean::New(info.Env(), false);
+  void* data = nullptr;
+  size_t length = 0;
+  napi_get_arraybuffer_info(info.Env(), info[0], &data, &length);
+  Block* block = nullptr;
+  {
+    std::lock_guard<std::mutex> lock(blocksMutex());
+    const auto found = blocks().find(data);
+    if (found != blocks().end()) block = found->second;
+  }
+  if (!block || napi_detach_arraybuffer(info.Env(), info[0]) != napi_ok) return Napi::Boolean::New(info.Env(), false);
+  void* pointer = nullptr;
+  size_t bytes = 0;
+  {
+    // The finalizer may already run once the buffer is detached: look again.
+    std::lock_guard<std::mutex> lock(blocksMutex());
+    const auto found = blocks().find(data);
+    if (found != blocks().end() && found->second == block) {
+      pointer = block->pointer;
+      bytes = block->bytes;
+      block->pointer = nullptr;
+      blocks().erase(found);
+    }
+  }
+  freeAligned(pointer, bytes);
+  return Napi::Boolean::New(info.Env(), true);
+}
+
+Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.Env(), kernels().isa); }
+
+Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), threadCount()); }
+
+Napi::Value setThreads(const Napi::CallbackInfo& info) {
+  Args a(info);
+  const int64_t n = a.integer();
+  if (!a.ok()) return info.Env().Undefined();
+  setThreadCount(static_cast<int>(n > 512 ? 512 : n));
+  return info.Env().Undefined();
+}
+
+Napi::Value trimScratch(const Napi::CallbackInfo& info) {
+  releaseScratch();
+  return info.Env().Undefined();
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  addLinear(env, exports);
+  addBlocks(env, exports);
+  addOps(env, exports);
+  exports.Set("allocateBuffer", Napi::Function::New(env, allocateBuffer));
+  exports.Set("freeBuffer", Napi::Function::New(env, freeBuffer));
+  exports.Set("isa", Napi::Function::New(env, isa));
+  exports.Set("threads", Napi::Function::New(env, threads));
+  exports.Set("setThreads", Napi::Function::New(env, setThreads));
+  exports.Set("trimScratch", Napi::Function::New(env, trimScratch));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tunesmith_native, init)
+
+}  // namespace tunesmith

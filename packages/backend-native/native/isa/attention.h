@@ -1,0 +1,193 @@
+// Causal attention over sequences that lie end to end, without a score matrix (Dao et al. 2022): blocks of queries
+// against blocks of keys through the GEMM micro-kernel, with a running maximum and sum.
+#pragma once
+#include "elementwise.h"
+#include "gemm.h"
+
+namespace tunesmith {
+namespace {
+
+constexpr int64_t QB = 4 * MR;                  // queries in a block
+constexpr int64_t KB = NR * (NR > 16 ? 4 : NR > 8 ? 4 : 8);  // keys in a block
+
+// A block of rows of one sequence, seen from one head.
+struct Block {
+  int64_t sequence, first, last;      // rows inside the sequence
+  int64_t queryBase, keyBase, shift;  // first row of the sequence in q and in k; query j stands at position j + shift
+  int64_t queries, keys;
+};
+
+// The blocks of `step` rows of all sequences (of queries, or of keys), as a table in working memory.
+static int64_t listBlocks(const Attention& p, int64_t step, bool ofKeys, Block* out) {
+  int64_t count = 0;
+  for (int64_t s = 0; s < p.sequences; s++) {
+    Block b;
+    b.sequence = s;
+    b.queryBase = p.cuSeqlens[s];
+    b.queries = p.cuSeqlens[s + 1] - b.queryBase;
+    b.keyBase = p.kvStart ? p.kvStart[s] : b.queryBase;
+    b.keys = p.kvLength ? p.kvLength[s] : b.queries;
+    b.shift = b.keys - b.queries;
+    const int64_t n = ofKeys ? b.keys : b.queries;
+    for (int64_t first = 0; first < n; first += step) {
+      b.first = first;
+      b.last = least(n, first + step);
+      if (out) out[count] = b;
+      count++;
+    }
+  }
+  return count;
+}
+
+// Keys [lo, hi) that the query at `position` sees.
+TS_INLINE int64_t firstKey(const Attention& p, int64_t position) { return p.window > 0 ? most(0, position - p.window + 1) : 0; }
+
+TS_INLINE int64_t padded(int64_t n) { return ceilDiv(n, NR) * NR; }
+
+// rows x depth of a strided matrix as panels of A, [depth][rows of the panel].
+static void panelsOfA(const float* src, int64_t stride, int64_t rows, int64_t depth, float scale, float* dst) {
+  for (int64_t r = 0; r < rows; r += MR) {
+    const int n = static_cast<int>(least(MR, rows - r));
+    transposeInto(src + r * stride, stride, n, depth, dst + r * depth, n);
+  }
+  if (scale != 1.f)
+    for (int64_t i = 0; i < rows * depth; i++) dst[i] *= scale;
+}
+
+// As B, transposed: depth runs along a row; panels [depth][NR], one per NR rows.
+static void panelsOfBTransposed(const float* src, int64_t stride, int64_t rows, int64_t depth, float* dst) {
+  Term t;
+  t.b.data = src;
+  t.b.cols = stride;
+  for (int64_t j = 0; j < rows; j += NR) packB(t, 0, depth, j, static_cast<int>(least(NR, rows - j)), NR, dst + j * depth, nullptr);
+}
+
+// As B, as it lies: depth runs along the rows; panels [rows][NR], one per NR columns.
+static void panelsOfB(const float* src, int64_t stride, int64_t rows, int64_t cols, float* dst) {
+  for (int64_t j = 0; j < cols; j += NR) {
+    float* panel = dst + j * rows;
+    const int64_t n = least(NR, cols - j);
+    for (int64_t r = 0; r < rows; r++) {
+      memcpy(panel + r * NR, src + r * stride + j, static_cast<size_t>(n) * 4);
+      for (int64_t i = n; i < NR; i++) panel[r * NR + i] = 0;
+    }
+  }
+}
+
+// C[rows, padded cols] (+)= A B over panels of A and B.
+static void multiply(const float* a, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc, bool add) {
+  for (int64_t j = 0; j < cols; j += NR)
+    for (int64_t r = 0; r < rows; r += MR) {
+      const int n = static_cast<int>(least(MR, rows - r));
+      microOf<NV>(n)(depth, a + r * depth, n, b + j * depth, NR, c + r * ldc + j, ldc, add ? kFromC : kFromZero, nullptr);
+    }
+}
+
+// C[cols of A, padded cols of B] += A^T B, A row-major [depth, lda]: its rows are the micro-kernel's panels already.
+static void multiplyTransposed(const float* a, int64_t lda, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc) {
+  for (int64_t j = 0; j < cols; j += NR)
+    for (int64_t r = 0; r < rows; r += MR) {
+      const int n = static_cast<int>(least(MR, rows - r));
+      microOf<NV>(n)(depth, a + r, lda, b + j * depth, NR, c + r * ldc + j, ldc, kFromC, nullptr);
+    }
+}
+
+struct Carver {
+  float* at;
+  float* take(int64_t floats) {
+    float* p = at;
+    at += ceilDiv(floats + VL, 16) * 16;
+    return p;
+  }
+};
+
+// Number of blocks and the table itself; null without memory.
+static Block* blocksOf(const Attention& p, int64_t step, bool ofKeys, int64_t& count) {
+  count = listBlocks(p, step, ofKeys, nullptr);
+  float* memory = scratch(kScratchHidden, static_cast<size_t>(count * static_cast<int64_t>(sizeof(Block)) / 4));
+  if (memory) listBlocks(p, step, ofKeys, reinterpret_cast<Block*>(memory));
+  return reinterpret_cast<Block*>(memory);
+}
+
+static bool attention(const Attention& p, float* out, float* lse) {
+  int64_t count = 0;
+  const Block* blocks = blocksOf(p, QB, false, count);
+  if (!blocks) return false;
+  const int64_t d = p.headDim, dPad = padded(d);
+  bool ok = true;
+  parallel(count * p.heads, [&](int64_t item) {
+    const Block& b = blocks[item / p.heads];
+    const int64_t head = item % p.heads, kvHead = head * p.kvHeads / p.heads;
+    float* memory = scratch(kScratchAttention, static_cast<size_t>(QB * d + KB * d + 2 * QB * KB + KB * dPad + QB * dPad + 4 * QB + 16 * VL));
+    if (!memory) {
+      __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
+      return;
+    }
+    Carver carve{memory};
+    float *aq = carve.take(QB * d), *bk = carve.take(KB * d), *s = carve.take(QB * KB), *ap = carve.take(QB * KB);
+    float *bv = carve.take(KB * dPad), *o = carve.take(QB * dPad), *top = carve.take(QB), *sum = carve.take(QB);
+    const int64_t rows = b.last - b.first;
+    panelsOfA(p.q + (b.queryBase + b.first) * p.qStride + head * d, p.qStride, rows, d, p.scale, aq);
+    memset(o, 0, static_cast<size_t>(rows * dPad) * 4);
+    for (int64_t r = 0; r < rows; r++) {
+      top[r] = -INFINITY;
+      sum[r] = 0;
+    }
+    const int64_t lastPosition = b.last - 1 + b.shift;
+    const int64_t start = firstKey(p, b.first + b.shift) / KB * KB;
+    for (int64_t k0 = start; k0 <= lastPosition && k0 < b.keys; k0 += KB) {
+      const int64_t keys = least(least(KB, b.keys - k0), lastPosition + 1 - k0), keysPad = padded(keys);
+      const float* from = p.k + (b.keyBase + k0) * p.kvStride + kvHead * d;
+      panelsOfBTransposed(from, p.kvStride, keys, d, bk);
+      multiply(aq, bk, rows, d, keys, s, KB, false);
+      for (int64_t r = 0; r < rows; r++) {
+        float* row = s + r * KB;
+        const int64_t position = b.first + r + b.shift;
+        const int64_t lo = firstKey(p, position) - k0, hi = least(keys, position + 1 - k0);
+        if (p.softcap > 0)
+          for (int64_t i = 0; i < keysPad; i += VL) store(row + i, vtanh(load(row + i) / p.softcap) * p.softcap);
+        for (int64_t i = 0; i < lo && i < keysPad; i++) row[i] = -INFINITY;
+        for (int64_t i = most(0, hi); i < keysPad; i++) row[i] = -INFINITY;
+        vf m = splat(top[r]);
+        for (int64_t i = 0; i < keysPad; i += VL) m = vmax(load(row + i), m);
+        const float high = maxOf(m);
+        if (high == -INFINITY) {
+          memset(row, 0, static_cast<size_t>(keysPad) * 4);
+          continue;
+        }
+        vf total = {};
+        for (int64_t i = 0; i < keysPad; i += VL) {
+          const vf e = vexp(load(row + i) - high);
+          store(row + i, e);
+          total += e;
+        }
+        if (high != top[r]) {
+          const vf shrink = vexp(splat(top[r] - high));
+          sum[r] *= shrink[0];
+          for (int64_t i = 0; i < dPad; i += VL) store(o + r * dPad + i, load(o + r * dPad + i) * shrink);
+          top[r] = high;
+        }
+        sum[r] += sumOf(total);
+      }
+      for (int64_t r = 0; r < rows; r += MR) {
+        const int n = static_cast<int>(least(MR, rows - r));
+        transposeInto(s + r * KB, KB, n, keys, ap + r * keys, n);
+      }
+      panelsOfB(p.v + (b.keyBase + k0) * p.kvStride + kvHead * d, p.kvStride, keys, d, bv);
+      multiply(ap, bv, rows, keys, d, o, dPad, true);
+    }
+    for (int64_t r = 0; r < rows; r++) {
+      const int64_t token = b.queryBase + b.first + r;
+      const float inverse = 1.f / sum[r];
+      float* to = out + token * p.qStride + head * d;
+      eachVec(d, [&](int64_t i, int n) { storeN(to + i, load(o + r * dPad + i) * inverse, n); });
+      lse[token * p.heads + head] = top[r] + logf(sum[r]);
+    }
+  });
+  return ok;
+}
+
+}  // namespace
+}  // namespace tunesmith
+
+#include "attention_grad.h"

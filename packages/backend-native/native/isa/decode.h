@@ -1,0 +1,165 @@
+// Rows of a matrix in any storage format to float32.
+#pragma once
+#include "vec.h"
+
+namespace tunesmith {
+namespace {
+
+TS_INLINE float halfToFloat(uint16_t h) {
+  const uint32_t sign = static_cast<uint32_t>(h & 0x8000) << 16;
+  uint32_t exponent = (h >> 10) & 31, mantissa = h & 1023;
+  uint32_t bits;
+  if (exponent == 31) {
+    bits = sign | 0x7f800000 | (mantissa << 13);
+  } else if (exponent) {
+    bits = sign | ((exponent + 112) << 23) | (mantissa << 13);
+  } else {
+    float f = static_cast<float>(mantissa) * 5.9604644775390625e-8f;  // 2^-24
+    memcpy(&bits, &f, 4);
+    bits |= sign;
+  }
+  float f;
+  memcpy(&f, &bits, 4);
+  return f;
+}
+
+TS_INLINE vf fromBF16(const uint16_t* p) {
+  const vh h = *reinterpret_cast<const vhu*>(p);
+  return reinterpret_cast<vf>(__builtin_convertvector(h, vu) << 16);
+}
+TS_INLINE vf fromF16(const uint16_t* p) {
+#if TS_VL == 16
+  return reinterpret_cast<vf>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+#elif TS_VL == 8
+  return reinterpret_cast<vf>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+#else
+  vf v;
+  for (int i = 0; i < VL; i++) v[i] = halfToFloat(p[i]);
+  return v;
+#endif
+}
+TS_INLINE vf fromINT8(const int8_t* p) {
+#if TS_VL == 16
+  return reinterpret_cast<vf>(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
+#elif TS_VL == 8
+  return reinterpret_cast<vf>(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));
+#else
+  vf v;
+  for (int i = 0; i < VL; i++) v[i] = static_cast<float>(p[i]);
+  return v;
+#endif
+}
+
+// VL values from VL/2 bytes, the high nibble first.
+struct NibbleTable {
+#if TS_VL == 16
+  __m512 table;
+  explicit NibbleTable(const float* code) : table(_mm512_loadu_ps(code)) {}
+  vf get(const uint8_t* p) const {
+    const __m512i bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    // even lanes: byte >> 4, odd lanes: byte & 15; the permute looks at the low four bits only
+    const __m512i index = _mm512_or_si512(_mm512_srli_epi64(bytes, 4), _mm512_slli_epi64(bytes, 32));
+    return reinterpret_cast<vf>(_mm512_permutexvar_ps(index, table));
+  }
+#elif TS_VL == 8
+  __m256 low, high;
+  explicit NibbleTable(const float* code) : low(_mm256_loadu_ps(code)), high(_mm256_loadu_ps(code + 8)) {}
+  vf get(const uint8_t* p) const {
+    int32_t four;
+    memcpy(&four, p, 4);
+    const __m256i bytes = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
+    const __m256i index = _mm256_or_si256(_mm256_srli_epi64(bytes, 4), _mm256_slli_epi64(bytes, 32));
+    const __m256 a = _mm256_permutevar8x32_ps(low, index), b = _mm256_permutevar8x32_ps(high, index);
+    return reinterpret_cast<vf>(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28))));
+  }
+#else
+  const float* table;
+  explicit NibbleTable(const float* code) : table(code) {}
+  vf get(const uint8_t* p) const {
+    vf v;
+    for (int i = 0; i < VL; i += 2) {
+      v[i] = table[p[i / 2] >> 4];
+      v[i + 1] = table[p[i / 2] & 15];
+    }
+    return v;
+  }
+#endif
+};
+
+TS_INLINE float nibbleAt(const Matrix& w, int64_t i) {
+  const uint8_t byte = static_cast<const uint8_t*>(w.data)[i >> 1];
+  return w.code[i & 1 ? byte & 15 : byte >> 4] * w.scale[i / w.blockSize];
+}
+
+static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) {
+  const NibbleTable table(w.code);
+  const uint8_t* bytes = static_cast<const uint8_t*>(w.data);
+  int64_t i = first;
+  const int64_t end = first + n;
+  if (i < end && (i & 1)) *out++ = nibbleAt(w, i++);
+  while (i < end) {
+    const int64_t block = i / w.blockSize;
+    const int64_t stop = least(end, (block + 1) * w.blockSize);
+    const vf scale = splat(w.scale[block]);
+    for (; i + VL <= stop; i += VL, out += VL) store(out, table.get(bytes + (i >> 1)) * scale);
+    for (; i < stop; i++) *out++ = nibbleAt(w, i);
+    if (i & 1 && i < end) *out++ = nibbleAt(w, i++);
+  }
+}
+
+// Elements [column, column + n) of one row.
+static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, float* out) {
+  const int64_t first = row * w.cols + column;
+  int64_t i = 0;
+  switch (w.format) {
+    case kF32:
+      memcpy(out, static_cast<const float*>(w.data) + first, static_cast<size_t>(n) * 4);
+      return;
+    case kBF16: {
+      const uint16_t* p = static_cast<const uint16_t*>(w.data) + first;
+      for (; i + VL <= n; i += VL) store(out + i, fromBF16(p + i));
+      for (; i < n; i++) {
+        const uint32_t bits = static_cast<uint32_t>(p[i]) << 16;
+        memcpy(out + i, &bits, 4);
+      }
+      return;
+    }
+    case kF16: {
+      const uint16_t* p = static_cast<const uint16_t*>(w.data) + first;
+      for (; i + VL <= n; i += VL) store(out + i, fromF16(p + i));
+      for (; i < n; i++) out[i] = halfToFloat(p[i]);
+      return;
+    }
+    case kINT8: {
+      const int8_t* p = static_cast<const int8_t*>(w.data) + first;
+      const float scale = w.scale[row];
+      for (; i + VL <= n; i += VL) store(out + i, fromINT8(p + i) * scale);
+      for (; i < n; i++) out[i] = static_cast<float>(p[i]) * scale;
+      return;
+    }
+    case kNF4:
+      decodeNibbles(w, first, n, out);
+      return;
+  }
+}
+
+static void dropRow(float* x, int64_t first, int64_t n, const Dropout& d) {
+  int64_t i = 0;
+  for (; i + VL <= n; i += VL) store(x + i, dropped(load(x + i), first + i, d));
+  if (i < n) storePart(x + i, dropped(loadPart(x + i, n - i), first + i, d), n - i);
+}
+
+static void dequantize(const Matrix& w, int64_t rowStart, int64_t rowEnd, float* out) {
+  parallelRange(rowEnd - rowStart, most(1, 65536 / most(1, w.cols)), [&](int64_t from, int64_t to) {
+    for (int64_t r = from; r < to; r++) decodeRow(w, rowStart + r, 0, w.cols, out + r * w.cols);
+  });
+}
+
+static void gatherRows(const Matrix& w, const int32_t* ids, int64_t count, float* out) {
+  parallelRange(count, most(1, 65536 / most(1, w.cols)), [&](int64_t from, int64_t to) {
+    for (int64_t i = from; i < to; i++) decodeRow(w, ids[i], 0, w.cols, out + i * w.cols);
+  });
+}
+
+}  // namespace
+}  // namespace tunesmith

@@ -1,0 +1,113 @@
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
+import { type backend_util, DataStorage, type DataType, engine, type TensorInfo, util } from '@tensorflow/tfjs-core'
+import type { Addon } from './addon'
+import { BufferPool, POOLED_BYTES } from './buffer-pool'
+
+type Values = backend_util.BackendValues
+type DataId = TensorInfo['dataId']
+
+interface TensorData {
+  values?: Values
+  dtype: DataType
+  complexTensorInfos?: { real: TensorInfo; imag: TensorInfo }
+  refCount: number
+}
+
+/**
+ * TensorFlow.js' own CPU backend with the memory of a native one: a tensor's values are a typed array that C++ can
+ * read and write, so that every kernel of the CPU backend works on it unchanged.
+ *
+ * Two rules keep reuse of memory invisible: what a kernel hands over is copied when it lies in a pooled buffer (a slice
+ * of another tensor), and what a user reads is a copy.
+ */
+export class NativeBackend extends MathBackendCPU {
+  readonly addon: Addon
+  readonly pool: BufferPool
+  #nextId = 0
+
+  constructor(addon: Addon) {
+    super()
+    this.addon = addon
+    this.pool = new BufferPool(addon)
+    this.data = new DataStorage(this, engine())
+  }
+
+  override write(values: Values, shape: number[], dtype: DataType): DataId {
+    const dataId = { id: this.#nextId++ }
+    this.move(dataId, values, shape, dtype, 1)
+    return dataId
+  }
+
+  override move(dataId: DataId, values: Values, _shape: number[], dtype: DataType, refCount: number): void {
+    let kept = values
+    if (ArrayBuffer.isView(values)) {
+      // A small part of a larger array may be a view of another tensor's memory, which a kernel may write to.
+      const part = values.byteLength < POOLED_BYTES && values.byteLength < values.buffer.byteLength
+      if (part || this.pool.owns(values.buffer)) kept = (values as Float32Array).slice()
+    } else if (Array.isArray(values) && dtype !== 'string') {
+      kept = util.toTypedArray(values as unknown as number[], dtype) as Values
+    }
+    this.data.set(dataId, { values: kept, dtype, refCount } as TensorData as never)
+  }
+
+  /** A tensor for a kernel to fill, and its uninitialised memory. */
+  output<Kind extends 'float32' | 'int32'>(shape: number[], dtype: Kind) {
+    const size = util.sizeFromShape(shape)
+    const Kind = dtype === 'float32' ? Float32Array : Int32Array
+    const array = size * 4 < POOLED_BYTES ? new Kind(size) : new Kind(this.pool.allocate(size * 4), 0, size)
+    const values = array as Kind extends 'float32' ? Float32Array : Int32Array
+    const dataId = { id: this.#nextId++ }
+    this.data.set(dataId, { values, dtype, refCount: 1 } as TensorData as never)
+    return { info: { dataId, shape, dtype } as TensorInfo, values }
+  }
+
+  /** The tensor's own memory, converted when TensorFlow.js kept another type of array (it does after some casts). */
+  floats({ dataId }: TensorInfo): Float32Array {
+    const { values } = this.data.get(dataId) as TensorData
+    return values instanceof Float32Array ? values : Float32Array.from(values as ArrayLike<number>)
+  }
+
+  ints({ dataId }: TensorInfo): Int32Array {
+    const { values } = this.data.get(dataId) as TensorData
+    return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>)
+  }
+
+  /** Memory that a kernel may write to: an array that came from the user is copied first, once. */
+  writable({ dataId, shape }: TensorInfo): Float32Array {
+    const data = this.data.get(dataId) as TensorData & { own?: boolean }
+    const { values } = data
+    if (values instanceof Float32Array && (data.own || this.pool.owns(values.buffer))) return values
+    const { info, values: copy } = this.output(shape, 'float32')
+    copy.set(values as Float32Array)
+    this.data.delete(info.dataId)
+    data.values = copy
+    data.own = true
+    return copy
+  }
+
+  override readSync(dataId: DataId): Values {
+    const { values, complexTensorInfos } = this.data.get(dataId) as TensorData
+    if (complexTensorInfos || values === undefined || !ArrayBuffer.isView(values)) return super.readSync(dataId)
+    return (super.readSync(dataId) as Float32Array).slice()
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    if (!this.data.has(dataId)) return true
+    const data = this.data.get(dataId) as TensorData
+    data.refCount--
+    if (!force && data.refCount > 0) return false
+    if (data.complexTensorInfos) {
+      this.disposeData(data.complexTensorInfos.real.dataId, true)
+      this.disposeData(data.complexTensorInfos.imag.dataId, true)
+    }
+    this.data.delete(dataId)
+    const values = data.values as Float32Array | undefined
+    if (values && ArrayBuffer.isView(values) && this.pool.owns(values.buffer))
+      this.pool.release(values.buffer as unknown as ArrayBuffer)
+    return true
+  }
+
+  override memory() {
+    return { unreliable: false, reasons: [] as string[] }
+  }
+}

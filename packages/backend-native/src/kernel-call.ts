@@ -1,0 +1,152 @@
+import {
+  type DataType,
+  getKernel,
+  type KernelFunc,
+  type NamedTensorInfoMap,
+  registerKernel,
+  type TensorInfo,
+  unregisterKernel,
+  util,
+} from '@tensorflow/tfjs-core'
+import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+import type { WeightArgs } from './addon'
+import type { NativeBackend } from './backend'
+
+export const BACKEND_NAME = 'native'
+
+/** The attributes every kernel with a weight takes. */
+export interface WeightAttrs {
+  format: string
+  outFeatures: number
+  inFeatures: number
+  blockSize?: number
+}
+
+// Code of the format in the addon and elements per 32-bit word; FP4 is NF4 with another code table.
+const FORMATS: Record<string, [code: number, perWord: number]> = {
+  f32: [0, 1],
+  bf16: [1, 2],
+  f16: [2, 2],
+  nf4: [3, 8],
+  fp4: [3, 8],
+  int8: [4, 4],
+}
+
+/** One call of a kernel: checked access to its inputs, and outputs to fill. */
+export class KernelCall {
+  readonly addon: NativeBackend['addon']
+
+  constructor(
+    readonly kernel: string,
+    readonly inputs: NamedTensorInfoMap,
+    readonly backend: NativeBackend,
+  ) {
+    this.addon = backend.addon
+  }
+
+  fail(problem: string): never {
+    throw new TunesmithError(`${this.kernel}: ${problem}`, { code: 'invalid_data', where: this.kernel })
+  }
+
+  has(name: string): boolean {
+    return this.inputs[name] != null
+  }
+
+  /** The input, which must have this type and these sizes (-1: any). */
+  info(name: string, dtype: DataType, shape: readonly number[]): TensorInfo {
+    const x = this.inputs[name]
+    if (!x) this.fail(`input "${name}" is missing`)
+    if (x.dtype !== dtype) this.fail(`"${name}" must be ${dtype}, not ${x.dtype}`)
+    const fits = x.shape.length === shape.length && shape.every((size, i) => size === -1 || size === x.shape[i])
+    if (!fits)
+      this.fail(
+        `"${name}" must have shape [${shape.map((n) => (n < 0 ? '?' : n)).join(', ')}], not [${x.shape.join(', ')}]`,
+      )
+    return x
+  }
+
+  floats(name: string, ...shape: number[]): Float32Array {
+    return this.backend.floats(this.info(name, 'float32', shape))
+  }
+
+  optionalFloats(name: string, ...shape: number[]): Float32Array | null {
+    return this.has(name) ? this.floats(name, ...shape) : null
+  }
+
+  ints(name: string, ...shape: number[]): Int32Array {
+    return this.backend.ints(this.info(name, 'int32', shape))
+  }
+
+  /** `[rows, columns]` of a matrix input. */
+  sizes(name: string): [number, number] {
+    return this.info(name, 'float32', [-1, -1]).shape as [number, number]
+  }
+
+  output(...shape: number[]) {
+    return this.backend.output(shape, 'float32')
+  }
+
+  /** The weight of a linear layer, `[outFeatures, inFeatures]`, in whatever format it has. */
+  weight({ format, outFeatures, inFeatures, blockSize = 0 }: WeightAttrs): WeightArgs {
+    const known = FORMATS[format]
+    if (!known) this.fail(`unknown weight format "${format}"; known: ${Object.keys(FORMATS).join(', ')}`)
+    for (const [name, n] of Object.entries({ outFeatures, inFeatures }))
+      if (!Number.isSafeInteger(n) || n < 0) this.fail(`${name} must be a size, not ${n}`)
+    const [code, perWord] = known
+    const elements = outFeatures * inFeatures
+    if (format === 'f32')
+      return [code, outFeatures, inFeatures, 1, this.floats('weight', outFeatures, inFeatures), null, null]
+    const words = this.inputs.weight
+    if (!words) this.fail('input "weight" is missing')
+    const needed = Math.ceil(elements / perWord)
+    if (words.dtype !== 'int32' || util.sizeFromShape(words.shape) !== needed)
+      this.fail(
+        `a ${format} weight [${outFeatures}, ${inFeatures}] must be int32 [${needed}], ` +
+          `not ${words.dtype} [${words.shape.join(', ')}]`,
+      )
+    const data = this.backend.ints(words)
+    if (format === 'int8') return [code, outFeatures, inFeatures, 1, data, this.flat('scale', outFeatures), null]
+    if (perWord === 2) return [code, outFeatures, inFeatures, 1, data, null, null]
+    if (!Number.isSafeInteger(blockSize) || blockSize < 1) this.fail(`blockSize must be at least 1, not ${blockSize}`)
+    const absmax = this.flat('absmax', Math.ceil(elements / blockSize))
+    return [code, outFeatures, inFeatures, blockSize, data, absmax, this.flat('code', 16)]
+  }
+
+  /** A float32 input of this many elements, whatever its shape. */
+  flat(name: string, size: number): Float32Array {
+    const x = this.inputs[name]
+    if (!x) this.fail(`input "${name}" is missing`)
+    if (x.dtype !== 'float32' || util.sizeFromShape(x.shape) !== size)
+      this.fail(`"${name}" must be float32 with ${size} elements, not ${x.dtype} [${x.shape.join(', ')}]`)
+    return this.backend.floats(x)
+  }
+
+  /** Ends a call into the addon: false means that working memory could not be had. */
+  check(done: boolean): void {
+    if (done) return
+    throw new TunesmithError(`${this.kernel}: no memory to work in`, {
+      code: 'out_of_memory',
+      remedy: 'Use shorter sequences or a smaller batch',
+    })
+  }
+}
+
+/** Registers a kernel for the native backend in place of what is there. */
+export function replaceKernel(kernelName: string, kernelFunc: KernelFunc): void {
+  if (getKernel(kernelName, BACKEND_NAME)) unregisterKernel(kernelName, BACKEND_NAME)
+  registerKernel({ kernelName, backendName: BACKEND_NAME, kernelFunc })
+}
+
+/** Registers `Tunesmith<name>`; whatever goes wrong in it is a {@link TunesmithError}. */
+export function defineKernel<Attrs>(name: string, run: (call: KernelCall, attrs: Attrs) => TensorInfo | TensorInfo[]) {
+  const kernelName = `Tunesmith${name}`
+  replaceKernel(kernelName, ({ inputs, attrs, backend }) => {
+    try {
+      return run(new KernelCall(name, inputs, backend as NativeBackend), attrs as Attrs)
+    } catch (error) {
+      if (isTunesmithError(error)) throw error
+      const code = error instanceof TypeError || error instanceof RangeError ? 'invalid_data' : 'internal'
+      throw new TunesmithError(`${name}: ${(error as Error).message}`, { code, where: kernelName, cause: error })
+    }
+  })
+}

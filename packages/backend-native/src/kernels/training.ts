@@ -1,0 +1,107 @@
+import { type TensorInfo, util } from '@tensorflow/tfjs-core'
+import { defineKernel, type WeightAttrs } from '../kernel-call'
+
+interface CrossEntropyAttrs extends WeightAttrs {
+  labelSmoothing?: number
+  softcap?: number
+  mode?: 'nll' | 'dft'
+  needsHiddenGrad?: boolean
+  needsWeightGrad?: boolean
+}
+
+interface AdamWAttrs {
+  lr: number
+  beta1: number
+  beta2: number
+  eps: number
+  weightDecay: number
+  step: number
+  gradScale: number
+}
+
+export function registerTraining(): void {
+  defineKernel<CrossEntropyAttrs>('LinearCrossEntropy', (call, attrs) => {
+    const { labelSmoothing = 0, softcap = 0, mode = 'nll', needsHiddenGrad, needsWeightGrad } = attrs
+    if (mode !== 'nll' && mode !== 'dft') call.fail(`unknown mode "${mode}"`)
+    const { outFeatures, inFeatures } = attrs
+    const [tokens] = call.sizes('hidden')
+    const weight = call.weight(attrs)
+    const hidden = call.floats('hidden', tokens, inFeatures)
+    const bias = call.optionalFloats('bias', outFeatures)
+    const labels = call.ints('labels', tokens)
+    const loss = call.output()
+    const nll = call.output(tokens)
+    const entropy = call.output(tokens)
+    const correct = call.output(tokens)
+    const dHidden = needsHiddenGrad ? call.output(tokens, inFeatures) : call.output(0)
+    const dWeight = needsWeightGrad ? call.output(outFeatures, inFeatures) : call.output(0)
+    call.check(
+      call.addon.crossEntropy(
+        tokens,
+        ...weight,
+        hidden,
+        bias,
+        labels,
+        labelSmoothing,
+        softcap,
+        mode === 'dft',
+        loss.values,
+        nll.values,
+        entropy.values,
+        correct.values,
+        needsHiddenGrad ? dHidden.values : null,
+        needsWeightGrad ? dWeight.values : null,
+      ),
+    )
+    return [loss, nll, entropy, correct, dHidden, dWeight].map(({ info }) => info)
+  })
+
+  defineKernel<WeightAttrs>('EmbeddingLookup', (call, attrs) => {
+    const [tokens] = call.info('ids', 'int32', [-1]).shape as [number]
+    const { info, values } = call.output(tokens, attrs.inFeatures)
+    call.check(call.addon.embeddingLookup(tokens, ...call.weight(attrs), call.ints('ids', tokens), values))
+    return info
+  })
+
+  defineKernel<{ outFeatures: number }>('EmbeddingGrad', (call, { outFeatures }) => {
+    const [tokens, hidden] = call.sizes('dy')
+    const { info, values } = call.output(outFeatures, hidden)
+    const dy = call.floats('dy', tokens, hidden)
+    call.check(call.addon.embeddingGrad(tokens, outFeatures, hidden, dy, call.ints('ids', tokens), values))
+    return info
+  })
+
+  defineKernel<AdamWAttrs>('AdamWStep', (call, attrs) => {
+    const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
+    if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
+    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
+    const [param, expAvg, expAvgSq] = ['param', 'expAvg', 'expAvgSq'].map((name) =>
+      call.backend.writable(call.info(name, 'float32', shape)),
+    ) as [Float32Array, Float32Array, Float32Array]
+    const grad = call.floats('grad', ...shape)
+    const size = util.sizeFromShape(shape)
+    call.check(
+      call.addon.adamW(size, param, grad, expAvg, expAvgSq, lr, beta1, beta2, eps, weightDecay, step, gradScale),
+    )
+    return []
+  })
+
+  defineKernel('GradNorm', (call) => {
+    let sum = 0
+    for (const [name, { shape }] of Object.entries(call.inputs))
+      sum += call.addon.sumSquares(util.sizeFromShape(shape), call.floats(name, ...shape))
+    const { info, values } = call.output()
+    values[0] = Math.sqrt(sum)
+    return info
+  })
+
+  defineKernel('KvCacheUpdate', (call) => {
+    const [capacity, width] = call.sizes('cache')
+    const [count] = call.sizes('x')
+    const x = call.floats('x', count, width)
+    const rows = call.ints('rows', count)
+    const cache = call.backend.writable(call.info('cache', 'float32', [capacity, width]))
+    call.check(call.addon.copyRows(count, width, capacity, x, rows, cache))
+    return []
+  })
+}
