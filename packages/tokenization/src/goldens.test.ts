@@ -26,6 +26,7 @@ interface ChatCase {
   rendered?: string
   ids?: number[]
   expect_error?: string
+  chat_template_file?: string
 }
 
 const read = (name: string) => JSON.parse(readFileSync(join(folder as string, name), 'utf8')).tokenizers
@@ -65,18 +66,14 @@ for (const name of ['tinyllama-1.1b-chat', 'starling-lm-7b-alpha', 'llama-3.1-8b
     })
 
     test('chats', () => {
-      const { cases, chat_template_file } = read('chat_goldens.json')[name] as {
-        cases: ChatCase[]
-        chat_template_file?: string
-      }
-      const template = chat_template_file && readFileSync(join(folder as string, chat_template_file), 'utf8')
+      const { cases } = read('chat_goldens.json')[name] as { cases: ChatCase[] }
       expect(cases.length).toBeGreaterThan(17)
       for (const c of cases) {
         const options = {
           addGenerationPrompt: c.add_generation_prompt ?? false,
           variables: c.template_kwargs ?? {},
           tools: c.tools ?? null,
-          template,
+          template: c.chat_template_file && readFileSync(join(folder as string, c.chat_template_file), 'utf8'),
         }
         if (c.expect_error !== undefined) {
           expect(() => tokenizer.applyChatTemplate(c.messages, options)).toThrow(c.expect_error)

@@ -16,7 +16,7 @@ export function renderChat(
   messages: readonly ChatMessage[],
   options: ParsedChatOptions,
 ): RenderedChat {
-  const { text, spans } = renderTemplate(tokenizer, messages, options)
+  const { text, spans } = renderTemplate(tokenizer, messages, options, true)
   const { ids, offsets } = tokenizer.encode(text, { addSpecialTokens: false })
   return { text, ids, assistantMask: maskOf(offsets, spans) }
 }

@@ -1,6 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { Tokenizer } from '../tokenizer'
-import { type RenderedTemplate, runTemplate } from './jinja'
+import { type RenderedTemplate, runTemplate } from './jinja/run'
 import type { ParsedChatOptions } from './options'
 
 /** One message of a conversation; templates may want further fields (`tool_calls`, `name`, ...). */
@@ -31,6 +31,7 @@ export function renderTemplate(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
   options: ParsedChatOptions,
+  track = false,
 ): RenderedTemplate {
   checkMessages(messages)
   const source = chooseTemplate(tokenizer, options)
@@ -51,7 +52,7 @@ export function renderTemplate(
     add_generation_prompt: options.addGenerationPrompt,
     ...options.variables,
   }
-  const rendered = runTemplate(source, variables)
+  const rendered = runTemplate(source, variables, track)
   return options.continueFinalMessage ? cutAtOpenEnd(rendered) : rendered
 }
 
