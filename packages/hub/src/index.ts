@@ -1,3 +1,13 @@
+export {
+  type ListRepoFilesOptions,
+  listRepoFiles,
+  type RepoFile,
+  type RepoFileInfo,
+  type RepoFileInfoOptions,
+  repoFileInfo,
+} from './connection/repo-files'
+export { otherFrameworks, type ResolveModelFolderOptions, resolveModelFolder } from './download/resolve-folder'
+export { type DownloadProgress, type DownloadSnapshotOptions, downloadSnapshot } from './download/snapshot'
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, type HalfBits } from './half-precision'
 export { readJsonFile } from './json-file'
 export { type OpenCheckpointOptions, openCheckpoint } from './safetensors/checkpoint'

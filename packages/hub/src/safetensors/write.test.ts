@@ -18,7 +18,10 @@ const tensor = (name: string, shape: number[], seed = 1): TensorToWrite => ({
   name,
   dtype: 'F32',
   shape,
-  data: bytes(shape.reduce((a, b) => a * b, 4), seed),
+  data: bytes(
+    shape.reduce((a, b) => a * b, 4),
+    seed,
+  ),
 })
 
 describe('writeSafetensors', () => {
@@ -51,6 +54,8 @@ describe('writeSafetensors', () => {
     const checkpoint = await openCheckpoint(folder)
     expect(await checkpoint.read('z')).toEqual(bytes(8, 5))
     await checkpoint.close()
-    expect(JSON.parse(await readFile(join(folder, 'model.safetensors.index.json'), 'utf8')).metadata.total_size).toBe(32)
+    expect(JSON.parse(await readFile(join(folder, 'model.safetensors.index.json'), 'utf8')).metadata.total_size).toBe(
+      32,
+    )
   })
 })

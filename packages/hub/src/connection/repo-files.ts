@@ -1,0 +1,163 @@
+import { HubApiError, listFiles } from '@huggingface/hub'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import { HubClient } from './client'
+import { explainStatus } from './explain'
+import { checkRepo, checkRepoPath, describeRepo, isCommit, type Repo, repoOptions } from './repo'
+import { connectionOptions, resolveConnection } from './settings'
+
+/** A file of a repository. */
+export interface RepoFile {
+  /** Its path in the repository, with `/`. */
+  path: string
+  /** Bytes; undefined when the server does not say. */
+  size: number | undefined
+  /** Its name in the cache: the SHA-256 of the content for large files (LFS), else the id git gives it (SHA-1). */
+  etag: string
+  /** The git id; for a large file that of its pointer. */
+  blobId?: string
+  xetHash?: string
+}
+
+const listSchema = z.strictObject({ ...repoOptions, ...connectionOptions })
+export type ListRepoFilesOptions = z.input<typeof listSchema>
+
+const infoSchema = z.strictObject({ ...repoOptions, ...connectionOptions, path: z.string() })
+export type RepoFileInfoOptions = z.input<typeof infoSchema>
+
+export interface RepoFileInfo extends RepoFile {
+  /** The commit the revision stands for. */
+  commit: string | undefined
+}
+
+const apiPath = ({ id, type }: Repo) => `/api/${type}s/${id}`
+
+/** The address of a file's content. */
+export function resolveUrl(endpoint: string, { id, type }: Repo, revision: string, path: string): string {
+  const file = path.split('/').map(encodeURIComponent).join('/')
+  return `${endpoint}/${type === 'dataset' ? 'datasets/' : ''}${id}/resolve/${encodeURIComponent(revision)}/${file}`
+}
+
+/** The commit a revision stands for now, and the names of its files when the server tells them. */
+export async function fetchRevision(
+  client: HubClient,
+  repo: Repo,
+  retries?: number,
+): Promise<{ commit: string; siblings: string[] }> {
+  const url = `${client.connection.endpoint}${apiPath(repo)}/revision/${encodeURIComponent(repo.revision)}`
+  const response = await client.request(url, {}, retries)
+  if (!response.ok) throw await explainStatus(response, repo, client.connection)
+  const body = (await response.json().catch(() => undefined)) as
+    | { sha?: unknown; siblings?: { rfilename?: unknown }[] }
+    | undefined
+  if (typeof body?.sha !== 'string' || !isCommit(body.sha))
+    throw new TunesmithError('The answer names no commit; this does not look like a Hub', {
+      code: 'network',
+      where: url,
+      remedy: 'Check HF_ENDPOINT, and whether a proxy answers in its place',
+    })
+  const siblings = Array.isArray(body.siblings)
+    ? body.siblings.map(({ rfilename }) => checkRepoPath(rfilename, url))
+    : []
+  return { commit: body.sha, siblings }
+}
+
+/** A header's etag without quotes and weakness mark; safe as a file name. */
+function cleanEtag(value: string | null, where: string): string {
+  const etag = (value ?? '').replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
+  if (/^[\w-][\w.-]{0,199}$/.test(etag)) return etag
+  throw new TunesmithError('The server gives the file no usable etag; this does not look like a Hub', {
+    code: 'network',
+    where,
+    remedy: 'Check HF_ENDPOINT, and whether a proxy answers in its place',
+  })
+}
+
+/** Size, hash and commit of one file, without its content: a HEAD request that stops before the storage server. */
+export async function fetchFileInfo(client: HubClient, repo: Repo, path: string): Promise<RepoFileInfo> {
+  let url = resolveUrl(client.connection.endpoint, repo, repo.revision, path)
+  for (let hop = 0; ; hop++) {
+    const response = await client.request(url, {
+      method: 'HEAD',
+      redirect: 'manual',
+      headers: { 'accept-encoding': 'identity' },
+    })
+    const { status, headers } = response
+    const location = headers.get('location')
+    const redirected = status >= 300 && status < 400 && location !== null
+    // A renamed repository redirects within the Hub; a large file to its storage, with the facts in X-Linked-*.
+    const next = redirected ? new URL(location, url) : undefined
+    if (next && !headers.has('x-linked-etag') && next.origin === new URL(url).origin && hop < 5) {
+      url = next.href
+      continue
+    }
+    if (!response.ok && !redirected) throw await explainStatus(response, repo, client.connection, path)
+    const size = headers.get('x-linked-size') ?? (redirected ? null : headers.get('content-length'))
+    const commit = headers.get('x-repo-commit')
+    return {
+      path,
+      size: size !== null && /^\d+$/.test(size) ? Number(size) : undefined,
+      etag: cleanEtag(headers.get('x-linked-etag') ?? headers.get('etag'), url),
+      commit: commit !== null && isCommit(commit) ? commit : undefined,
+    }
+  }
+}
+
+/** Every file at a commit, from the tree listing. */
+export async function fetchTree(client: HubClient, repo: Repo, commit: string): Promise<RepoFile[]> {
+  const where = describeRepo(repo)
+  const files: RepoFile[] = []
+  const list = listFiles({
+    repo: { type: repo.type, name: repo.id },
+    revision: commit,
+    recursive: true,
+    hubUrl: client.connection.endpoint,
+    fetch: async (...request) => {
+      const response = await client.fetch(...request)
+      if (!response.ok) throw await explainStatus(response, repo, client.connection)
+      return response
+    },
+  })
+  try {
+    for await (const { type, path, size, oid, lfs, xetHash } of list) {
+      if (type !== 'file') continue
+      files.push({
+        path: checkRepoPath(path, where),
+        size: lfs?.size ?? size,
+        etag: cleanEtag(lfs?.oid ?? oid ?? null, where),
+        ...(oid === undefined ? {} : { blobId: oid }),
+        ...(xetHash === undefined ? {} : { xetHash }),
+      })
+    }
+  } catch (error) {
+    throw error instanceof HubApiError || error instanceof SyntaxError
+      ? new TunesmithError(`The list of files is malformed: ${error.message}`, { code: 'network', where, cause: error })
+      : error
+  }
+  return files
+}
+
+/**
+ * Lists the files of a repository on the Hub.
+ *
+ * @throws {TunesmithError} `not_found` for an unknown id or revision, `network`.
+ */
+export async function listRepoFiles(options: ListRepoFilesOptions): Promise<RepoFile[]> {
+  const parsed = parseOptions(listSchema, options, 'listRepoFiles')
+  const repo = checkRepo(parsed)
+  const client = new HubClient(await resolveConnection(parsed))
+  const commit = isCommit(repo.revision) ? repo.revision : (await fetchRevision(client, repo)).commit
+  return fetchTree(client, repo, commit)
+}
+
+/**
+ * Size, hash and commit of one file on the Hub, without downloading it.
+ *
+ * @throws {TunesmithError} `not_found` for an unknown id, revision or path, `network`.
+ */
+export async function repoFileInfo(options: RepoFileInfoOptions): Promise<RepoFileInfo> {
+  const parsed = parseOptions(infoSchema, options, 'repoFileInfo')
+  const repo = checkRepo(parsed)
+  const client = new HubClient(await resolveConnection(parsed))
+  return fetchFileInfo(client, repo, checkRepoPath(parsed.path, 'path'))
+}
