@@ -88,7 +88,7 @@ export function registerTraining(): void {
 
   defineKernel('GradNorm', (call) => {
     let sum = 0
-    for (const [name, { shape }] of Object.entries(call.inputs))
+    for (const [name, { shape }] of Object.entries(call.inputs as Record<string, TensorInfo>))
       sum += call.addon.sumSquares(util.sizeFromShape(shape), call.floats(name, ...shape))
     const { info, values } = call.output()
     values[0] = Math.sqrt(sum)

@@ -1,0 +1,81 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Random } from '@tunesmith/core'
+import { normals } from './harness'
+
+export const FORMATS = ['f32', 'bf16', 'f16', 'nf4', 'fp4', 'int8'] as const
+export type Format = (typeof FORMATS)[number]
+
+export interface TestWeight {
+  inputs: Record<string, tf.Tensor>
+  attrs: { format: Format; outFeatures: number; inFeatures: number; blockSize: number }
+  /** What the weight stands for, row-major. */
+  values: Float64Array
+}
+
+const NF4 = [
+  -1, -0.6961928, -0.5250731, -0.3949175, -0.2844414, -0.1847734, -0.09105, 0, 0.0795803, 0.1609302, 0.2461123,
+  0.3379152, 0.4407098, 0.562617, 0.7229568, 1,
+]
+const FP4 = [
+  0, 0.005208, 0.666667, 1, 0.333333, 0.5, 0.166667, 0.25, 0, -0.005208, -0.666667, -1, -0.333333, -0.5, -0.166667,
+  -0.25,
+]
+
+function half(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1
+  const exponent = (bits >> 10) & 31
+  const mantissa = bits & 1023
+  return exponent === 0 ? sign * mantissa * 2 ** -24 : sign * (1 + mantissa / 1024) * 2 ** (exponent - 15)
+}
+
+/** A random weight in a format, made from random bits of the format itself, so that every code occurs. */
+export function randomWeight(
+  random: Random,
+  format: Format,
+  outFeatures: number,
+  inFeatures: number,
+  blockSize = 64,
+): TestWeight {
+  const size = outFeatures * inFeatures
+  const attrs = { format, outFeatures, inFeatures, blockSize }
+  const values = new Float64Array(size)
+  if (format === 'f32') {
+    const data = normals(random, size, 0.3)
+    values.set(data)
+    return { inputs: { weight: tf.tensor2d(data, [outFeatures, inFeatures]) }, attrs, values }
+  }
+  const perWord = { bf16: 2, f16: 2, nf4: 8, fp4: 8, int8: 4 }[format]
+  const words = new Int32Array(Math.ceil(size / perWord))
+  const bytes = new Uint8Array(words.buffer)
+  const halves = new Uint16Array(words.buffer)
+  const floatBits = new Uint32Array(1)
+  const float = new Float32Array(floatBits.buffer)
+  if (format === 'bf16' || format === 'f16') {
+    for (let i = 0; i < size; i++) {
+      if (format === 'bf16') {
+        float[0] = random.normal() * 0.3
+        halves[i] = floatBits[0]! >>> 16
+        floatBits[0] = halves[i]! << 16
+        values[i] = float[0]!
+      } else {
+        halves[i] = (random.int(2) << 15) | (random.int(16) << 10) | random.int(1024)
+        values[i] = half(halves[i]!)
+      }
+    }
+    return { inputs: { weight: tf.tensor1d(words, 'int32') }, attrs, values }
+  }
+  for (let i = 0; i < bytes.length; i++) bytes[i] = random.int(256)
+  const weight = tf.tensor1d(words, 'int32')
+  if (format === 'int8') {
+    const scale = Float32Array.from({ length: outFeatures }, () => 0.001 + 0.01 * random.uniform())
+    for (let i = 0; i < size; i++) values[i] = ((bytes[i]! << 24) >> 24) * scale[Math.floor(i / inFeatures)]!
+    return { inputs: { weight, scale: tf.tensor1d(scale) }, attrs, values }
+  }
+  const code = Float32Array.from(format === 'nf4' ? NF4 : FP4)
+  const absmax = Float32Array.from({ length: Math.ceil(size / blockSize) }, () => 0.1 + random.uniform())
+  for (let i = 0; i < size; i++) {
+    const byte = bytes[i >> 1]!
+    values[i] = code[i & 1 ? byte & 15 : byte >> 4]! * absmax[Math.floor(i / blockSize)]!
+  }
+  return { inputs: { weight, absmax: tf.tensor1d(absmax), code: tf.tensor1d(code) }, attrs, values }
+}
