@@ -18,8 +18,8 @@ export function joinAnd(items: readonly string[], conjunction = 'and'): string {
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1)
 
-/** "a baker", "an accountant" */
-export const withArticle = (noun: string): string => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
+/** "a baker", "an accountant", "a uric acid", "an LDL": by sound, for the words that occur here. */
+export const withArticle = (noun: string): string => `${/^(?!ur)[aeiou]|^LDL/i.test(noun) ? 'an' : 'a'} ${noun}`
 
 /** Sentences to one paragraph: the first letter of each in capitals, empty ones left out. */
 export const paragraph = (...sentences: string[]): string =>

@@ -37,7 +37,7 @@ export function introduction(random: Random, { person, conditions, occupation, s
     `${name}, a ${aged(random, person)}, has a history of ${names}.`,
     `this ${aged(random, person)}, ${name}, is known for ${names}.`,
     `we saw ${name}, a ${aged(random, person)} and ${occupation}, on ${date}. ${capital(he(person))} lives with ${names}.`,
-    `${titled(person)} is a ${aged(random, person)} who works as ${withArticle(occupation)}. The known diagnoses are ${names}.`,
+    `${titled(person)} is a ${aged(random, person)} who works as ${withArticle(occupation)}. The known ${conditions.length > 1 ? 'diagnoses are' : 'diagnosis is'} ${names}.`,
     `${name}, aged ${person.age}, came for a ${setting}. ${capital(his(person))} past history includes ${names}.`,
   ])
 }

@@ -44,7 +44,7 @@ function prose(random: Random, chart: Chart): string {
   const name = say.fullName(person)
   const opening = random.pick([
     `${name} is a ${say.aged(random, person)} with ${problems(chart)}.`,
-    `${name}, a ${say.aged(random, person)}, came for a ${setting} on ${date}. The known problems are ${problems(chart)}.`,
+    `${name}, a ${say.aged(random, person)}, came for a ${setting} on ${date}. ${capital(say.he(person))} is known for ${problems(chart)}.`,
     `on ${date} we saw ${name}, ${person.age}, ${occupation}. ${capital(say.he(person))} has ${problems(chart)}.`,
     `this ${say.aged(random, person)} is ${name}. The history includes ${problems(chart)}.`,
     `${setting} of ${name}, who is ${person.age} years old and lives with ${problems(chart)}.`,

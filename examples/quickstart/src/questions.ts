@@ -111,11 +111,11 @@ function labTopic(t: LabTest): Topic {
       return {
         asked: random.pick([
           `My ${t.name} was ${said}. What does that mean?`,
-          `Is a ${t.name} of ${said} good?`,
-          `The laboratory found a ${t.name} of ${said}. Should I worry?`,
+          `Is ${withArticle(t.name)} of ${said} good?`,
+          `The laboratory found ${withArticle(t.name)} of ${said}. Should I worry?`,
         ]),
         answer: answer(
-          `a ${t.name} of ${said} is ${result.flag}`,
+          `${withArticle(t.name)} of ${said} is ${result.flag}`,
           meaning,
           result.flag === 'normal' ? 'nothing needs to change' : 'talk it over with your doctor',
         ),

@@ -4,7 +4,7 @@ import { capital, joinAnd, paragraph } from '../grammar'
 import * as say from '../phrases'
 import { readBack } from './copying'
 import * as encounters from './encounters'
-import { askedInProse, conditionPage, digest, medicationPage } from './facts'
+import { askedInProse, conditionPage, labPage, medicationPage } from './facts'
 
 export interface Turn {
   role: 'user' | 'assistant'
@@ -22,69 +22,72 @@ const pair = (user: string, assistant: string): string =>
   ])
 
 /**
- * Chats that teach whose turn it is and to look back at what was said. Answers are running prose, so that the base
- * model has no notion of the short and structured answers that a fine-tune is to teach it.
+ * Chats that teach whose turn it is, and to answer out of what was said or what is known. Answers are running prose, so
+ * that the base model has no notion of the short and structured answers that a fine-tune is to teach it.
  */
 export function chat(random: Random): string {
   const visit = sampleEncounter(random)
-  const { person } = visit
-  const note = random.pick([encounters.clinicNote, encounters.handover, encounters.referral])(random, visit)
-  switch (random.int(7)) {
+  switch (random.int(6)) {
     case 0:
-      return pair(
-        `${random.pick(['Write a page about health.', 'Tell me something about medicine.', 'Write a text for the newsletter.'])}`,
-        random.pick([conditionPage, medicationPage, digest])(random),
-      )
     case 1:
-      return pair(
-        random.pick(['Write a clinic note.', 'Make up a visit and note it down.']),
-        encounters.clinicNote(random, visit),
-      )
-    case 2:
-      return pair(
-        `${note}\n\n${random.pick(['Write a letter to the patient.', 'Please write to the patient.'])}`,
-        encounters.patientLetter(random, visit),
-      )
-    case 3:
-      return pair(
-        `${note}\n\n${random.pick(['Tell it as a story.', 'Write the story of this visit.'])}`,
-        encounters.story(random, visit),
-      )
-    case 4:
-      return pair(
-        `${note}\n\n${random.pick(['Prepare the sheet for home.', 'What should go home with the patient?'])}`,
-        encounters.dischargeSheet(random, visit),
-      )
-    case 5: {
+      return topicChat(random)
+    case 2: {
       const said = readBack(random, visit).split('\n')[0]!
       return pair(`${random.pick(['Repeat', 'Say again', 'Copy this'])}: ${said}`, said)
     }
-    default:
-      return chatml(recallTurns(random, visit, note, person))
+    case 3:
+      return recallChat(random, visit)
+    default: {
+      const [wish, write] = random.pick(rewritings)
+      return pair(`${someNote(random, visit)}\n\n${wish}`, write(random, visit))
+    }
   }
 }
 
-/** A note, then questions about single details of it, answered in whole sentences. */
-function recallTurns(random: Random, visit: Encounter, note: string, person: Encounter['person']): Turn[] {
+const someNote = (random: Random, visit: Encounter): string =>
+  random.pick([encounters.clinicNote, encounters.handover, encounters.referral])(random, visit)
+
+/** What one may want made of a note. */
+const rewritings: [string, (random: Random, visit: Encounter) => string][] = [
+  ['Write a letter to the patient.', encounters.patientLetter],
+  ['Please write to the patient.', encounters.patientLetter],
+  ['Tell it as a story.', encounters.story],
+  ['Prepare the sheet for home.', encounters.dischargeSheet],
+  ['Pass it on to the next shift.', encounters.handover],
+  ['Refer the patient.', encounters.referral],
+  ['Write the clinic note.', encounters.clinicNote],
+]
+
+/** "Write about gout." and a page about it. */
+function topicChat(random: Random): string {
+  const [topic, text] = random.pick([conditionPage, medicationPage, labPage])(random)
+  const wish = random.pick(['Write about', 'Tell me about', 'Write a page about', 'I would like to read about'])
+  return pair(`${wish} ${topic}.`, text)
+}
+
+/** A note with a question about a single detail of it, answered in a whole sentence; then another question. */
+function recallChat(random: Random, visit: Encounter): string {
+  const { person } = visit
   const name = say.titled(person)
   const orders = visit.prescriptions.map(say.order)
+  const medicines = orders.length > 0 ? `${capital(say.he(person))} takes ${joinAnd(orders)}.` : 'No regular medicines.'
   const questions: [string, string][] = [
     [`How old is ${name}?`, `${name} is ${person.age} years old.`],
-    [
-      `What does ${name} take?`,
-      orders.length > 0 ? `${capital(say.he(person))} takes ${joinAnd(orders)}.` : 'No regular medicines.',
-    ],
-    [`Which diagnoses does ${name} have?`, `The diagnoses are ${joinAnd(say.conditionNames(visit))}.`],
-    [`What happens next?`, paragraph(...say.planSentences(random, visit))],
+    [`What does ${name} take?`, medicines],
+    [`Which diagnoses does ${name} have?`, `${name} has ${joinAnd(say.conditionNames(visit))}.`],
+    ['What happens next?', paragraph(...say.planSentences(random, visit))],
     [`Why did ${name} come?`, paragraph(say.complaint(random, visit))],
+    ['What did the laboratory find?', paragraph(...visit.labs.map((result) => say.labSentence(random, result)))],
   ]
-  const turns: Turn[] = [
-    { role: 'user', content: `Read this note.\n\n${note}` },
-    { role: 'assistant', content: random.pick(['I have read it.', `I have read the note about ${name}.`]) },
-  ]
-  for (const [question, answer] of random.shuffle(questions).slice(0, 2))
-    turns.push({ role: 'user', content: question }, { role: 'assistant', content: answer })
-  return turns
+  const note = encounters.clinicNote(random, visit, 'all')
+  const turns = random
+    .shuffle(questions)
+    .slice(0, 3)
+    .flatMap(([question, answer], i): Turn[] => [
+      { role: 'user', content: i === 0 ? `${note}\n\n${question}` : question },
+      { role: 'assistant', content: answer },
+    ])
+  return chatml(turns)
 }
 
 /** A short exchange between a patient and a nurse, as a play. */

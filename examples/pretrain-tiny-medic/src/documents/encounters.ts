@@ -7,14 +7,14 @@ import * as say from '../phrases'
 /** Documents about one visit. Each repeats names, doses and values, which is what teaches a model to copy them. */
 
 /** A doctor's note: prose paragraphs, sometimes under headings, in varying order, ending in a recap. */
-export function clinicNote(random: Random, visit: Encounter): string {
+export function clinicNote(random: Random, visit: Encounter, sections: 'some' | 'all' = 'some'): string {
   const middle = [
     ['Medicines', paragraph(say.takes(random, visit))],
     ['Allergies', paragraph(say.allergyLine(random, visit))],
     ['Examination', paragraph(say.vitalSigns(random, visit))],
     ['Results', paragraph(...visit.labs.map((result) => say.labSentence(random, result)))],
   ] as const
-  const shown = sample(random, middle, 3 + random.int(2))
+  const shown = sample(random, middle, sections === 'all' ? middle.length : 3 + random.int(2))
   const first = visit.conditions[0]!
   const assessment = paragraph(
     random.pick([

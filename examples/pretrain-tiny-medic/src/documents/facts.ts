@@ -101,15 +101,25 @@ function page<Topic>(random: Random, topic: Topic, sentences: ((random: Random, 
   return document(paragraph(...written.slice(0, cut)), paragraph(...written.slice(cut)))
 }
 
-export function conditionPage(random: Random): string {
+/** What a page is about, and the page. */
+export type Page = [topic: string, text: string]
+
+export function conditionPage(random: Random): Page {
   const condition = random.pick(conditions)
   const text = page(random, condition, conditionSentences)
-  return random.pick([text, text, `${capital(condition.name)}\n\n${text}\n\n${bullets(random, condition.advice)}`])
+  const withTitle = `${capital(condition.name)}\n\n${text}\n\n${bullets(random, condition.advice)}`
+  return [condition.name, random.pick([text, text, withTitle])]
 }
 
-export const medicationPage = (random: Random): string => page(random, random.pick(medications), medicationSentences)
+export function medicationPage(random: Random): Page {
+  const medication = random.pick(medications)
+  return [medication.name, page(random, medication, medicationSentences)]
+}
 
-export const labPage = (random: Random): string => page(random, random.pick(labTests), labSentences)
+export function labPage(random: Random): Page {
+  const test = random.pick(labTests)
+  return [test.name, page(random, test, labSentences)]
+}
 
 /** A few facts about several topics, as in a newsletter. */
 export function digest(random: Random): string {

@@ -19,7 +19,7 @@ export const mindConditions: Condition[] = [
     symptoms: list('staring spells; jerking of the limbs; confusion after an attack'),
     risks: list('a head injury; a stroke; a family history of seizures'),
     medications: list('levetiracetam; lamotrigine; topiramate'),
-    labs: list('sodium; ALT; platelets'),
+    labs: list('sodium; ALT; platelet count'),
     advice: list('sleep enough; never miss a dose; take showers instead of baths'),
     warning: 'a seizure that lasts longer than five minutes',
     ages: [18, 75],

@@ -84,7 +84,7 @@ export const labTests: LabTest[] = [
     'effective treatment',
   ),
   test(
-    'triglycerides',
+    'triglyceride level',
     'mg/dL',
     [40, 150],
     [60, 420],
@@ -174,7 +174,7 @@ export const labTests: LabTest[] = [
     'a weakened defense',
   ),
   test(
-    'platelets',
+    'platelet count',
     'thousand per mcL',
     [150, 400],
     [70, 520],
