@@ -1,3 +1,6 @@
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import * as tf from '@tensorflow/tfjs-core'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
@@ -23,12 +26,32 @@ export interface SelectedBackend {
   passedOver: { name: BackendName; reason: string }[]
 }
 
+/**
+ * Imports a package that is not a dependency of this one: beside it, or where the program runs (strict package
+ * managers hide it from us there).
+ */
+async function importOptional(name: string): Promise<unknown> {
+  try {
+    return await import(name)
+  } catch (error) {
+    for (const base of [process.cwd(), dirname(process.argv[1] ?? '')])
+      try {
+        const path = createRequire(join(base, 'package.json')).resolve(name)
+        return await import(pathToFileURL(path).href)
+      } catch (second) {
+        if ((second as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw second
+      }
+    throw (error as NodeJS.ErrnoException).code?.includes('MODULE_NOT_FOUND') ? new Error('not installed') : error
+  }
+}
+
 /** Loads and registers one backend; throws when it is not there. Returns its description. */
 const loaders: Record<BackendName, () => Promise<string>> = {
   async native() {
     // Not a dependency: backend-native stands on this package, and who wants only wasm need not have it.
-    const name = '@tunesmith/backend-native'
-    const native = (await import(name)) as { registerNativeBackend: () => { isa: string; threads: number } }
+    const native = (await importOptional('@tunesmith/backend-native')) as {
+      registerNativeBackend: () => { isa: string; threads: number }
+    }
     const { isa, threads } = native.registerNativeBackend()
     return `native C++ (${isa}, ${threads} thread${threads === 1 ? '' : 's'})`
   },
@@ -36,7 +59,7 @@ const loaders: Record<BackendName, () => Promise<string>> = {
     const errors: string[] = []
     for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'])
       try {
-        const { version } = (await import(name)) as { version?: Record<string, string> }
+        const { version } = (await importOptional(name)) as { version?: Record<string, string> }
         return `${name} ${version?.['tfjs-node'] ?? ''} (libtensorflow)`
       } catch (error) {
         errors.push(`${name}: ${(error as Error).message.split('\n')[0]}`)
@@ -67,6 +90,8 @@ export async function selectBackend(options: SelectBackendOptions = {}): Promise
   const wish = parsed.backend ?? process.env.TUNESMITH_BACKEND ?? 'auto'
   const { backend } = parseOptions(optionsSchema, { backend: wish }, 'TUNESMITH_BACKEND')
   const candidates = backend === 'auto' ? BACKEND_NAMES : [backend as BackendName]
+  // Without it TensorFlow.js' own backends print an advertisement for another one.
+  tf.enableProdMode()
   const passedOver: SelectedBackend['passedOver'] = []
   for (const name of candidates) {
     try {

@@ -1,1 +1,2 @@
-export {}
+export { type FineTuneConfig, fineTuneConfigSchema, readFineTuneConfig } from './run/config'
+export { type FineTuneMetrics, fineTune } from './run/fine-tune'

@@ -2,9 +2,14 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { packedWeight, type WeightMatrix } from '@tunesmith/backend'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
-import { bf16ToF32, f16ToF32, openCheckpoint, readJsonFile, type TensorReader } from '@tunesmith/hub'
-
-const resolveModelFolder = async (p: string, _: object) => p
+import {
+  bf16ToF32,
+  f16ToF32,
+  openCheckpoint,
+  readJsonFile,
+  resolveModelFolder,
+  type TensorReader,
+} from '@tunesmith/hub'
 
 import { z } from 'zod'
 import { CausalLM } from './causal-lm'

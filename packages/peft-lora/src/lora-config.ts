@@ -1,7 +1,7 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 
-const loraConfigSchema = z.strictObject({
+export const loraConfigSchema = z.strictObject({
   /** Rank of the update. Default 8. */
   r: z.number().int().positive().default(8),
   /** The update is scaled by `loraAlpha / r`. Default 8. */

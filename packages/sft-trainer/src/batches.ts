@@ -3,7 +3,7 @@ import {
   collate,
   createSampler,
   type PackedBatch,
-  packBestFitDecreasing,
+  packExamples,
   type Sampler,
   type TokenizedExample,
 } from '@tunesmith/datasets'
@@ -18,10 +18,8 @@ export interface TrainingRows {
 
 export function trainingRows(examples: readonly TokenizedExample[], { packing, maxLength }: SFTConfig): TrainingRows {
   if (!packing) return { rows: examples.map((example) => [example]), efficiency: 1 }
-  const lengths = examples.map(({ inputIds }) => inputIds.length)
-  const bins = packBestFitDecreasing(lengths, maxLength)
-  const tokens = lengths.reduce((sum, length) => sum + length, 0)
-  return { rows: bins.map((bin) => bin.map((i) => examples[i]!)), efficiency: tokens / (bins.length * maxLength) }
+  const { bins, report } = packExamples(examples, { maxLength })
+  return { rows: bins, efficiency: report.efficiency }
 }
 
 export function trainSampler({ rows }: TrainingRows, config: SFTConfig): Sampler {

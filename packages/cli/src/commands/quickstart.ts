@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { TunesmithError } from '@tunesmith/core'
+import { Command } from 'commander'
+import { type OutputOptions, runConfig } from './train'
+
+const CONFIG = join('examples', 'quickstart', 'config.yaml')
+
+/** The quickstart's config in this clone of the repository, looked for from here upwards. */
+function findConfig(): string {
+  for (let folder = process.cwd(); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, CONFIG))) return join(folder, CONFIG)
+    if (dirname(folder) === folder) break
+  }
+  throw new TunesmithError(`There is no ${CONFIG} here or above`, {
+    code: 'not_found',
+    where: process.cwd(),
+    remedy: 'The quickstart needs its example model and data: run it in a clone of the repository',
+  })
+}
+
+export function quickstartCommand(): Command {
+  return new Command('quickstart')
+    .description('fine-tune the embedded model on the embedded data, and measure what it brought')
+    .option('--json', 'print metrics.json alone on the last line')
+    .action((options: OutputOptions) => runConfig(findConfig(), options))
+}

@@ -1,0 +1,20 @@
+import { Command } from 'commander'
+import { chatCommand } from './commands/chat'
+import { quickstartCommand } from './commands/quickstart'
+import { trainCommand } from './commands/train'
+import { reportError } from './report-error'
+
+const program = new Command('tunesmith')
+  .description('Fine-tune open language models in TypeScript.')
+  .option('--verbose', 'print stack traces with errors')
+  .showSuggestionAfterError()
+
+for (const command of [quickstartCommand(), trainCommand(), chatCommand()])
+  program.addCommand(command.option('--verbose', 'print stack traces with errors'))
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  reportError(error, process.argv.includes('--verbose'))
+  process.exitCode = 1
+}

@@ -1,0 +1,78 @@
+import { createProgress, TunesmithError } from '@tunesmith/core'
+import { type Dataset, detectFormat, type ExampleRow, type Message, toExampleRow } from '@tunesmith/datasets'
+import { type CausalLM, generate } from '@tunesmith/models'
+import type { Tokenizer } from '@tunesmith/tokenization'
+
+/** A held-out question: what the model is asked, and the answer it should have given. */
+export interface HeldOut {
+  id: string
+  /** As people read it. */
+  prompt: string
+  reference: string
+  promptIds: number[]
+}
+
+const contentOf = (messages: Message[]) => messages.map(({ content }) => String(content)).join('\n\n')
+
+function split(row: ExampleRow, where: string): { prompt: string | Message[]; completion: string | Message[] } {
+  if ('prompt' in row && 'completion' in row)
+    return row as { prompt: string | Message[]; completion: string | Message[] }
+  const messages = (row as { messages?: Message[] }).messages
+  if (messages?.at(-1)?.role === 'assistant') return { prompt: messages.slice(0, -1), completion: messages.slice(-1) }
+  throw new TunesmithError('A test row needs a prompt and the answer to compare with', {
+    code: 'invalid_data',
+    where,
+    remedy: 'Use prompt/completion rows, or messages that end with the assistant',
+  })
+}
+
+/** Turns test rows into prompts of token ids and reference answers. */
+export function heldOutRows(dataset: Dataset, tokenizer: Tokenizer): HeldOut[] {
+  const format = detectFormat(dataset, { where: dataset.where(0) })
+  return dataset.toArray().map((row, index) => {
+    const where = dataset.where(index) ?? `test row ${index}`
+    const { prompt, completion } = split(toExampleRow(row, format, { where }), where)
+    const chat = typeof prompt !== 'string'
+    const text = chat ? tokenizer.applyChatTemplate(prompt as never, { addGenerationPrompt: true }) : prompt
+    return {
+      id: String(row.id ?? index),
+      prompt: chat ? contentOf(prompt) : prompt,
+      reference: (typeof completion === 'string' ? completion : contentOf(completion)).trim(),
+      // A rendered chat already has its beginning-of-sequence token.
+      promptIds: [...tokenizer.encode(text, { addSpecialTokens: !chat }).ids],
+    }
+  })
+}
+
+export interface AnswerOptions {
+  label: string
+  maxNewTokens: number
+  batchSize: number
+}
+
+/** Greedy answers, in the order of the rows. */
+export async function answerAll(
+  model: CausalLM,
+  tokenizer: Tokenizer,
+  rows: readonly HeldOut[],
+  { label, maxNewTokens, batchSize }: AnswerOptions,
+): Promise<string[]> {
+  const stops = new Set([
+    ...model.config.eosTokenIds,
+    ...(tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId]),
+  ])
+  const answers: string[] = []
+  const progress = createProgress({ label, total: rows.length })
+  for (let i = 0; i < rows.length; i += batchSize) {
+    const batch = rows.slice(i, i + batchSize)
+    const outputs = await generate(
+      model,
+      batch.map(({ promptIds }) => promptIds),
+      { maxNewTokens, stopTokenIds: [...stops] },
+    )
+    for (const ids of outputs) answers.push(tokenizer.decode(ids, { skipSpecialTokens: true }).trim())
+    progress.update(answers.length)
+  }
+  progress.finish()
+  return answers
+}

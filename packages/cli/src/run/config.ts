@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, isAbsolute, resolve } from 'node:path'
+import { BACKEND_NAMES } from '@tunesmith/backend'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { loraConfigSchema } from '@tunesmith/peft-lora'
+import { sftConfigSchema } from '@tunesmith/sft-trainer'
+import { parseDocument } from 'yaml'
+import { z } from 'zod'
+
+export const fineTuneConfigSchema = z.strictObject({
+  /** A model folder or a Hub id. */
+  model: z.string(),
+  /** Branch, tag or commit on the Hub. */
+  revision: z.string().optional(),
+  /** Files of rows; relative paths start at the config file. */
+  dataset: z.strictObject({
+    train: z.string(),
+    /** Its loss is measured while training. */
+    validation: z.string().optional(),
+    /** Held out: the base and the tuned model answer it and are compared. */
+    test: z.string().optional(),
+  }),
+  /** PEFT's LoraConfig. Left out: every weight is trained. */
+  lora: loraConfigSchema.optional(),
+  training: sftConfigSchema.omit({ outputDir: true }),
+  /** How the test set is answered. */
+  evaluation: z
+    .strictObject({
+      maxNewTokens: z.number().int().positive().default(128),
+      /** Prompts answered together. Default 32. */
+      batchSize: z.number().int().positive().default(32),
+      /** Only the first rows. Default all. */
+      maxRows: z.number().int().positive().optional(),
+      /** Answers printed side by side. Default 3. */
+      show: z.number().int().nonnegative().default(3),
+    })
+    .prefault({}),
+  backend: z.enum(BACKEND_NAMES).optional(),
+  /** Gets `adapter/`, `metrics.json`, `loss.svg`, `report.html` and `logs.jsonl`. */
+  outputDir: z.string(),
+})
+export type FineTuneConfig = z.output<typeof fineTuneConfigSchema>
+
+/**
+ * Reads a YAML or JSON config; its relative paths are made absolute.
+ *
+ * @throws {TunesmithError} `not_found`, `invalid_file` with line and column, or `invalid_options` naming each key.
+ */
+export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new TunesmithError('The config file cannot be read', {
+      code: 'not_found',
+      where: path,
+      remedy: 'Check the path',
+      cause,
+    })
+  })
+  const document = parseDocument(text)
+  const [error] = document.errors
+  if (error) {
+    const at = error.linePos?.[0]
+    throw new TunesmithError(`Not valid YAML: ${error.message.split('\n')[0]}`, {
+      code: 'invalid_file',
+      where: at ? `${path}:${at.line}:${at.col}` : path,
+      cause: error,
+    })
+  }
+  const config = parseOptions(fineTuneConfigSchema, document.toJS() ?? {}, path)
+  const base = dirname(resolve(path))
+  const inside = (file: string) => (isAbsolute(file) ? file : resolve(base, file))
+  const { train, validation, test } = config.dataset
+  const localModel = inside(config.model)
+  return {
+    ...config,
+    // A folder beside the config goes before a Hub id of the same form.
+    model: config.model.startsWith('.') || existsSync(localModel) ? localModel : config.model,
+    dataset: {
+      train: inside(train),
+      ...(validation && { validation: inside(validation) }),
+      ...(test && { test: inside(test) }),
+    },
+    outputDir: inside(config.outputDir),
+  }
+}

@@ -1,0 +1,115 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { selectBackend } from '@tunesmith/backend'
+import { writeFileAtomic } from '@tunesmith/core'
+import { loadDataset } from '@tunesmith/datasets'
+import { type CausalLM, loadModel } from '@tunesmith/models'
+import { lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
+import { Tokenizer } from '@tunesmith/tokenization'
+import { answerAll, type HeldOut, heldOutRows } from './answers'
+import { type ComparisonScores, compareAnswers } from './compare'
+import type { FineTuneConfig } from './config'
+
+/** What `metrics.json` holds. */
+export interface FineTuneMetrics {
+  model: string
+  backend: string
+  trainableParameters: number
+  training: { steps: number; seconds: number; loss: number; tokens: number; tokensPerSecond: number; evalLoss?: number }
+  /** On the held-out test rows; absent without a test set. */
+  test?: { rows: number; seconds: number; tokensGenerated?: number } & ComparisonScores
+  seconds: number
+}
+
+export interface FineTuneResult {
+  metrics: FineTuneMetrics
+  /** Folder of the adapter, or of the whole model. */
+  saved: string
+  report: string | undefined
+  heldOut: HeldOut[]
+  answers: { base: string[]; tuned: string[] } | undefined
+}
+
+/**
+ * The whole way: load, answer the test set, train, answer again, compare, write everything to `outputDir`.
+ *
+ * @param say gets a line at the start of each part.
+ */
+export async function fineTune(config: FineTuneConfig, say: (line: string) => void): Promise<FineTuneResult> {
+  const start = performance.now()
+  const seconds = (since: number) => (performance.now() - since) / 1000
+  const { outputDir, evaluation } = config
+  const backend = await selectBackend(config.backend ? { backend: config.backend } : {})
+  if (backend.name !== 'native') say(slowBackendNotice(backend.name, backend.passedOver))
+
+  say(`loading ${config.model}`)
+  const tokenizer = await Tokenizer.fromPretrained(config.model, { revision: config.revision })
+  const model = await loadModel(config.model, { revision: config.revision })
+  const train = await loadDataset(config.dataset.train)
+  const validation = config.dataset.validation ? await loadDataset(config.dataset.validation) : undefined
+  const test = config.dataset.test ? await loadDataset(config.dataset.test) : undefined
+  const heldOut = test ? heldOutRows(test.take(evaluation.maxRows ?? test.length), tokenizer) : []
+  await mkdir(outputDir, { recursive: true })
+
+  const answer = (label: string, of: CausalLM) => answerAll(of, tokenizer, heldOut, { label, ...evaluation })
+  const answeringBase = performance.now()
+  if (test) say(`answering ${heldOut.length} held-out prompts with the base model`)
+  const baseAnswers = test ? await answer('base', model) : []
+  const baseSeconds = seconds(answeringBase)
+
+  say('training')
+  const trainer = new SFTTrainer({
+    model,
+    args: { ...config.training, outputDir },
+    trainDataset: train,
+    tokenizer,
+    ...(validation && { evalDataset: validation }),
+    ...(config.lora && { peftConfig: config.lora }),
+  })
+  const result = await trainer.train()
+  const saved = join(outputDir, config.lora ? 'adapter' : 'model')
+  await trainer.saveModel(saved)
+
+  const metrics: FineTuneMetrics = {
+    model: config.model,
+    backend: `${backend.name}: ${backend.description}`,
+    trainableParameters: [...trainer.parameters.values()].reduce((sum, { size }) => sum + size, 0),
+    training: summary(result),
+    seconds: 0,
+  }
+  let report: string | undefined
+  let answers: FineTuneResult['answers']
+  if (test) {
+    say(`answering the same ${heldOut.length} prompts with the tuned model`)
+    const answeringTuned = performance.now()
+    answers = { base: baseAnswers, tuned: await answer('tuned', model) }
+    const compared = compareAnswers(heldOut, answers, {
+      title: 'Before and after fine-tuning',
+      subtitle: `${heldOut.length} held-out prompts, greedy answers of at most ${evaluation.maxNewTokens} tokens`,
+      lossSvg: lossChart(result),
+    })
+    metrics.test = { rows: heldOut.length, seconds: baseSeconds + seconds(answeringTuned), ...compared.scores }
+    report = join(outputDir, 'report.html')
+    await writeFileAtomic(report, compared.report.html)
+  }
+  metrics.seconds = seconds(start)
+  await writeFileAtomic(join(outputDir, 'metrics.json'), `${JSON.stringify(metrics, null, 2)}\n`)
+  return { metrics, saved, report, heldOut, answers }
+}
+
+function summary({ steps, trainRuntime, trainLoss, numTokens, evals }: TrainResult): FineTuneMetrics['training'] {
+  const evalLoss = evals.at(-1)?.evalLoss
+  return {
+    steps,
+    seconds: trainRuntime,
+    loss: trainLoss,
+    tokens: numTokens,
+    tokensPerSecond: numTokens / trainRuntime,
+    ...(evalLoss !== undefined && { evalLoss }),
+  }
+}
+
+function slowBackendNotice(name: string, passedOver: { name: string; reason: string }[]): string {
+  const reason = passedOver.find((backend) => backend.name === 'native')?.reason
+  return `running on TensorFlow.js' "${name}" backend, which is much slower than the native one${reason ? ` (${reason})` : ''}`
+}

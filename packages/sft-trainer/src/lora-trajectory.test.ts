@@ -1,0 +1,119 @@
+import { join } from 'node:path'
+import * as tf from '@tensorflow/tfjs-core'
+import { gradNorm, selectBackend } from '@tunesmith/backend'
+import { collate, type PackedBatch } from '@tunesmith/datasets'
+import { openSafetensors, readJsonFile, type SafetensorsFile } from '@tunesmith/hub'
+import { loadModel, packSequences } from '@tunesmith/models'
+import { loadPeftModel } from '@tunesmith/peft-lora'
+import { sharedPath } from '@tunesmith/tooling/shared'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { forwardBackward } from './micro-batch'
+import { AdamW } from './optimizer'
+import { scheduleFactor } from './schedules'
+
+const folder = sharedPath('goldens/lora')
+
+async function tensor(
+  file: SafetensorsFile,
+  name: string,
+): Promise<{ shape: readonly number[]; values: number[] | Float32Array }> {
+  const { dtype, shape } = file.tensors.get(name)!
+  const bytes = await file.read(name)
+  if (dtype === 'I64')
+    return { shape, values: Array.from(new BigInt64Array(bytes.buffer, 0, bytes.byteLength / 8), Number) }
+  return { shape, values: new Float32Array(bytes.buffer, 0, bytes.byteLength / 4) }
+}
+
+/** A right-padded rectangle of the goldens, without its padding. */
+async function goldenBatch(file: SafetensorsFile, index: number): Promise<PackedBatch> {
+  const part = (name: string) => tensor(file, `mb${index}.${name}`)
+  const [ids, mask, labels] = await Promise.all([part('input_ids'), part('attention_mask'), part('labels')])
+  const [rows, width] = ids.shape as [number, number]
+  return collate(
+    Array.from({ length: rows }, (_, row) => {
+      const length = mask.values.slice(row * width, (row + 1) * width).filter((one) => one === 1).length
+      const cut = (values: ArrayLike<number>) => Array.from(values).slice(row * width, row * width + length)
+      return { inputIds: cut(ids.values), labels: cut(labels.values) }
+    }),
+  )
+}
+
+function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  expect(a.length).toBe(b.length)
+  let largest = 0
+  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))
+  return largest
+}
+
+interface Trajectory {
+  loss: number[]
+  grad_norm: number[]
+  lr: number[]
+  target_tokens: number[]
+}
+
+beforeAll(async () => {
+  await selectBackend()
+})
+
+describe.runIf(folder)('sixty steps of PEFT', () => {
+  for (const [name, gradientCheckpointing] of [
+    ['a_lora_qv', false],
+    ['b_rslora_all', false],
+    ['b_rslora_all', true],
+  ] as const)
+    it(`${name}${gradientCheckpointing ? ' with checkpointing' : ''}: losses, norms, final adapter, logits, merge`, async () => {
+      const trajectory = await readJsonFile<Trajectory>(join(folder!, name, 'trajectory.json'))
+      const batches = await openSafetensors(join(folder!, 'batches.safetensors'))
+      const micro = await Promise.all(Array.from({ length: 12 }, (_, i) => goldenBatch(batches, i)))
+      const model = await loadModel(join(folder!, '..', 'tiny-llama'))
+      const peft = await loadPeftModel(model, join(folder!, name, 'initial'))
+      const parameters = peft.parameters()
+      const optimizer = new AdamW(parameters, { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 })
+      const tensorsAfter: number[] = []
+      for (let step = 0; step < 60; step++) {
+        const window = [micro[(2 * step) % 12]!, micro[(2 * step + 1) % 12]!]
+        const numItems = window.reduce((sum, { numLabels }) => sum + numLabels, 0)
+        expect(numItems).toBe(trajectory.target_tokens[step])
+        const made = window.map((batch) =>
+          forwardBackward(model, parameters, batch, numItems, {
+            lossType: 'nll',
+            labelSmoothingFactor: 0,
+            gradientCheckpointing,
+          }),
+        )
+        const grads = new Map(
+          [...parameters.keys()].map((key) => [key, tf.add(made[0]!.grads.get(key)!, made[1]!.grads.get(key)!)]),
+        )
+        const loss = (made[0]!.sums.loss + made[1]!.sums.loss) / numItems
+        const norm = gradNorm([...grads.values()])
+        expect(Math.abs(loss / trajectory.loss[step]! - 1), `loss of step ${step}`).toBeLessThan(1e-4)
+        expect(Math.abs(norm / trajectory.grad_norm[step]! - 1), `norm of step ${step}`).toBeLessThan(1e-3)
+        const lr = 1e-3 * scheduleFactor('linear', step, 6, 60)
+        expect(lr).toBeCloseTo(trajectory.lr[step]!, 12)
+        optimizer.step(grads, lr, Math.min(1, 1 / (norm + 1e-6)))
+        tf.dispose([...grads.values(), ...made.flatMap(({ grads }) => [...grads.values()])])
+        tensorsAfter.push(tf.memory().numTensors)
+      }
+      expect(tensorsAfter[59]).toBe(tensorsAfter[0])
+
+      const final = await openSafetensors(join(folder!, name, 'final', 'adapter_model.safetensors'))
+      for (const [key, variable] of parameters)
+        expect(largestDifference(variable.dataSync(), (await tensor(final, key)).values), key).toBeLessThan(1e-4)
+      const golden = await openSafetensors(join(folder!, name, 'tensors.safetensors'))
+      const logitsOf = (ids: number[]) =>
+        tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync() as Float32Array)
+      for (const i of [0, 1]) {
+        const ids = (await tensor(batches, `eval.${i}.input_ids`)).values as number[]
+        expect(largestDifference(logitsOf(ids), (await tensor(golden, `logits_final.${i}`)).values)).toBeLessThan(1e-4)
+      }
+      optimizer.dispose()
+      peft.mergeAndUnload()
+      for (const i of [0, 1]) {
+        const ids = (await tensor(batches, `eval.${i}.input_ids`)).values as number[]
+        expect(largestDifference(logitsOf(ids), (await tensor(golden, `logits_merged.${i}`)).values)).toBeLessThan(1e-4)
+      }
+      await Promise.all([batches.close(), final.close(), golden.close()])
+      model.dispose()
+    })
+})
