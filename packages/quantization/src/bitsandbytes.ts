@@ -1,4 +1,5 @@
 import { nearestName, parseOptions, TunesmithError } from '@tunesmith/core'
+import type { SafetensorsDtype } from '@tunesmith/hub'
 import { z } from 'zod'
 import { type QuantType4bit, quantMap4bit } from './codebooks'
 import { type FloatDtype, floatDtype } from './floats'
@@ -8,7 +9,7 @@ import { pythonFloat } from './pythonJson'
 
 /** A tensor as safetensors stores it. */
 export interface StoredTensor {
-  dtype: string
+  dtype: SafetensorsDtype
   shape: readonly number[]
   data: Uint8Array
 }
@@ -83,7 +84,8 @@ export function toBitsandbytes(options: z.input<typeof toOptions>): Record<strin
       remedy: 'Use quantStorage uint8',
     })
   const floats = (data: Float32Array): StoredTensor => ({ dtype: 'F32', shape: [data.length], data: bytesOf(data) })
-  const scales = absmax instanceof Float32Array ? floats(absmax) : { dtype: 'U8', shape: [absmax.length], data: absmax }
+  const scales: StoredTensor =
+    absmax instanceof Float32Array ? floats(absmax) : { dtype: 'U8', shape: [absmax.length], data: absmax }
   const state = new TextEncoder().encode(quantStateJson(quantized))
   return {
     [name]: { dtype, shape: [packed.length / size, 1], data: packed },

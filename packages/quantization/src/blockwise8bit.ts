@@ -61,10 +61,10 @@ export function quantizeBlock8bit(
   let largest = 0
   for (let i = begin; i < end; i++) {
     const magnitude = Math.abs(values[i]!)
-    if (magnitude > largest || magnitude !== magnitude) largest = magnitude
-    if (largest !== largest) break
+    if (!(magnitude <= largest)) largest = magnitude
+    if (Number.isNaN(largest)) break
   }
-  const clamped = largest < SMALLEST_ABSMAX ? SMALLEST_ABSMAX : largest
+  const clamped = Math.max(largest, SMALLEST_ABSMAX)
   const inverse = Math.fround(1 / clamped)
   for (let i = begin; i < end; i++) {
     scaled[0] = full ? values[i]! * inverse : values[i]! / clamped

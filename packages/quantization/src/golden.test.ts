@@ -9,6 +9,7 @@ import type { FloatDtype } from './floats'
 import { toFloat32 } from './floats'
 import { absmaxOf, dequantize4bit, quantize4bit } from './fourBit/quantize'
 import { dequantizeInt8, int8Linear, quantizeInt8 } from './int8'
+import { FLOAT_DTYPES } from './weights'
 
 interface Case4bit {
   prefix: string
@@ -77,7 +78,7 @@ describe.skipIf(!folder)('bit for bit as bitsandbytes', () => {
   })
 
   test.each(cases.cases_int8)('$prefix', ({ prefix, matrix, shape }) => {
-    const dtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[file.get(`input.${matrix}`).dtype] as FloatDtype
+    const dtype = FLOAT_DTYPES[file.get(`input.${matrix}`).dtype]!
     const quantized = quantizeInt8({ data: input(matrix, dtype), dtype, shape })
     const stored = toBitsandbytes({ name: 'weight', quantized })
     for (const [name, tensor] of Object.entries(stored)) {

@@ -1,1 +1,58 @@
-export {}
+export {
+  ADAMW_8BIT_BLOCKSIZE,
+  ADAMW_MIN_8BIT_SIZE,
+  type AdamW8bitState,
+  type AdamW8bitStepOptions,
+  type AdamW32bitState,
+  adamW8bitStep,
+  createAdamWState,
+} from './adamW8bit'
+export {
+  bitsandbytesParts,
+  fromBitsandbytes,
+  QUANT_STORAGE,
+  type QuantizedWeight,
+  type QuantStorage,
+  quantStateJson,
+  type StoredTensor,
+  toBitsandbytes,
+} from './bitsandbytes'
+export { type Blockwise8bit, dequantizeBlockwise, quantizeBlockwise } from './blockwise8bit'
+export { type QuantizeCheckpointOptions, type QuantizeProgress, quantizeCheckpoint } from './checkpoint'
+export {
+  createDynamicMap,
+  DYNAMIC_MAP_SIGNED,
+  DYNAMIC_MAP_UNSIGNED,
+  FP4_MAP,
+  NF4_MAP,
+  type QuantType4bit,
+  quantMap4bit,
+} from './codebooks'
+export {
+  addQuantizationConfig,
+  isQuantizable,
+  type QuantizationConfig,
+  type QuantizationConfigJson,
+  type QuantizationConfigOptions,
+  quantizationConfig,
+  quantizationConfigFromJson,
+  quantizationConfigToJson,
+} from './config'
+export { type QuantizationError, quantizationError } from './error'
+export { type FloatData, type FloatDtype, type FloatTensor, findNonFinite, fromFloat32, toFloat32 } from './floats'
+export type { NestedAbsmax } from './fourBit/doubleQuant'
+export {
+  absmaxOf,
+  type Dequantize4bitOptions,
+  dequantize4bit,
+  type Quantize4bitOptions,
+  type Quantized4bit,
+  quantize4bit,
+} from './fourBit/quantize'
+export { dequantizeGguf, GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, type GgufType, quantizeGguf } from './gguf'
+export { dequantizeInt8, int8Linear, type QuantizedInt8, quantizeInt8 } from './int8'
+export { type LoftqInit, loftqInit } from './loftq/loftq'
+export { type Svd, truncatedSvd } from './loftq/svd'
+export { createQuantizationPool, type QuantizationPool } from './pool'
+export { plotErrors, type QuantizationReport, type QuantizedLayer, reportToMarkdown } from './report'
+export { compareWeight, FLOAT_DTYPES, type QuantizeWeightOptions, quantizeWeight } from './weights'

@@ -56,7 +56,7 @@ function quantizeRows(values: Float32Array, columns: number): { codes: Int8Array
     for (let i = begin; i < begin + columns; i++) {
       const magnitude = Math.abs(values[i]!)
       if (!(magnitude <= largest)) largest = magnitude
-      if (largest !== largest) break
+      if (Number.isNaN(largest)) break
     }
     absmax[row] = largest
     if (largest === 0 || !Number.isFinite(largest)) continue

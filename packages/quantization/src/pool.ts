@@ -2,9 +2,10 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
+import { type Compare4bitOptions, prepareCompare4bit, type QuantizationError } from './error'
 import { createConversions, type FloatData } from './floats'
 import { blocks4bitModule, localKernels } from './fourBit/instance'
-import { createKernels, type DequantizeRange, type QuantizeRange } from './fourBit/kernels'
+import { type CompareRange, createKernels, type DequantizeRange, type QuantizeRange } from './fourBit/kernels'
 import {
   type Dequantize4bitOptions,
   prepareDequantize4bit,
@@ -13,10 +14,14 @@ import {
   type Quantized4bit,
 } from './fourBit/quantize'
 
-type Job = { quantize: QuantizeRange } | { dequantize: DequantizeRange }
+type Range = QuantizeRange | DequantizeRange | CompareRange
+type Method = 'quantizeRange' | 'dequantizeRange' | 'compareRange'
 
-/** Below this a thread's round trip costs more than it saves. */
-const SMALLEST_SHARE = 1 << 18
+/** Shares are whole chunks of this many elements (and so whole blocks), whatever the number of threads. */
+const CHUNK = 65536
+
+/** Below this many elements a thread's round trip costs more than it saves. */
+const SMALLEST_TO_SHARE = 1 << 19
 
 // The loops go to the workers as source text, which works alike from sources, from the bundle and under a test runner.
 // A bundler that keeps function names wraps them in __name.
@@ -26,9 +31,8 @@ const { parentPort, workerData } = require('node:worker_threads')
 const createConversions = ${createConversions.toString()}
 const createKernels = ${createKernels.toString()}
 const kernels = createKernels(workerData, createConversions())
-parentPort.on('message', ({ quantize, dequantize }) => {
-  if (quantize) kernels.quantizeRange(quantize)
-  else kernels.dequantizeRange(dequantize)
+parentPort.on('message', ({ method, range }) => {
+  kernels[method](range)
   parentPort.postMessage(null)
 })`
 
@@ -43,6 +47,8 @@ export interface QuantizationPool {
   quantize4bit(options: Quantize4bitOptions): Promise<Quantized4bit>
   dequantize4bit(options: Dequantize4bitOptions & { dtype: 'float32' }): Promise<Float32Array>
   dequantize4bit(options: Dequantize4bitOptions): Promise<FloatData>
+  /** What 4-bit quantization lost of `data`, without holding the dequantized weight. */
+  compare4bit(options: Compare4bitOptions): Promise<QuantizationError>
   /** Ends the threads. An idle pool does not keep the process alive, so forgetting this is harmless. */
   close(): Promise<void>
 }
@@ -68,7 +74,7 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     })
   }
 
-  const post = (worker: Worker, job: Job) =>
+  const post = (worker: Worker, method: Method, range: Range) =>
     new Promise<void>((resolve, reject) => {
       const settle = (error?: Error) => {
         worker.off('message', settleWell).off('error', settle).off('exit', settleGone)
@@ -80,20 +86,20 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
       const settleGone = (code: number) => settle(new Error(`it ended with code ${code}`))
       worker.on('message', settleWell).on('error', settle).on('exit', settleGone)
       worker.ref()
-      worker.postMessage(job)
+      worker.postMessage({ method, range })
     })
 
-  /** Splits the range at block boundaries, a share per thread, and waits for all; one range at a time. */
-  const run = <Range extends QuantizeRange | DequantizeRange>(range: Range, jobOf: (share: Range) => Job) => {
+  /** Splits the range, a share per thread, and waits for all; one range at a time. Small ranges stay in this thread. */
+  const run = (method: Method, range: Range): Promise<void> => {
+    if (isSmall(range.end)) return Promise.resolve(localKernels()[method](range as never))
     const work = async () => {
       if (workers.length === 0) start()
-      const blocks = Math.ceil(range.end / range.blocksize)
-      const perThread = Math.ceil(blocks / threads) * range.blocksize
+      const share = Math.ceil(range.end / CHUNK / threads) * CHUNK
       const jobs: Promise<void>[] = []
       for (const worker of workers) {
-        const begin = jobs.length * perThread
+        const begin = jobs.length * share
         if (begin >= range.end) break
-        jobs.push(post(worker, jobOf({ ...range, begin, end: Math.min(range.end, begin + perThread) })))
+        jobs.push(post(worker, method, { ...range, begin, end: Math.min(range.end, begin + share) }))
       }
       const failed = (await Promise.allSettled(jobs)).find((result) => result.status === 'rejected')
       if (failed) throw failed.reason
@@ -103,24 +109,26 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     return done
   }
 
-  const isSmall = (count: number) => threads === 1 || count < 2 * SMALLEST_SHARE
+  const isSmall = (count: number) => threads === 1 || count < SMALLEST_TO_SHARE
 
   return {
     threads,
     async quantize4bit(options) {
-      const here = isSmall(options.data?.length ?? 0)
-      const { range, finish } = prepareQuantize4bit(options, !here)
-      if (here) localKernels().quantizeRange(range)
-      else await run(range, (quantize) => ({ quantize }))
+      const { range, finish } = prepareQuantize4bit(options, !isSmall(options.data?.length ?? 0))
+      await run('quantizeRange', range)
       return finish()
     },
     async dequantize4bit(options: Dequantize4bitOptions) {
-      const here = isSmall(2 * (options.quantized?.packed?.length ?? 0))
-      const { range, finish } = prepareDequantize4bit(options, !here)
-      if (here) localKernels().dequantizeRange(range)
-      else await run(range, (dequantize) => ({ dequantize }))
+      const count = 2 * (options.quantized?.packed?.length ?? 0)
+      const { range, finish } = prepareDequantize4bit(options, !isSmall(count))
+      await run('dequantizeRange', range)
       // Typed by the overloads: float32 in, Float32Array out.
       return finish() as Float32Array
+    },
+    async compare4bit(options) {
+      const { range, finish } = prepareCompare4bit(options, !isSmall(options.data.length))
+      await run('compareRange', range)
+      return finish()
     },
     async close() {
       await last

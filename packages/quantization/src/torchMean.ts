@@ -13,6 +13,7 @@ const ROW = 4 * LANES
 const LEVELS = 4
 
 export function torchSum(values: Float32Array): number {
+  if (values.length < LANES) return shortSum(values)
   const vectors = Math.floor(values.length / LANES)
   const rows = Math.floor(vectors / 4)
   const partial = sumRows(values, rows)
@@ -23,6 +24,15 @@ export function torchSum(values: Float32Array): number {
   let sum = 0
   for (let i = vectors * LANES; i < values.length; i++) sum = Math.fround(sum + values[i]!)
   for (let k = 0; k < LANES; k++) sum = Math.fround(sum + partial[k]!)
+  return sum
+}
+
+/** Fewer than eight numbers: four lanes of one, the rest on top of the first. */
+function shortSum(values: Float32Array): number {
+  const lanes = values.length < 4 ? [] : [...values.subarray(0, 4)]
+  let sum = lanes[0] ?? 0
+  for (let i = lanes.length; i < values.length; i++) sum = Math.fround(sum + values[i]!)
+  for (const lane of lanes.slice(1)) sum = Math.fround(sum + lane)
   return sum
 }
 

@@ -2,7 +2,7 @@
 ;; Every arithmetic step is one IEEE float32 operation, so the results are those of the scalar definition, bit for bit.
 ;; Pointers are byte offsets into the memory; element counts are multiples of 16.
 (module
-  (memory (export "memory") 7)
+  (memory (export "memory") 11)
 
   ;; thresholds: f32[15] ascending; order: u8[16], bucket -> code; packed: u8[count / 2]; absmax: f32[blocks].
   ;; divide: 1 for a shorter last block, which bitsandbytes divides by absmax where it multiplies full blocks by 1/absmax.

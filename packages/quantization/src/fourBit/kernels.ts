@@ -32,6 +32,13 @@ export interface DequantizeRange {
   dtype: FloatDtype
 }
 
+/** What `compareRange` reads, and per 65536 elements the four sums it writes: see {@link addErrorSums}. */
+export interface CompareRange extends Omit<DequantizeRange, 'out'> {
+  data: FloatData
+  /** `[ceil(n / 65536), 4]` */
+  sums: Float64Array
+}
+
 /**
  * The 4-bit loops over any range of whole blocks, in chunks that fit the second-level cache.
  *
@@ -54,7 +61,9 @@ export function createKernels(module: WasmModule, conversions: ReturnType<typeof
   const wordsAt = floatsAt + 4 * chunk
   const packedAt = wordsAt + 2 * chunk
   const absmaxAt = packedAt + chunk / 2
+  const restoredAt = absmaxAt + chunk / 4
   const memory = wasm.memory.buffer
+  const restored = new Float32Array(memory, restoredAt, chunk)
   const floats = new Float32Array(memory, floatsAt, chunk)
   const words = new Uint16Array(memory, wordsAt, chunk)
   const packedBytes = new Uint8Array(memory, packedAt, chunk / 2)
@@ -68,6 +77,19 @@ export function createKernels(module: WasmModule, conversions: ReturnType<typeof
       wasm.widenBfloat16(wordsAt, (count + 7) & ~7, floatsAt)
     } else conversions.float16ToFloat32(data, begin, count, floats)
     floats.fill(0, count, (count + 31) & ~31)
+  }
+
+  const setMap = (map: Float32Array) => {
+    const bytes = new Uint8Array(map.buffer, map.byteOffset, 64)
+    const planes = new Uint8Array(memory, planesAt, 64)
+    for (let i = 0; i < 64; i++) planes[(i & 3) * 16 + (i >> 2)] = bytes[i]!
+  }
+
+  /** Dequantizes `count` elements from `at` on into `restored`. */
+  const restore = ({ packed, absmax, blocksize }: Omit<DequantizeRange, 'out'>, at: number, count: number) => {
+    packedBytes.set(packed.subarray(at >> 1, (at + count + 1) >> 1))
+    scales.set(absmax.subarray(at / blocksize, Math.ceil((at + count) / blocksize)))
+    wasm.dequantize(packedAt, (count + 15) & ~15, blocksize, planesAt, absmaxAt, restoredAt)
   }
 
   return {
@@ -92,18 +114,36 @@ export function createKernels(module: WasmModule, conversions: ReturnType<typeof
     },
 
     /** `map[code] * absmax[block]` in float32, rounded to `dtype`. */
-    dequantizeRange({ packed, absmax, begin, end, blocksize, map, out, dtype }: DequantizeRange): void {
-      const bytes = new Uint8Array(map.buffer, map.byteOffset, 64)
-      const planes = new Uint8Array(memory, planesAt, 64)
-      for (let i = 0; i < 64; i++) planes[(i & 3) * 16 + (i >> 2)] = bytes[i]!
+    dequantizeRange(range: DequantizeRange): void {
+      const { begin, end, out, dtype } = range
+      setMap(range.map)
       for (let at = begin; at < end; at += chunk) {
         const count = Math.min(chunk, end - at)
-        packedBytes.set(packed.subarray(at >> 1, (at + count + 1) >> 1))
-        scales.set(absmax.subarray(at / blocksize, Math.ceil((at + count) / blocksize)))
-        wasm.dequantize(packedAt, (count + 15) & ~15, blocksize, planesAt, absmaxAt, floatsAt)
-        if (out instanceof Float32Array) out.set(floats.subarray(0, count), at)
-        else if (dtype === 'bfloat16') conversions.float32ToBfloat16(floats, count, out, at)
-        else conversions.float32ToFloat16(floats, count, out, at)
+        restore(range, at, count)
+        if (out instanceof Float32Array) out.set(restored.subarray(0, count), at)
+        else if (dtype === 'bfloat16') conversions.float32ToBfloat16(restored, count, out, at)
+        else conversions.float32ToFloat16(restored, count, out, at)
+      }
+    },
+
+    /** What quantization lost, per chunk: sums of squared errors, squares and absolute errors, and the largest error. */
+    compareRange(range: CompareRange): void {
+      const { begin, end, data, dtype, sums } = range
+      setMap(range.map)
+      for (let at = begin; at < end; at += chunk) {
+        const count = Math.min(chunk, end - at)
+        load(data, dtype, at, count)
+        restore(range, at, count)
+        let [squaredErrors, squares, errors, largest] = [0, 0, 0, 0]
+        for (let i = 0; i < count; i++) {
+          const value = floats[i]!
+          const error = Math.abs(value - restored[i]!)
+          squaredErrors += error * error
+          squares += value * value
+          errors += error
+          largest = Math.max(largest, error)
+        }
+        sums.set([squaredErrors, squares, errors, largest], (at / chunk) * 4)
       }
     },
   }

@@ -6,6 +6,7 @@ import { checkFloatTensor, type FloatData, type FloatDtype, floatDtype, floatTen
 import { compressAbsmax, type NestedAbsmax } from './doubleQuant'
 import { localKernels } from './instance'
 import type { DequantizeRange, QuantizeRange } from './kernels'
+import { toShared, unshared } from './shared'
 
 /** A weight in 4 bits, as bitsandbytes lays it out. */
 export interface Quantized4bit {
@@ -125,19 +126,4 @@ export function dequantize4bit(options: Dequantize4bitOptions): FloatData {
   const { range, finish } = prepareDequantize4bit(options)
   localKernels().dequantizeRange(range)
   return finish()
-}
-
-type Plain = Float32Array | Uint16Array | Uint8Array
-
-/** The same numbers in memory that threads can share; copied unless they are there already. */
-function toShared<Data extends Plain>(data: Data): Data {
-  if (data.buffer instanceof SharedArrayBuffer) return data
-  const copy = new (data.constructor as new (buffer: SharedArrayBuffer) => Data)(new SharedArrayBuffer(data.byteLength))
-  copy.set(data)
-  return copy
-}
-
-/** The same numbers in memory of their own, which can be transferred and written to files. */
-function unshared<Data extends Plain>(data: Data): Data {
-  return data.buffer instanceof SharedArrayBuffer ? (data.slice() as Data) : data
 }

@@ -1,0 +1,51 @@
+import { afterAll, expect, test } from 'vitest'
+import { quantizationError } from './error'
+import { numbers, sha } from './fixtures/numbers'
+import { fromFloat32 } from './floats'
+import { absmaxOf, dequantize4bit, quantize4bit } from './fourBit/quantize'
+import { createQuantizationPool } from './pool'
+
+const pool = createQuantizationPool({ threads: 3 })
+afterAll(() => pool.close())
+
+test.each(['float32', 'bfloat16', 'float16'] as const)('threads give the bytes of one thread: %s', async (dtype) => {
+  const data = fromFloat32(numbers(700_001, 1, 0.05), dtype)
+  for (const blocksize of [64, 4096]) {
+    const options = { data, dtype, blocksize, doubleQuant: true }
+    const [here, there] = [quantize4bit(options), await pool.quantize4bit(options)]
+    expect(sha(there.packed)).toBe(sha(here.packed))
+    expect(absmaxOf(there)).toEqual(absmaxOf(here))
+    expect(there.packed.buffer).toBeInstanceOf(ArrayBuffer)
+    expect(sha(await pool.dequantize4bit({ quantized: there }))).toBe(sha(dequantize4bit({ quantized: here })))
+    expect(await pool.compare4bit({ data, dtype, quantized: there })).toEqual(
+      quantizationError({ data, dtype, quantized: here }),
+    )
+  }
+})
+
+test('many weights at once, shared memory as it is, small ones without a thread', async () => {
+  const shared = new Float32Array(new SharedArrayBuffer(4 * 600_000))
+  shared.set(numbers(600_000, 2))
+  const all = await Promise.all([
+    pool.quantize4bit({ data: shared }),
+    pool.quantize4bit({ data: numbers(100, 3) }),
+    pool.quantize4bit({ data: numbers(600_000, 4), quantType: 'fp4' }),
+  ])
+  expect(sha(all[0].packed)).toBe(sha(quantize4bit({ data: shared.slice() }).packed))
+  expect(sha(all[1].packed)).toBe(sha(quantize4bit({ data: numbers(100, 3) }).packed))
+  expect(sha(all[2].packed)).toBe(sha(quantize4bit({ data: numbers(600_000, 4), quantType: 'fp4' }).packed))
+})
+
+test('a closed pool starts again when needed', async () => {
+  const other = createQuantizationPool({ threads: 2 })
+  const data = numbers(600_000, 5)
+  const before = await other.quantize4bit({ data })
+  await other.close()
+  expect((await other.quantize4bit({ data })).packed).toEqual(before.packed)
+  await other.close()
+})
+
+test('wrong options are refused before any thread sees them', async () => {
+  await expect(pool.quantize4bit({ data: numbers(64, 1), blocksize: 7 })).rejects.toThrow(/must be one of/)
+  expect(() => createQuantizationPool({ threads: 0 })).toThrow(/threads/)
+})
