@@ -96,7 +96,7 @@ async function installDependencies(env) {
     })
     if (code === 0) return writeFileSync(stampFile, stamp)
     const remedy = output.includes('OUTDATED_LOCKFILE')
-      ? 'pnpm-lock.yaml does not match the package.json files. Run `pnpm install` and commit the lockfile.'
+      ? 'pnpm-lock.yaml does not match the package.json files. Run `pnpm install` (without pnpm: `npx pnpm@10 install`) and commit the lockfile.'
       : 'the dependencies could not be installed. If the npm registry cannot be reached, connect to the network or set a registry you can reach (npm config set registry URL), then run this command again. After this first time no network is needed.'
     throw new StepError(remedy, output)
   })
@@ -139,13 +139,14 @@ export function turbo(tasks, { env, args = [], quiet = false, stdout = false }) 
   })
 }
 
-/** Build every package (cached); lines that a build marks with `notice:` are shown, also from the cache. */
+/** Build every package (cached). What a build says it left out (`notice: ...`, `... not built ...`) is shown, also from the cache. */
 export async function build(env, filter = []) {
   const notices = new Set()
   await step('building the packages', async () => {
     const { code, output } = await turbo(['build'], { env, quiet: true, args: ['--output-logs=full', ...filter] })
     if (code !== 0) throw new StepError('the build failed; its output is above.', output)
-    for (const [, notice] of output.matchAll(/notice: (.*)/g)) notices.add(notice)
+    for (const [, notice] of output.matchAll(/^(?:\S+:build: )?(.*(?:notice: |was not built).*)$/gm))
+      notices.add(notice)
     const cached = /Cached:\s+(\d+) cached, (\d+) total/.exec(output)
     return cached ? `${cached[2]} packages, ${cached[1]} from the cache` : 'done'
   })

@@ -12,9 +12,11 @@ import { readJson, workspacePackages } from './workspace.mjs'
 const sourceFile = /\.[cm]?[jt]sx?$/
 const skippedFolder = new Set(['node_modules', 'dist', 'build', 'fixtures', 'coverage', 'runs'])
 
-/** Whether a file (its path inside the package) is not published: it may use devDependencies and the root's tools. */
+const testCode = /\.(test|bench)\.[cm]?[jt]sx?$|(^|\/)testing\//
+
+/** Whether a file (its path inside the package) is not for users: it may use devDependencies and the root's tools. */
 function isDevelopmentFile(path, manifest) {
-  if (manifest.private || /\.(test|bench)\.[cm]?[jt]sx?$/.test(path)) return true
+  if (manifest.private || testCode.test(path)) return true
   const published = (manifest.files ?? ['.']).filter((pattern) => !pattern.startsWith('!'))
   return !published.some((pattern) => pattern === '.' || path === pattern || path.startsWith(`${pattern}/`))
 }
@@ -34,7 +36,36 @@ const packageNameOf = (specifier) =>
     .slice(0, specifier.startsWith('@') ? 2 : 1)
     .join('/')
 
-const bare = (specifier) => !/^[./#]|^[a-z]+:/.test(specifier) && !isBuiltin(specifier)
+/** Where the names of levels.json stand: 0 at the bottom, Infinity on the roof, -1 for a package nobody placed. */
+function levelsOf(packages, { levels, roof }) {
+  const onRoof = (path) =>
+    roof.some((pattern) => (pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern))
+  return new Map(
+    packages.map(({ name, folder }) => {
+      const level = levels.findIndex((names) => names.includes(name))
+      return [name, onRoof(folder) ? Number.POSITIVE_INFINITY : level]
+    }),
+  )
+}
+
+/** What one package imports: `{ where, specifier, target, relative, testCode, development }` per import of a package. */
+function* importsOfPackage(entry, folder, packages) {
+  for (const file of sourceFiles(entry.path)) {
+    const inPackage = relative(entry.path, file).split(sep).join('/')
+    const development = isDevelopmentFile(inPackage, entry.manifest)
+    for (const { specifier, line } of importsOf(file, readFileSync(file, 'utf8'))) {
+      const where = `${relative(folder, file).split(sep).join('/')}:${line}`
+      if (/^\.\.?(\/|$)/.test(specifier)) {
+        const path = resolve(dirname(file), specifier)
+        const target = ownerOf(path, packages)
+        const intoTests =
+          target === entry.name && testCode.test(`${relative(entry.path, path).split(sep).join('/')}.ts`)
+        if (target) yield { where, specifier, target, relative: true, intoTests, development }
+      } else if (!/^[/#]|^[a-z]+:/.test(specifier) && !isBuiltin(specifier))
+        yield { where, specifier, target: packageNameOf(specifier), relative: false, development }
+    }
+  }
+}
 
 /**
  * Check the workspace in `folder`.
@@ -44,70 +75,53 @@ const bare = (specifier) => !/^[./#]|^[a-z]+:/.test(specifier) && !isBuiltin(spe
  */
 export function checkLevels(folder, { levels = readJson(join(folder, 'packages/tooling/levels.json')) } = {}) {
   const packages = workspacePackages(folder)
-  const byName = new Map(packages.map((entry) => [entry.name, entry]))
+  const level = levelsOf(packages, levels)
   const rootTools = Object.keys(readJson(join(folder, 'package.json')).devDependencies ?? {})
-  const problems = []
   const edges = new Map(packages.map((entry) => [entry.name, new Set()]))
-  const levelOf = (name) => {
-    const level = levels.levels.findIndex((names) => names.includes(name))
-    const path = byName.get(name).folder
-    const onRoof = levels.roof.some((pattern) =>
-      pattern.endsWith('/*') ? path.startsWith(pattern.slice(0, -1)) : path === pattern,
-    )
-    return onRoof ? Number.POSITIVE_INFINITY : level
-  }
-  for (const entry of packages)
-    if (levelOf(entry.name) === -1)
-      problems.push(`${entry.folder}/package.json: ${entry.name} has no level; add it to packages/tooling/levels.json`)
+  const problems = new Set()
 
   const checkEdge = (from, to, where) => {
-    if (from === to) return
+    if (from === to || !level.has(to)) return
     edges.get(from).add(to)
-    const [a, b] = [levelOf(from), levelOf(to)]
-    if (a === -1 || b === -1 || b < a || (levels.sideways[from] ?? []).includes(to)) return
-    problems.push(
-      `${where}: ${from} may not use ${to}, which is ${b === a ? 'on the same level' : 'on a higher level'}`,
-    )
+    const [a, b] = [level.get(from), level.get(to)]
+    const bothOnRoof = a === b && a === Number.POSITIVE_INFINITY
+    if (a === -1 || b === -1 || b < a || bothOnRoof || levels.sideways[from]?.includes(to)) return
+    const place = b === a ? 'on the same level' : 'on a higher level'
+    problems.add(`${where}: ${from} may not use ${to}, which is ${place}`)
   }
 
   for (const entry of packages) {
-    const { dependencies, devDependencies, peerDependencies, optionalDependencies } = entry.manifest
-    const shipped = { ...dependencies, ...peerDependencies, ...optionalDependencies }
-    const declared = { ...devDependencies, ...shipped }
-    for (const name of Object.keys(declared))
-      if (byName.has(name)) checkEdge(entry.name, name, `${entry.folder}/package.json`)
-    for (const file of sourceFiles(entry.path)) {
-      const short = relative(folder, file).split(sep).join('/')
-      const development = isDevelopmentFile(relative(entry.path, file).split(sep).join('/'), entry.manifest)
-      const allowed = development
-        ? { ...declared, ...Object.fromEntries(rootTools.map((name) => [name, '*'])) }
-        : shipped
-      for (const { specifier, line } of importsOf(file, readFileSync(file, 'utf8'))) {
-        const where = `${short}:${line}`
-        const name = /^\.\.?(\/|$)/.test(specifier)
-          ? ownerOf(resolve(dirname(file), specifier), packages)
-          : packageNameOf(specifier)
-        if (name === undefined || (!bare(specifier) && !byName.has(name))) continue
-        if (byName.has(name)) checkEdge(entry.name, name, where)
-        // A path into a neighbour is how code on the roof and the tooling's own scripts run before anything is installed.
-        if (bare(specifier) && name !== entry.name && !(name in allowed))
-          problems.push(
-            `${where}: ${name} is not in the ${name in declared ? 'dependencies (only in devDependencies)' : 'dependencies'} of ${entry.name}`,
-          )
-        else if (
-          !bare(specifier) &&
-          name !== entry.name &&
-          levelOf(entry.name) !== Number.POSITIVE_INFINITY &&
-          !development
-        )
-          problems.push(`${where}: "${specifier}" reaches into ${name}; import it by its name`)
-      }
+    const { name, manifest } = entry
+    if (level.get(name) === -1)
+      problems.add(`${entry.folder}/package.json: ${name} has no level; add it to packages/tooling/levels.json`)
+    const shipped = Object.keys({
+      ...manifest.dependencies,
+      ...manifest.peerDependencies,
+      ...manifest.optionalDependencies,
+    })
+    const declared = [...shipped, ...Object.keys(manifest.devDependencies ?? {})]
+    for (const to of declared) checkEdge(name, to, `${entry.folder}/package.json`)
+
+    for (const { where, specifier, target, relative, intoTests, development } of importsOfPackage(
+      entry,
+      folder,
+      packages,
+    )) {
+      checkEdge(name, target, where)
+      const allowed = development ? [...declared, ...rootTools] : shipped
+      if (intoTests && !development) problems.add(`${where}: "${specifier}" is test code, which is not for users`)
+      // The roof and the repository's own scripts must run before anything is installed, when no name resolves yet.
+      if (relative && target !== name && !development)
+        problems.add(`${where}: "${specifier}" reaches into ${target}; import it by its name`)
+      if (relative || target === name || allowed.includes(target)) continue
+      const list = declared.includes(target) ? 'dependencies (only in devDependencies)' : 'dependencies'
+      problems.add(`${where}: ${target} is not in the ${list} of ${name}`)
     }
   }
 
   for (const cycle of findCycles(edges))
-    problems.push(`packages import each other in a circle: ${[...cycle, cycle[0]].join(' -> ')}`)
-  return [...new Set([...problems, ...tensorProblems(packages, edges, levels)])]
+    problems.add(`packages import each other in a circle: ${[...cycle, cycle[0]].join(' -> ')}`)
+  return [...problems, ...tensorProblems(packages, edges, levels)]
 }
 
 /** The workspace package that a path lies in. */

@@ -54,13 +54,14 @@ describe('a house that stands', () => {
     expect(check({ core, high: { ...uses('core'), files: { 'src/index.ts': text } } })).toEqual([])
   })
 
-  it('allows the listed exception sideways, and everything from the roof', () => {
+  it('allows the listed exception sideways, and everything on the roof', () => {
     const files = { 'src/index.ts': "import 'high'" }
     expect(
       check({
         high: core,
         tower: { ...uses('high'), files },
-        demo: { ...uses('high', 'tower'), folder: 'examples/demo', files, private: true },
+        demo: { ...uses('high', 'tower', 'other'), folder: 'examples/demo', files, private: true },
+        other: { folder: 'examples/other' },
       }),
     ).toEqual([])
   })
@@ -98,6 +99,16 @@ describe('an import up the levels', () => {
   it('fails onto the roof', () => {
     expect(check({ demo: { folder: 'examples/demo' }, high: uses('demo') })).toHaveLength(1)
   })
+})
+
+it('fails when published code imports test code, or reaches into a neighbour by path', () => {
+  const text = "import './testing/reference'\nimport './a.test'\nimport '../../core/src/index'"
+  const files = { 'src/index.ts': text, 'src/testing/reference.ts': "import 'vitest'" }
+  expect(check({ core, low: { ...uses('core'), files } })).toEqual([
+    'packages/low/src/index.ts:1: "./testing/reference" is test code, which is not for users',
+    'packages/low/src/index.ts:2: "./a.test" is test code, which is not for users',
+    'packages/low/src/index.ts:3: "../../core/src/index" reaches into core; import it by its name',
+  ])
 })
 
 it('fails sideways', () => {
