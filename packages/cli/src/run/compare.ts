@@ -38,7 +38,6 @@ function scoresOf(predictions: string[], references: string[]) {
   const half = interval?.ci ?? 0
   return { rows, bleu: { score, low: score - half, high: score + half } }
 }
-}
 
 /** Scores both models' answers and writes the report's parts. */
 export function compareAnswers(
