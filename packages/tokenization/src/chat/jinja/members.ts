@@ -55,7 +55,8 @@ function missing(object: Value, name: string): Undefined {
   return new Undefined(`${kind}' has no attribute '${name}`)
 }
 
-function refuseUndefined(object: Value): void {
+/** Complains about the use of something that is not there. */
+export function refuseUndefined(object: Value): void {
   if (!(object instanceof Undefined)) return
   throw new TemplateFault(
     object.name.includes(' has no attribute ') ? `'${object.name}'` : `'${object.name}' is undefined`,

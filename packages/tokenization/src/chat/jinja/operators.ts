@@ -1,3 +1,4 @@
+import { refuseUndefined } from './members'
 import { contains } from './predicates'
 import {
   compare,
@@ -9,7 +10,6 @@ import {
   Tuple,
   text,
   typeName,
-  Undefined,
   type Value,
 } from './values'
 
@@ -85,7 +85,7 @@ export function binary(operator: string, a: Value, b: Value, size: number): Valu
     case 'not in':
       return contains(b, a) === (operator === 'in')
   }
-  for (const side of [a, b]) if (side instanceof Undefined) throw new TemplateFault(`'${side.name}' is undefined`)
+  for (const side of [a, b]) refuseUndefined(side)
   if (operator === '<') return compare(a, b) < 0
   if (operator === '>') return compare(a, b) > 0
   if (operator === '<=') return compare(a, b) <= 0

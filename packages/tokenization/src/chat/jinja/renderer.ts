@@ -162,7 +162,7 @@ export class Renderer implements FilterHost {
         const named = parameter.type === 'KeywordArgumentExpression' ? parameter : undefined
         const key = named ? named.key.value : (parameter as IdentifierNode).value
         const fallback = () => (named ? this.value(named.value, scope) : new Undefined(key))
-        scope.set(key, args[i] ?? kwargs.get(key) ?? fallback())
+        scope.set(key, i < args.length ? args[i]! : kwargs.has(key) ? kwargs.get(key)! : fallback())
         kwargs.delete(key)
       }
       scope.set('varargs', Tuple.from(args.slice(parameters.length)))

@@ -100,6 +100,22 @@ function rsplit(value: string, separator: string | undefined, max: number): stri
   return [parts.slice(0, parts.length - max).join(separator), ...parts.slice(parts.length - max)]
 }
 
+const LINE_ENDS = new Set('\n\r\v\f\u001c\u001d\u001e\u0085\u2028\u2029')
+
+function splitLines(value: string, keep: boolean): string[] {
+  const lines: string[] = []
+  let start = 0
+  for (let i = 0; i < value.length; i++) {
+    if (!LINE_ENDS.has(value[i]!)) continue
+    const end = value[i] === '\r' && value[i + 1] === '\n' ? i + 2 : i + 1
+    lines.push(value.slice(start, keep ? end : i))
+    start = end
+    i = end - 1
+  }
+  if (start < value.length) lines.push(value.slice(start))
+  return lines
+}
+
 function affix(value: string, wanted: Value, test: (part: string) => boolean): boolean {
   if (typeof wanted === 'string') return test(wanted)
   if (Array.isArray(wanted)) return wanted.some((part) => typeof part === 'string' && test(part))
@@ -143,15 +159,7 @@ const METHODS: Record<string, Method> = {
   endswith: (self, [part]) => affix(self, part ?? null, (p) => self.endsWith(p)),
   split: (self, [sep, max], kw) => split(self, optional(sep ?? kw.get('sep')), int(max ?? kw.get('maxsplit'), -1)),
   rsplit: (self, [sep, max], kw) => rsplit(self, optional(sep ?? kw.get('sep')), int(max ?? kw.get('maxsplit'), -1)),
-  splitlines: (self, [keep], kw) => {
-    const lines =
-      self.match(
-        /[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])|[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+$/g,
-      ) ?? []
-    return (keep ?? kw.get('keepends')) === true
-      ? [...lines]
-      : lines.map((line) => line.replace(/(\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029])$/, ''))
-  },
+  splitlines: (self, [keep], kw) => splitLines(self, (keep ?? kw.get('keepends')) === true),
   replace: (self, [from, to, count], kw) =>
     replaceText(self, str(from), str(to), int(count ?? kw.get('count'), -1), 1e8),
   join: (self, [list]) => {
