@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, lstat, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
+import { copyFile, lstat, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { writeFileAtomic } from '@tunesmith/core'
 import { isCommit, type Repo } from '../connection/repo'
 import type { RepoFile } from '../connection/repo-files'
 import { linksWanted } from '../connection/settings'
@@ -40,7 +39,7 @@ export class RepoCache {
 
   async writeRef(revision: string, commit: string): Promise<void> {
     if (isCommit(revision) || (await this.readRef(revision)) === commit) return
-    await writeFileAtomic(join(this.folder, 'refs', ...revision.split('/')), commit)
+    await replaceFile(join(this.folder, 'refs', ...revision.split('/')), commit)
   }
 
   /** The files of a commit, when they have been listed before. */
@@ -71,7 +70,7 @@ export class RepoCache {
       },
     ])
     const tree = { format_version: 1, files: Object.fromEntries(entries) }
-    await writeFileAtomic(this.treePath(commit), JSON.stringify(tree, null, 2))
+    await replaceFile(this.treePath(commit), JSON.stringify(tree, null, 2))
   }
 
   private treePath(commit: string): string {
@@ -106,6 +105,14 @@ export class RepoCache {
   }
 }
 
+/** Readers see the old content or the new. Not forced to the disk: after a crash a damaged note is fetched again. */
+async function replaceFile(path: string, content: string): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(temporary, content)
+  await rename(temporary, path)
+}
+
 interface StoredTree {
   format_version: number
   files: Record<string, { size: number; blob_id: string; lfs_sha256?: string; lfs_size?: number; xet_hash?: string }>
@@ -115,5 +122,5 @@ interface StoredTree {
 export async function tagCacheFolder(cacheFolder: string): Promise<void> {
   const path = join(cacheFolder, 'CACHEDIR.TAG')
   if (await stat(path).catch(() => undefined)) return
-  await writeFileAtomic(path, 'Signature: 8a477f597d28d172789f06886806bc55\n# Downloads from the Hugging Face Hub.\n')
+  await replaceFile(path, 'Signature: 8a477f597d28d172789f06886806bc55\n# Downloads from the Hugging Face Hub.\n')
 }

@@ -1,0 +1,482 @@
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  access,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { LocalHub } from '../fixtures/local-hub'
+import { resolveModelFolder } from './resolve-folder'
+import { type DownloadProgress, type DownloadSnapshotOptions, downloadSnapshot } from './snapshot'
+
+let hub: LocalHub
+let cacheDir: string
+const weights = randomBytes(300_000)
+// Hashes are compared, because vitest takes a second to compare buffers of this size.
+const digest = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex')
+const hash = digest(weights)
+const files = { 'config.json': '{"model_type":"llama"}\n', 'model.safetensors': weights, 'sub/empty.txt': '' }
+const saved = { ...process.env }
+
+beforeAll(async () => {
+  hub = await LocalHub.start()
+  for (const name of Object.keys(process.env)) if (/^(HF_|HUGGING|TRANSFORMERS_)/.test(name)) delete process.env[name]
+  process.env.HF_HOME = join(tmpdir(), 'tunesmith-no-such-home')
+})
+afterAll(async () => {
+  await hub.stop()
+  process.env = saved
+})
+beforeEach(async () => {
+  hub.reset()
+  hub.store.repos.clear()
+  hub.pageSize = 1000
+  hub.treeListing = true
+  cacheDir = await mkdtemp(join(tmpdir(), 'tunesmith-cache-'))
+})
+afterEach(() => rm(cacheDir, { recursive: true, force: true }))
+
+const get = (options: Partial<DownloadSnapshotOptions> = {}) =>
+  downloadSnapshot({
+    repoId: 'org/tiny',
+    endpoint: hub.endpoint,
+    cacheDir,
+    retryDelayMs: 5,
+    timeoutMs: 5000,
+    ...options,
+  })
+const blob = (name = hash) => join(cacheDir, 'models--org--tiny', 'blobs', name)
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+async function read(folder: string) {
+  const content: Record<string, string> = {}
+  for (const name of Object.keys(files)) content[name] = digest(await readFile(join(folder, name)))
+  return content
+}
+const expected = Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digest(content)]))
+
+describe('downloadSnapshot', () => {
+  it('lays the files out as blobs, links, refs and a tree listing', async () => {
+    const commit = hub.put('org/tiny', files)
+    const folder = await get()
+    expect(folder).toBe(join(cacheDir, 'models--org--tiny', 'snapshots', commit))
+    expect(await read(folder)).toEqual(expected)
+    expect(await readlink(join(folder, 'model.safetensors'))).toBe(`../../blobs/${hash}`)
+    expect(await readlink(join(folder, 'sub', 'empty.txt'))).toBe(
+      '../../../blobs/e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
+    )
+    expect(await readFile(join(cacheDir, 'models--org--tiny', 'refs', 'main'), 'utf8')).toBe(commit)
+    const tree = JSON.parse(await readFile(join(cacheDir, 'models--org--tiny', 'trees', `${commit}.json`), 'utf8'))
+    expect(tree.files['model.safetensors']).toMatchObject({ lfs_sha256: hash, lfs_size: weights.length })
+    expect((await readdir(join(cacheDir, 'models--org--tiny', 'blobs'))).length).toBe(3)
+    expect(await readdir(join(cacheDir, '.locks', 'models--org--tiny'))).toEqual([])
+  })
+
+  it('asks only for the commit when all is there, and for nothing when the revision is a commit', async () => {
+    const commit = hub.put('org/tiny', files)
+    await get()
+    hub.reset()
+    await get()
+    expect(hub.requests.map(({ url }) => url)).toEqual(['/api/models/org/tiny/revision/main'])
+    hub.reset()
+    await get({ revision: commit })
+    expect(hub.requests).toEqual([])
+  })
+
+  it('follows a branch, shares unchanged contents between commits, and keeps the old commit', async () => {
+    const first = hub.put('org/tiny', files)
+    await get()
+    const second = hub.put('org/tiny', { 'config.json': '{"model_type":"qwen2"}' })
+    hub.reset()
+    const folder = await get()
+    expect(folder).toContain(second)
+    expect(hub.count('/resolve/')).toBe(1)
+    expect(hub.requests.some(({ server }) => server === 'storage')).toBe(false)
+    expect(await readFile(join(await get({ revision: first }), 'config.json'), 'utf8')).toContain('llama')
+  })
+
+  it('takes tags, pull requests and datasets', async () => {
+    hub.put('org/tiny', { 'a.json': '1' }, 'model', 'refs/pr/7')
+    expect(await readFile(join(await get({ revision: 'refs/pr/7' }), 'a.json'), 'utf8')).toBe('1')
+    hub.put('org/rows', { 'train.jsonl': '{}\n' }, 'dataset')
+    const folder = await get({ repoId: 'org/rows', repoType: 'dataset' })
+    expect(folder).toContain('datasets--org--rows')
+    expect(await readdir(folder)).toEqual(['train.jsonl'])
+  })
+
+  it('takes only what the patterns say, from a listing of several pages', async () => {
+    hub.pageSize = 2
+    hub.put('org/tiny', { ...files, 'a.bin': 'x', 'b.json': '1', 'sub/c.json': '2', 'd 100%#é.json': '3' })
+    const folder = await get({ allowPatterns: ['*.json'], ignorePatterns: ['b.*', 'sub/'] })
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'd 100%#é.json'])
+    expect(hub.count('/tree/')).toBe(4)
+    // Asked for more later, it fetches only the rest.
+    hub.reset()
+    await get({ allowPatterns: ['*.json'] })
+    expect(hub.count('/resolve/')).toBe(2)
+  })
+
+  it('reports progress that ends at the whole', async () => {
+    hub.put('org/tiny', files)
+    const events: DownloadProgress[] = []
+    await get({ onProgress: (progress) => events.push(progress) })
+    const total = weights.length + files['config.json'].length
+    expect(events.at(-1)).toMatchObject({ overallLoaded: total, overallTotal: total, filesDone: 3, filesTotal: 3 })
+    for (const [index, event] of events.entries())
+      expect(event.overallLoaded).toBeGreaterThanOrEqual(events[index - 1]?.overallLoaded ?? 0)
+  })
+
+  it('downloads one content under several names once', async () => {
+    hub.put('org/tiny', { 'a.safetensors': weights, 'b.safetensors': weights })
+    const folder = await get()
+    expect(digest(await readFile(join(folder, 'b.safetensors')))).toBe(hash)
+    expect(hub.requests.filter(({ server }) => server === 'storage').length).toBe(1)
+  })
+
+  it('asks about each file where a mirror has no tree listing', async () => {
+    hub.treeListing = false
+    hub.put('org/tiny', files)
+    expect(await read(await get())).toEqual(expected)
+    expect(hub.count('/resolve/', 'HEAD')).toBe(3)
+  })
+
+  it('copies or moves where links cannot be made', async () => {
+    process.env.HF_HUB_DISABLE_SYMLINKS = '1'
+    try {
+      hub.put('org/tiny', { ...files, 'again.safetensors': weights })
+      const folder = await get()
+      expect(await read(folder)).toEqual(expected)
+      expect((await lstat(join(folder, 'model.safetensors'))).isFile()).toBe(true)
+      expect(digest(await readFile(join(folder, 'again.safetensors')))).toBe(hash)
+      hub.reset()
+      await get()
+      expect(hub.count('/resolve/')).toBe(0)
+      await rm(join(folder, 'again.safetensors'))
+      expect(digest(await readFile(join(await get(), 'again.safetensors')))).toBe(hash)
+    } finally {
+      delete process.env.HF_HUB_DISABLE_SYMLINKS
+    }
+  })
+
+  it('repairs a dangling link and a blob of the wrong size', async () => {
+    hub.put('org/tiny', files)
+    const folder = await get()
+    await rm(blob())
+    expect(await read(await get())).toEqual(expected)
+    await truncate(blob(), 100)
+    expect(await read(await get())).toEqual(expected)
+    await rm(join(folder, 'config.json'))
+    await symlink('nowhere', join(folder, 'config.json'))
+    expect(await read(await get())).toEqual(expected)
+  })
+})
+
+describe('a connection that fails', () => {
+  it('resumes after the connection was cut, asking only for the rest', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, cutAfter: 100_000 })
+    hub.fail({ match: hash, cutAfter: 50_000 })
+    expect(await read(await get())).toEqual(expected)
+    const ranges = hub.requests.filter(({ server }) => server === 'storage').map(({ headers }) => headers.range)
+    expect(ranges[0]).toBeUndefined()
+    expect(ranges.slice(1)).toEqual(['bytes=100000-', 'bytes=150000-'])
+  })
+
+  it('resumes in a later call what an earlier one left', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, cutAfter: 120_000 })
+    await expect(get({ retries: 0 })).rejects.toMatchObject({ code: 'network' })
+    expect((await stat(`${blob()}.incomplete`)).size).toBe(120_000)
+    hub.reset()
+    const events: DownloadProgress[] = []
+    expect(await read(await get({ onProgress: (progress) => events.push(progress) }))).toEqual(expected)
+    expect(hub.requests.find(({ server }) => server === 'storage')?.headers.range).toBe('bytes=120000-')
+    expect(await exists(`${blob()}.incomplete`)).toBe(false)
+    expect(events.some(({ file, loaded }) => file === 'model.safetensors' && loaded === 120_000)).toBe(true)
+  })
+
+  it('starts again when the server ignores the range, and when what is there does not fit', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, cutAfter: 120_000 })
+    hub.fail({ match: hash, ignoreRange: true })
+    expect(await read(await get())).toEqual(expected)
+    await rm(blob())
+    await writeFile(`${blob()}.incomplete`, Buffer.alloc(weights.length + 5))
+    expect(await read(await get())).toEqual(expected)
+    await rm(blob())
+    await writeFile(`${blob()}.incomplete`, Buffer.alloc(1000))
+    expect(await read(await get())).toEqual(expected)
+  })
+
+  it('notices a server that falls silent', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, silentAfter: 100_000 })
+    expect(await read(await get({ timeoutMs: 200 }))).toEqual(expected)
+  })
+
+  it('finds one corrupted byte by the hash and fetches the file again', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, corruptAt: 77_777 })
+    hub.fail({ match: 'config.json', corruptAt: 3 })
+    expect(await read(await get())).toEqual(expected)
+  })
+
+  it('gives up on a file that is corrupted twice, and keeps nothing of it', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, corruptAt: 77_777, times: 2 })
+    await expect(get()).rejects.toMatchObject({ code: 'invalid_file', message: expect.stringContaining(hash) })
+    expect(await exists(blob())).toBe(false)
+    expect(await read(await get())).toEqual(expected)
+    hub.put('org/tiny', { 'config.json': '{"small": 1}' })
+    hub.fail({ match: 'config.json', corruptAt: 3, times: 2 })
+    await expect(get()).rejects.toMatchObject({ code: 'invalid_file' })
+  })
+
+  it('repeats after 429 and 503, waiting as long as the server asks', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: '/revision/', status: 503 })
+    hub.fail({ match: '/tree/', status: 500 })
+    hub.fail({ match: 'config.json', status: 429, headers: { 'retry-after': '1' } })
+    hub.fail({ match: hash, status: 503, times: 3 })
+    const start = performance.now()
+    expect(await read(await get())).toEqual(expected)
+    expect(performance.now() - start).toBeGreaterThan(950)
+  })
+
+  it('does not wait for a server that asks for hours, and stops after the given number of repetitions', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: '/revision/', status: 429, headers: { 'retry-after': '7200' } })
+    await expect(get()).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('fewer requests') })
+    hub.reset()
+    hub.fail({ match: '/revision/', status: 503, times: 99 })
+    await expect(get({ retries: 2 })).rejects.toMatchObject({ code: 'network' })
+    expect(hub.count('/revision/')).toBe(3)
+  })
+
+  it('uses a complete copy, with a warning, when the Hub cannot be reached', async () => {
+    hub.put('org/tiny', files)
+    const folder = await get()
+    const warnings: string[] = []
+    const listen = (warning: Error) => warnings.push(warning.message)
+    process.on('warning', listen)
+    expect(await get({ endpoint: 'http://127.0.0.1:65432' })).toBe(folder)
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    expect(warnings.join()).toContain('Could not reach 127.0.0.1:65432')
+    await expect(get({ endpoint: 'http://127.0.0.1:65432', revision: 'other', retries: 0 })).rejects.toMatchObject({
+      code: 'network',
+    })
+  })
+
+  it('stops on request and resumes later', async () => {
+    hub.put('org/tiny', files)
+    hub.fail({ match: hash, slowMs: 20 })
+    const stop = new AbortController()
+    const running = get({
+      signal: stop.signal,
+      onProgress: ({ loaded, file }) => {
+        if (file === 'model.safetensors' && loaded > 60_000) stop.abort()
+      },
+    })
+    await expect(running).rejects.toMatchObject({ code: 'aborted' })
+    expect((await stat(`${blob()}.incomplete`)).size).toBeGreaterThan(60_000)
+    expect(await read(await get())).toEqual(expected)
+  })
+})
+
+describe('access', () => {
+  it('explains an unknown id, revision and file, with and without a token', async () => {
+    await expect(get({ repoId: 'org/none' })).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringMatching(/There is no model org\/none, or it is private .*Set HF_TOKEN/s),
+    })
+    await expect(get({ repoId: 'org/none', token: 'hf_abc' })).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringContaining('Check that the token is of an account'),
+    })
+    hub.put('org/tiny', files)
+    await expect(get({ revision: 'v9' })).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringContaining('no revision "v9"'),
+    })
+  })
+
+  it('explains gated repositories: without terms accepted, without a token, and lets the accepted in', async () => {
+    hub.put('org/tiny', files)
+    hub.store.find('model', 'org/tiny')!.gated = ['hf_friend']
+    await expect(get()).rejects.toMatchObject({
+      message: expect.stringMatching(/is gated.*Accept the terms at .*org\/tiny, then set HF_TOKEN/s),
+    })
+    await expect(get({ token: 'hf_stranger' })).rejects.toMatchObject({
+      message: expect.stringContaining('with the account of your token'),
+    })
+    expect(await read(await get({ token: 'hf_friend' }))).toEqual(expected)
+  })
+
+  it('sends the token to the Hub and not to the storage server, and finds it in the environment and the file', async () => {
+    hub.put('org/tiny', files)
+    hub.store.find('model', 'org/tiny')!.private = 'hf_secret'
+    process.env.HF_TOKEN = ' hf_secret\n'
+    expect(await read(await get())).toEqual(expected)
+    for (const { server, headers } of hub.requests)
+      expect(headers.authorization).toBe(server === 'hub' ? 'Bearer hf_secret' : undefined)
+    process.env.HF_TOKEN = ''
+    await rm(cacheDir, { recursive: true })
+    await expect(get()).rejects.toMatchObject({ code: 'not_found' })
+    process.env.HF_TOKEN_PATH = join(cacheDir, 'token')
+    await mkdir(cacheDir, { recursive: true })
+    await writeFile(process.env.HF_TOKEN_PATH, 'hf_secret\n')
+    expect(await read(await get())).toEqual(expected)
+    await expect(get({ token: false, revision: 'other' })).rejects.toMatchObject({ code: 'not_found' })
+    delete process.env.HF_TOKEN_PATH
+    delete process.env.HF_TOKEN
+  })
+
+  it('never shows the token, not even a malformed one', async () => {
+    const shown: string[] = []
+    for (const token of ['hf_expired_geheim', 'hf_geheim\nX-Evil: 1', 'hf_gehéim geheim']) {
+      const error = await get({ token }).catch((each: unknown) => each as Error)
+      shown.push(String(error), JSON.stringify(error), inspect(error, { depth: 9 }))
+    }
+    expect(shown.join('\n')).not.toMatch(/geh[eé]im/)
+    expect(shown[0]).toContain('does not accept the token')
+    expect(shown[3]).toContain('a character that no token has')
+  })
+})
+
+describe('offline', () => {
+  it('finds what is there and touches no network', async () => {
+    const commit = hub.put('org/tiny', files)
+    const folder = await get()
+    hub.reset()
+    expect(await get({ offline: true })).toBe(folder)
+    expect(await get({ offline: true, revision: commit })).toBe(folder)
+    process.env.HF_HUB_OFFLINE = '1'
+    expect(await get()).toBe(folder)
+    await expect(get({ repoId: 'org/other' })).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringMatching(/switched off.*no copy of the model org\/other.*unset HF_HUB_OFFLINE/s),
+    })
+    delete process.env.HF_HUB_OFFLINE
+    expect(hub.requests).toEqual([])
+  })
+
+  it('names the files of a partial copy that are missing', async () => {
+    hub.put('org/tiny', files)
+    await get({ allowPatterns: ['*.json'] })
+    await expect(get({ offline: true })).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringContaining('model.safetensors, sub/empty.txt'),
+    })
+    expect(await get({ offline: true, allowPatterns: ['*.json'] })).toContain('snapshots')
+  })
+})
+
+describe('hostile servers', () => {
+  it.each(['../evil', 'a/../../evil', '/etc/evil', 'C:/evil', 'a\\..\\evil', 'a//b', 'a/./b', 'nul\u0000', ''])(
+    'refuses the file name %j',
+    async (name) => {
+      hub.put('org/tiny', { ...files, [name]: 'x' })
+      await expect(get()).rejects.toMatchObject({ code: 'invalid_file' })
+      expect(await exists(join(cacheDir, 'evil'))).toBe(false)
+      hub.treeListing = false
+      await expect(get()).rejects.toMatchObject({ code: 'invalid_file' })
+    },
+  )
+
+  it.each(['../../x', 'a/../..', '/etc', 'a b', '', 'x\\y', '.hidden', 'a..b'])('refuses the revision %j', (revision) =>
+    expect(get({ revision })).rejects.toMatchObject({ code: 'invalid_options' }),
+  )
+
+  it('refuses a commit or an etag that is not one', async () => {
+    const answer = (body: unknown) => async () => Response.json(body)
+    await expect(get({ fetch: answer({ sha: '../../evil' }) })).rejects.toMatchObject({ code: 'network' })
+    const fetch = async (url: unknown) =>
+      Response.json(
+        String(url).includes('/tree/')
+          ? [{ type: 'file', path: 'a', size: 1, oid: '../../../evil' }]
+          : { sha: 'a'.repeat(40), siblings: [] },
+      )
+    await expect(get({ fetch: fetch as typeof globalThis.fetch })).rejects.toMatchObject({ code: 'network' })
+  })
+
+  it('refuses more bytes than the listing says', async () => {
+    hub.put('org/tiny', { 'model.safetensors': weights })
+    const stored = hub.store.find('model', 'org/tiny')!
+    for (const files of stored.commits.values()) {
+      const file = files.get('model.safetensors')!
+      Object.defineProperty(file.content, 'length', { value: weights.length })
+    }
+    const larger = Buffer.concat([weights, weights])
+    hub.store.uploads.set(hash, larger)
+    await expect(get({ retries: 1 })).rejects.toThrow(/more than the 300000 bytes/)
+    expect((await stat(`${blob()}.incomplete`)).size).toBeLessThanOrEqual(weights.length)
+    hub.store.uploads.clear()
+  })
+
+  it('refuses a download that the disk cannot hold, before it starts', async () => {
+    const fetch = async (url: unknown) =>
+      Response.json(
+        String(url).includes('/tree/')
+          ? [{ type: 'file', path: 'a', size: 2 ** 52, oid: 'b'.repeat(40) }]
+          : { sha: 'a'.repeat(40), siblings: [] },
+      )
+    await expect(get({ fetch: fetch as typeof globalThis.fetch })).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringContaining('free'),
+    })
+  })
+})
+
+describe('resolveModelFolder', () => {
+  const options = () => ({ endpoint: hub.endpoint, cacheDir, retryDelayMs: 5 })
+
+  it('returns a folder as it is, and downloads an id without the weights of other programs', async () => {
+    expect(await resolveModelFolder(cacheDir, options())).toBe(cacheDir)
+    hub.put('org/tiny', { ...files, 'pytorch_model.bin': 'x', 'onnx/model.onnx': 'x', 'tiny.gguf': 'x' })
+    const folder = await resolveModelFolder('org/tiny', options())
+    expect((await readdir(folder)).sort()).toEqual(['config.json', 'model.safetensors', 'sub'])
+    const all = await resolveModelFolder('org/tiny', { ...options(), ignorePatterns: [] })
+    expect((await readdir(all)).length).toBe(6)
+  })
+
+  it.each(['./missing', '/missing', '~/missing', 'a/b/c', 'models/', 'C:\\models', '../x', 'with space'])(
+    'takes %j for a path',
+    async (path) => {
+      await expect(resolveModelFolder(path, options())).rejects.toMatchObject({
+        code: 'not_found',
+        message: expect.stringContaining('There is no folder'),
+      })
+      expect(hub.requests).toEqual([])
+    },
+  )
+
+  it('says that neither a folder nor a model has the name', async () => {
+    await expect(resolveModelFolder('org/none', options())).rejects.toMatchObject({
+      code: 'not_found',
+      message: expect.stringMatching(/no folder "org\/none" here, and no such model/),
+    })
+  })
+
+  it('names the nearest option', async () => {
+    await expect(resolveModelFolder('org/tiny', { revison: 'x' } as object)).rejects.toMatchObject({
+      code: 'invalid_options',
+      message: expect.stringContaining('did you mean "revision"'),
+    })
+  })
+})
