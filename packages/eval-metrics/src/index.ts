@@ -1,8 +1,39 @@
+export { DECISIONS, type Decision, type PubmedQaResult, pubmedQa, readDecision } from './answers/pubmedQa'
+export { type AnswerOptions, type AnswerScores, exactMatch, normalizeAnswer, tokenF1 } from './answers/squad'
+export {
+  type FormatCheck,
+  forbiddenPatterns,
+  jsonSchema,
+  lengthBetween,
+  noCode,
+  noPromptEcho,
+  noTemplateTokens,
+  requiredSections,
+} from './checks/checks'
+export { type CheckResult, runChecks } from './checks/runChecks'
+export {
+  type ClassificationOptions,
+  type ClassificationReport,
+  classificationReport,
+} from './classification/classification'
+export type { Label } from './classification/confusion'
+export type { PrecisionRecallF1 } from './classification/prf'
+export { type BioReading, bioTags } from './entities/bioLines'
+export { type Entity, entitiesOf } from './entities/chunks'
+export { type EntityOptions, type EntityScores, entityF1 } from './entities/entityF1'
+export { type CompareOptions, type CompareResult, compare, type EvaluateOptions, evaluate } from './evaluate/evaluate'
+export { METRIC_NAMES, type MetricName } from './evaluate/metrics'
+export type { Vote } from './judge/journal'
+export { type JudgeOptions, type JudgeResult, judgePairs } from './judge/judgePairs'
+export type { Preference } from './judge/preference'
 export { compareReport, type Report } from './report/compareReport'
 export { type LineChartOptions, lineChart } from './report/lineChart'
 export type { Comparison, MetricSummary, ReportSummary, SystemSummary } from './report/summary'
 export type { CheckFailure, EvalRow, MetricResult, ReportOptions } from './report/types'
 export { type DiffPiece, wordDiff } from './report/wordDiff'
+export { type Agreement, agreement } from './review/agreement'
+export { type ReviewResult, scoreReview } from './review/score'
+export { type BlindReview, type BlindReviewOptions, blindReview } from './review/sheet'
 export { porterStem } from './rouge/porterStemmer'
 export {
   type RougeInterval,
@@ -26,7 +57,8 @@ export {
 export type { BleuParts } from './sacrebleu/bleuMetric'
 export { type ChrfOptions, chrf, chrfMetric, type SentenceChrfOptions, sentenceChrf } from './sacrebleu/chrf'
 export type { CorpusScore } from './sacrebleu/corpus'
-export type { CorpusMetric } from './sacrebleu/metric'
+export type { Arithmetic, CorpusMetric } from './sacrebleu/metric'
+export type { ResampleNote, Signature } from './sacrebleu/signature'
 export { type SentenceTerOptions, sentenceTer, type TerOptions, type TerResult, ter, terMetric } from './sacrebleu/ter'
 export { BLEU_TOKENIZERS, type BleuTokenizer, bleuTokens } from './sacrebleu/tokenizers'
 export {
@@ -39,4 +71,8 @@ export {
 } from './significance/bootstrap'
 export { correctPValues } from './significance/corrections'
 export { type PairedTestOptions, type PairedTestResult, pairedTest } from './significance/pairedTest'
+export type { MeanInterval } from './significance/resampling'
+export { type SampleSize, sampleSize } from './significance/sampleSize'
 export { referencesFromStreams } from './text/pairs'
+export { distinctN, lengthRatio, repetition } from './texts/diversity'
+export { type PerplexityOptions, type PerplexityResult, perplexity } from './texts/perplexity'

@@ -39,7 +39,9 @@ export function scoreCorpus(
   let interval: MeanInterval | undefined
   if (settings !== false) {
     const indices = drawResamples(rows.length, settings.samples, settings.seed)
-    interval = meanInterval(resampledScores(metric, rows, indices), exactMean)
+    interval = meanInterval(resampledScores(metric, rows, indices), (scores, single) =>
+      single ? Math.fround(exactMean(scores)) : exactMean(scores),
+    )
   }
   const score = metric.score(sums)
   const range =

@@ -58,23 +58,28 @@ function bootstrapTest(metric: CorpusMetric, base: SystemStatistics, ours: Syste
   return { ...meanInterval(resampled, numpyMean), pValue: pValue(centred, round(Math.abs(base.score - ours.score))) }
 }
 
+function addTo(sums: Float64Array, row: readonly number[]): void {
+  for (let i = 0; i < sums.length; i++) sums[i] += row[i]
+}
+
 /** E. Noreen 1989: swaps rows between the systems at random. @param swaps one flag per trial and row. */
 function randomizationTest(metric: CorpusMetric, base: SystemStatistics, ours: SystemStatistics, swaps: Uint8Array) {
   const rows = base.rows.length
   const width = base.rows[0].length
   const gaps = new Float64Array(swaps.length / rows)
+  // Each system's share is summed apart and the shares are added then, as NumPy's two matrix products do: TER's reference
+  // lengths may be thirds, and ties between trials must stay ties.
+  const shares = Array.from({ length: 4 }, () => new Float64Array(width))
+  const [baseKept, oursKept, baseGiven, oursGiven] = shares
   for (let trial = 0; trial < gaps.length; trial++) {
-    const a = new Array<number>(width).fill(0)
-    const b = new Array<number>(width).fill(0)
+    for (const share of shares) share.fill(0)
     for (let row = 0; row < rows; row++) {
-      const taken = swaps[trial * rows + row] === 1
-      const toA = taken ? base.rows[row] : ours.rows[row]
-      const toB = taken ? ours.rows[row] : base.rows[row]
-      for (let i = 0; i < width; i++) {
-        a[i] += toA[i]
-        b[i] += toB[i]
-      }
+      const kept = swaps[trial * rows + row] === 1
+      addTo(kept ? baseKept : baseGiven, base.rows[row])
+      addTo(kept ? oursGiven : oursKept, ours.rows[row])
     }
+    const a = baseKept.map((x, i) => x + oursKept[i])
+    const b = baseGiven.map((x, i) => x + oursGiven[i])
     gaps[trial] = Math.abs(metric.score(a, 'int64') - metric.score(b, 'int64'))
   }
   return pValue(gaps, Math.abs(base.score - ours.score))
@@ -100,6 +105,16 @@ export function pairedTest(options: PairedTestOptions): PairedTestResult[] {
       where: `pairedTest, ${odd.name}`,
       remedy: 'A paired test needs every system on the same rows',
     })
+  }
+  if (test === 'bootstrap' && intervalSamples > 0) {
+    throw new TunesmithError(
+      'intervalSamples is for the randomization test; the bootstrap test has its own intervals',
+      {
+        code: 'invalid_options',
+        where: 'pairedTest',
+        remedy: 'Leave intervalSamples out, or set samples',
+      },
+    )
   }
   const rows = references.length
   const bootstraps = test === 'bootstrap' ? samples : intervalSamples

@@ -1,0 +1,71 @@
+import { TunesmithError } from '@tunesmith/core'
+
+/** A class name or number. */
+export type Label = string | number | boolean
+
+/** Numbers by size, then texts by code point, as NumPy sorts them. */
+function compareLabels(a: Label, b: Label): number {
+  if (typeof a !== 'string' && typeof b !== 'string') return Number(a) - Number(b)
+  if (typeof a !== typeof b) return typeof a === 'string' ? 1 : -1
+  const [x, y] = [Array.from(String(a)), Array.from(String(b))]
+  const at = x.findIndex((character, i) => character !== y[i])
+  if (at === -1) return x.length - y.length
+  return (x[at].codePointAt(0) ?? -1) - (y[at]?.codePointAt(0) ?? -1)
+}
+
+export interface Confusion {
+  labels: Label[]
+  /** `matrix[wanted][predicted]`: rows whose reference is the one label and whose prediction is the other. */
+  matrix: number[][]
+  /** Per label. */
+  correct: number[]
+  predicted: number[]
+  wanted: number[]
+  rows: number
+  correctRows: number
+}
+
+/**
+ * Counts predictions against references.
+ *
+ * @param labels the classes to report and their order; default all that occur, sorted.
+ * @throws {TunesmithError} `invalid_data` for no rows or different counts.
+ */
+export function countLabels(
+  predictions: readonly Label[],
+  references: readonly Label[],
+  labels: readonly Label[] | undefined,
+  where: string,
+): Confusion {
+  if (predictions.length !== references.length || predictions.length === 0) {
+    throw new TunesmithError(`${predictions.length} predictions and ${references.length} references`, {
+      code: 'invalid_data',
+      where,
+      remedy: 'Give one reference per prediction, and at least one',
+    })
+  }
+  const shown = labels ? [...labels] : [...new Set([...references, ...predictions])].sort(compareLabels)
+  const index = new Map(shown.map((label, i) => [label, i]))
+  const zeros = () => new Array<number>(shown.length).fill(0)
+  const confusion: Confusion = {
+    labels: shown,
+    matrix: shown.map(zeros),
+    correct: zeros(),
+    predicted: zeros(),
+    wanted: zeros(),
+    rows: predictions.length,
+    correctRows: 0,
+  }
+  predictions.forEach((prediction, row) => {
+    const p = index.get(prediction)
+    const w = index.get(references[row])
+    if (prediction === references[row]) {
+      confusion.correctRows++
+      if (p !== undefined) confusion.correct[p]++
+    }
+    if (p !== undefined) confusion.predicted[p]++
+    if (w !== undefined) confusion.wanted[w]++
+    if (p !== undefined && w !== undefined) confusion.matrix[w][p]++
+  })
+  return confusion
+}

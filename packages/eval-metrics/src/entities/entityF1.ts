@@ -1,0 +1,94 @@
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import { average, fromCounts, type PrecisionRecallF1 } from '../classification/prf'
+import { entitiesOf } from './chunks'
+
+const schema = z.strictObject({
+  /** Per row the tag of every token, such as `B-Disease`, `I-Disease`, `O`. */
+  predictions: z.array(z.array(z.string())),
+  references: z.array(z.array(z.string())),
+  /** Only `B-` begins an entity (IOB2). Default false: seqeval's default, conlleval's reading. */
+  strict: z.boolean().default(false),
+})
+export type EntityOptions = z.input<typeof schema>
+
+export interface EntityScores {
+  /** All entities together; the usual "entity F1". */
+  micro: PrecisionRecallF1
+  /** Every type counts alike. */
+  macro: PrecisionRecallF1
+  /** Every type counts by its number of wanted entities. */
+  weighted: PrecisionRecallF1
+  types: Record<string, PrecisionRecallF1>
+  /** F1 of each row alone; 1 when there is nothing to find and nothing was found. For significance tests. */
+  rows: number[]
+  /** Share of tokens with the wanted tag. */
+  tokenAccuracy: number
+}
+
+interface Counts {
+  correct: number
+  predicted: number
+  wanted: number
+}
+
+/**
+ * Precision, recall and F1 of whole entities: one counts only with the right type and both ends right. As seqeval.
+ *
+ * @throws {TunesmithError} `invalid_data` for no rows, different counts of rows, or of tags in a row.
+ */
+export function entityF1(options: EntityOptions): EntityScores {
+  const { predictions, references, strict } = parseOptions(schema, options, 'entityF1')
+  const wrong = (what: string, where: string) =>
+    new TunesmithError(what, {
+      code: 'invalid_data',
+      where,
+      remedy: 'Give every token a tag; see bioTags for free answers',
+    })
+  if (predictions.length !== references.length || predictions.length === 0)
+    throw wrong(`${predictions.length} predicted rows and ${references.length} reference rows`, 'entityF1')
+  const types = new Map<string, Counts>()
+  const countsOf = (type: string) => {
+    const counts = types.get(type) ?? { correct: 0, predicted: 0, wanted: 0 }
+    types.set(type, counts)
+    return counts
+  }
+  let tokens = 0
+  let rightTokens = 0
+  const rows = predictions.map((tags, row) => {
+    const gold = references[row]
+    if (tags.length !== gold.length)
+      throw wrong(`${tags.length} predicted tags for ${gold.length} tokens`, `entityF1, row ${row}`)
+    tokens += gold.length
+    rightTokens += gold.filter((tag, i) => tag === tags[i]).length
+    const key = ({ type, start, end }: { type: string; start: number; end: number }) => `${start} ${end} ${type}`
+    const wanted = entitiesOf(gold, strict)
+    const predicted = entitiesOf(tags, strict)
+    const known = new Set(wanted.map(key))
+    const correct = predicted.filter((entity) => known.has(key(entity)))
+    for (const { type } of wanted) countsOf(type).wanted++
+    for (const { type } of predicted) countsOf(type).predicted++
+    for (const { type } of correct) countsOf(type).correct++
+    return wanted.length + predicted.length === 0 ? 1 : (2 * correct.length) / (wanted.length + predicted.length)
+  })
+  const names = [...types.keys()].sort()
+  const each = names.map((name) => {
+    const { correct, predicted, wanted } = countsOf(name)
+    return fromCounts(correct, predicted, wanted)
+  })
+  const total = (key: keyof Counts) => names.reduce((sum, name) => sum + countsOf(name)[key], 0)
+  return {
+    micro: fromCounts(total('correct'), total('predicted'), total('wanted')),
+    macro: average(
+      each,
+      each.map(() => 1),
+    ),
+    weighted: average(
+      each,
+      each.map(({ support }) => support),
+    ),
+    types: Object.fromEntries(names.map((name, i) => [name, each[i]])),
+    rows,
+    tokenAccuracy: tokens === 0 ? 1 : rightTokens / tokens,
+  }
+}

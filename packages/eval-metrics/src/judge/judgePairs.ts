@@ -1,0 +1,201 @@
+import { isTunesmithError, parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import { type EvalRow, rowSchema } from '../report/types'
+import { chatClient, isHopeless } from './endpoint'
+import { journalWriter, readJournal, type Vote, voteKey } from './journal'
+import { type Preference, summarizePreferences } from './preference'
+import { DEFAULT_CRITERIA, judgePrompt, readVerdict } from './prompt'
+
+const schema = z.strictObject({
+  rows: z.array(rowSchema).min(1),
+  /** Base and tuned; default the first row's first two. */
+  systems: z.tuple([z.string(), z.string()]).optional(),
+  /** Base address of an OpenAI-compatible API, such as `http://localhost:8000/v1`. */
+  endpoint: z.url(),
+  model: z.string().min(1),
+  apiKey: z.string().optional(),
+  /** What to judge by; replaces the default advice. */
+  criteria: z.string().default(DEFAULT_CRITERIA),
+  /** Votes per row and order. More than one needs a temperature above 0 to differ. Default 1. */
+  votes: z.int().min(1).default(1),
+  /** Ask twice with the answers in either order, which cancels a preference for one position. Default true. */
+  swap: z.boolean().default(true),
+  /** Default 0 for one vote, 0.7 for several. */
+  temperature: z.number().min(0).optional(),
+  /** Longest reply, in tokens. Default 512. */
+  maxTokens: z.int().min(1).default(512),
+  /** Requests under way at the same time. Default 4. */
+  concurrency: z.int().min(1).default(4),
+  requestsPerMinute: z.number().gt(0).optional(),
+  /** Further tries per request. Default 4. */
+  retries: z.int().min(0).default(4),
+  /** Default 1000, doubling with each try. */
+  retryDelayMs: z.number().min(0).default(1000),
+  /** Default 120000. */
+  timeoutMs: z.number().gt(0).default(120_000),
+  /** Price of a million tokens, in any currency, for the cost in the result. */
+  price: z.strictObject({ prompt: z.number().min(0), completion: z.number().min(0) }).optional(),
+  /** A file of votes: a run that was stopped goes on from it and pays for nothing twice. */
+  journal: z.string().optional(),
+  /** For tests, proxies and logging. Default the global `fetch`. */
+  fetch: z.custom<typeof globalThis.fetch>((value) => typeof value === 'function').optional(),
+  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal).optional(),
+  /** Called after every vote. */
+  onProgress: z.custom<(done: number, total: number) => void>((value) => typeof value === 'function').optional(),
+  samples: z.int().min(1).default(1000),
+  seed: z.int().min(0).default(12345),
+})
+export type JudgeOptions = z.input<typeof schema>
+
+export interface JudgeResult extends Preference {
+  votes: Vote[]
+  /** Requests that failed for good, and replies without a verdict. Their rows count with the votes they have. */
+  failures: { id: string; message: string }[]
+  /** Of rows asked in both orders, the share where the same position won both times: the judge's position bias. */
+  positionBias: number | null
+  /** This run's and earlier runs' tokens, and what they cost when a price is given. */
+  usage: { promptTokens: number; completionTokens: number; cost: number | null }
+  /** Decisions by row id, for {@link agreement} with a human sheet. */
+  decisions: Record<string, string>
+}
+
+interface Question {
+  key: string
+  id: string
+  row: EvalRow
+  swapped: boolean
+  number: number
+}
+
+/** Runs tasks with a few workers; the first error that is thrown stops them all. */
+async function inParallel<Item>(items: readonly Item[], workers: number, run: (item: Item) => Promise<void>) {
+  let next = 0
+  let stopped = false
+  const worker = async () => {
+    while (next < items.length && !stopped) {
+      try {
+        await run(items[next++])
+      } catch (error) {
+        stopped = true
+        throw error
+      }
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: Math.min(workers, items.length) }, worker))
+  const failed = results.find((result) => result.status === 'rejected')
+  if (failed) throw failed.reason
+}
+
+/** Share of rows whose votes favour one position whichever system stood there. */
+function positionBiasOf(votes: readonly Vote[], systems: readonly string[]): number | null {
+  const byPair = new Map<string, { plain: Vote[]; swapped: Vote[] }>()
+  for (const vote of votes) {
+    const pair = byPair.get(vote.id) ?? { plain: [], swapped: [] }
+    pair[vote.swapped ? 'swapped' : 'plain'].push(vote)
+    byPair.set(vote.id, pair)
+  }
+  const points = (list: Vote[]) =>
+    Math.sign(list.reduce((sum, { choice }) => sum + (choice === systems[0] ? 1 : choice === systems[1] ? -1 : 0), 0))
+  const both = [...byPair.values()].filter(({ plain, swapped }) => plain.length > 0 && swapped.length > 0)
+  if (both.length === 0) return null
+  return both.filter(({ plain, swapped }) => points(plain) * points(swapped) < 0).length / both.length
+}
+
+/**
+ * Lets a language model compare two systems' answers, pair by pair, through any OpenAI-compatible endpoint.
+ *
+ * Each row is asked in both orders, so a judge that always likes the first answer ends in ties. Failed requests are tried
+ * again and then reported, never counted as a vote.
+ *
+ * @throws {TunesmithError} `network` when the endpoint refuses key, model or address; `aborted`; `invalid_data` when a row
+ *   lacks an output, ids repeat, or no vote came through at all.
+ */
+export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
+  const parsed = parseOptions(schema, options, 'judgePairs')
+  const { rows, votes: perOrder, criteria, model, journal, onProgress } = parsed
+  const names = parsed.systems ?? Object.keys(rows[0].outputs).slice(0, 2)
+  if (names.length < 2 || names[0] === names[1])
+    throw new TunesmithError('A judge compares two systems', { code: 'invalid_data', where: 'judgePairs' })
+  const systems: [string, string] = [names[0], names[1]]
+  const temperature = parsed.temperature ?? (perOrder > 1 ? 0.7 : 0)
+
+  const ids = new Set<string>()
+  const questions: Question[] = rows.flatMap((row, i) => {
+    const id = String(row.id)
+    const absent = systems.find((system) => !Object.hasOwn(row.outputs, system))
+    if (absent !== undefined || ids.has(id)) {
+      const what = absent !== undefined ? `There is no output of "${absent}"` : `The id "${id}" occurs twice`
+      throw new TunesmithError(what, { code: 'invalid_data', where: `judgePairs, row ${i}` })
+    }
+    ids.add(id)
+    const orders = parsed.swap ? [false, true] : [false]
+    return orders.flatMap((swapped) =>
+      Array.from({ length: perOrder }, (_, number) => {
+        const texts = [row.prompt, row.reference, ...systems.map((system) => row.outputs[system])]
+        const key = voteKey([model, criteria, temperature, systems, id, texts, swapped, number])
+        return { key, id, row, swapped, number }
+      }),
+    )
+  })
+
+  const known = await readJournal(journal)
+  const write = journalWriter(journal)
+  const ask = chatClient({ ...parsed, temperature, fetch: parsed.fetch ?? globalThis.fetch })
+  const cast = new Map<string, Vote>()
+  const failures: JudgeResult['failures'] = []
+  const waiting = questions.filter(({ key }) => {
+    const vote = known.get(key)
+    if (vote) cast.set(key, vote)
+    return !vote
+  })
+  let done = questions.length - waiting.length
+  let lostPrompt = 0
+  let lostCompletion = 0
+  await inParallel(waiting, parsed.concurrency, async ({ key, id, row, swapped, number }) => {
+    const [a, b] = swapped ? [systems[1], systems[0]] : systems
+    try {
+      const reply = await ask(judgePrompt(row, row.outputs[a], row.outputs[b], criteria), number)
+      const verdict = readVerdict(reply.text)
+      const choice = verdict === null || verdict === 'tie' ? verdict : verdict === 'A' ? a : b
+      const { promptTokens, completionTokens } = reply
+      const vote: Vote = { key, id, choice, swapped, reply: reply.text, promptTokens, completionTokens }
+      if (choice === null) {
+        failures.push({ id, message: `no verdict in the reply: ${reply.text.slice(-120)}` })
+        lostPrompt += promptTokens
+        lostCompletion += completionTokens
+      } else cast.set(key, vote)
+      await write(vote)
+    } catch (error) {
+      if (isHopeless(error) || !isTunesmithError(error) || error.code === 'io') throw error
+      failures.push({ id, message: error.message })
+    }
+    onProgress?.(++done, questions.length)
+  })
+
+  const votes = questions.flatMap(({ key }) => cast.get(key) ?? [])
+  const choices = new Map<string, string[]>()
+  for (const { id, choice } of votes) if (choice !== null) choices.set(id, [...(choices.get(id) ?? []), choice])
+  if (choices.size === 0) {
+    throw new TunesmithError(`No vote came through; the first failure: ${failures[0]?.message}`, {
+      code: 'network',
+      where: 'judgePairs',
+      remedy: 'Try the endpoint and the model with a single request',
+    })
+  }
+  const preference = summarizePreferences(systems, choices, parsed)
+  const promptTokens = votes.reduce((sum, vote) => sum + vote.promptTokens, lostPrompt)
+  const completionTokens = votes.reduce((sum, vote) => sum + vote.completionTokens, lostCompletion)
+  const { price } = parsed
+  return {
+    ...preference,
+    votes,
+    failures,
+    positionBias: positionBiasOf(votes, systems),
+    usage: {
+      promptTokens,
+      completionTokens,
+      cost: price ? (promptTokens * price.prompt + completionTokens * price.completion) / 1e6 : null,
+    },
+    decisions: Object.fromEntries(preference.rows.map(({ id, winner }) => [id, winner])),
+  }
+}

@@ -1,0 +1,59 @@
+import { TunesmithError } from '@tunesmith/core'
+import { bootstrapInterval, pairedRandomization } from '../significance/bootstrap'
+
+/** Who was preferred over all rows. */
+export interface Preference {
+  systems: [string, string]
+  /** Per row id the mean vote: 1 for the second system, -1 for the first, 0 for a tie. */
+  rows: { id: string; score: number; winner: string; votes: number }[]
+  /** Rows won, by system, and tied: a row is won by the majority of its votes. */
+  wins: Record<string, number>
+  ties: number
+  /** Share of rows the second system wins, ties counting half, with a 95% interval. */
+  winRate: number
+  low: number
+  high: number
+  /** Two-sided, by randomly swapping the systems in each row. */
+  pValue: number
+}
+
+/** @param votes by row id: the preferred system of each vote, or `tie`. */
+export function summarizePreferences(
+  systems: [string, string],
+  votes: ReadonlyMap<string, readonly string[]>,
+  { samples, seed }: { samples: number; seed: number },
+): Preference {
+  const rows = [...votes].map(([id, choices]) => {
+    const points = choices.reduce(
+      (sum, choice) => sum + (choice === systems[1] ? 1 : choice === systems[0] ? -1 : 0),
+      0,
+    )
+    const winner = points > 0 ? systems[1] : points < 0 ? systems[0] : 'tie'
+    return { id, score: points / choices.length, winner, votes: choices.length }
+  })
+  if (rows.length === 0) {
+    throw new TunesmithError('There is no vote to count', {
+      code: 'invalid_data',
+      where: 'preferences',
+      remedy: 'Fill in the column "choice", or see the failures of the judge',
+    })
+  }
+  const won = rows.map(({ winner }) => (winner === systems[1] ? 1 : winner === systems[0] ? 0 : 0.5))
+  const { mean, low, high } = bootstrapInterval(won, { samples, seed })
+  const { pValue } = pairedRandomization(
+    won.map((x) => 1 - x),
+    won,
+    { samples, seed },
+  )
+  const count = (name: string) => rows.filter(({ winner }) => winner === name).length
+  return {
+    systems,
+    rows,
+    wins: { [systems[0]]: count(systems[0]), [systems[1]]: count(systems[1]) },
+    ties: count('tie'),
+    winRate: mean,
+    low,
+    high,
+    pValue,
+  }
+}
