@@ -305,6 +305,9 @@ export class Tokenizer {
 
   private refreshAddedTokens(): void {
     this.engine.setAddedTokens(this.json.added_tokens)
+    // Rust tokenizers spells a token that is matched after normalization in its normalized form.
+    for (const token of this.json.added_tokens)
+      if (token.normalized) this.tokenOf[token.id] = this.engine.normalizeToken(token.content)
     this.refreshSpecialIds()
   }
 

@@ -60,7 +60,7 @@ export class BpeEngine implements Engine {
   setAddedTokens(tokens: readonly AddedTokenJson[]): void {
     this.raw = new AddedTokenMatcher(tokens.filter((t) => !t.normalized).map((t) => [t.content, t] as const))
     this.normalized = new AddedTokenMatcher(
-      tokens.filter((t) => t.normalized).map((t) => [this.normalizeText(t.content), t] as const),
+      tokens.filter((t) => t.normalized).map((t) => [this.normalizeToken(t.content), t] as const),
     )
   }
 
@@ -86,7 +86,7 @@ export class BpeEngine implements Engine {
       const map = this.alignment(text, from, to)
       this.encodeText(text, from, to, out, (start, stop, ids, marked) => {
         const range = (a: number, b: number) =>
-          offsets.push([map.start(Math.max(a, start)), map.end(Math.max(b, start + 1))])
+          offsets.push([map.start(Math.max(a, start)), map.end(Math.max(b, start + widthAt(this.piece.units, start)))])
         if (ids < 0) range(start, stop)
         else
           for (const [a, b] of alignTokens(
@@ -104,7 +104,7 @@ export class BpeEngine implements Engine {
     return offsets
   }
 
-  private normalizeText(text: string): string {
+  normalizeToken(text: string): string {
     const { form, prepend, from, to } = this.plan.normalizer
     let out = form ? text.normalize(form) : text
     if (prepend && out) out = prepend + out
@@ -171,14 +171,21 @@ export class BpeEngine implements Engine {
   private alignment(text: string, from: number, to: number): { start(i: number): number; end(i: number): number } {
     const { form, prepend } = this.plan.normalizer
     const gap = 1 + prepend.length
-    if (!form || (form === 'NFC' && isPlain(this.source.units, from, to)))
-      return { start: (i) => from + Math.max(0, i - gap), end: (i) => Math.min(to, from + Math.max(1, i - gap)) }
+    if (!form || (form === 'NFC' && isPlain(this.source.units, from, to))) {
+      const first = widthAt(this.source.units, from)
+      return { start: (i) => from + Math.max(0, i - gap), end: (i) => Math.min(to, from + Math.max(first, i - gap)) }
+    }
     const { starts, ends } = normalizeAligned(text.slice(from, to), form)
     return {
       start: (i) => from + (starts[Math.max(0, i - gap)] ?? to - from),
       end: (i) => from + (ends[Math.max(0, i - gap - 1)] ?? 0),
     }
   }
+}
+
+/** How many units the character at `i` takes. */
+function widthAt(units: Uint16Array, i: number): number {
+  return (units[i]! & 0xfc00) === 0xd800 ? 2 : 1
 }
 
 function replaceUnit(units: Uint16Array, start: number, end: number, from: number, to: number): void {

@@ -83,10 +83,8 @@ function metaspace(step: StepJson): DecodeStep {
   const legacy = step.add_prefix_space === false ? 'never' : 'always'
   const trims = (step.prepend_scheme ?? legacy) !== 'never'
   return (tokens) =>
-    tokens.map((token, i) => {
-      const text = i === 0 && trims && token.startsWith(marker) ? token.slice(marker.length) : token
-      return text.replaceAll(marker, ' ')
-    })
+    // Every marker of the first token goes, not only a leading one: that is what the original does.
+    tokens.map((token, i) => token.replaceAll(marker, i === 0 && trims ? '' : ' '))
 }
 
 function compileStep(step: StepJson): DecodeStep | string {

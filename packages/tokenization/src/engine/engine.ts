@@ -7,6 +7,8 @@ export interface Engine {
   /** Why the library runs instead of our own engine. */
   readonly reason: string | undefined
   setAddedTokens(tokens: readonly AddedTokenJson[]): void
+  /** An added token's text as the normalizer leaves it: what `normalized` tokens are matched and spelled as. */
+  normalizeToken(content: string): string
   /** Appends the ids of well-formed `text`, without the post-processor's special tokens. */
   encode(text: string, out: IdBuffer): void
   /** The same, and for each id the range of UTF-16 units of `text` it stands for. */

@@ -29,6 +29,10 @@ export class LibraryEngine implements Engine {
     }
   }
 
+  normalizeToken(content: string): string {
+    return content
+  }
+
   encode(text: string, out: IdBuffer): void {
     if (text === '') return
     for (const id of this.tokenizer.encode(text, { add_special_tokens: false }).ids) {

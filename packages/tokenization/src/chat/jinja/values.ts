@@ -230,10 +230,8 @@ export function toJson(value: Value, options: JsonOptions, depth = 0): string {
 }
 
 function jsonText(value: string, ascii: boolean): string {
-  // JSON.stringify escapes lone surrogates as Python's ASCII mode does; everything else agrees.
+  // JSON.stringify escapes what Python does, but for ASCII mode.
   const out = JSON.stringify(value)
   if (!ascii) return out
-  return out.replace(/[\u007f-\uffff]/g, (unit) =>
-    unit === '\u007f' ? unit : `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  )
+  return out.replace(/[\u007f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
