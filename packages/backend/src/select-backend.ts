@@ -87,7 +87,7 @@ let selected: SelectedBackend | undefined
  */
 export async function selectBackend(options: SelectBackendOptions = {}): Promise<SelectedBackend> {
   const parsed = parseOptions(optionsSchema, options, 'selectBackend')
-  const wish = parsed.backend ?? process.env.TUNESMITH_BACKEND ?? 'auto'
+  const wish = parsed.backend ?? (process.env.TUNESMITH_BACKEND || 'auto')
   const { backend } = parseOptions(optionsSchema, { backend: wish }, 'TUNESMITH_BACKEND')
   const candidates = backend === 'auto' ? BACKEND_NAMES : [backend as BackendName]
   // Without it TensorFlow.js' own backends print an advertisement for another one.

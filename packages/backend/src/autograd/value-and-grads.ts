@@ -117,9 +117,11 @@ export function walkBack(
  */
 export function valueAndGrads(f: () => tf.Scalar, xs: readonly tf.Tensor[]): { value: tf.Scalar; grads: tf.Tensor[] } {
   const { y, tape } = recordTape(f)
-  return tf.tidy(() => {
-    const dy = tf.scalar(1)
-    const grads = walkBack(tape, y, dy, xs).map((grad, i) => grad ?? tf.zerosLike(xs[i]!))
+  try {
+    const grads = tf.tidy(() => walkBack(tape, y, tf.scalar(1), xs).map((grad, i) => grad ?? tf.zerosLike(xs[i]!)))
     return { value: y as tf.Scalar, grads }
-  })
+  } catch (error) {
+    y.dispose()
+    throw error
+  }
 }

@@ -1,0 +1,84 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { checkpoint, record, rmsNorm, selectBackend, valueAndGrads } from '../index'
+
+beforeAll(async () => {
+  await selectBackend({ backend: 'cpu' })
+})
+
+const variable = (values: number[], shape?: number[]) => tf.tidy(() => tf.variable(tf.tensor(values, shape)))
+
+describe('valueAndGrads', () => {
+  it('differentiates standard operations, shared inputs and several paths', () => {
+    const [x, y] = [variable([2]), variable([3])]
+    const { value, grads } = valueAndGrads(() => tf.sum(tf.add(tf.mul(x, x), tf.mul(x, y))) as tf.Scalar, [x, y])
+    expect(value.dataSync()[0]).toBe(10)
+    expect(grads.map((grad) => grad.dataSync()[0])).toEqual([7, 2])
+  })
+
+  it('gives zeros for what the value does not depend on', () => {
+    const [x, y] = [variable([2]), variable([3, 4])]
+    const { grads } = valueAndGrads(() => tf.sum(tf.square(x)) as tf.Scalar, [x, y])
+    expect(Array.from(grads[1]!.dataSync())).toEqual([0, 0])
+  })
+
+  it('leaves only what it returns, also when a gradient is missing', () => {
+    const x = variable([1.5])
+    const before = tf.memory().numTensors
+    const { value, grads } = valueAndGrads(() => tf.sum(tf.exp(tf.mul(x, x))) as tf.Scalar, [x])
+    expect(tf.memory().numTensors).toBe(before + 2)
+    tf.dispose([value, ...grads])
+    const rounded = () => valueAndGrads(() => tf.sum(tf.cumprod(tf.square(x))) as tf.Scalar, [x])
+    expect(rounded).toThrow('No gradient is defined for the operation Cumprod')
+    expect(tf.memory().numTensors).toBe(before)
+  })
+
+  it('lets go of activations during the walk', () => {
+    const x = variable(Array.from({ length: 1000 }, (_, i) => i / 1000))
+    const depth = 20
+    const held: number[] = []
+    const probe = (input: tf.Tensor) =>
+      record({
+        name: 'probe',
+        inputs: { input },
+        forward: () => [tf.clone(input)],
+        gradient: (dy) => {
+          held.push(tf.memory().numTensors)
+          return { input: () => tf.clone(dy) }
+        },
+      })[0]!
+    valueAndGrads(() => {
+      let y: tf.Tensor = x
+      for (let i = 0; i < depth; i++) y = probe(tf.square(y))
+      return tf.sum(y) as tf.Scalar
+    }, [x])
+    expect(held).toHaveLength(depth)
+    expect(held.at(-1)!).toBeLessThan(held[0]! - depth / 2)
+  })
+})
+
+describe('checkpoint', () => {
+  it('gives the same gradients bit for bit, keeps less, and skips what nobody asked for', () => {
+    const weight = variable([1, 2, 0.5])
+    const x = variable([1, 2, 3, 4, 5, 6], [2, 3])
+    const block = (input: tf.Tensor2D) =>
+      tf.tanh(
+        rmsNorm(tf.mul(input, input) as tf.Tensor2D, weight as tf.Tensor1D & tf.Variable, { eps: 1e-5, offset: 0 }),
+      ) as tf.Tensor2D
+    const run = (wrap: (input: tf.Tensor2D) => tf.Tensor2D, xs: tf.Tensor[]) => {
+      let saved = 0
+      const { grads } = valueAndGrads(() => {
+        const before = tf.memory().numTensors
+        const y = tf.tidy(() => wrap(wrap(x as tf.Tensor2D & tf.Variable)))
+        saved = tf.memory().numTensors - before
+        return tf.sum(tf.square(y)) as tf.Scalar
+      }, xs)
+      return { grads: grads.map((grad) => Array.from(grad.dataSync())), saved }
+    }
+    const plain = run(block, [x, weight])
+    const checkpointed = run((input) => checkpoint(block, input, [weight]), [x, weight])
+    expect(checkpointed.grads).toEqual(plain.grads)
+    expect(checkpointed.saved).toBeLessThan(plain.saved)
+    expect(run((input) => checkpoint(block, input, [weight]), [weight]).grads[0]).toEqual(plain.grads[1])
+  })
+})
