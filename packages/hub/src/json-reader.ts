@@ -167,7 +167,8 @@ export class JsonReader {
     const start = this.position
     while ('+-.eE'.includes(this.character() || ' ') || this.digit() >= 0) this.position++
     const text = Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, this.position - start).toString('latin1')
-    if (!/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)) this.fail('Expected a value')
+    const valid = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)
+    if (!valid || !Number.isFinite(Number(text))) this.fail('Expected a value')
   }
 }
 

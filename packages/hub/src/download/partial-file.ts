@@ -4,6 +4,7 @@ import { TunesmithError } from '@tunesmith/core'
 import { fileError } from '../file-error'
 
 const BUFFER_BYTES = 4 * 2 ** 20
+const FLUSH_MS = 250
 const SYNC_BYTES = 2 ** 20
 
 /**
@@ -23,6 +24,7 @@ export class PartialFile {
   private hash: Hash | undefined
   private readonly pending: Uint8Array[] = []
   private pendingBytes = 0
+  private flushed = performance.now()
 
   private constructor(
     /** Where the complete file goes. */
@@ -67,7 +69,8 @@ export class PartialFile {
     this.pending.push(bytes)
     this.pendingBytes += bytes.length
     this.length += bytes.length
-    if (this.pendingBytes >= BUFFER_BYTES) await this.flush()
+    // On a slow line by the clock, so that a killed process loses little.
+    if (this.pendingBytes >= BUFFER_BYTES || performance.now() - this.flushed > FLUSH_MS) await this.flush()
   }
 
   /** Writes what is still in memory. */
@@ -76,6 +79,7 @@ export class PartialFile {
     const start = this.length - bytes.length
     this.pending.length = 0
     this.pendingBytes = 0
+    this.flushed = performance.now()
     try {
       for (let done = 0; done < bytes.length; )
         done += (await this.handle.write(bytes, done, bytes.length - done, start + done)).bytesWritten
