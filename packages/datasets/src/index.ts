@@ -35,6 +35,16 @@ export {
 export { type DataSource, loadDataset, loadDatasetSplits } from './load/load'
 export type { LoadOptions } from './load/options'
 export {
+  type ClassBalance,
+  type ColumnDescription,
+  type DatasetDescription,
+  type DescribeOptions,
+  describe,
+} from './look/describe'
+export { type Histogram, type HistogramSvgOptions, histogramSvg, type LengthSummary } from './look/lengths'
+export { findOverlap, type Overlap, type OverlapOptions, type OverlapPair } from './look/overlap'
+export { descriptionText } from './look/text'
+export {
   collate,
   collatePadded,
   type PackedBatch,
@@ -49,6 +59,7 @@ export {
   packWrapped,
 } from './packing/pack'
 export { type PackedExamples, type PackingReport, type PackOptions, packExamples } from './packing/pack-examples'
+export { packStream } from './packing/pack-stream'
 export { IGNORED_LABEL, type TokenizedExample, type TokenList } from './packing/tokenized'
 export type { Row, RowChunk } from './rows'
 export { createSampler, type Sampler, type SamplerOptions, type SamplerState } from './sampling/sampler'

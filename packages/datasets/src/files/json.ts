@@ -2,7 +2,7 @@ import { TunesmithError } from '@tunesmith/core'
 import { detectColumns } from '../formats/detect'
 import type { Row, RowChunk } from '../rows'
 import { readBytes } from './bytes'
-import { splitJsonArray } from './json-array'
+import { splitJson } from './json-split'
 import { invalidJson, isObject, kindOf, readJsonl } from './jsonl'
 import type { ReadContext } from './reader'
 
@@ -56,7 +56,7 @@ async function peek(path: string, file: string): Promise<'array' | 'lines' | 'va
 }
 
 async function* readArray(path: string, { file, badRow }: ReadContext): AsyncGenerator<RowChunk<Row>> {
-  for await (const elements of splitJsonArray(withoutMark(readBytes(path, file)), file)) {
+  for await (const elements of splitJson(withoutMark(readBytes(path, file)), file)) {
     const rows: Row[] = []
     const lines: number[] = []
     for (const { text, line } of elements) {
@@ -86,104 +86,115 @@ function notARow(value: unknown, where: string): TunesmithError {
   })
 }
 
-async function* readObject(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
-  const { file, options } = context
-  const pieces: Buffer[] = []
-  for await (const piece of withoutMark(readBytes(path, file))) pieces.push(piece)
-  let value: unknown
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces)))
-  } catch (error) {
-    throw invalidJson(error, file)
-  }
-  let name = ''
-  if (options.field !== undefined) {
-    name = options.field
-    for (const key of options.field.split('.')) {
-      if (!isObject(value) || !(key in value))
-        throw new TunesmithError(`There is no field "${options.field}"`, {
-          code: 'not_found',
-          where: file,
-          remedy: isObject(value) ? `The fields are: ${Object.keys(value).slice(0, 10).join(', ')}` : undefined,
-        })
-      value = value[key]
+/** What an object or array holds, in the order of the file, which `JSON.parse` would lose for keys that are numbers. */
+async function entriesOf(pieces: AsyncIterable<Buffer>, file: string): Promise<Entries> {
+  const entries: Entries = []
+  for await (const elements of splitJson(pieces, file)) {
+    for (const { key, text, line } of elements) {
+      try {
+        entries.push({ key, value: JSON.parse(text), text, line })
+      } catch (error) {
+        throw invalidJson(error, `${file}:${line}`)
+      }
     }
   }
-  yield rowsOf(value, name, context)
+  return entries
 }
 
-/** Turns a parsed value into rows by the layout asked for, or the one it has. */
-function rowsOf(value: unknown, name: string, context: ReadContext): RowChunk<Row> {
-  const { file, options, badRow } = context
-  const inside = name ? `${file}, field "${name}"` : file
-  if (Array.isArray(value)) {
-    const rows: Row[] = []
-    const numbers: number[] = []
-    value.forEach((row, index) => {
-      if (isObject(row)) {
-        rows.push(row)
-        numbers.push(index + 1)
-      } else badRow(notARow(row, `${inside}, row ${index + 1}`))
-    })
-    return { rows, where: (index) => `${inside}, row ${numbers[index]}` }
+type Entries = { key: string | undefined; value: unknown; text: string; line: number }[]
+
+async function* readObject(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
+  const { file, options } = context
+  let entries = await entriesOf(withoutMark(readBytes(path, file)), file)
+  for (const name of options.field?.split('.') ?? []) {
+    const found = entries.find(({ key }) => key === name)
+    if (!found || typeof found.value !== 'object' || found.value === null)
+      throw new TunesmithError(`There is no field "${options.field}" that holds rows`, {
+        code: 'not_found',
+        where: file,
+        remedy: `The fields are: ${entries.slice(0, 10).map(({ key }) => key).join(', ')}`,
+      })
+    entries = await inside(found, file)
   }
-  if (!isObject(value)) throw notARow(value, inside)
-
-  const entries = Object.entries(value)
-  const lists = entries.filter(([, item]) => Array.isArray(item)) as [string, unknown[]][]
-  const rowLists = lists.filter(([, list]) => list.length > 0 && list.every(isObject))
-  const layout = options.layout ?? guessLayout(entries, lists, rowLists)
-  if (layout === 'columns') return rowsOfColumns(lists, inside, entries.length)
-  if (layout === 'keyed') return rowsOfKeys(entries, inside, options.keyColumn)
-  if (rowLists.length === 1 && !detectColumns(Object.keys(value)))
-    return rowsOf(rowLists[0]![1], name ? `${name}.${rowLists[0]![0]}` : rowLists[0]![0], context)
-  if (rowLists.length > 1 && rowLists.length === entries.length)
-    throw new TunesmithError(`Several fields hold rows: ${rowLists.map(([key]) => key).join(', ')}`, {
-      code: 'invalid_data',
-      where: inside,
-      remedy: `Choose one: field: '${rowLists[0]![0]}'`,
-    })
-  return { rows: [value], where: () => inside }
+  yield rowsOf(entries, context)
 }
 
-function guessLayout(
-  entries: [string, unknown][],
-  lists: [string, unknown[]][],
-  rowLists: [string, unknown[]][],
-): 'rows' | 'columns' | 'keyed' {
+/** The entries of an entry, with lines counted in the file. */
+async function inside({ text, line }: Entries[number], file: string): Promise<Entries> {
+  async function* pieces() {
+    yield Buffer.from(text)
+  }
+  const entries = await entriesOf(pieces(), file)
+  return entries.map((entry) => ({ ...entry, line: entry.line + line - 1 }))
+}
+
+/** Turns what a file or field holds into rows, by the layout asked for or the one it has. */
+async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<Row>> {
+  const { file, options, badRow } = context
+  if (entries.length > 0 && entries[0]!.key === undefined) {
+    const rows: Row[] = []
+    const lines: number[] = []
+    for (const { value, line } of entries) {
+      if (isObject(value)) {
+        rows.push(value)
+        lines.push(line)
+      } else badRow(notARow(value, `${file}:${line}`))
+    }
+    return { rows, where: (index) => `${file}:${lines[index]}` }
+  }
+  const lists = entries.filter(({ value }) => Array.isArray(value)) as (Entries[number] & { value: unknown[] })[]
+  const rowLists = lists.filter(({ value }) => value.length > 0 && value.every(isObject))
+  const layout = options.layout ?? guessLayout(entries, lists, rowLists)
+  if (layout === 'columns') return rowsOfColumns(lists, file, entries.length)
+  if (layout === 'keyed') return rowsOfKeys(entries, file, options.keyColumn)
+  const keys = entries.map(({ key }) => key!)
+  if (rowLists.length === 1 && !detectColumns(keys)) return rowsOf(await inside(rowLists[0]!, file), context)
+  if (rowLists.length > 1 && rowLists.length === entries.length)
+    throw new TunesmithError(`Several fields hold rows: ${keys.join(', ')}`, {
+      code: 'invalid_data',
+      where: file,
+      remedy: `Choose one: field: '${keys[0]}'`,
+    })
+  return { rows: [Object.fromEntries(entries.map(({ key, value }) => [key, value]))], where: () => file }
+}
+
+type Lists = (Entries[number] & { value: unknown[] })[]
+
+function guessLayout(entries: Entries, lists: Lists, rowLists: Lists): 'rows' | 'columns' | 'keyed' {
   if (entries.length === 0) return 'rows'
   const allLists = lists.length === entries.length
-  if (allLists && rowLists.length < lists.length && lists.every(([, list]) => list.length === lists[0]![1].length))
+  if (allLists && rowLists.length < lists.length && lists.every(({ value }) => value.length === lists[0]!.value.length))
     return 'columns'
-  if (detectColumns(entries.map(([key]) => key))) return 'rows'
-  if (entries.every(([, item]) => isObject(item))) return 'keyed'
-  return entries.every(([, item]) => item === null || typeof item !== 'object') ? 'keyed' : 'rows'
+  if (detectColumns(entries.map(({ key }) => key!))) return 'rows'
+  if (entries.every(({ value }) => isObject(value))) return 'keyed'
+  return entries.every(({ value }) => value === null || typeof value !== 'object') ? 'keyed' : 'rows'
 }
 
-function rowsOfColumns(lists: [string, unknown[]][], where: string, keys: number): RowChunk<Row> {
-  const length = lists[0]?.[1].length ?? 0
-  const odd = lists.find(([, list]) => list.length !== length)
+function rowsOfColumns(lists: Lists, file: string, keys: number): RowChunk<Row> {
+  const length = lists[0]?.value.length ?? 0
+  const odd = lists.find(({ value }) => value.length !== length)
   if (odd || lists.length < keys)
     throw new TunesmithError(
       odd
-        ? `Column "${odd[0]}" has ${odd[1].length} values, "${lists[0]![0]}" has ${length}`
+        ? `Column "${odd.key}" has ${odd.value.length} values, "${lists[0]!.key}" has ${length}`
         : 'A column is not a list',
-      { code: 'invalid_data', where },
+      { code: 'invalid_data', where: file },
     )
-  const rows = Array.from({ length }, (_, i) => Object.fromEntries(lists.map(([key, list]) => [key, list[i]])))
-  return { rows, where: (index) => `${where}, row ${index + 1}` }
+  const rows = Array.from({ length }, (_, i) => Object.fromEntries(lists.map(({ key, value }) => [key, value[i]])))
+  return { rows, where: (index) => `${file}, row ${index + 1}` }
 }
 
-function rowsOfKeys(entries: [string, unknown][], where: string, keyColumn: string): RowChunk<Row> {
-  const rows = entries.map(([key, item]): Row => {
-    if (!isObject(item)) return { [keyColumn]: key, value: item }
-    if (keyColumn in item)
+function rowsOfKeys(entries: Entries, file: string, keyColumn: string): RowChunk<Row> {
+  const rows = entries.map(({ key, value, line }): Row => {
+    if (!isObject(value)) return { [keyColumn]: key, value }
+    if (keyColumn in value)
       throw new TunesmithError(`The records have a column "${keyColumn}" already, which is to hold their keys`, {
         code: 'invalid_data',
-        where: `${where}, key "${key}"`,
+        where: `${file}:${line}, key "${key}"`,
         remedy: "Name the key's column otherwise: keyColumn: 'key'",
       })
-    return { [keyColumn]: key, ...item }
+    return { [keyColumn]: key, ...value }
   })
-  return { rows, where: (index) => `${where}, key "${entries[index]![0]}"` }
+  const places = entries.map(({ key, line }) => `${file}:${line}, key "${key}"`)
+  return { rows, where: (index) => places[index] }
 }

@@ -5,6 +5,7 @@ import { Dataset, type SkipReport } from '../dataset/dataset'
 import { fingerprintOf } from '../fingerprint'
 import { collectRows, type Row } from '../rows'
 import { DataStream } from '../stream/stream'
+import { hubFiles, hubId } from './hub'
 import { type LoadOptions, loadOptionsSchema, type ParsedLoadOptions } from './options'
 import { readFiles } from './read-files'
 import { filesOfSource, type SourceFile, type SplitFiles } from './sources'
@@ -19,10 +20,24 @@ export type DataSource = string | readonly string[] | Readonly<Record<string, st
 async function locate(source: string, options: ParsedLoadOptions): Promise<SplitFiles> {
   const files = await filesOfSource(source, options.format)
   if (files) return files
+  const id = hubId(source)
+  if (id !== undefined) return hubFiles(id, options).catch((error: unknown) => Promise.reject(notOnHub(error, source)))
   throw new TunesmithError('There is no such file, folder or data set', {
     code: 'not_found',
     where: source,
     remedy: 'Check the path; a data set on the Hub is named owner/name',
+  })
+}
+
+/** A mistyped path may look like an id, so both are named. */
+function notOnHub(error: unknown, source: string): unknown {
+  if (!(error instanceof TunesmithError) || source.startsWith('hf://')) return error
+  const { message, code, cause } = error
+  if (code !== 'not_found' && code !== 'network') return error
+  return new TunesmithError(`There is no file or folder of that name, and as a data set on the Hub: ${message}`, {
+    code,
+    where: source,
+    cause: cause ?? error,
   })
 }
 

@@ -1,0 +1,79 @@
+import { readFileSync } from 'node:fs'
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Dataset } from '../dataset/dataset'
+import { loadDataset } from '../load/load'
+
+const fixture = (name: string) => fileURLToPath(new URL(`../fixtures/${name}`, import.meta.url))
+const expected = JSON.parse(readFileSync(fixture('sample.json'), 'utf8')) as Record<string, unknown>[]
+
+/** Values JSON has no word for, as the script that made the fixtures wrote them. */
+function asJson(value: unknown): unknown {
+  if (typeof value === 'bigint') return { bigint: String(value) }
+  if (value instanceof Date) return value.toISOString()
+  if (value instanceof Uint8Array) return { bytes: Array.from(value) }
+  if (Array.isArray(value)) return value.map(asJson)
+  if (typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, asJson(item)]))
+  return value
+}
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tunesmith-parquet-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+describe('readParquet', () => {
+  it.each(['none', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4'])('reads what pyarrow wrote with codec %s', async (codec) => {
+    const dataset = await loadDataset(fixture(`sample.${codec}.parquet`))
+    expect(dataset.toArray().map(asJson)).toEqual(expected)
+    expect(dataset.where(13)).toMatch(/sample\.\w+\.parquet, row group 1, row 3$/)
+  })
+
+  it('reads delta and split encodings', async () => {
+    const dataset = await loadDataset(fixture('encodings.parquet'))
+    const columns = ['text', 'count', 'ratio', 'small']
+    expect(dataset.columns).toEqual(columns)
+    expect(dataset.toArray()).toEqual(
+      expected.map((row) => Object.fromEntries(columns.map((column) => [column, row[column]]))),
+    )
+  })
+
+  it('reads only the columns asked for, and names those that are not there', async () => {
+    const dataset = await loadDataset(fixture('sample.zstd.parquet'), { columns: ['kind', 'text'] })
+    expect(dataset.at(1)).toEqual({ kind: 'kind 1', text: expected[1]!.text })
+    await expect(loadDataset(fixture('sample.zstd.parquet'), { columns: ['txt'] })).rejects.toThrow(
+      /no column "txt" \(.*sample\.zstd\.parquet\)\. The columns are: text, kind/,
+    )
+  })
+
+  it('names file, row group and column of damage', async () => {
+    const bytes = readFileSync(fixture('sample.snappy.parquet'))
+    const cut = join(folder, 'cut.parquet')
+    await writeFile(cut, bytes.subarray(0, bytes.length - 40))
+    await expect(loadDataset(cut)).rejects.toMatchObject({ code: 'invalid_file', where: cut })
+    const broken = join(folder, 'broken.parquet')
+    await writeFile(broken, Buffer.from(bytes).fill(0xee, 4, 400))
+    await expect(loadDataset(broken)).rejects.toMatchObject({
+      code: 'invalid_file',
+      where: `${broken}, row group 0, column "text"`,
+    })
+    await writeFile(join(folder, 'none.parquet'), '')
+    await expect(loadDataset(join(folder, 'none.parquet'))).rejects.toThrow(/The file is empty/)
+  })
+
+  it('tells when a file shrinks while it is streamed', async () => {
+    const path = join(folder, 'shrinking.parquet')
+    const rows = Array.from({ length: 4000 }, (_, i) => ({ text: `${'long '.repeat(2000)}${Math.imul(i, 2654435761)}` }))
+    await Dataset.fromRows(rows).toParquet(path, { rowGroupSize: 1000, codec: 'uncompressed' })
+    const read = async () => {
+      let count = 0
+      for await (const _ of await loadDataset(path, { streaming: true })) if (++count === 1) await truncate(path, 1000)
+    }
+    await expect(read()).rejects.toThrow(/shorter while it was read.*shrinking\.parquet/)
+  })
+})
