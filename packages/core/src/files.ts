@@ -52,7 +52,7 @@ export async function writeFileAtomic(
     await rename(temporary, path)
     await syncFolder(dirname(path))
   } catch (error) {
-    await rm(temporary, { force: true })
+    await rm(temporary, { force: true }).catch(() => undefined)
     throw error instanceof TunesmithError ? error : ioError(error, path)
   }
 }
@@ -76,7 +76,7 @@ export async function writeFolderAtomic(path: string, fill: (temporary: string) 
     await syncFolder(dirname(path))
     await rm(replaced, { recursive: true, force: true })
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true })
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
     throw error instanceof TunesmithError ? error : ioError(error, path)
   }
 }

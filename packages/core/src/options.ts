@@ -39,7 +39,8 @@ function keysAt(schema: unknown, path: readonly PropertyKey[]): string[] {
   peel()
   for (const key of path) {
     if (!node) return []
-    node = (typeof key === 'number' ? node.element : node.shape?.[String(key)]) as typeof node
+    // Peeling has already gone through an array to its element.
+    if (typeof key !== 'number') node = node.shape?.[String(key)] as typeof node
     peel()
   }
   if (node?.options) return node.options.flatMap((option) => keysAt(option, []))
