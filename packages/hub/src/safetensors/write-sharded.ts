@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import { fileError } from '../file-error'
@@ -78,6 +78,15 @@ const shardName = (baseName: string, index: number, count: number) =>
     ? `${baseName}.safetensors`
     : `${baseName}-${String(index + 1).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.safetensors`
 
+/** Removes what writers that were killed more than a day ago left; a checkpoint's worth each. */
+async function removeAbandoned(folder: string, baseName: string, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    if (!name.startsWith(`.${baseName}`) || !/\.safetensors\.[0-9a-f]{12}\.tmp$/.test(name)) continue
+    const stats = await stat(join(folder, name)).catch(() => undefined)
+    if (stats && Date.now() - stats.mtimeMs > 24 * 3600e3) await rm(join(folder, name), { force: true })
+  }
+}
+
 async function writeTemporary(path: string, tensors: SizedTensor[], metadata: Record<string, string>, where: string) {
   const file = await open(path, 'wx')
   try {
@@ -133,6 +142,7 @@ export async function writeShardedSafetensors(
       await rm(join(folder, single), { force: true })
     } else await rm(join(folder, indexName), { force: true })
     for (const name of stale) await rm(join(folder, name), { force: true })
+    await removeAbandoned(folder, baseName, before)
     return { files: shards.length > 1 ? [...names, indexName] : names, totalSize }
   } catch (error) {
     for (const name of names) await rm(temporary(name), { force: true })
