@@ -199,7 +199,7 @@ describe('beside the original', () => {
     const names = ['b', 'a', 'ü', '😀', 'Z', '￿', 'x"y\\\n\u0001', '10', '9', 'a.b', 'é/ö']
     const tensors: TensorToWrite[] = []
     for (const [index, dtype] of safetensorsDtypes.entries())
-      for (const shape of [[4, 2], [], [0, 3], [8]]) {
+      for (const shape of [[4, 2], [], [0, 2], [8]]) {
         const size = tensorByteLength(dtype, shape)
         if (size === undefined) continue
         const name = `${names[(index + tensors.length) % names.length]}${tensors.length % 5}${dtype}`
