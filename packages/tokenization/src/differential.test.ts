@@ -8,7 +8,13 @@ import { sharedFolder } from './testing/shared'
 import { Tokenizer } from './tokenizer'
 
 const fixture = (name: string) => readFileSync(new URL(`./fixtures/${name}`, import.meta.url), 'utf8')
-const words = [...new Set(fixture('corpus.txt').split('\n').flatMap((line) => line.split(' ')))].filter(Boolean)
+const words = [
+  ...new Set(
+    fixture('corpus.txt')
+      .split('\n')
+      .flatMap((line) => line.split(' ')),
+  ),
+].filter(Boolean)
 // Python sorts by code point.
 words.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
 const record = JSON.parse(fixture('differential.json')) as {

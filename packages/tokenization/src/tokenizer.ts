@@ -175,6 +175,21 @@ export class Tokenizer {
     return encodings
   }
 
+  /**
+   * The ids of text that goes on from other text: no special tokens, and no marker of a text's beginning (the space that
+   * SentencePiece puts in front of a first word).
+   */
+  encodeContinuation(text: string): number[] {
+    this.scratch.length = 0
+    this.engine.encode(wellFormed(text), this.scratch, true)
+    return this.scratch.toArray()
+  }
+
+  /** The special tokens that `encode` puts before and after a text. */
+  get framing(): { before: readonly number[]; after: readonly number[] } {
+    return this.frame
+  }
+
   /** Turns ids into text. Ids outside the vocabulary are left out, as the original does. */
   decode(ids: ArrayLike<number>, input?: options.DecodeOptions): string {
     const given = input ? parseOptions(options.decodeOptions, input, 'decode') : DECODE_DEFAULTS

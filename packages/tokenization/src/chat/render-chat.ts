@@ -1,4 +1,5 @@
 import type { Tokenizer } from '../tokenizer'
+import { assistantSpans } from './assistant-spans'
 import type { ParsedChatOptions } from './options'
 import { type ChatMessage, renderTemplate } from './render'
 
@@ -6,19 +7,35 @@ import { type ChatMessage, renderTemplate } from './render'
 export interface RenderedChat {
   text: string
   ids: number[]
-  /** `[tokens]`, 1 where the assistant wrote the token. */
-  assistantMask: number[]
+  /**
+   * `[tokens]`, 1 where the assistant wrote the token. From the template's `{% generation %}` tags; for a template without
+   * them, worked out from where each message is printed.
+   */
+  readonly assistantMask: number[]
+  /** For each id the `[start, end)` of UTF-16 units of `text`. */
+  readonly offsets: [number, number][]
 }
 
-/** Renders and encodes a conversation; see `Tokenizer.renderChat`. */
+/** Renders and encodes a conversation; see `Tokenizer.renderChat`. The mask is worked out when it is asked for. */
 export function renderChat(
   tokenizer: Tokenizer,
   messages: readonly ChatMessage[],
   options: ParsedChatOptions,
 ): RenderedChat {
-  const { text, spans } = renderTemplate(tokenizer, messages, options, true)
-  const { ids, offsets } = tokenizer.encode(text, { addSpecialTokens: false })
-  return { text, ids, assistantMask: maskOf(offsets, spans) }
+  const { text } = renderTemplate(tokenizer, messages, options)
+  const encoding = tokenizer.encode(text, { addSpecialTokens: false })
+  let mask: number[] | undefined
+  return {
+    text,
+    ids: encoding.ids,
+    get offsets() {
+      return encoding.offsets
+    },
+    get assistantMask() {
+      mask ??= maskOf(encoding.offsets, assistantSpans(tokenizer, messages, options).spans)
+      return mask
+    },
+  }
 }
 
 /** 1 for every token that holds at least one unit of a span; spans are in order. */

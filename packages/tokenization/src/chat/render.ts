@@ -1,7 +1,8 @@
-import { TunesmithError } from '@tunesmith/core'
+import { nearestName, TunesmithError } from '@tunesmith/core'
 import type { Tokenizer } from '../tokenizer'
 import { type RenderedTemplate, runTemplate } from './jinja/run'
 import type { ParsedChatOptions } from './options'
+import { chatTemplates, type TemplateName } from './templates'
 
 /** One message of a conversation; templates may want further fields (`tool_calls`, `name`, ...). */
 export interface ChatMessage {
@@ -12,11 +13,30 @@ export interface ChatMessage {
 
 const OPEN_END = 'CONTINUE_FINAL_MESSAGE_TAG '
 
-/** The template a call means: a name of the tokenizer's, a template itself, or the tokenizer's default. */
+/** The template a call means: the tokenizer's own or one of ours by name, a template itself, or the tokenizer's default. */
 export function chooseTemplate(tokenizer: Tokenizer, options: Pick<ParsedChatOptions, 'template' | 'tools'>): string {
   const { template, tools } = options
   const own = tokenizer.chatTemplates
-  if (template !== undefined) return own[template] ?? template
+  if (template !== undefined) {
+    if (Object.hasOwn(own, template)) return own[template]!
+    if (Object.hasOwn(chatTemplates, template)) {
+      const source = chatTemplates[template as TemplateName]
+      if (tools && tools.length > 0)
+        throw new TunesmithError(`The template "${template}" knows no tools`, {
+          code: 'unsupported',
+          where: 'tools',
+          remedy: "Use the model's own template, or pass one that prints its tools",
+        })
+      return source
+    }
+    if (/[{\n]/.test(template)) return template
+    const nearest = nearestName(template, [...Object.keys(own), ...Object.keys(chatTemplates)])
+    throw new TunesmithError(`There is no chat template "${template}"`, {
+      code: 'not_found',
+      where: tokenizer.where,
+      remedy: `${nearest ? `Did you mean "${nearest}"? ` : ''}Ours are ${Object.keys(chatTemplates).join(', ')}`,
+    })
+  }
   if (tools && own.tool_use !== undefined) return own.tool_use
   if (own.default !== undefined) return own.default
   throw new TunesmithError('The tokenizer has no chat template', {

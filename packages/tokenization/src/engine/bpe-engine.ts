@@ -44,6 +44,7 @@ export class BpeEngine implements Engine {
   private normalized = new AddedTokenMatcher([])
   private readonly source = new UnitBuffer()
   private readonly piece = new UnitBuffer()
+  private continued = false
 
   constructor(
     private readonly plan: Plan,
@@ -64,9 +65,9 @@ export class BpeEngine implements Engine {
     )
   }
 
-  encode(text: string, out: IdBuffer): void {
+  encode(text: string, out: IdBuffer, continued = false): void {
     const end = this.source.load(text)
-    if (this.raw.size === 0) return this.encodeText(text, 0, end, out)
+    this.continued = continued
     this.raw.split(this.source.units, 0, end, (from, to, id) => {
       if (id === -1) this.encodeText(text, from, to, out)
       else out.push(id)
@@ -75,6 +76,7 @@ export class BpeEngine implements Engine {
 
   encodeWithOffsets(text: string, out: IdBuffer): [number, number][] {
     const offsets: [number, number][] = []
+    this.continued = false
     const { byteLevel } = this.plan.preTokenizer
     const end = this.source.load(text)
     this.raw.split(this.source.units, 0, end, (from, to, id) => {
@@ -117,7 +119,9 @@ export class BpeEngine implements Engine {
    * marker was put before it.
    */
   private encodeText(text: string, from: number, to: number, out: IdBuffer, visit?: PieceVisit): void {
-    const { form, prepend, from: replaced, to: replacement } = this.plan.normalizer
+    const { form, from: replaced, to: replacement } = this.plan.normalizer
+    const goesOn = this.continued && from === 0
+    const prepend = goesOn ? '' : this.plan.normalizer.prepend
     const { piece, plan } = this
     const source = from === 0 && to === text.length ? text : text.slice(from, to)
     const content = form && !(form === 'NFC' && isPlain(this.source.units, from, to)) ? source.normalize(form) : source
@@ -133,7 +137,8 @@ export class BpeEngine implements Engine {
         marked = this.encodeStretch(
           start,
           stop,
-          scheme === 'always' || (scheme === 'first' && from === 0 && start === 1),
+          (scheme === 'always' && !(goesOn && start === 1)) ||
+            (scheme === 'first' && !goesOn && from === 0 && start === 1),
           out,
         )
       }
@@ -156,7 +161,10 @@ export class BpeEngine implements Engine {
 
   private walk(level: number, units: Uint16Array, start: number, end: number, out: IdBuffer): void {
     const { splitters, words } = this
-    if (level === splitters.length) return words.encodeWord(units, start, end, out)
+    if (level === splitters.length) {
+      words.encodeWord(units, start, end, out)
+      return
+    }
     const splitter = splitters[level]!
     const last = level + 1 === splitters.length
     while (start < end) {

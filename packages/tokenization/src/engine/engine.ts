@@ -9,8 +9,12 @@ export interface Engine {
   setAddedTokens(tokens: readonly AddedTokenJson[]): void
   /** An added token's text as the normalizer leaves it: what `normalized` tokens are matched and spelled as. */
   normalizeToken(content: string): string
-  /** Appends the ids of well-formed `text`, without the post-processor's special tokens. */
-  encode(text: string, out: IdBuffer): void
+  /**
+   * Appends the ids of well-formed `text`, without the post-processor's special tokens.
+   *
+   * @param continued the text goes on from other text: no marker of a beginning is put before it.
+   */
+  encode(text: string, out: IdBuffer, continued?: boolean): void
   /** The same, and for each id the range of UTF-16 units of `text` it stands for. */
   encodeWithOffsets(text: string, out: IdBuffer): [number, number][]
 }

@@ -1,31 +1,12 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
-import { z } from 'zod'
-import { type ChatOptions, chatOptions } from '../chat/options'
+import type { ChatOptions } from '../chat/options'
 import type { ChatMessage } from '../chat/render'
+import type { RenderedChat } from '../chat/render-chat'
 import type { Tokenizer } from '../tokenizer'
+import { type ExampleOptions, exampleOptions, type ParsedExampleOptions } from './options'
 
 /** The label of a token the loss does not see. */
 export const IGNORE_INDEX = -100
-
-export const exampleOptions = z.strictObject({
-  /**
-   * Which tokens the loss sees. `completion`: those after the prompt (everything, for a row without a prompt).
-   * `assistant`: what the assistant wrote, in every turn. `last-assistant`: its last turn only. `all`: every token.
-   * Default: `completion` for rows with a prompt, `all` for the others, as in TRL.
-   */
-  lossOn: z.enum(['completion', 'assistant', 'last-assistant', 'all']).optional(),
-  /** Append the EOS token to plain text that does not end with it. Default true. Chats end as their template says. */
-  appendEos: z.boolean().default(true),
-  /** Cut to this many tokens. Default: no limit. */
-  maxLength: z.int().positive().optional(),
-  /** What a cut keeps. Default `keepStart`. */
-  truncationMode: z.enum(['keepStart', 'keepEnd']).default('keepStart'),
-  /** A chat template, or the name of one. Default: the tokenizer's. */
-  template: chatOptions.shape.template,
-  /** Further variables for the chat template. */
-  variables: chatOptions.shape.variables,
-})
-export type ExampleOptions = z.input<typeof exampleOptions>
 
 /** A row to train on: a prompt and its completion, a conversation, or plain text. */
 export interface ExampleRow {
@@ -33,8 +14,10 @@ export interface ExampleRow {
   completion?: string | ChatMessage[]
   messages?: ChatMessage[]
   text?: string
+  /** JSON schemas of the functions the model may call; a list, or a JSON text of one. */
   tools?: Record<string, unknown>[] | string | null
   documents?: Record<string, unknown>[] | null
+  /** Further variables for the chat template, as TRL names the column. */
   chat_template_kwargs?: Record<string, unknown>
   [column: string]: unknown
 }
@@ -49,150 +32,191 @@ export interface Example {
   text: string
   /** Tokens cut off by `maxLength`. */
   truncated: number
-  /** Tokens before the completion, or 0. */
+  /** Trained tokens cut off by `maxLength`. */
+  truncatedTrained: number
+  /** Tokens before the completion, or 0 for a row without a prompt. */
   promptLength: number
-  /** True when a token reaches over the end of the prompt, or the template wrote the prompt differently. */
-  promptMismatch: boolean
+  /** How the prompt and the whole fit: `split` when a merge would have crossed the boundary and was prevented. */
+  boundary: 'none' | 'exact' | 'split' | 'crossed'
 }
 
 interface Built {
   ids: number[]
   text: string
-  /** Tokens the policy lets the loss see. */
+  /** Whether the loss sees a token. */
   trained: (i: number) => boolean
   promptLength: number
-  promptMismatch: boolean
+  boundary: Example['boundary']
 }
 
 /**
- * Tokenizes one row and decides which tokens the loss sees, as TRL's SFTTrainer does.
+ * Tokenizes one row and decides which tokens the loss sees, as TRL's SFTTrainer does, but for rows where TRL only warns:
+ * see `promptBoundary`.
  *
- * @throws {TunesmithError} `invalid_data` when the row has none of the known columns, or no trained token where the
- *   policy promises some.
+ * @throws {TunesmithError} `invalid_data` when the row has none of the known columns or no token the policy asks for;
+ *   `incompatible` when the chat template prints the prompt differently once the completion follows.
  */
 export function buildExample(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOptions = {}): Example {
   const options = parseOptions(exampleOptions, input, 'buildExample')
   const built = build(tokenizer, row, options)
   const labels = built.ids.map((id, i) => (built.trained(i) ? id : IGNORE_INDEX))
-  const { maxLength = built.ids.length } = options
-  const cut = Math.max(0, built.ids.length - maxLength)
+  const total = built.ids.length
+  const cut = Math.max(0, total - (options.maxLength ?? total))
   const from = options.truncationMode === 'keepEnd' ? cut : 0
+  const kept = labels.slice(from, from + total - cut)
+  const trained = (list: number[]) => list.reduce((n, label) => n + (label === IGNORE_INDEX ? 0 : 1), 0)
   return {
-    inputIds: built.ids.slice(from, from + built.ids.length - cut),
-    labels: labels.slice(from, from + built.ids.length - cut),
+    inputIds: built.ids.slice(from, from + total - cut),
+    labels: kept,
     text: built.text,
     truncated: cut,
+    truncatedTrained: cut === 0 ? 0 : trained(labels) - trained(kept),
     promptLength: built.promptLength,
-    promptMismatch: built.promptMismatch,
+    boundary: built.boundary,
   }
 }
 
-type Options = z.output<typeof exampleOptions>
-
-function build(tokenizer: Tokenizer, row: ExampleRow, options: Options): Built {
-  if (row.prompt !== undefined) {
-    if (typeof row.prompt === 'string') return plainPrompt(tokenizer, row.prompt, row.completion, options)
-    return chatPrompt(tokenizer, row, row.prompt, options)
-  }
+function build(tokenizer: Tokenizer, row: ExampleRow, options: ParsedExampleOptions): Built {
+  if (typeof row.prompt === 'string') return plainPrompt(tokenizer, row.prompt, row.completion, options)
+  if (Array.isArray(row.prompt)) return chatPrompt(tokenizer, row, row.prompt, options)
   if (Array.isArray(row.messages)) return chat(tokenizer, row, row.messages, options)
   if (typeof row.text === 'string') return plainText(tokenizer, row.text, options)
-  throw new TunesmithError('A row needs "prompt" and "completion", or "messages", or "text"', {
-    code: 'invalid_data',
-    where: `columns ${Object.keys(row).join(', ')}`,
-    remedy: 'Rename the columns, or map the rows first',
+  throw invalid(
+    'A row needs "prompt" and "completion", or "messages", or "text"',
+    `columns ${Object.keys(row).join(', ')}`,
+    'Rename the columns, or map the rows first',
+  )
+}
+
+function invalid(what: string, where: string, remedy?: string): TunesmithError {
+  return new TunesmithError(what, { code: 'invalid_data', where, ...(remedy === undefined ? {} : { remedy }) })
+}
+
+function withEos(tokenizer: Tokenizer, text: string, options: ParsedExampleOptions): string {
+  const eos = tokenizer.eosToken
+  return options.appendEos && eos !== undefined && !text.endsWith(eos) ? text + eos : text
+}
+
+function refuseChatPolicy({ lossOn }: ParsedExampleOptions): void {
+  if (lossOn !== 'assistant' && lossOn !== 'last-assistant') return
+  throw new TunesmithError(`lossOn: '${lossOn}' needs messages; this row is plain text`, {
+    code: 'invalid_options',
+    where: 'lossOn',
+    remedy: "Use 'completion' or 'all', or write the rows as messages",
   })
 }
 
-function withEos(tokenizer: Tokenizer, text: string, append: boolean): string {
-  const eos = tokenizer.eosToken
-  return append && eos !== undefined && !text.endsWith(eos) ? text + eos : text
+function plainText(tokenizer: Tokenizer, raw: string, options: ParsedExampleOptions): Built {
+  refuseChatPolicy(options)
+  const text = withEos(tokenizer, raw, options)
+  return { ids: tokenizer.encode(text).ids, text, trained: () => true, promptLength: 0, boundary: 'none' }
 }
 
-function plainText(tokenizer: Tokenizer, raw: string, options: Options): Built {
-  needChat(options)
-  const text = withEos(tokenizer, raw, options.appendEos)
-  return { ids: tokenizer.encode(text).ids, text, trained: () => true, promptLength: 0, promptMismatch: false }
-}
-
-function plainPrompt(tokenizer: Tokenizer, prompt: string, completion: unknown, options: Options): Built {
-  if (typeof completion !== 'string')
-    throw new TunesmithError('A row with a text "prompt" needs a text "completion"', {
-      code: 'invalid_data',
-      where: 'completion',
-    })
-  needChat(options)
-  const text = prompt + withEos(tokenizer, completion, options.appendEos)
+function plainPrompt(tokenizer: Tokenizer, prompt: string, raw: unknown, options: ParsedExampleOptions): Built {
+  if (typeof raw !== 'string') throw invalid('A row with a text "prompt" needs a text "completion"', 'completion')
+  refuseChatPolicy(options)
+  const completion = withEos(tokenizer, raw, options)
+  const text = prompt + completion
   const ids = tokenizer.encode(text).ids
-  return afterPrompt(tokenizer.encode(prompt).ids, ids, text, options, undefined)
+  // The special tokens after a text (none, for most models) belong after the completion, not after the prompt.
+  const promptIds = tokenizer.encode(prompt, { addSpecialTokens: false }).ids
+  const framed = [...tokenizer.framing.before, ...promptIds]
+  const after = tokenizer.framing.after
+  const rest = () => [...tokenizer.encodeContinuation(completion), ...after]
+  return { text, ...fit(tokenizer, framed, ids, rest, options), ...policy(options) }
+
+  function policy({ lossOn = 'completion' }: ParsedExampleOptions): Pick<Built, 'trained'> {
+    return { trained: lossOn === 'all' ? () => true : (i) => i >= framed.length }
+  }
 }
 
-function needChat({ lossOn }: Options): void {
-  if (lossOn === 'assistant' || lossOn === 'last-assistant')
-    throw new TunesmithError(`lossOn: '${lossOn}' needs messages; this row is plain text`, {
-      code: 'invalid_options',
-      where: 'lossOn',
-      remedy: "Use 'completion' or 'all', or write the rows as messages",
-    })
+/**
+ * The ids of prompt and completion together. Usually those of the whole text, of which the prompt's are the beginning.
+ * Where a merge crosses the boundary they are not: the model will be asked with the prompt's own ids, so by default those
+ * are kept and the completion's are appended.
+ */
+function fit(
+  tokenizer: Tokenizer,
+  promptIds: number[],
+  ids: number[],
+  rest: () => number[],
+  options: ParsedExampleOptions,
+): Pick<Built, 'ids' | 'promptLength' | 'boundary'> {
+  const promptLength = promptIds.length
+  if (promptIds.every((id, i) => id === ids[i])) return { ids, promptLength, boundary: 'exact' }
+  // The library's engine cannot encode a continuation, so there the crossing is only reported.
+  if (options.promptBoundary === 'whole' || tokenizer.engineInfo.name === 'library')
+    return { ids, promptLength, boundary: 'crossed' }
+  return { ids: [...promptIds, ...rest()], promptLength, boundary: 'split' }
 }
 
-function chatOptionsOf(row: ExampleRow, options: Options): ChatOptions {
-  const tools = typeof row.tools === 'string' ? JSON.parse(row.tools) : row.tools
+function chatOptionsOf(row: ExampleRow, options: ParsedExampleOptions): ChatOptions {
+  let { tools } = row
+  if (typeof tools === 'string')
+    try {
+      tools = JSON.parse(tools) as Record<string, unknown>[]
+    } catch (error) {
+      throw invalid(`Not valid JSON: ${(error as Error).message}`, 'tools')
+    }
   return {
-    tools,
+    tools: tools as Record<string, unknown>[] | null | undefined,
     documents: row.documents,
-    template: options.template,
+    ...(options.template === undefined ? {} : { template: options.template }),
     variables: { ...options.variables, ...row.chat_template_kwargs },
   }
 }
 
-function chatPrompt(tokenizer: Tokenizer, row: ExampleRow, prompt: ChatMessage[], options: Options): Built {
-  if (!Array.isArray(row.completion))
-    throw new TunesmithError('A row with a "prompt" of messages needs a "completion" of messages', {
-      code: 'invalid_data',
-      where: 'completion',
-    })
-  const chatting = chatOptionsOf(row, options)
-  const promptIds = tokenizer.renderChat(prompt, { ...chatting, addGenerationPrompt: true }).ids
-  const { ids, text, assistantMask } = tokenizer.renderChat([...prompt, ...row.completion], chatting)
-  return afterPrompt(promptIds, ids, text, options, assistantMask)
-}
-
-function afterPrompt(
-  promptIds: number[],
-  ids: number[],
-  text: string,
-  options: Options,
-  mask: number[] | undefined,
+function chatPrompt(
+  tokenizer: Tokenizer,
+  row: ExampleRow,
+  prompt: ChatMessage[],
+  options: ParsedExampleOptions,
 ): Built {
+  if (!Array.isArray(row.completion))
+    throw invalid('A row with a "prompt" of messages needs a "completion" of messages', 'completion')
+  const chatting = chatOptionsOf(row, options)
+  const asked = tokenizer.renderChat(prompt, { ...chatting, addGenerationPrompt: true })
+  const whole = tokenizer.renderChat([...prompt, ...row.completion], chatting)
   const { lossOn = 'completion' } = options
-  const promptMismatch = promptIds.some((id, i) => id !== ids[i])
-  const promptLength = promptIds.length
-  const bits = mask && lossOn === 'last-assistant' ? lastRun(mask) : mask
-  const trained =
-    lossOn === 'all'
-      ? () => true
-      : lossOn === 'completion'
-        ? (i: number) => i >= promptLength
-        : (i: number) => bits?.[i] === 1
-  return { ids, text, trained, promptLength, promptMismatch }
-}
-
-function chat(tokenizer: Tokenizer, row: ExampleRow, messages: ChatMessage[], options: Options): Built {
-  const { ids, text, assistantMask } = tokenizer.renderChat(messages, chatOptionsOf(row, options))
-  const { lossOn = 'all' } = options
-  const mask = lossOn === 'last-assistant' ? lastRun(assistantMask) : assistantMask
-  const policy = lossOn === 'assistant' || lossOn === 'last-assistant'
-  if (policy && !mask.includes(1))
-    throw new TunesmithError('The conversation has no token the assistant wrote', {
-      code: 'invalid_data',
-      where: 'messages',
+  if (lossOn === 'completion' && options.promptBoundary === 'split' && !whole.text.startsWith(asked.text))
+    throw new TunesmithError('The chat template prints the prompt differently once the completion follows', {
+      code: 'incompatible',
+      where: 'prompt',
+      remedy: "Use lossOn: 'assistant' (or 'last-assistant'), or a template that leaves earlier turns as they are",
     })
-  return { ids, text, trained: policy ? (i) => mask[i] === 1 : () => true, promptLength: 0, promptMismatch: false }
+  const rest = () => tokenizer.encodeContinuation(whole.text.slice(asked.text.length))
+  if (lossOn === 'completion') {
+    const fitted = fit(tokenizer, asked.ids, whole.ids, rest, options)
+    return { text: whole.text, ...fitted, trained: (i) => i >= fitted.promptLength }
+  }
+  const fits = asked.ids.every((id, i) => id === whole.ids[i])
+  return {
+    ids: whole.ids,
+    text: whole.text,
+    trained: chatPolicy(whole, lossOn),
+    promptLength: asked.ids.length,
+    boundary: fits ? 'exact' : 'crossed',
+  }
 }
 
-function lastRun(mask: number[]): number[] {
-  const end = mask.lastIndexOf(1)
-  let start = end
-  while (start > 0 && mask[start - 1] === 1) start--
-  return mask.map((_, i) => (i >= start && i <= end && end !== -1 ? 1 : 0))
+function chat(tokenizer: Tokenizer, row: ExampleRow, messages: ChatMessage[], options: ParsedExampleOptions): Built {
+  const { lossOn = 'all' } = options
+  const whole = tokenizer.renderChat(messages, chatOptionsOf(row, options))
+  // A conversation without a prompt of its own is all completion.
+  const trained = lossOn === 'completion' ? () => true : chatPolicy(whole, lossOn)
+  return { ids: whole.ids, text: whole.text, trained, promptLength: 0, boundary: 'none' }
+}
+
+function chatPolicy(chat: RenderedChat, lossOn: 'assistant' | 'last-assistant' | 'all'): (i: number) => boolean {
+  if (lossOn === 'all') return () => true
+  const mask = chat.assistantMask
+  const last = mask.lastIndexOf(1)
+  if (last === -1)
+    throw invalid(
+      'The conversation has no token the assistant wrote',
+      'messages',
+      'Drop the row, or train on all of it with lossOn: "all"',
+    )
+  const first = lossOn === 'last-assistant' ? mask.lastIndexOf(0, last) + 1 : 0
+  return (i) => mask[i] === 1 && i >= first
 }

@@ -59,7 +59,10 @@ export function randomText(index: number, words: readonly string[]): string {
       const [low, size] = BLOCKS[r.below(6)]!
       repeat(1 + r.below(6), () => String.fromCodePoint(low + r.below(size)))
     } else if (kind === 9)
-      repeat(1 + r.below(3), () => String.fromCodePoint(0x1f300 + r.below(0x700)) + ['', '\u200d', '\ufe0f'][r.below(3)])
+      repeat(
+        1 + r.below(3),
+        () => String.fromCodePoint(0x1f300 + r.below(0x700)) + ['', '\u200d', '\ufe0f'][r.below(3)],
+      )
     else if (kind === 10)
       repeat(1 + r.below(4), () => {
         const c = r.below(0x2f000)

@@ -1,17 +1,6 @@
 import { refuseUndefined } from './members'
 import { contains } from './predicates'
-import {
-  compare,
-  equals,
-  Float,
-  numberOf,
-  repr,
-  TemplateFault,
-  Tuple,
-  text,
-  typeName,
-  type Value,
-} from './values'
+import { compare, equals, Float, numberOf, repr, TemplateFault, Tuple, text, typeName, type Value } from './values'
 
 function isFloat(a: Value, b: Value): boolean {
   return a instanceof Float || b instanceof Float

@@ -1,0 +1,115 @@
+import { isTunesmithError, parseOptions } from '@tunesmith/core'
+import { chatOptions } from '../chat/options'
+import { type ChatMessage, chooseTemplate, renderTemplate } from '../chat/render'
+import { buildExample, type Example, type ExampleRow, IGNORE_INDEX } from '../example/build'
+import { type ExampleOptions, exampleOptions } from '../example/options'
+import type { Tokenizer } from '../tokenizer'
+import { warningsOf } from './warnings'
+
+/** One token as the loss sees it. */
+export interface InspectedToken {
+  id: number
+  /** Its text as far as it can be shown alone: bytes of an unfinished character show as `<0xE2>`. */
+  text: string
+  trained: boolean
+  special: boolean
+}
+
+export type WarningCode =
+  | 'doubled-bos'
+  | 'no-eos-trained'
+  | 'pad-is-eos'
+  | 'fully-masked'
+  | 'truncated-answer'
+  | 'template-rewrites-turns'
+  | 'boundary-crossed'
+  | 'split-special-token'
+
+export interface InspectWarning {
+  code: WarningCode
+  /** What is wrong with this row. */
+  message: string
+  /** What to do about it. */
+  remedy: string
+}
+
+/** What a row looks like to the model. */
+export interface Inspection {
+  tokens: InspectedToken[]
+  trained: number
+  warnings: InspectWarning[]
+  example: Example
+}
+
+/**
+ * Shows one row as the trainer will see it: each token, whether the loss sees it, and the mistakes that ruin fine-tunes.
+ * Print it with `renderTerminal` or `renderHtml`.
+ *
+ * @throws {TunesmithError} as `buildExample` does.
+ */
+export function inspect(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOptions = {}): Inspection {
+  const options = parseOptions(exampleOptions, input, 'inspect')
+  const example = buildExample(tokenizer, row, input)
+  const tokens = example.inputIds.map((id, i) => ({
+    id,
+    text: shownText(tokenizer, id),
+    trained: example.labels[i] !== IGNORE_INDEX,
+    special: tokenizer.isSpecial(id),
+  }))
+  const trained = tokens.filter((token) => token.trained).length
+  const rewrites = rewritesEarlierTurns(tokenizer, row, options.template, options.variables)
+  return { tokens, trained, warnings: warningsOf(tokenizer, row, example, rewrites), example }
+}
+
+/** A token's own text. The space a decoder drops from the first token of a text is kept. */
+function shownText(tokenizer: Tokenizer, id: number): string {
+  const token = tokenizer.idToToken(id)
+  if (token === undefined) return `<unknown id ${id}>`
+  if (tokenizer.isSpecial(id)) return token
+  const alone = tokenizer.decode([id])
+  const twice = tokenizer.decode([id, id])
+  const text = twice.endsWith(alone) ? twice.slice(alone.length) : alone
+  if (!text.includes('\ufffd')) return text
+  return /^<0x[0-9A-F]{2}>$/.test(token) ? token : `<${token}>`
+}
+
+/** Whether rendering more messages changes what was rendered of the earlier ones (some templates drop old reasoning). */
+function rewritesEarlierTurns(
+  tokenizer: Tokenizer,
+  row: ExampleRow,
+  template: string | undefined,
+  variables: Record<string, unknown>,
+): boolean {
+  const messages = Array.isArray(row.messages)
+    ? row.messages
+    : Array.isArray(row.prompt) && Array.isArray(row.completion)
+      ? [...row.prompt, ...row.completion]
+      : undefined
+  if (!messages) return false
+  const options = chatOptions.parse({
+    variables: { ...variables, ...row.chat_template_kwargs },
+    ...(template ? { template } : {}),
+  })
+  const source = chooseTemplate(tokenizer, options)
+  const print = (list: readonly ChatMessage[]) => renderTemplate(tokenizer, list, { ...options, template: source }).text
+  let whole: string
+  try {
+    whole = print(messages)
+  } catch (error) {
+    if (isTunesmithError(error)) return false
+    throw error
+  }
+  for (let n = 1; n < messages.length; n++) {
+    if (messages[n - 1]!.role !== 'assistant') continue
+    try {
+      // A template may close the conversation with a token of its own; what must stay is the turn itself.
+      const part = print(messages.slice(0, n))
+      const eos = tokenizer.eosToken
+      const kept = eos !== undefined && part.endsWith(eos) ? part.slice(0, -eos.length) : part
+      if (!whole.startsWith(kept.trimEnd())) return true
+    } catch (error) {
+      if (!isTunesmithError(error)) throw error
+    }
+  }
+  return false
+}
