@@ -5,7 +5,7 @@
  * The last line is `N passed, N failed, N skipped`; a failed check counts as one failed test.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { bootstrap, build, toolsFolder, turbo } from '../lib/bootstrap.mjs'
 import { addUp, clearResults, packageResult } from '../lib/results.mjs'
@@ -36,16 +36,13 @@ const node = (script, env, args = []) =>
     ({ code }) => code,
   )
 
-/** The failed typecheck and lint tasks of the newest turbo run (failed tests are counted from their reports). */
+const turboRuns = join(root, '.turbo', 'runs')
+
+/** The tasks that failed, from the summary that turbo writes. */
 function failedTasks() {
-  const folder = join(root, '.turbo', 'runs')
-  if (!existsSync(folder)) return []
-  const newest = readdirSync(folder)
-    .map((name) => ({ name, time: statSync(join(folder, name)).mtimeMs }))
-    .sort((a, b) => b.time - a.time)[0]
-  if (!newest) return []
-  const { tasks } = readJson(join(folder, newest.name))
-  return tasks
+  if (!existsSync(turboRuns)) return []
+  return readdirSync(turboRuns)
+    .flatMap((name) => readJson(join(turboRuns, name)).tasks)
     .filter((task) => task.execution && task.execution.exitCode !== 0)
     .map((task) => ({ name: task.taskId, task: task.task, folder: task.directory }))
 }
@@ -70,6 +67,7 @@ runMain(async () => {
   }
 
   clearResults(packages)
+  rmSync(turboRuns, { recursive: true, force: true })
   const runs = await openStep('typecheck, package checks and tests', () =>
     turbo(['typecheck', 'lint', 'test'], {
       env,
