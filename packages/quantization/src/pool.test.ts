@@ -36,6 +36,20 @@ test('many weights at once, shared memory as it is, small ones without a thread'
   expect(sha(all[2].packed)).toBe(sha(quantize4bit({ data: numbers(600_000, 4), quantType: 'fp4' }).packed))
 })
 
+test('dequantizes into memory that is given', async () => {
+  const data = numbers(600_001, 6)
+  const quantized = quantize4bit({ data })
+  const expected = sha(dequantize4bit({ quantized }))
+  const shared = new Float32Array(new SharedArrayBuffer(4 * data.length))
+  const plain = new Float32Array(data.length)
+  expect(await pool.dequantize4bit({ quantized, out: shared })).toBe(shared)
+  expect(await pool.dequantize4bit({ quantized, out: plain })).toBe(plain)
+  expect([sha(shared), sha(plain)]).toEqual([expected, expected])
+  expect(dequantize4bit({ quantized, out: plain.fill(0) })).toBe(plain)
+  expect(sha(plain)).toBe(expected)
+  expect(() => dequantize4bit({ quantized, out: new Float32Array(3) })).toThrow(/out/)
+})
+
 test('a closed pool starts again when needed', async () => {
   const other = createQuantizationPool({ threads: 2 })
   const data = numbers(600_000, 5)

@@ -45,6 +45,7 @@ const poolOptions = z.strictObject({
 export interface QuantizationPool {
   readonly threads: number
   quantize4bit(options: Quantize4bitOptions): Promise<Quantized4bit>
+  /** Without `out` the result of a large weight lies in a SharedArrayBuffer, where the threads wrote it. */
   dequantize4bit(options: Dequantize4bitOptions & { dtype: 'float32' }): Promise<Float32Array>
   dequantize4bit(options: Dequantize4bitOptions): Promise<FloatData>
   /** What 4-bit quantization lost of `data`, without holding the dequantized weight. */

@@ -96,23 +96,35 @@ const dequantizeOptions = z.strictObject({
   ),
   /** What to return; default the weight's own dtype. */
   dtype: floatDtype.optional(),
+  /** Memory for the result, which is then returned; threads write straight into it when it is shared memory. */
+  out: z
+    .custom<FloatData>((x) => x instanceof Float32Array || x instanceof Uint16Array, 'must be an array of the dtype')
+    .optional(),
 })
 
 export type Dequantize4bitOptions = z.input<typeof dequantizeOptions>
 
 /** As {@link prepareQuantize4bit}, for the way back. */
 export function prepareDequantize4bit(options: Dequantize4bitOptions, shared = false) {
-  const { quantized, dtype = quantized.dtype } = parseOptions(dequantizeOptions, options, 'dequantize4bit')
+  const where = 'dequantize4bit'
+  const { quantized, dtype = quantized.dtype, out: given } = parseOptions(dequantizeOptions, options, where)
   const { shape, blocksize, quantType } = quantized
   const count = shape.reduce((product, size) => product * size, 1)
+  if (given) checkFloatTensor({ data: given, dtype, shape }, `${where}: out`)
   const bytes = count * (dtype === 'float32' ? 4 : 2)
-  const buffer = shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes)
-  const out = dtype === 'float32' ? new Float32Array(buffer) : new Uint16Array(buffer)
+  const allocate = () => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
+  const usable = given && (!shared || given.buffer instanceof SharedArrayBuffer) ? given : undefined
+  const out = usable ?? (dtype === 'float32' ? new Float32Array(allocate()) : new Uint16Array(allocate()))
   const packed = shared ? toShared(quantized.packed) : quantized.packed
   const absmax = shared ? toShared(absmaxOf(quantized)) : absmaxOf(quantized)
   const map = quantMap4bit(quantType)
   const range: DequantizeRange = { packed, absmax, begin: 0, end: count, blocksize, map, out, dtype }
-  return { range, finish: (): FloatData => unshared(out) }
+  const finish = (): FloatData => {
+    if (given === undefined || given === out) return out
+    given.set(out)
+    return given
+  }
+  return { range, finish }
 }
 
 /**
