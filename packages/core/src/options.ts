@@ -31,7 +31,6 @@ function keysAt(schema: unknown, path: readonly PropertyKey[]): string[] {
     shape?: Record<string, unknown>
     unwrap?: () => unknown
     options?: unknown[]
-    element?: unknown
   }
   const peel = () => {
     while (node && !node.shape && typeof node.unwrap === 'function') node = node.unwrap() as typeof node
