@@ -1,6 +1,9 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { resolveModelFolder } from '@tunesmith/hub'
 import { z } from 'zod'
 import { type ChatOptions, chatOptions } from './chat/options'
+import { BatchEncoder } from './batch/encode-many'
+import { wellFormed } from './batch/encode-chunk'
 import { type ChatMessage, renderTemplate } from './chat/render'
 import { type RenderedChat, renderChat } from './chat/render-chat'
 import { cleanUpSpaces } from './clean-up'
@@ -13,7 +16,6 @@ import { type Frame, frameOf } from './engine/post-process'
 import type { TokenizerJson } from './engine/tokenizer-json'
 import { IdBuffer } from './engine/units'
 import { checkTokenizerJson, loadTokenizerFiles, templatesOf } from './files/load'
-import { resolveFolder } from './files/resolve'
 import { saveTokenizer } from './files/save'
 import { mergeAddedTokens, readSpecialTokens, type SpecialTokenRole, type SpecialTokens } from './files/special-tokens'
 import * as options from './tokenizer-options'
@@ -44,6 +46,7 @@ export class Tokenizer {
   private readonly tokenOf: string[] = []
   private specialIds = new Set<number>()
   private readonly scratch = new IdBuffer()
+  private readonly batch: BatchEncoder
 
   constructor(input: options.TokenizerOptions) {
     const given = parseOptions(options.tokenizerOptions, input, 'Tokenizer')
@@ -57,6 +60,8 @@ export class Tokenizer {
     else for (const [token, id] of Object.entries(vocab as Record<string, number>)) this.setToken(token, id)
     for (const token of this.json.added_tokens) this.setToken(token.content, token.id)
     this.engine = createEngine(this.json, (id) => this.tokenOf[id], given.fastEngine, given.where)
+    const { fastEngine: fast, where } = given
+    this.batch = new BatchEncoder(this.engine, () => ({ json: this.json, fast, where }))
     const decoder = compileDecoder(this.json.decoder)
     if (typeof decoder === 'string')
       throw new TunesmithError(`Unknown ${decoder}`, { code: 'unsupported', where: given.where })
@@ -75,7 +80,7 @@ export class Tokenizer {
    */
   static async fromPretrained(idOrFolder: string, input: options.FromPretrainedOptions = {}): Promise<Tokenizer> {
     const { revision, ...rest } = parseOptions(options.fromPretrainedOptions, input, 'Tokenizer.fromPretrained')
-    const files = await loadTokenizerFiles(await resolveFolder(idOrFolder, revision))
+    const files = await loadTokenizerFiles(await resolveModelFolder(idOrFolder, { allowPatterns: FILES, ...(revision === undefined ? {} : { revision }) }))
     return new Tokenizer({
       tokenizerJson: files.tokenizerJson as unknown as Record<string, unknown>,
       config: files.config,
@@ -160,19 +165,38 @@ export class Tokenizer {
    */
   encode(text: string, input?: options.EncodeOptions): Encoding {
     const given = input ? parseOptions(options.encodeOptions, input, 'encode') : ENCODE_DEFAULTS
-    const safe = wellFormed(text)
     this.scratch.length = 0
-    this.engine.encode(safe, this.scratch)
-    return this.finish(this.scratch.toArray(), () => this.engine.encodeWithOffsets(safe, new IdBuffer()), given)
+    this.engine.encode(wellFormed(text), this.scratch)
+    const content = this.scratch.toArray()
+    return this.finish(() => content, content.length, () => this.offsetsOf(text), given, given.maxLength)
   }
 
-  /** Turns many texts into ids, on worker threads when there is enough of it. The order is that of `texts`. */
+  /**
+   * Turns many texts into ids; the order is that of `texts`. A large amount of text is shared out to worker threads, which
+   * stay for the next call (`close` ends them; they never keep a program from ending).
+   */
   async encodeBatch(texts: readonly string[], input: options.EncodeBatchOptions = {}): Promise<Encoding[]> {
-    const { threads: _, padding, ...rest } = parseOptions(options.encodeBatchOptions, input, 'encodeBatch')
-    const encodings = texts.map((text) =>
-      this.encode(text, { ...rest, padding: padding === 'longest' ? false : padding }),
-    )
+    const { threads, ...given } = parseOptions(options.encodeBatchOptions, input, 'encodeBatch')
+    const encodings = new Array<Encoding>(texts.length)
+    const contents: { read: () => number[]; length: number }[] = new Array(texts.length)
+    let longest = 0
+    await this.batch.encode(texts, threads, (first, { ids, ends }) => {
+      for (let i = 0; i < ends.length; i++) {
+        const [start, end] = [i === 0 ? 0 : ends[i - 1]!, ends[i]!]
+        contents[first + i] = { read: () => Array.from(ids.subarray(start, end)), length: end - start }
+        longest = Math.max(longest, end - start)
+      }
+    })
+    const framed = longest + (given.addSpecialTokens ? this.frame.before.length + this.frame.after.length : 0)
+    const padTo = given.padding === 'longest' ? Math.min(framed, given.maxLength ?? framed) : given.maxLength
+    for (const [i, { read, length }] of contents.entries())
+      encodings[i] = this.finish(read, length, () => this.offsetsOf(texts[i]!), given, padTo)
     return encodings
+  }
+
+  /** Ends the threads that `encodeBatch` may have started. */
+  async close(): Promise<void> {
+    await this.batch.close()
   }
 
   /**
@@ -257,26 +281,33 @@ export class Tokenizer {
     return this.decodeTokens(tokens)
   }
 
-  /** Truncates, adds the special tokens, pads. */
+  private offsetsOf(text: string): [number, number][] {
+    return this.engine.encodeWithOffsets(wellFormed(text), new IdBuffer())
+  }
+
+  /** Truncates, adds the special tokens, pads. `content` has `length` ids. */
   private finish(
-    content: number[],
-    readOffsets: () => [number, number][],
+    content: () => number[],
+    length: number,
+    offsets: () => [number, number][],
     given: options.ParsedEncodeOptions,
+    padTo: number | undefined,
   ): Encoding {
-    const { before, after } = given.addSpecialTokens ? this.frame : { before: [], after: [] }
-    const room = given.maxLength === undefined ? content.length : given.maxLength - before.length - after.length
-    const kept = Math.max(0, Math.min(content.length, room))
-    const left = (given.truncationSide ?? this.config.truncation_side) === 'left'
-    const cut = <T>(list: T[]): T[] =>
-      kept === list.length ? list : left ? list.slice(list.length - kept) : list.slice(0, kept)
+    const { before, after } = given.addSpecialTokens ? this.frame : NO_FRAME
+    const room = given.maxLength === undefined ? length : given.maxLength - before.length - after.length
+    const kept = Math.max(0, Math.min(length, room))
     const total = kept + before.length + after.length
-    const missing =
-      given.padding === 'maxLength' && given.maxLength !== undefined ? Math.max(0, given.maxLength - total) : 0
+    const missing = given.padding !== false && padTo !== undefined ? Math.max(0, padTo - total) : 0
+    const cutLeft = (given.truncationSide ?? this.config.truncation_side) === 'left'
     const padLeft = (given.paddingSide ?? this.config.padding_side) === 'left'
-    const nowhere = (ids: number[]) => ids.map((): [number, number] => [0, 0])
+    const cut = <T>(list: T[]): T[] => {
+      if (kept === list.length) return list
+      return cutLeft ? list.slice(list.length - kept) : list.slice(0, kept)
+    }
+    const nowhere = (ids: readonly number[]) => ids.map((): [number, number] => [0, 0])
     return new Encoding(
-      () => [...before, ...cut(content), ...after],
-      () => [...nowhere(before), ...cut(readOffsets()), ...nowhere(after)],
+      () => (before.length + after.length === 0 ? cut(content()) : [...before, ...cut(content()), ...after]),
+      () => [...nowhere(before), ...cut(offsets()), ...nowhere(after)],
       { left: padLeft ? missing : 0, right: padLeft ? 0 : missing, id: missing > 0 ? this.needPad() : 0 },
     )
   }
@@ -320,6 +351,7 @@ export class Tokenizer {
 
   private refreshAddedTokens(): void {
     this.engine.setAddedTokens(this.json.added_tokens)
+    void this.batch.close() // threads know the old tokens
     // Rust tokenizers spells a token that is matched after normalization in its normalized form.
     for (const token of this.json.added_tokens)
       if (token.normalized) this.tokenOf[token.id] = this.engine.normalizeToken(token.content)
@@ -331,6 +363,9 @@ export class Tokenizer {
   }
 }
 
+/** What to fetch of a model on the Hub. */
+const FILES = ['tokenizer*.json', 'special_tokens_map.json', 'chat_template*', 'additional_chat_templates/*']
+const NO_FRAME: Frame = { before: [], after: [] }
 const ENCODE_DEFAULTS = options.encodeOptions.parse({})
 const DECODE_DEFAULTS = options.decodeOptions.parse({})
 
@@ -340,10 +375,4 @@ function unknownToken(role: string, token: string, where: string): TunesmithErro
     where,
     remedy: "Correct the config, or load with unknownSpecialTokens: 'add' and resize the model's embedding",
   })
-}
-
-/** UTF-16 without lone surrogates, which no tokenizer has a token for: each becomes U+FFFD. */
-function wellFormed(text: string): string {
-  const string = text as unknown as { isWellFormed(): boolean; toWellFormed(): string }
-  return string.isWellFormed() ? text : string.toWellFormed()
 }

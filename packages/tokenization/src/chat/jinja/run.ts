@@ -67,7 +67,7 @@ function explain(error: unknown): TunesmithError {
   const where = 'chat template'
   const tooDeep = error instanceof RangeError
   if (error instanceof TemplateTooMuch || tooDeep)
-    return new TunesmithError(`The chat template ${tooDeep ? 'calls itself without end' : error.message}`, {
+    return new TunesmithError(`The chat template ${tooDeep ? 'calls itself without end' : (error as Error).message}`, {
       code: 'invalid_data',
       where,
       remedy: 'It loops for ever or was made to do harm; choose another template',
