@@ -1,11 +1,5 @@
-export {
-  type ListRepoFilesOptions,
-  listRepoFiles,
-  type RepoFile,
-  type RepoFileInfo,
-  type RepoFileInfoOptions,
-  repoFileInfo,
-} from './connection/repo-files'
+export type { RepoFile, RepoFileInfo } from './connection/repo-files'
+export { type ListRepoFilesOptions, listRepoFiles, type RepoFileInfoOptions, repoFileInfo } from './download/list-files'
 export { otherFrameworks, type ResolveModelFolderOptions, resolveModelFolder } from './download/resolve-folder'
 export { type DownloadProgress, type DownloadSnapshotOptions, downloadSnapshot } from './download/snapshot'
 export { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, type HalfBits } from './half-precision'
@@ -21,3 +15,10 @@ export {
   writeSafetensors,
 } from './safetensors/write'
 export { type WriteShardedOptions, type WrittenCheckpoint, writeShardedSafetensors } from './safetensors/write-sharded'
+export { type ModelCardOptions, modelCard } from './upload/model-card'
+export {
+  type UploadedCommit,
+  type UploadFolderOptions,
+  type UploadProgress,
+  uploadFolder,
+} from './upload/upload-folder'

@@ -1,10 +1,7 @@
-import { HubApiError, listFiles } from '@huggingface/hub'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
-import { z } from 'zod'
-import { HubClient } from './client'
+import { TunesmithError } from '@tunesmith/core'
+import type { HubClient } from './client'
 import { explainStatus } from './explain'
-import { checkRepo, checkRepoPath, describeRepo, isCommit, type Repo, repoOptions } from './repo'
-import { connectionOptions, resolveConnection } from './settings'
+import { checkRepoPath, describeRepo, isCommit, type Repo } from './repo'
 
 /** A file of a repository. */
 export interface RepoFile {
@@ -18,12 +15,6 @@ export interface RepoFile {
   blobId?: string
   xetHash?: string
 }
-
-const listSchema = z.strictObject({ ...repoOptions, ...connectionOptions })
-export type ListRepoFilesOptions = z.input<typeof listSchema>
-
-const infoSchema = z.strictObject({ ...repoOptions, ...connectionOptions, path: z.string() })
-export type RepoFileInfoOptions = z.input<typeof infoSchema>
 
 export interface RepoFileInfo extends RepoFile {
   /** The commit the revision stands for. */
@@ -105,6 +96,7 @@ export async function fetchFileInfo(client: HubClient, repo: Repo, path: string)
 
 /** Every file at a commit, from the tree listing. */
 export async function fetchTree(client: HubClient, repo: Repo, commit: string): Promise<RepoFile[]> {
+  const { HubApiError, listFiles } = await import('@huggingface/hub')
   const where = describeRepo(repo)
   const files: RepoFile[] = []
   const list = listFiles({
@@ -135,29 +127,4 @@ export async function fetchTree(client: HubClient, repo: Repo, commit: string): 
       : error
   }
   return files
-}
-
-/**
- * Lists the files of a repository on the Hub.
- *
- * @throws {TunesmithError} `not_found` for an unknown id or revision, `network`.
- */
-export async function listRepoFiles(options: ListRepoFilesOptions): Promise<RepoFile[]> {
-  const parsed = parseOptions(listSchema, options, 'listRepoFiles')
-  const repo = checkRepo(parsed)
-  const client = new HubClient(await resolveConnection(parsed))
-  const commit = isCommit(repo.revision) ? repo.revision : (await fetchRevision(client, repo)).commit
-  return fetchTree(client, repo, commit)
-}
-
-/**
- * Size, hash and commit of one file on the Hub, without downloading it.
- *
- * @throws {TunesmithError} `not_found` for an unknown id, revision or path, `network`.
- */
-export async function repoFileInfo(options: RepoFileInfoOptions): Promise<RepoFileInfo> {
-  const parsed = parseOptions(infoSchema, options, 'repoFileInfo')
-  const repo = checkRepo(parsed)
-  const client = new HubClient(await resolveConnection(parsed))
-  return fetchFileInfo(client, repo, checkRepoPath(parsed.path, 'path'))
 }
