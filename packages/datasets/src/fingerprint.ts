@@ -1,21 +1,47 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { serialize } from 'node:v8'
 
-/** What stands for a part: a function's source, a module's text, or the value itself. */
-function contentOf(part: unknown): unknown {
-  if (typeof part === 'function') return String(part)
-  if (part instanceof URL) return part.protocol === 'file:' ? readFileSync(fileURLToPath(part), 'utf8') : part.href
-  return part
+/** What JSON cannot tell apart, in words of its own. (v8.serialize would write equal numbers in different ways.) */
+function tagged(this: unknown, key: string, value: unknown): unknown {
+  const raw = (this as Record<string, unknown>)[key]
+  if (raw instanceof Date) return { $date: raw.getTime() }
+  if (typeof value === 'bigint') return { $bigint: String(value) }
+  if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
+    return { $number: Object.is(value, -0) ? '-0' : String(value) }
+  if (value === undefined) return { $undefined: true }
+  if (typeof value === 'function') return { $function: String(value) }
+  if (value instanceof Map || value instanceof Set) return { [`$${value.constructor.name}`]: [...value] }
+  if (ArrayBuffer.isView(value))
+    return {
+      [`$${value.constructor.name}`]: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'),
+    }
+  if (value instanceof URL) return { $module: value.protocol === 'file:' ? moduleText(value) : value.href }
+  return value
 }
 
-/** A short name for exactly these parts, in this order: SHA-256 over their serialized form, 32 hex digits. */
+function moduleText(url: URL): string {
+  try {
+    return readFileSync(fileURLToPath(url), 'utf8')
+  } catch {
+    return url.href // it will fail where it is imported, with a better message
+  }
+}
+
+/** A short name for exactly these parts, in this order: SHA-256 over their content, 32 hex digits. */
 export function fingerprintOf(...parts: unknown[]): string {
   const hash = createHash('sha256')
+  const add = (value: unknown) => {
+    // URL has a toJSON of its own, which runs before any replacer.
+    const text = JSON.stringify({ v: value instanceof URL ? tagged.call({ v: value }, 'v', value) : value }, tagged)
+    hash.update(`${text.length}:`).update(text)
+  }
   for (const part of parts) {
-    const bytes = serialize(contentOf(part))
-    hash.update(`${bytes.length}:`).update(bytes)
+    // Item by item, so that a whole data set never becomes one string.
+    if (Array.isArray(part)) {
+      hash.update(`[${part.length}`)
+      for (const item of part) add(item)
+    } else add(part)
   }
   return hash.digest('hex').slice(0, 32)
 }

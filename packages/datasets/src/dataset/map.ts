@@ -32,7 +32,7 @@ export async function mapRows<R, S>(
     return { rows: result, fingerprint }
   }
   const chunks = cachedChunks<S>({
-    folder: cacheFolder(cache, fingerprint()),
+    folder: cacheFolder(cache, `${fingerprint()}-${batchSize}`),
     rowsPerPart: batchSize,
     totalRows: rows.length,
     compute,

@@ -14,7 +14,7 @@ export function nameInside(name: string): string {
 /** A failure of the file system or of a decompressor, as an error that names the file. */
 export function fileError(error: unknown, file: string): TunesmithError {
   if (error instanceof TunesmithError) return error
-  const { code = '', message } = error as NodeJS.ErrnoException
+  const { code, message, syscall } = error as NodeJS.ErrnoException
   if (code === 'ENOENT')
     return new TunesmithError('The file is not there', {
       code: 'not_found',
@@ -22,7 +22,8 @@ export function fileError(error: unknown, file: string): TunesmithError {
       remedy: 'Check the path; if it was there a moment ago, something deleted or moved it while it was read',
       cause: error,
     })
-  if (code.startsWith('Z_') || code.startsWith('ERR_ZLIB') || code === 'ERR__ERROR_FORMAT_PADDING_1')
+  // Decompressors number their errors in ways of their own; those of the file system name the call that failed.
+  if (syscall === undefined && /\.(gz|gzip|zst|zstd)$/i.test(file))
     return new TunesmithError(`The compressed data is damaged or cut short: ${message}`, {
       code: 'invalid_file',
       where: file,

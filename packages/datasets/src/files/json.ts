@@ -112,7 +112,10 @@ async function* readObject(path: string, context: ReadContext): AsyncGenerator<R
       throw new TunesmithError(`There is no field "${options.field}" that holds rows`, {
         code: 'not_found',
         where: file,
-        remedy: `The fields are: ${entries.slice(0, 10).map(({ key }) => key).join(', ')}`,
+        remedy: `The fields are: ${entries
+          .slice(0, 10)
+          .map(({ key }) => key)
+          .join(', ')}`,
       })
     entries = await inside(found, file)
   }

@@ -28,11 +28,14 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 describe('readParquet', () => {
-  it.each(['none', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4'])('reads what pyarrow wrote with codec %s', async (codec) => {
-    const dataset = await loadDataset(fixture(`sample.${codec}.parquet`))
-    expect(dataset.toArray().map(asJson)).toEqual(expected)
-    expect(dataset.where(13)).toMatch(/sample\.\w+\.parquet, row group 1, row 3$/)
-  })
+  it.each(['none', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4'])(
+    'reads what pyarrow wrote with codec %s',
+    async (codec) => {
+      const dataset = await loadDataset(fixture(`sample.${codec}.parquet`))
+      expect(dataset.toArray().map(asJson)).toEqual(expected)
+      expect(dataset.where(13)).toMatch(/sample\.\w+\.parquet, row group 1, row 3$/)
+    },
+  )
 
   it('reads delta and split encodings', async () => {
     const dataset = await loadDataset(fixture('encodings.parquet'))
@@ -68,7 +71,9 @@ describe('readParquet', () => {
 
   it('tells when a file shrinks while it is streamed', async () => {
     const path = join(folder, 'shrinking.parquet')
-    const rows = Array.from({ length: 4000 }, (_, i) => ({ text: `${'long '.repeat(2000)}${Math.imul(i, 2654435761)}` }))
+    const rows = Array.from({ length: 4000 }, (_, i) => ({
+      text: `${'long '.repeat(2000)}${Math.imul(i, 2654435761)}`,
+    }))
     await Dataset.fromRows(rows).toParquet(path, { rowGroupSize: 1000, codec: 'uncompressed' })
     const read = async () => {
       let count = 0
