@@ -13,9 +13,10 @@ import {
   quantizationConfigFromJson,
 } from './config'
 import type { FloatTensor } from './floats'
+import { createSharedMemory } from './fourBit/shared'
 import { createQuantizationPool, type QuantizationPool } from './pool'
 import type { QuantizationReport, QuantizedLayer } from './report'
-import { compareWeight, FLOAT_DTYPES, quantizeWeight } from './weights'
+import { FLOAT_DTYPES, quantizeWeight } from './weights'
 
 const options = z.strictObject({
   /** The model's folder: config.json and safetensors, one file or shards. */
@@ -136,13 +137,16 @@ async function quantizeTensors(work: Work): Promise<TensorToWrite[]> {
   const entries = [...reader.tensors]
   const total = entries.reduce((sum, [, { byteLength }]) => sum + byteLength, 0)
   const chosen = entries.filter(([name, info]) => FLOAT_DTYPES[info.dtype] && isQuantizable({ name, ...info }, config))
+  const largest = chosen.reduce((size, [, { byteLength }]) => Math.max(size, byteLength), 0)
+  const memory = createSharedMemory()
   const read = async (index: number): Promise<FloatTensor | undefined> => {
     const [name, { dtype, shape, byteLength }] = chosen[index] ?? []
     if (name === undefined || !dtype || !shape || byteLength === undefined) return undefined
-    // In shared memory, where the threads read it without a copy.
-    const buffer = new SharedArrayBuffer(byteLength)
-    await reader.readInto(name, new Uint8Array(buffer))
-    const data = dtype === 'F32' ? new Float32Array(buffer) : new Uint16Array(buffer)
+    // Two buffers in turn, in shared memory, where the threads read them without a copy.
+    const buffer = memory.take(index % 2 ? 'odd' : 'even', largest)
+    await reader.readInto(name, new Uint8Array(buffer, 0, byteLength))
+    const data =
+      dtype === 'F32' ? new Float32Array(buffer, 0, byteLength / 4) : new Uint16Array(buffer, 0, byteLength / 2)
     return { dtype: FLOAT_DTYPES[dtype]!, shape, data }
   }
 
@@ -166,7 +170,7 @@ async function quantizeTensors(work: Work): Promise<TensorToWrite[]> {
         pool,
         ...(blocksize !== undefined && { blocksize }),
       })
-      const error = await compareWeight({ weight, quantized, pool })
+      const error = await pool.compare({ ...weight, quantized })
       const parts = toBitsandbytes({ name, quantized, quantStorage: config.bnb4bitQuantStorage })
       let bytesAfter = 0
       for (const [part, tensor] of Object.entries(parts)) {

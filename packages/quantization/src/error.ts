@@ -1,12 +1,13 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { quantMap4bit } from './codebooks'
-import { checkFloatTensor, type FloatData, type FloatDtype, floatTensorFields, toFloat32 } from './floats'
+import { checkFloatTensor, createConversions, type FloatData, type FloatDtype, floatTensorFields } from './floats'
 import { localKernels } from './fourBit/instance'
 import type { CompareRange } from './fourBit/kernels'
 import { absmaxOf, type Quantized4bit } from './fourBit/quantize'
-import { toShared } from './fourBit/shared'
-import { dequantizeInt8, type QuantizedInt8 } from './int8'
+import { ownMemory, type SharedMemory, toShared } from './fourBit/shared'
+import type { QuantizedInt8 } from './int8'
+import { createInt8Kernels, type Int8CompareRange } from './int8Kernels'
 
 /** What quantization lost of one weight. */
 export interface QuantizationError {
@@ -39,18 +40,20 @@ export interface Compare4bitOptions {
   quantized: Quantized4bit
 }
 
-/** Checks the sizes and allocates; `shared` puts what threads touch into shared memory. */
-export function prepareCompare4bit({ data, dtype = 'float32', quantized }: Compare4bitOptions, shared = false) {
+/** Checks the sizes and gets memory for the sums; for threads, shared memory. */
+export function prepareCompare4bit(
+  { data, dtype = 'float32', quantized }: Compare4bitOptions,
+  memory: SharedMemory = ownMemory,
+) {
   const { shape, packed, blocksize, quantType } = quantized
   const count = shape.reduce((product, size) => product * size, 1)
   if (data.length !== count) throw sizesDiffer(data.length, count)
-  const bytes = Math.ceil(count / CHUNK) * 32
-  const sums = new Float64Array(shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
-  const absmax = absmaxOf(quantized)
+  const length = 4 * Math.ceil(count / CHUNK)
+  const sums = new Float64Array(memory.take('sums', 8 * length), 0, length)
   const range: CompareRange = {
-    data: shared ? toShared(data) : data,
-    packed: shared ? toShared(packed) : packed,
-    absmax: shared ? toShared(absmax) : absmax,
+    data: toShared(data, memory, 'data'),
+    packed: toShared(packed, memory, 'packed'),
+    absmax: toShared(absmaxOf(quantized), memory, 'absmax'),
     dtype,
     begin: 0,
     end: count,
@@ -59,6 +62,31 @@ export function prepareCompare4bit({ data, dtype = 'float32', quantized }: Compa
     sums,
   }
   return { range, finish: () => addErrorSums(sums, count) }
+}
+
+export interface CompareInt8Options extends Omit<Compare4bitOptions, 'quantized'> {
+  quantized: QuantizedInt8
+}
+
+/** As {@link prepareCompare4bit}. */
+export function prepareCompareInt8(
+  { data, dtype = 'float32', quantized }: CompareInt8Options,
+  memory: SharedMemory = ownMemory,
+) {
+  const [rows, columns] = quantized.shape
+  if (data.length !== rows * columns) throw sizesDiffer(data.length, rows * columns)
+  const sums = new Float64Array(memory.take('sums', 32 * rows), 0, 4 * rows)
+  const range: Int8CompareRange = {
+    data: toShared(data, memory, 'data'),
+    codes: toShared(quantized.weight, memory, 'codes'),
+    absmax: toShared(quantized.scb, memory, 'absmax'),
+    dtype,
+    begin: 0,
+    end: rows,
+    columns,
+    sums,
+  }
+  return { range, finish: () => addErrorSums(sums, rows * columns) }
 }
 
 function sizesDiffer(given: number, expected: number): TunesmithError {
@@ -91,16 +119,7 @@ export function quantizationError(input: z.input<typeof options>): QuantizationE
     localKernels().compareRange(range)
     return finish()
   }
-  const restored = dequantizeInt8({ quantized })
-  if (data.length !== restored.length) throw sizesDiffer(data.length, restored.length)
-  const values = toFloat32(data, dtype)
-  const sums = new Float64Array(4)
-  for (let i = 0; i < values.length; i++) {
-    const error = Math.abs(values[i]! - restored[i]!)
-    sums[0]! += error * error
-    sums[1]! += values[i]! ** 2
-    sums[2]! += error
-    sums[3] = Math.max(sums[3]!, error)
-  }
-  return addErrorSums(sums, values.length)
+  const { range, finish } = prepareCompareInt8({ data, dtype, quantized })
+  createInt8Kernels(createConversions()).compareInt8Rows(range)
+  return finish()
 }

@@ -55,6 +55,22 @@ export function createConversions() {
         target[from + i] = (u & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (u + 0x7fff + ((u >>> 16) & 1)) >>> 16
       }
     },
+    /** Rounds `values[0..count)` to what float16 can hold, in place. */
+    roundToFloat16(values: Float32Array, count: number): void {
+      const bits = new Uint32Array(values.buffer, values.byteOffset, count)
+      for (let i = 0; i < count; i++) {
+        const u = bits[i]!
+        const magnitude = u & 0x7fffffff
+        if (magnitude >= 0x38800000) {
+          // Thirteen bits of the fraction go, ties to even; from 65520 on it is infinite, and NaN stays NaN.
+          if (magnitude < 0x477ff000) bits[i] = (u + 0xfff + ((u >>> 13) & 1)) & ~0x1fff
+          else if (magnitude <= 0x7f800000) bits[i] = (u & 0x80000000) | 0x7f800000
+        } else {
+          scratch[0] = Math.abs(values[i]!) + 0.5
+          values[i] = u >>> 31 ? 0.5 - scratch[0]! : scratch[0]! - 0.5
+        }
+      }
+    },
     /** As above for IEEE half precision: values from 65520 on become infinity, NaN becomes 0x7e00. */
     float32ToFloat16(source: Float32Array, count: number, target: Uint16Array, from: number): void {
       const bits = new Uint32Array(source.buffer, source.byteOffset, count)

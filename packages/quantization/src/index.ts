@@ -50,9 +50,9 @@ export {
   quantize4bit,
 } from './fourBit/quantize'
 export { dequantizeGguf, GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, type GgufType, quantizeGguf } from './gguf'
-export { dequantizeInt8, int8Linear, type QuantizedInt8, quantizeInt8 } from './int8'
+export { dequantizeInt8, int8Linear, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
 export { type LoftqInit, loftqInit } from './loftq/loftq'
 export { type Svd, truncatedSvd } from './loftq/svd'
 export { createQuantizationPool, type QuantizationPool } from './pool'
 export { plotErrors, type QuantizationReport, type QuantizedLayer, reportToMarkdown } from './report'
-export { compareWeight, FLOAT_DTYPES, type QuantizeWeightOptions, quantizeWeight } from './weights'
+export { FLOAT_DTYPES, type QuantizeWeightOptions, quantizeWeight } from './weights'

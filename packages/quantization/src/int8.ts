@@ -1,6 +1,8 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { checkFloatTensor, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
+import { checkFloatTensor, createConversions, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
+import { ownMemory, type SharedMemory, toShared, unshared } from './fourBit/shared'
+import { createInt8Kernels, type Int8Range } from './int8Kernels'
 
 /** A weight in 8 bits with one scale per row (LLM.int8), as bitsandbytes lays it out. */
 export interface QuantizedInt8 {
@@ -15,13 +17,14 @@ export interface QuantizedInt8 {
 
 const quantizeOptions = z.strictObject(floatTensorFields)
 
+export type QuantizeInt8Options = z.input<typeof quantizeOptions>
+
+const kernels = createInt8Kernels(createConversions())
+
 /** 1/127 as bitsandbytes writes it. */
 const INVERSE_127 = Math.fround(7.874015718698502e-3)
 /** 1/127 squared as bitsandbytes writes it. */
 const INVERSE_127_SQUARED = Math.fround(6.200124e-5)
-
-/** Math.round for |x| < 2^22, with ties to even: adding 1.5 * 2^52 leaves no room for a fraction. */
-const roundHalfEven = (x: number) => x + 6755399441055744 - 6755399441055744
 
 /**
  * Quantizes each row of `[out, in]` to int8 by its own largest magnitude (`round half even of w * (127 * (1 / max))`).
@@ -32,38 +35,35 @@ const roundHalfEven = (x: number) => x + 6755399441055744 - 6755399441055744
  * @throws {TunesmithError} `invalid_options`
  * @see Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale", 2022
  */
-export function quantizeInt8(options: z.input<typeof quantizeOptions>): QuantizedInt8 {
+export function quantizeInt8(options: QuantizeInt8Options): QuantizedInt8 {
+  const { range, finish } = prepareQuantizeInt8(options)
+  kernels.quantizeInt8Rows(range)
+  return finish()
+}
+
+/** Checks the options and gets memory for the results; for threads, shared memory. */
+export function prepareQuantizeInt8(options: QuantizeInt8Options, memory: SharedMemory = ownMemory) {
   const where = 'quantizeInt8'
   const parsed = parseOptions(quantizeOptions, options, where)
   const shape = checkFloatTensor(parsed, where)
+  const [rows = 0, columns = 0] = shape
   if (shape.length !== 2)
     throw new TunesmithError(`the weight has ${shape.length} dimensions`, {
       code: 'invalid_options',
       where,
       remedy: 'Pass shape [out, in]',
     })
-  const half = parsed.dtype === 'float16' ? parsed.data : fromFloat32(toFloat32(parsed.data, parsed.dtype), 'float16')
-  const { codes, absmax } = quantizeRows(toFloat32(half, 'float16'), shape[1]!)
-  return { kind: 'int8', shape: [shape[0]!, shape[1]!], weight: codes, scb: absmax }
-}
-
-function quantizeRows(values: Float32Array, columns: number): { codes: Int8Array; absmax: Float32Array } {
-  const codes = new Int8Array(values.length)
-  const absmax = new Float32Array(values.length / columns)
-  for (let row = 0; row < absmax.length; row++) {
-    const begin = row * columns
-    let largest = 0
-    for (let i = begin; i < begin + columns; i++) {
-      const magnitude = Math.abs(values[i]!)
-      if (!(magnitude <= largest)) largest = magnitude
-      if (Number.isNaN(largest)) break
-    }
-    absmax[row] = largest
-    if (largest === 0 || !Number.isFinite(largest)) continue
-    const scale = Math.fround(Math.fround(1 / largest) * 127)
-    for (let i = begin; i < begin + columns; i++) codes[i] = roundHalfEven(Math.fround(values[i]! * scale))
-  }
-  return { codes, absmax }
+  const data = toShared(parsed.data, memory, 'data')
+  const codes = new Int8Array(memory.take('codes', rows * columns), 0, rows * columns)
+  const absmax = new Float32Array(memory.take('absmax', 4 * rows), 0, rows)
+  const range: Int8Range = { data, dtype: parsed.dtype, begin: 0, end: rows, columns, codes, absmax }
+  const finish = (): QuantizedInt8 => ({
+    kind: 'int8',
+    shape: [rows, columns],
+    weight: unshared(codes),
+    scb: unshared(absmax),
+  })
+  return { range, finish }
 }
 
 /** The weight's values in float32: `weight * scb / 127`, in that order, row-major. */
@@ -110,10 +110,10 @@ export function int8Linear(options: z.input<typeof linearOptions>): Float32Array
     for (let token = 0; token < tokens; token++) if (isOutlier(x[token * inputs + i]!)) return true
     return false
   })
-  const { codes, absmax } = quantizeRows(
-    x.map((value) => (isOutlier(value) ? 0 : value)),
-    inputs,
-  )
+  const { weight: codes, scb: absmax } = quantizeInt8({
+    data: x.map((value) => (isOutlier(value) ? 0 : value)),
+    shape: [tokens, inputs],
+  })
   for (let token = 0; token < tokens; token++) for (const i of outliers) codes[token * inputs + i] = 0
 
   const rounded = fromFloat32(dequantizeInt8({ quantized }), 'float16')

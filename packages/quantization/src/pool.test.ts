@@ -3,6 +3,7 @@ import { quantizationError } from './error'
 import { numbers, sha } from './fixtures/numbers'
 import { fromFloat32 } from './floats'
 import { absmaxOf, dequantize4bit, quantize4bit } from './fourBit/quantize'
+import { quantizeInt8 } from './int8'
 import { createQuantizationPool } from './pool'
 
 const pool = createQuantizationPool({ threads: 3 })
@@ -17,10 +18,21 @@ test.each(['float32', 'bfloat16', 'float16'] as const)('threads give the bytes o
     expect(absmaxOf(there)).toEqual(absmaxOf(here))
     expect(there.packed.buffer).toBeInstanceOf(ArrayBuffer)
     expect(sha(await pool.dequantize4bit({ quantized: there }))).toBe(sha(dequantize4bit({ quantized: here })))
-    expect(await pool.compare4bit({ data, dtype, quantized: there })).toEqual(
+    expect(await pool.compare({ data, dtype, quantized: there })).toEqual(
       quantizationError({ data, dtype, quantized: here }),
     )
   }
+})
+
+test.each(['float32', 'bfloat16', 'float16'] as const)('int8 rows: %s', async (dtype) => {
+  const shape = [701, 1001]
+  const data = fromFloat32(numbers(701 * 1001, 7, 0.05), dtype)
+  const [here, there] = [quantizeInt8({ data, dtype, shape }), await pool.quantizeInt8({ data, dtype, shape })]
+  expect(sha(there.weight)).toBe(sha(here.weight))
+  expect(there.scb).toEqual(here.scb)
+  expect(await pool.compare({ data, dtype, quantized: there })).toEqual(
+    quantizationError({ data, dtype, quantized: here }),
+  )
 })
 
 test('many weights at once, shared memory as it is, small ones without a thread', async () => {

@@ -2,22 +2,34 @@ import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { type Compare4bitOptions, prepareCompare4bit, type QuantizationError } from './error'
-import { createConversions, type FloatData } from './floats'
-import { blocks4bitModule, localKernels } from './fourBit/instance'
-import { type CompareRange, createKernels, type DequantizeRange, type QuantizeRange } from './fourBit/kernels'
+import type { QuantizedWeight } from './bitsandbytes'
+import { prepareCompare4bit, prepareCompareInt8, type QuantizationError, quantizationError } from './error'
+import { createConversions, type FloatData, type FloatDtype } from './floats'
+import { blocks4bitModule } from './fourBit/instance'
+import {
+  type CompareRange,
+  createKernels,
+  type DequantizeRange,
+  type Kernels,
+  type QuantizeRange,
+} from './fourBit/kernels'
 import {
   type Dequantize4bitOptions,
+  dequantize4bit,
   prepareDequantize4bit,
   prepareQuantize4bit,
   type Quantize4bitOptions,
   type Quantized4bit,
+  quantize4bit,
 } from './fourBit/quantize'
+import { createSharedMemory, type SharedMemory } from './fourBit/shared'
+import { prepareQuantizeInt8, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
+import { createInt8Kernels, type Int8CompareRange, type Int8Kernels, type Int8Range } from './int8Kernels'
 
-type Range = QuantizeRange | DequantizeRange | CompareRange
-type Method = 'quantizeRange' | 'dequantizeRange' | 'compareRange'
+type Range = QuantizeRange | DequantizeRange | CompareRange | Int8Range | Int8CompareRange
+type Method = keyof Kernels | keyof Int8Kernels
 
-/** Shares are whole chunks of this many elements (and so whole blocks), whatever the number of threads. */
+/** Shares of 4-bit weights are whole chunks of this many elements, and so whole blocks. */
 const CHUNK = 65536
 
 /** Below this many elements a thread's round trip costs more than it saves. */
@@ -30,7 +42,8 @@ const __name = (value) => value
 const { parentPort, workerData } = require('node:worker_threads')
 const createConversions = ${createConversions.toString()}
 const createKernels = ${createKernels.toString()}
-const kernels = createKernels(workerData, createConversions())
+const conversions = createConversions()
+const kernels = { ...createKernels(workerData, conversions), ...(${createInt8Kernels.toString()})(conversions) }
 parentPort.on('message', ({ method, range }) => {
   kernels[method](range)
   parentPort.postMessage(null)
@@ -48,8 +61,13 @@ export interface QuantizationPool {
   /** Without `out` the result of a large weight lies in a SharedArrayBuffer, where the threads wrote it. */
   dequantize4bit(options: Dequantize4bitOptions & { dtype: 'float32' }): Promise<Float32Array>
   dequantize4bit(options: Dequantize4bitOptions): Promise<FloatData>
-  /** What 4-bit quantization lost of `data`, without holding the dequantized weight. */
-  compare4bit(options: Compare4bitOptions): Promise<QuantizationError>
+  quantizeInt8(options: QuantizeInt8Options): Promise<QuantizedInt8>
+  /** What quantization lost of `data` (see `quantizationError`), without holding the dequantized weight. */
+  compare(weight: {
+    data: FloatData
+    dtype?: FloatDtype | undefined
+    quantized: QuantizedWeight
+  }): Promise<QuantizationError>
   /** Ends the threads. An idle pool does not keep the process alive, so forgetting this is harmless. */
   close(): Promise<void>
 }
@@ -90,46 +108,60 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
       worker.postMessage({ method, range })
     })
 
-  /** Splits the range, a share per thread, and waits for all; one range at a time. Small ranges stay in this thread. */
-  const run = (method: Method, range: Range): Promise<void> => {
-    if (isSmall(range.end)) return Promise.resolve(localKernels()[method](range as never))
-    const work = async () => {
-      if (workers.length === 0) start()
-      const share = Math.ceil(range.end / CHUNK / threads) * CHUNK
-      const jobs: Promise<void>[] = []
-      for (const worker of workers) {
-        const begin = jobs.length * share
-        if (begin >= range.end) break
-        jobs.push(post(worker, method, { ...range, begin, end: Math.min(range.end, begin + share) }))
-      }
-      const failed = (await Promise.allSettled(jobs)).find((result) => result.status === 'rejected')
-      if (failed) throw failed.reason
+  /** Splits a range in shares of whole `unit`s, one per thread, and waits for all. */
+  const share = async (method: Method, range: Range, unit: number): Promise<void> => {
+    if (workers.length === 0) start()
+    const size = Math.ceil(range.end / unit / threads) * unit
+    const jobs: Promise<void>[] = []
+    for (const worker of workers) {
+      const begin = jobs.length * size
+      if (begin >= range.end) break
+      jobs.push(post(worker, method, { ...range, begin, end: Math.min(range.end, begin + size) }))
     }
+    const failed = (await Promise.allSettled(jobs)).find((result) => result.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  const memory = createSharedMemory()
+  /** One weight at a time, because all use the same shared memory. */
+  const exclusively = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const done = last.then(work)
     last = done.catch(() => undefined)
     return done
   }
+  const run = <Result>(
+    prepare: (memory: SharedMemory) => { range: Range; finish: () => Result },
+    method: Method,
+    unit: number,
+  ): Promise<Result> =>
+    exclusively(async () => {
+      const { range, finish } = prepare(memory)
+      await share(method, range, unit)
+      return finish()
+    })
 
-  const isSmall = (count: number) => threads === 1 || count < SMALLEST_TO_SHARE
+  const isSmall = (count = 0) => threads === 1 || count < SMALLEST_TO_SHARE
 
   return {
     threads,
     async quantize4bit(options) {
-      const { range, finish } = prepareQuantize4bit(options, !isSmall(options.data?.length ?? 0))
-      await run('quantizeRange', range)
-      return finish()
+      if (isSmall(options.data?.length)) return quantize4bit(options)
+      return run((memory) => prepareQuantize4bit(options, memory), 'quantizeRange', CHUNK)
     },
     async dequantize4bit(options: Dequantize4bitOptions) {
-      const count = 2 * (options.quantized?.packed?.length ?? 0)
-      const { range, finish } = prepareDequantize4bit(options, !isSmall(count))
-      await run('dequantizeRange', range)
       // Typed by the overloads: float32 in, Float32Array out.
-      return finish() as Float32Array
+      if (isSmall(2 * options.quantized?.packed?.length)) return dequantize4bit(options) as Float32Array
+      return (await run((memory) => prepareDequantize4bit(options, memory), 'dequantizeRange', CHUNK)) as Float32Array
     },
-    async compare4bit(options) {
-      const { range, finish } = prepareCompare4bit(options, !isSmall(options.data.length))
-      await run('compareRange', range)
-      return finish()
+    async quantizeInt8(options) {
+      if (isSmall(options.data?.length)) return quantizeInt8(options)
+      return run((memory) => prepareQuantizeInt8(options, memory), 'quantizeInt8Rows', 1)
+    },
+    async compare({ data, dtype, quantized }) {
+      if (isSmall(data.length)) return quantizationError({ data, dtype, quantized })
+      if (quantized.kind === 'int8')
+        return run((memory) => prepareCompareInt8({ data, dtype, quantized }, memory), 'compareInt8Rows', 1)
+      return run((memory) => prepareCompare4bit({ data, dtype, quantized }, memory), 'compareRange', CHUNK)
     },
     async close() {
       await last

@@ -1,9 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { QuantizedWeight } from './bitsandbytes'
 import { type QuantizationConfig, type QuantizationConfigOptions, quantizationConfig } from './config'
-import { type QuantizationError, quantizationError } from './error'
 import { type FloatDtype, type FloatTensor, findNonFinite } from './floats'
-import { quantizeInt8 } from './int8'
 import type { QuantizationPool } from './pool'
 
 /** safetensors' names of the dtypes that can be quantized. */
@@ -36,7 +34,7 @@ export async function quantizeWeight(options: QuantizeWeightOptions): Promise<Qu
       remedy: 'Set one of the two',
     })
   const quantized: QuantizedWeight = config.loadIn8bit
-    ? quantizeInt8({ data, dtype, shape })
+    ? await pool.quantizeInt8({ data, dtype, shape })
     : await pool.quantize4bit({
         data,
         dtype,
@@ -62,14 +60,4 @@ function notFinite(name: string, weight: FloatTensor): TunesmithError {
   const what = at < 0 ? 'a value is too large to quantize' : `element ${at} (of the flat weight) is NaN or infinite`
   const remedy = at < 0 ? 'Leave this module out' : 'Download the model again, or leave this module out'
   return new TunesmithError(what, { code: 'numerical', where: name, remedy })
-}
-
-/** What quantizing lost of the weight; 4-bit weights are compared in the pool's threads. */
-export async function compareWeight({
-  weight: { data, dtype },
-  quantized,
-  pool,
-}: Pick<QuantizeWeightOptions, 'weight' | 'pool'> & { quantized: QuantizedWeight }): Promise<QuantizationError> {
-  if (quantized.kind === '4bit') return pool.compare4bit({ data, dtype, quantized })
-  return quantizationError({ data, dtype, quantized })
 }

@@ -6,7 +6,7 @@ import { checkFloatTensor, type FloatData, type FloatDtype, floatDtype, floatTen
 import { compressAbsmax, type NestedAbsmax } from './doubleQuant'
 import { localKernels } from './instance'
 import type { DequantizeRange, QuantizeRange } from './kernels'
-import { toShared, unshared } from './shared'
+import { ownMemory, type SharedMemory, toShared, unshared } from './shared'
 
 /** A weight in 4 bits, as bitsandbytes lays it out. */
 export interface Quantized4bit {
@@ -42,17 +42,17 @@ const quantizeOptions = z.strictObject({
 
 export type Quantize4bitOptions = z.input<typeof quantizeOptions>
 
-/** Checks the options and allocates the results; `shared` puts what threads touch into shared memory. */
-export function prepareQuantize4bit(options: Quantize4bitOptions, shared = false) {
+/** Checks the options and gets memory for the results; for threads, shared memory. */
+export function prepareQuantize4bit(options: Quantize4bitOptions, memory: SharedMemory = ownMemory) {
   const where = 'quantize4bit'
   const parsed = parseOptions(quantizeOptions, options, where)
   const { dtype, quantType, blocksize } = parsed
   const shape = checkFloatTensor(parsed, where)
   const count = parsed.data.length
-  const buffer = (bytes: number): ArrayBufferLike => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
-  const data = shared ? toShared(parsed.data) : parsed.data
-  const packed: Uint8Array = new Uint8Array(buffer(Math.ceil(count / 2)))
-  const absmax: Float32Array = new Float32Array(buffer(4 * Math.ceil(count / blocksize)))
+  const data = toShared(parsed.data, memory, 'data')
+  const [bytes, blocks] = [Math.ceil(count / 2), Math.ceil(count / blocksize)]
+  const packed = new Uint8Array(memory.take('packed', bytes), 0, bytes)
+  const absmax = new Float32Array(memory.take('absmax', 4 * blocks), 0, blocks)
   const { thresholds, order } = bucketsOf(quantMap4bit(quantType))
   const range: QuantizeRange = { data, dtype, begin: 0, end: count, blocksize, thresholds, order, packed, absmax }
   const finish = (): Quantized4bit => {
@@ -105,7 +105,8 @@ const dequantizeOptions = z.strictObject({
 export type Dequantize4bitOptions = z.input<typeof dequantizeOptions>
 
 /** As {@link prepareQuantize4bit}, for the way back. */
-export function prepareDequantize4bit(options: Dequantize4bitOptions, shared = false) {
+export function prepareDequantize4bit(options: Dequantize4bitOptions, memory: SharedMemory = ownMemory) {
+  const shared = memory !== ownMemory
   const where = 'dequantize4bit'
   const { quantized, dtype = quantized.dtype, out: given } = parseOptions(dequantizeOptions, options, where)
   const { shape, blocksize, quantType } = quantized
@@ -115,8 +116,8 @@ export function prepareDequantize4bit(options: Dequantize4bitOptions, shared = f
   const allocate = () => (shared ? new SharedArrayBuffer(bytes) : new ArrayBuffer(bytes))
   const usable = given && (!shared || given.buffer instanceof SharedArrayBuffer) ? given : undefined
   const out = usable ?? (dtype === 'float32' ? new Float32Array(allocate()) : new Uint16Array(allocate()))
-  const packed = shared ? toShared(quantized.packed) : quantized.packed
-  const absmax = shared ? toShared(absmaxOf(quantized)) : absmaxOf(quantized)
+  const packed = toShared(quantized.packed, memory, 'packed')
+  const absmax = toShared(absmaxOf(quantized), memory, 'absmax')
   const map = quantMap4bit(quantType)
   const range: DequantizeRange = { packed, absmax, begin: 0, end: count, blocksize, map, out, dtype }
   const finish = (): FloatData => {
