@@ -1,0 +1,161 @@
+import { spawnSync } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { selectBackend } from '@tunesmith/backend'
+import { createModel, saveModel } from '@tunesmith/models'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const binary = fileURLToPath(new URL('../bin/tunesmith.mjs', import.meta.url))
+const tinyMedic = fileURLToPath(new URL('../../../examples/pretrain-tiny-medic/model', import.meta.url))
+
+let folder: string
+
+/** Runs the built command as a user would. */
+function tunesmith(args: string[], input = '') {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [binary, ...args], {
+    cwd: folder,
+    input,
+    encoding: 'utf8',
+  })
+  return { status, stdout, stderr }
+}
+
+const rows = (count: number, make: (i: number) => object) =>
+  Array.from({ length: count }, (_, i) => JSON.stringify(make(i))).join('\n')
+const row = (i: number) => ({ prompt: `How many apples are ${i} and 1?`, completion: ` There are ${i + 1} apples.` })
+
+const config = (change: (text: string) => string = (text) => text) =>
+  change(`
+model: model
+dataset:
+  train: train.jsonl
+  test: test.jsonl
+lora:
+  r: 4
+  targetModules: all-linear
+training:
+  learningRate: 5.0e-3
+  maxSteps: 4
+  perDeviceTrainBatchSize: 4
+  loggingSteps: 2
+evaluation:
+  maxNewTokens: 8
+outputDir: out
+`)
+
+beforeAll(async () => {
+  await selectBackend()
+  folder = await mkdtemp(join(tmpdir(), 'tunesmith-cli-'))
+  const model = createModel({
+    model_type: 'llama',
+    architectures: ['LlamaForCausalLM'],
+    vocab_size: 2048,
+    hidden_size: 32,
+    intermediate_size: 48,
+    num_hidden_layers: 2,
+    num_attention_heads: 2,
+    max_position_embeddings: 256,
+    tie_word_embeddings: true,
+  })
+  await saveModel(model, join(folder, 'model'), { tokenizerFrom: tinyMedic })
+  model.dispose()
+  await writeFile(join(folder, 'train.jsonl'), rows(12, row))
+  await writeFile(
+    join(folder, 'test.jsonl'),
+    rows(5, (i) => row(i + 50)),
+  )
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+describe('a whole run', () => {
+  it('trains, compares, writes everything, and the adapter can be talked to', { timeout: 120_000 }, async () => {
+    await writeFile(join(folder, 'config.yaml'), config())
+    const { status, stdout, stderr } = tunesmith(['train', 'config.yaml', '--json'])
+    expect(status, stderr).toBe(0)
+    const metrics = JSON.parse(stdout.trimEnd().split('\n').at(-1)!)
+    expect(metrics).toEqual(JSON.parse(await readFile(join(folder, 'out', 'metrics.json'), 'utf8')))
+    expect(metrics.training.steps).toBe(4)
+    expect(metrics.test.rows).toBe(5)
+    for (const name of ['rouge1', 'rouge2', 'rougeL']) {
+      expect(metrics.test.base[name].low).toBeLessThanOrEqual(metrics.test.base[name].score)
+      expect(metrics.test.difference[name]).toHaveProperty('pValue')
+    }
+    expect(stderr).toContain('trainable')
+    expect(stderr).toContain('npx tunesmith chat out/adapter')
+    const adapter = JSON.parse(await readFile(join(folder, 'out', 'adapter', 'adapter_config.json'), 'utf8'))
+    expect(adapter).toMatchObject({ peft_type: 'LORA', r: 4, base_model_name_or_path: join(folder, 'model') })
+    expect(await readFile(join(folder, 'out', 'report.html'), 'utf8')).toContain('ROUGE-L')
+    expect(await readFile(join(folder, 'out', 'loss.svg'), 'utf8')).toContain('<svg')
+
+    const chat = tunesmith(['chat', 'out/adapter', '--max-new-tokens', '5'], 'Hello there\n/reset\nAnd again\n/exit\n')
+    expect(chat.status, chat.stderr).toBe(0)
+    expect(chat.stdout.split('\n').length).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe('bad input is one clear error', () => {
+  /** The error line, after checking that nothing but it was shown. */
+  function failure(args: string[]): string {
+    const { status, stderr } = tunesmith(args)
+    expect(status).toBe(1)
+    expect(stderr).not.toMatch(/^\s+at /m)
+    const errors = stderr.split('\n').filter((line) => line.startsWith('error: '))
+    expect(errors).toHaveLength(1)
+    return errors[0]!
+  }
+
+  it('a misspelt key', async () => {
+    await writeFile(
+      join(folder, 'misspelt.yaml'),
+      config((text) => text.replace('learningRate', 'learningrat')),
+    )
+    expect(failure(['train', 'misspelt.yaml'])).toBe(
+      'error: unknown key "training.learningrat"; did you mean "learningRate"? (misspelt.yaml)',
+    )
+  })
+
+  it('YAML that cannot be read, with its line', async () => {
+    await writeFile(join(folder, 'broken.yaml'), 'model: x\ndataset: [\n')
+    expect(failure(['train', 'broken.yaml'])).toMatch(/Not valid YAML: .*\(broken\.yaml:\d+:\d+\)/)
+  })
+
+  it('a row without completion', async () => {
+    await writeFile(join(folder, 'holes.jsonl'), `${rows(3, row)}\n{"prompt": "And 3?"}\n`)
+    await writeFile(
+      join(folder, 'holes.yaml'),
+      config((text) => text.replace('train: train.jsonl', 'train: holes.jsonl')),
+    )
+    const error = failure(['train', 'holes.yaml'])
+    expect(error).toContain('has no "completion"')
+    expect(error).toMatch(/holes\.jsonl:4\)\. \w+/)
+  })
+
+  it('a truncated safetensors file', async () => {
+    await cp(join(folder, 'model'), join(folder, 'short'), { recursive: true })
+    await truncate(join(folder, 'short', 'model.safetensors'), 5000)
+    await writeFile(
+      join(folder, 'short.yaml'),
+      config((text) => text.replace('model: model', 'model: short')),
+    )
+    const error = failure(['train', 'short.yaml'])
+    expect(error).toContain(join(folder, 'short', 'model.safetensors'))
+    expect(error).toMatch(/\)\. \w+/)
+  })
+
+  it('a model folder that is not there', async () => {
+    await writeFile(
+      join(folder, 'nowhere.yaml'),
+      config((text) => text.replace('model: model', 'model: ./nowhere')),
+    )
+    const error = failure(['train', 'nowhere.yaml'])
+    expect(error).toContain(`There is no folder "${join(folder, 'nowhere')}"`)
+    expect(error).toMatch(/\)\. \w+/)
+  })
+
+  it('a config that is not there; the stack only when asked for', () => {
+    expect(failure(['train', 'none.yaml'])).toContain('(none.yaml)')
+    expect(tunesmith(['train', 'none.yaml', '--verbose']).stderr).toMatch(/^\s+at /m)
+  })
+})
