@@ -284,6 +284,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   toCSV(path: string, options?: WriteCsvOptions): Promise<void> {
     return writeCsv(path, this, this.columns, options)
   }
+  /** Writes Parquet; lists and objects become Parquet lists and structs. */
   toParquet(path: string, options?: WriteParquetOptions): Promise<void> {
     return writeParquet(path, this, this.columns, options)
   }
