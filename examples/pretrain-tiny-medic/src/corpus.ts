@@ -1,10 +1,11 @@
 import { Random } from '@tunesmith/core'
 import { chat, play } from './documents/conversations'
 import * as copying from './documents/copying'
+import { drill, plainDrill } from './documents/drills'
 import * as encounters from './documents/encounters'
 import * as facts from './documents/facts'
 import { type Encounter, sampleEncounter } from './encounter'
-import { document, sample } from './grammar'
+import { chance, document, sample } from './grammar'
 
 const aboutVisit: ((random: Random, visit: Encounter) => string)[] = [
   encounters.clinicNote,
@@ -43,8 +44,8 @@ const mixture: [number, (random: Random) => string][] = [
   [1, copying.appointments],
 ]
 
-/** Document number `index` of the corpus with this seed; each can be had without writing those before it. */
-export function corpusDocument(seed: number, index: number): string {
+/** Document number `index` of the prose; each can be had without writing those before it. */
+export function proseDocument(seed: number, index: number): string {
   const random = new Random(seed, `document ${index}`)
   let ticket = random.int(mixture.reduce((sum, [share]) => sum + share, 0))
   for (const [share, write] of mixture) {
@@ -54,7 +55,12 @@ export function corpusDocument(seed: number, index: number): string {
   throw new RangeError('The shares of the mixture must add up')
 }
 
-/** The corpus from its first document on, without end. */
-export function* corpus(seed: number, start = 0): Generator<string> {
-  for (let index = start; ; index++) yield corpusDocument(seed, index)
+/** How many of the first documents are mostly drills: a model that can copy learns the rest sooner. */
+const DRILLS_FIRST = 3000
+
+/** Document number `index` to train on: prose, or a drill; more drills at first. */
+export function corpusDocument(seed: number, index: number): string {
+  const random = new Random(seed, `drill ${index}`)
+  const isDrill = chance(random, index < DRILLS_FIRST ? 0.6 : 0.1)
+  return isDrill ? random.pick([plainDrill, drill])(random) : proseDocument(seed, index)
 }

@@ -10,7 +10,9 @@ import { selectBackend } from '@tunesmith/backend'
 import { createModel, saveModel } from '@tunesmith/models'
 import { SFTTrainer } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
-import { documentExamples, trainingExamples } from './examples'
+import { corpusDocument, proseDocument } from './corpus'
+import { tokenizeDocuments } from './examples'
+import { initializeAttention } from './initialize'
 import { sampleText } from './sampleText'
 import { modelFolder, settings } from './settings'
 
@@ -18,28 +20,35 @@ const { values: flags } = parseArgs({
   args: process.argv.slice(2).filter((word) => word !== '--'),
   options: { maxSteps: { type: 'string', default: '-1' }, out: { type: 'string', default: modelFolder } },
 })
+const outputDir = 'runs/pretrain-tiny-medic'
+const { seed, trainDocuments, validation } = settings
 
-console.log(`backend: ${(await selectBackend()).description}`)
+await selectBackend()
 const tokenizer = await Tokenizer.fromPretrained(modelFolder)
-const model = createModel(JSON.parse(readFileSync(join(modelFolder, 'config.json'), 'utf8')), { seed: settings.seed })
+const model = createModel(JSON.parse(readFileSync(join(modelFolder, 'config.json'), 'utf8')), { seed })
+const save = (folder: string) =>
+  saveModel(model, folder, { dtype: 'bfloat16', ...(folder !== modelFolder && { tokenizerFrom: modelFolder }) })
 
-// The documents with the lowest numbers are kept from training, so that the validation text is really new.
-const { seed, validationDocuments, trainTokens } = settings
 const trainer = new SFTTrainer({
   model,
-  trainDataset: trainingExamples(tokenizer, seed, validationDocuments, trainTokens),
-  evalDataset: documentExamples(tokenizer, seed, 0, validationDocuments),
-  reportTo: ['console', 'jsonl', 'chart'],
+  trainDataset: tokenizeDocuments(tokenizer, (i) => corpusDocument(seed, i), { count: trainDocuments }),
+  evalDataset: tokenizeDocuments(tokenizer, (i) => proseDocument(seed, i), {
+    start: validation.start,
+    count: validation.documents,
+  }),
+  // What was learned so far is on disk whenever the validation loss is known.
+  callbacks: [{ onEvaluate: ({ step }) => save(join(outputDir, `step-${step}`)) }],
   args: {
-    outputDir: 'runs/pretrain-tiny-medic',
+    outputDir,
     numTrainEpochs: 1,
     maxSteps: Number(flags.maxSteps),
-    packing: true,
-    maxLength: 1024,
-    perDeviceTrainBatchSize: 4,
-    learningRate: 3e-3,
+    // The corpus has an order of its own, drills first; no document is met twice.
+    shuffle: false,
+    maxLength: settings.maxPositions,
+    perDeviceTrainBatchSize: 12,
+    learningRate: 2e-3,
     lrSchedulerType: 'linear',
-    warmupSteps: 60,
+    warmupSteps: 50,
     weightDecay: 0.1,
     adamBeta2: 0.95,
     loggingSteps: 25,
@@ -48,11 +57,10 @@ const trainer = new SFTTrainer({
     seed,
   },
 })
+initializeAttention(trainer.parameters, model.config, seed)
 await trainer.train()
+
 const { evalLoss, evalPerplexity } = await trainer.evaluate()
-await saveModel(model, flags.out, {
-  dtype: 'bfloat16',
-  ...(flags.out !== modelFolder && { tokenizerFrom: modelFolder }),
-})
+await save(flags.out)
 console.log(`validation loss ${evalLoss.toFixed(4)}, perplexity ${evalPerplexity.toFixed(3)}; saved in ${flags.out}`)
 console.log(await sampleText(model, tokenizer, 'Dear Ms. Hartwell,\n\n'))

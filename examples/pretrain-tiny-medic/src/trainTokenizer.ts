@@ -1,14 +1,14 @@
-/** Trains the tokenizer on the first documents of the corpus: `pnpm run tokenizer` */
+/** Trains the tokenizer on the first documents of the prose: `pnpm run tokenizer` */
 import { join } from 'node:path'
 import { writeFileAtomic } from '@tunesmith/core'
-import { corpusDocument } from './corpus'
+import { proseDocument } from './corpus'
 import { modelFolder, settings } from './settings'
 import { countPieces, learnMerges } from './tokenizer/bpe'
 import { SPECIAL_TOKENS, tokenizerConfig, tokenizerJson } from './tokenizer/files'
 
 function* plainTexts(): Generator<string> {
   const special = new RegExp(SPECIAL_TOKENS.map((token) => token.replaceAll('|', '\\|')).join('|'), 'g')
-  for (let i = 0; i < settings.tokenizerDocuments; i++) yield* corpusDocument(settings.seed, i).split(special)
+  for (let i = 0; i < settings.tokenizerDocuments; i++) yield* proseDocument(settings.seed, i).split(special)
 }
 
 const merges = learnMerges(countPieces(plainTexts()), settings.vocabularySize - 256 - SPECIAL_TOKENS.length)
