@@ -1,5 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
-import { Ajv2020 } from 'ajv/dist/2020'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { EvalRow } from '../report/types'
 
 /** A rule every output has to keep. */
@@ -56,7 +56,7 @@ export function forbiddenPatterns(patterns: readonly (RegExp | string)[], name =
     run: (output) =>
       compiled.flatMap((pattern) => {
         const match = pattern.exec(output)
-        return match ? [`${quote(match[0])} matches ${pattern}`] : []
+        return match ? [`found ${quote(match[0])}`] : []
       }),
   }
 }

@@ -4,7 +4,7 @@ export const WIDTH = 480
 export const HEIGHT = 270
 const LEFT = 58
 const RIGHT = 12
-const TOP = 32
+const TOP = 40
 const BOTTOM = 46
 
 // The palette of Okabe and Ito, told apart by colour-blind readers too; the dark one is lightened for contrast.

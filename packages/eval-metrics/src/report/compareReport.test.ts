@@ -51,6 +51,13 @@ describe('compareReport', () => {
     expect(markdown).toContain('| m ↑ | good |')
   })
 
+  it('warns when so few resamples can show nothing', () => {
+    const report = compareReport({ rows, metrics, samples: 10 })
+    expect(report.summary.warning).toMatch(/10 resamples are too few for 1 comparisons/)
+    expect(report.html).toContain('Raise samples')
+    expect(compareReport({ rows, metrics }).summary.warning).toBeNull()
+  })
+
   it('works with one row, one system and no metrics', () => {
     const report = compareReport({ rows: [{ id: 1, outputs: { only: '' } }] })
     expect(report.html).toContain('<em>empty</em>')
@@ -152,6 +159,6 @@ describe('lineChart', () => {
     const points = Array.from({ length: 50_000 }, (_, i) => [i, i === 31_234 ? 100 : 1] as [number, number])
     const svg = lineChart({ series: [{ name: 's', points }] })
     expect(svg.length).toBeLessThan(30_000)
-    expect(svg).toMatch(/,32 |,32"/)
+    expect(svg).toMatch(/,40 |,40"/)
   })
 })

@@ -64,6 +64,7 @@ export function toMarkdown(input: ReportInput, summary: ReportSummary): string {
       'resamples; p values corrected by Holm’s method.',
     '',
   )
+  if (summary.warning) lines.push(`**${summary.warning}**`, '')
   if (summary.metrics.length > 0) {
     lines.push('| metric | system | score | difference | p | verdict |', '| --- | --- | --- | --- | --- | --- |')
     for (const metric of summary.metrics)

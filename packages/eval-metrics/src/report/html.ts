@@ -28,7 +28,7 @@ function table(header: string[], rows: string[][]): string {
   const body = rows
     .map(
       (cells) =>
-        `<tr>${cells.map((cell, i) => `<td data-label="${escapeHtml(header[i])}">${cell}</td>`).join('')}</tr>`,
+        `<tr>${cells.map((cell, i) => `<td data-label="${escapeHtml(header[i])}"><span>${cell}</span></td>`).join('')}</tr>`,
     )
     .join('')
   return `<table><thead><tr>${head}</tr></thead><tbody>${body}</tbody></table>`
@@ -155,9 +155,10 @@ export function toHtml(input: ReportInput, summary: ReportSummary): string {
     `${input.rows.length} rows, baseline <b>${escapeHtml(summary.baseline)}</b>. Intervals and p values from ` +
     `${input.samples} paired resamples (seed ${input.seed}); p values are corrected for all comparisons on this page ` +
     '(Holm). “No clear difference” means these rows cannot tell, not that the systems are equal.'
+  const warning = summary.warning ? `<p class="failed">${escapeHtml(summary.warning)}</p>` : ''
   return htmlPage(
     input.title,
-    `<header><h1>${escapeHtml(input.title)}</h1><p>${escapeHtml(input.subtitle)}</p><p>${intro}</p></header>\n<main>` +
+    `<header><h1>${escapeHtml(input.title)}</h1><p>${escapeHtml(input.subtitle)}</p><p>${intro}</p>${warning}</header>\n<main>` +
       section('Scores', scoreTables(summary, input.confidence)) +
       section('Format checks', failureTables(input, summary)) +
       input.sections.map(({ title, html }) => section(title, html)).join('') +

@@ -36,6 +36,8 @@ export interface ReportSummary {
   systems: string[]
   baseline: string
   metrics: MetricSummary[]
+  /** What the reader must know about the tests; null when nothing. */
+  warning: string | null
 }
 
 function checkInput(input: ReportInput): { systems: string[]; baseline: string } {
@@ -94,6 +96,11 @@ export function summarize(input: ReportInput): ReportSummary {
   const { systems, baseline } = checkInput(input)
   const pairs = input.metrics.map((metric) => systems.map((system) => compare(metric, baseline, system, input)))
   const corrected = correctPValues({ pValues: pairs.flat().flatMap((pair) => (pair ? [pair.pValue] : [])) })
+  const comparisons = corrected.length
+  const warning =
+    comparisons / (input.samples + 1) > 1 - input.confidence
+      ? `${input.samples} resamples are too few for ${comparisons} comparisons: no difference can come out as clear. Raise samples.`
+      : null
   let next = 0
   const metrics = input.metrics.map((metric, m) => ({
     name: metric.name,
@@ -110,7 +117,7 @@ export function summarize(input: ReportInput): ReportSummary {
       return { ...summary, comparison: { ...pair, correctedPValue, verdict } }
     }),
   }))
-  return { systems, baseline, metrics }
+  return { systems, baseline, metrics, warning }
 }
 
 /** A row's place in the report: by how much the chosen metric changed. */

@@ -4,7 +4,7 @@
  * Length of the longest common subsequence, 32 table cells at a time (H. Hyyrö, "Bit-parallel LCS-length computation
  * revisited", 2004): the bits of `row` mark where a row of the classic table does not grow.
  *
- * @param a ids in [0, vocabularySize). @param b ids likewise, or -1 for words `a` cannot have.
+ * @param a ids in [0, vocabularySize). @param b ids likewise.
  */
 export function lcsLength(a: Int32Array, b: Int32Array, vocabularySize: number): number {
   const words = (a.length + 31) >>> 5
@@ -12,7 +12,6 @@ export function lcsLength(a: Int32Array, b: Int32Array, vocabularySize: number):
   for (let i = 0; i < a.length; i++) positions[a[i] * words + (i >>> 5)] |= 1 << (i & 31)
   const row = new Int32Array(words).fill(-1)
   for (let j = 0; j < b.length; j++) {
-    if (b[j] < 0) continue
     const base = b[j] * words
     let carry = 0
     for (let w = 0; w < words; w++) {

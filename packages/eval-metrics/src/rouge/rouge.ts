@@ -2,8 +2,17 @@ import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { Mt19937 } from '../random/mt19937'
 import { percentile } from '../significance/percentile'
+import { Vocabulary } from '../text/ngrams'
 import { pairsShape, readPairs } from '../text/pairs'
-import { ROUGE_TYPES, type RougeScore, type RougeType, scoreLcs, scoreNgrams, scoreSummaryLcs } from './score'
+import {
+  ROUGE_TYPES,
+  type RougeScore,
+  type RougeType,
+  scoreLcs,
+  scoreNgrams,
+  scoreSummaryLcs,
+  type WordIds,
+} from './score'
 import { splitSentences } from './sentences'
 import { rougeTokens } from './tokenize'
 
@@ -63,35 +72,37 @@ interface Scoring {
   splitSummaries: boolean
 }
 
-interface Prepared {
-  words: string[]
-  lines: string[][]
+function prepare(text: string, { rougeTypes, useStemmer, splitSummaries }: Scoring, vocabulary: Vocabulary): WordIds {
+  const encode = (part: string) => vocabulary.encode(rougeTokens(part, useStemmer), true)
+  if (!rougeTypes.includes('rougeLsum')) return { words: encode(text), lines: [] }
+  const lines = (splitSummaries ? splitSentences(text) : text.split('\n')).map(encode)
+  if (lines.length === 1) return { words: lines[0], lines }
+  // A break between lines separates words like any other mark, so the lines' words together are the text's words.
+  const words = new Int32Array(lines.reduce((sum, line) => sum + line.length, 0))
+  let at = 0
+  for (const line of lines) {
+    words.set(line, at)
+    at += line.length
+  }
+  return { words, lines }
 }
 
-function prepare(text: string, { rougeTypes, useStemmer, splitSummaries }: Scoring): Prepared {
-  const lines = rougeTypes.includes('rougeLsum') ? (splitSummaries ? splitSentences(text) : text.split('\n')) : []
-  const tokenized = lines.map((line) => rougeTokens(line, useStemmer))
-  // A line break separates words like any other mark, so the lines' words together are the text's words.
-  const words = lines.length > 0 && !splitSummaries ? tokenized.flat() : rougeTokens(text, useStemmer)
-  return { words, lines: tokenized }
-}
-
-function scorePrepared(target: Prepared, prediction: Prepared, types: readonly RougeType[]): RougeScore[] {
+function scorePair(target: WordIds, prediction: WordIds, size: number, types: readonly RougeType[]): RougeScore[] {
   const orders = types.map((type) => Number(type.slice(5)) || 0)
-  const grams = scoreNgrams(target.words, prediction.words, Math.max(...orders))
+  const grams = scoreNgrams(target, prediction, size, Math.max(...orders))
   return types.map((type, i) => {
     if (orders[i] > 0) return grams[orders[i] - 1]
-    return type === 'rougeL'
-      ? scoreLcs(target.words, prediction.words)
-      : scoreSummaryLcs(target.lines, prediction.lines)
+    return type === 'rougeL' ? scoreLcs(target, prediction, size) : scoreSummaryLcs(target, prediction, size)
   })
 }
 
 function scoreRow(prediction: string, references: readonly string[], scoring: Scoring): RougeScore[] {
-  const predicted = prepare(prediction, scoring)
+  const vocabulary = new Vocabulary()
+  const predicted = prepare(prediction, scoring, vocabulary)
   let best: RougeScore[] | undefined
   for (const reference of references) {
-    const scores = scorePrepared(prepare(reference, scoring), predicted, scoring.rougeTypes)
+    const target = prepare(reference, scoring, vocabulary)
+    const scores = scorePair(target, predicted, vocabulary.size, scoring.rougeTypes)
     best = best?.map((known, i) => (scores[i].fmeasure > known.fmeasure ? scores[i] : known)) ?? scores
   }
   return best ?? []

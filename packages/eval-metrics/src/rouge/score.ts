@@ -1,4 +1,4 @@
-import { clippedMatches, Vocabulary } from '../text/ngrams'
+import { clippedMatchesOfIds } from '../text/ngrams'
 import { lcsLength, markLcs } from './lcs'
 
 /** Each between 0 and 1. */
@@ -30,39 +30,46 @@ function fromCounts(matches: number, predicted: number, wanted: number): RougeSc
   return { precision, recall, fmeasure: precision + recall > 0 ? (2 * precision * recall) / (precision + recall) : 0 }
 }
 
-/** ROUGE-1 .. ROUGE-`maxOrder` (C.-Y. Lin 2004) of one pair of word lists; index 0 is ROUGE-1. */
-export function scoreNgrams(target: readonly string[], prediction: readonly string[], maxOrder: number): RougeScore[] {
-  return clippedMatches(prediction, [target], maxOrder).map((matches, i) =>
-    fromCounts(matches, Math.max(0, prediction.length - i), Math.max(0, target.length - i)),
+/** A text as word ids, whole and line by line. The texts of one comparison share their numbering. */
+export interface WordIds {
+  words: Int32Array
+  lines: readonly Int32Array[]
+}
+
+/** ROUGE-1 .. ROUGE-`maxOrder` (C.-Y. Lin 2004); index 0 is ROUGE-1. @param size all ids are below it. */
+export function scoreNgrams(target: WordIds, prediction: WordIds, size: number, maxOrder: number): RougeScore[] {
+  const [wanted, predicted] = [target.words.length, prediction.words.length]
+  return clippedMatchesOfIds(prediction.words, [target.words], size, maxOrder).map((matches, i) =>
+    fromCounts(matches, Math.max(0, predicted - i), Math.max(0, wanted - i)),
   )
 }
 
 /** ROUGE-L: the longest common subsequence of the whole texts. */
-export function scoreLcs(target: readonly string[], prediction: readonly string[]): RougeScore {
-  const vocabulary = new Vocabulary()
-  const wanted = vocabulary.encode(target, true)
-  const matches = lcsLength(wanted, vocabulary.encode(prediction, false), vocabulary.size)
-  return fromCounts(matches, prediction.length, target.length)
+export function scoreLcs(target: WordIds, prediction: WordIds, size: number): RougeScore {
+  const matches = lcsLength(target.words, prediction.words, size)
+  return fromCounts(matches, prediction.words.length, target.words.length)
+}
+
+function countWords(lines: readonly Int32Array[], size: number): { counts: Int32Array; total: number } {
+  const counts = new Int32Array(size)
+  let total = 0
+  for (const line of lines) {
+    total += line.length
+    for (const word of line) counts[word]++
+  }
+  return { counts, total }
 }
 
 /** ROUGE-Lsum: per target line, the union of its common subsequences with every predicted line, each word used once. */
-export function scoreSummaryLcs(targetLines: readonly string[][], predictionLines: readonly string[][]): RougeScore {
-  const vocabulary = new Vocabulary()
-  const targets = targetLines.map((line) => vocabulary.encode(line, true))
-  const predictions = predictionLines.map((line) => vocabulary.encode(line, true))
-  const count = (lines: Int32Array[]) => {
-    const counts = new Int32Array(vocabulary.size)
-    for (const line of lines) for (const word of line) counts[word]++
-    return { counts, total: lines.reduce((sum, line) => sum + line.length, 0) }
-  }
-  const wanted = count(targets)
-  const predicted = count(predictions)
+export function scoreSummaryLcs(target: WordIds, prediction: WordIds, size: number): RougeScore {
+  const wanted = countWords(target.lines, size)
+  const predicted = countWords(prediction.lines, size)
   let matches = 0
-  for (const target of targets) {
-    const marks = new Uint8Array(target.length)
-    for (const prediction of predictions) markLcs(target, prediction, marks)
-    for (let i = 0; i < target.length; i++) {
-      const word = target[i]
+  for (const line of target.lines) {
+    const marks = new Uint8Array(line.length)
+    for (const other of prediction.lines) markLcs(line, other, marks)
+    for (let i = 0; i < line.length; i++) {
+      const word = line[i]
       if (marks[i] === 0 || wanted.counts[word] === 0 || predicted.counts[word] === 0) continue
       matches++
       wanted.counts[word]--

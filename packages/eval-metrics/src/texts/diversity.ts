@@ -14,11 +14,16 @@ const schema = z.strictObject({
   orders: z.array(z.int().min(1)).min(1).optional(),
 })
 
-function gramIds(words: string[], order: number, vocabulary: Vocabulary, index: NgramIndex): Int32Array {
-  const ids = vocabulary.encode(words, true)
-  let grams: Int32Array | null = null
-  for (let n = 1; n <= order; n++) grams = index.extend(grams, ids, n, true)
-  return grams ?? new Int32Array(0)
+/** N-gram ids of several texts, equal for equal n-grams. */
+function gramIds(texts: readonly (readonly string[])[], order: number): Int32Array[] {
+  const vocabulary = new Vocabulary()
+  const words = texts.map((text) => vocabulary.encode(text, true))
+  const index = new NgramIndex(vocabulary.size)
+  return words.map((ids) => {
+    let grams = ids
+    for (let n = 2; n <= order; n++) grams = index.extend(grams, ids, n, true)
+    return grams
+  })
 }
 
 /**
@@ -31,12 +36,9 @@ export function distinctN(options: z.input<typeof schema>): Record<number, numbe
   const words = predictions.map(textWords)
   return Object.fromEntries(
     orders.map((order) => {
-      const vocabulary = new Vocabulary()
-      const index = new NgramIndex()
       const seen = new Set<number>()
       let total = 0
-      for (const row of words) {
-        const grams = gramIds(row, order, vocabulary, index)
+      for (const grams of gramIds(words, order)) {
         total += grams.length
         for (const gram of grams) seen.add(gram)
       }
@@ -54,7 +56,7 @@ export function distinctN(options: z.input<typeof schema>): Record<number, numbe
 export function repetition(options: z.input<typeof schema>): { score: number; rows: number[] } {
   const { predictions, orders = [4] } = parseOptions(schema, options, 'repetition')
   const rows = predictions.map((text) => {
-    const grams = gramIds(textWords(text), orders[0], new Vocabulary(), new NgramIndex())
+    const [grams] = gramIds([textWords(text)], orders[0])
     return grams.length === 0 ? 0 : 1 - new Set(grams).size / grams.length
   })
   return { score: rows.length === 0 ? 0 : rows.reduce((sum, x) => sum + x, 0) / rows.length, rows }
