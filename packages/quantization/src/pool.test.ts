@@ -71,7 +71,11 @@ test('a closed pool starts again when needed', async () => {
   await other.close()
 })
 
-test('wrong options are refused before any thread sees them', async () => {
+test('wrong options are refused before any thread sees them, and the pool goes on', async () => {
+  const data = numbers(600_000, 8)
+  const quantized = quantize4bit({ data })
+  await expect(pool.compare({ data: data.subarray(1), quantized })).rejects.toThrow(/599999 elements/)
+  expect(await pool.compare({ data, quantized })).toEqual(quantizationError({ data, quantized }))
   await expect(pool.quantize4bit({ data: numbers(64, 1), blocksize: 7 })).rejects.toThrow(/must be one of/)
   expect(() => createQuantizationPool({ threads: 0 })).toThrow(/threads/)
 })

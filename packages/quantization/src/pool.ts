@@ -93,6 +93,12 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     })
   }
 
+  const stop = async () => {
+    const ending = workers
+    workers = []
+    await Promise.all(ending.map((worker) => worker.terminate()))
+  }
+
   const post = (worker: Worker, method: Method, range: Range) =>
     new Promise<void>((resolve, reject) => {
       const settle = (error?: Error) => {
@@ -119,7 +125,11 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
       jobs.push(post(worker, method, { ...range, begin, end: Math.min(range.end, begin + size) }))
     }
     const failed = (await Promise.allSettled(jobs)).find((result) => result.status === 'rejected')
-    if (failed) throw failed.reason
+    if (failed) {
+      // A dead thread would never answer again: the next weight gets new ones.
+      await stop()
+      throw failed.reason
+    }
   }
 
   const memory = createSharedMemory()
@@ -165,8 +175,7 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     },
     async close() {
       await last
-      await Promise.all(workers.map((worker) => worker.terminate()))
-      workers = []
+      await stop()
     },
   }
 }
