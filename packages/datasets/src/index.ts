@@ -23,8 +23,10 @@ export {
 export {
   type FormatOptions,
   type FormattedDataset,
+  type FormattedStream,
   type FormattingFunction,
   formatDataset,
+  formatStream,
 } from './formats/format-dataset'
 export {
   applyLengthPolicy,

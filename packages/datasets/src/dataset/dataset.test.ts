@@ -70,7 +70,8 @@ describe('Dataset', () => {
     const [a, b] = [numbers(3), numbers(2).select([1, 0])]
     expect(values(Dataset.concatenate([a, b]))).toEqual([0, 1, 2, 1, 0])
     expect(values(Dataset.interleave([a, b]))).toEqual([0, 1, 1, 0])
-    expect(values(Dataset.interleave([a, b], { stopping: 'allExhausted' }))).toEqual([0, 1, 1, 0, 2])
+    expect(values(Dataset.interleave([a, b], { stopping: 'allExhausted' }))).toEqual([0, 1, 1, 0, 2, 1])
+    expect(values(Dataset.interleave([b, a]))).toEqual([1, 0, 0, 1])
     const mixed = Dataset.interleave([numbers(3000), numbers(3000).select([5])], {
       probabilities: [0.9, 0.1],
       seed: 3,

@@ -8,7 +8,8 @@ export const interleaveSchema = z.strictObject({
   seed: z.int().default(0),
   /**
    * Stop as soon as one source has no more rows (`firstExhausted`, the default), or once every source has given all of
-   * its rows, starting the shorter ones over (`allExhausted`).
+   * its rows, starting the shorter ones over (`allExhausted`). Sources that take turns finish the round, as in
+   * Hugging Face datasets.
    */
   stopping: z.enum(['firstExhausted', 'allExhausted']).default('firstExhausted'),
 })
@@ -40,6 +41,11 @@ export function sourceChooser(count: number, { probabilities, seed }: z.output<t
   }
 }
 
+/** Whether the row just taken from `source` may be the last one. */
+export function mayStop(source: number, count: number, options: z.output<typeof interleaveSchema>): boolean {
+  return options.probabilities !== undefined || source === count - 1
+}
+
 /** The rows of several sources of these lengths, as indices into all of them end to end. */
 export function interleaveOrder(lengths: readonly number[], options: InterleaveOptions): Uint32Array {
   const parsed = parseOptions(interleaveSchema, options, 'interleave')
@@ -62,9 +68,8 @@ export function interleaveOrder(lengths: readonly number[], options: InterleaveO
     const source = choose()
     order.push(starts[source]! + (taken[source]! % lengths[source]!))
     taken[source]!++
-    if (taken[source] === lengths[source]) {
-      unfinished--
-      if (parsed.stopping === 'firstExhausted' || unfinished === 0) return Uint32Array.from(order)
-    }
+    if (taken[source] === lengths[source]) unfinished--
+    const enough = parsed.stopping === 'firstExhausted' ? unfinished < lengths.length : unfinished === 0
+    if (enough && mayStop(source, lengths.length, parsed)) return Uint32Array.from(order)
   }
 }

@@ -10,7 +10,9 @@ import { loadDataset } from '../load/load'
 const fixture = (name: string) => readFileSync(new URL(`../fixtures/${name}`, import.meta.url))
 const lines = Array.from({ length: 12 }, (_, i) => ({ id: i, text: `line "${i}"\nwith, ü`, tags: ['a', { b: null }] }))
 const jsonl = Buffer.from(lines.map((row) => `${JSON.stringify(row)}\n`).join(''))
-const csv = Buffer.from('id,text,note\r\n1,"a ""b"", c\r\nd",\r\n2,plain,é\r\n3,"x",y\r\n'.repeat(2).replace(/id.*\r\n$/, ''))
+const csv = Buffer.from(
+  'id,text,note\r\n1,"a ""b"", c\r\nd",\r\n2,plain,é\r\n3,"x",y\r\n'.repeat(2).replace(/id.*\r\n$/, ''),
+)
 
 /** Kind of file, what is mutated, and how many mutants. */
 const KINDS: [string, Buffer[], number][] = [

@@ -2,7 +2,8 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Dataset, type SkipReport } from '../dataset/dataset'
 import { rowErrorHandler } from '../load/read-files'
-import { ArrayRows, type Row } from '../rows'
+import { ArrayRows, type Row, type RowChunk } from '../rows'
+import { DataStream } from '../stream/stream'
 import { type ConvertOptions, type ExampleRow, toExampleRow } from './convert'
 import { type DetectedFormat, detectFormat, FORMATS } from './detect'
 
@@ -50,6 +51,33 @@ function fromFunction(result: unknown, row: Row, options: ConvertOptions): Examp
   })
 }
 
+/** Turns one row into an example, or gives the reason why not to `badRow`. */
+function createFormatter(options: z.output<typeof formatOptionsSchema>, format: DetectedFormat | undefined) {
+  const { style, system } = options
+  const formattingFunc = options.formattingFunc as FormattingFunction | undefined
+  return (row: Row, index: number, where: string, badRow: (error: TunesmithError) => void): ExampleRow | undefined => {
+    const convertOptions = { style, system, where }
+    try {
+      if (format) return toExampleRow(row, format, convertOptions)
+      return fromFunction(formattingFunc!(row, index), row, convertOptions)
+    } catch (error) {
+      badRow(
+        error instanceof TunesmithError
+          ? error
+          : new TunesmithError(`The formattingFunc failed: ${(error as Error).message}`, {
+              code: 'invalid_data',
+              where,
+              cause: error,
+            }),
+      )
+      return undefined
+    }
+  }
+}
+
+/** Shown in place of a format. */
+const OWN_FUNCTION = 'formattingFunc'
+
 /**
  * Recognises the format of a data set and turns every row into an example.
  *
@@ -57,47 +85,67 @@ function fromFunction(result: unknown, row: Row, options: ConvertOptions): Examp
  *   `onError` is `skip`; the rows left out are in the result's `skipped`.
  */
 export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptions<R> = {}): FormattedDataset {
-  const {
-    formattingFunc,
-    format: wanted,
-    columns,
-    style,
-    system,
-    onError,
-  } = parseOptions(formatOptionsSchema, options, 'formatDataset')
+  const parsed = parseOptions(formatOptionsSchema, options, 'formatDataset')
+  const { formattingFunc, format: wanted, columns } = parsed
   const place = (index: number) => dataset.where(index) ?? `row ${index}`
-  const format = formattingFunc
-    ? undefined
-    : detectFormat(dataset.columns, { format: wanted, columns, where: dataset.length > 0 ? place(0) : undefined })
+  const where = dataset.length > 0 ? place(0) : undefined
+  const format = formattingFunc ? undefined : detectFormat(dataset.columns, { format: wanted, columns, where })
   const skipped: SkipReport = { count: dataset.skipped.count, log: [...dataset.skipped.log] }
-  const badRow = rowErrorHandler(onError, skipped)
+  const badRow = rowErrorHandler(parsed.onError, skipped)
+  const formatRow = createFormatter(parsed, format)
   const examples: ExampleRow[] = []
   const kept: number[] = []
   for (let index = 0; index < dataset.length; index++) {
-    const row = dataset.at(index) as Row
-    const convertOptions = { style, system, where: place(index) }
-    try {
-      examples.push(
-        format
-          ? toExampleRow(row, format, convertOptions)
-          : fromFunction((formattingFunc as FormattingFunction)(row, index), row, convertOptions),
-      )
-      kept.push(index)
-    } catch (error) {
-      badRow(
-        error instanceof TunesmithError
-          ? error
-          : new TunesmithError(`The formattingFunc failed: ${(error as Error).message}`, {
-              code: 'invalid_data',
-              where: place(index),
-              cause: error,
-            }),
-      )
-    }
+    const example = formatRow(dataset.at(index) as Row, index, place(index), badRow)
+    if (!example) continue
+    examples.push(example)
+    kept.push(index)
   }
   return {
     dataset: new Dataset(new ArrayRows(examples, (index) => dataset.where(kept[index]!)), { skipped }),
     format,
-    explanation: format?.explanation ?? 'formattingFunc',
+    explanation: format?.explanation ?? OWN_FUNCTION,
+  }
+}
+
+export interface FormattedStream {
+  stream: DataStream<ExampleRow>
+  /** The format found in the first rows; undefined with a `formattingFunc`. */
+  format: DetectedFormat | undefined
+  explanation: string
+}
+
+/** As {@link formatDataset}, while reading. The format is recognised by the first rows. */
+export async function formatStream<R = Row>(
+  source: DataStream<R>,
+  options: FormatOptions<R> = {},
+): Promise<FormattedStream> {
+  const parsed = parseOptions(formatOptionsSchema, options, 'formatStream')
+  const { formattingFunc, format: wanted, columns } = parsed
+  const head = formattingFunc ? undefined : await source.take(100).collect()
+  const where = head && head.length > 0 ? head.where(0) : undefined
+  const format = head && detectFormat(head.columns, { format: wanted, columns, where })
+  const badRow = rowErrorHandler(parsed.onError, source.skipped)
+  const formatRow = createFormatter(parsed, format)
+  async function* open(): AsyncGenerator<RowChunk<ExampleRow>> {
+    let first = 0
+    for await (const { rows, where: whereOf } of source.chunks()) {
+      const examples: ExampleRow[] = []
+      const kept: number[] = []
+      for (const [index, row] of rows.entries()) {
+        const place = whereOf?.(index) ?? `row ${first + index}`
+        const example = formatRow(row as Row, first + index, place, badRow)
+        if (!example) continue
+        examples.push(example)
+        kept.push(index)
+      }
+      first += rows.length
+      yield { rows: examples, where: (index) => whereOf?.(kept[index]!) }
+    }
+  }
+  return {
+    stream: new DataStream(open, { skipped: source.skipped }),
+    format,
+    explanation: format?.explanation ?? OWN_FUNCTION,
   }
 }

@@ -7,7 +7,7 @@ import { loadDataset } from '../load/load'
 import type { Row } from '../rows'
 import { toExampleRow } from './convert'
 import { detectFormat } from './detect'
-import { formatDataset } from './format-dataset'
+import { formatDataset, formatStream } from './format-dataset'
 
 const user = (content: string) => ({ role: 'user', content })
 const assistant = (content: string) => ({ role: 'assistant', content })
@@ -147,6 +147,21 @@ describe('formatDataset', () => {
     expect(examples.toArray()).toEqual([{ prompt: 'a', completion: 'b' }])
     expect(examples.skipped.log.map(({ where }) => where)).toEqual([`${path}:2`, `${path}:3`])
     expect(explanation).toMatch(/^promptCompletion/)
+  })
+
+  it('formats a stream the same way', async () => {
+    const path = join(folder, 'stream.jsonl')
+    await writeFile(path, '{"question":"a","answer":"b","id":1}\n{"question":"c"}\n{"question":"d","answer":"e"}\n')
+    const source = await loadDataset(path, { streaming: true })
+    await expect((await formatStream(source)).stream.collect()).rejects.toMatchObject({ where: `${path}:2` })
+    const { stream, explanation } = await formatStream(source, { onError: 'skip' })
+    const examples = await stream.collect()
+    expect(examples.toArray()).toEqual(formatDataset(await loadDataset(path), { onError: 'skip' }).dataset.toArray())
+    expect([examples.where(1), stream.skipped.count, explanation]).toEqual([
+      `${path}:3`,
+      1,
+      'questionAnswer: prompt from "question", completion from "answer"; kept beside, not trained on: id',
+    ])
   })
 
   it('takes a formattingFunc', () => {

@@ -17,10 +17,19 @@ beforeAll(async () => {
   for (const name of Object.keys(process.env)) if (/^(HF_|HUGGING|TRANSFORMERS_)/.test(name)) delete process.env[name]
   Object.assign(process.env, { HF_HOME: home, HF_ENDPOINT: hub.endpoint })
   const parquet = await readFile(new URL('../fixtures/sample.zstd.parquet', import.meta.url))
-  hub.put('org/rows', { 'README.md': '# Rows', 'train.jsonl': jsonl('train', 5), 'test.jsonl': jsonl('test', 2) }, 'dataset')
+  hub.put(
+    'org/rows',
+    { 'README.md': '# Rows', 'train.jsonl': jsonl('train', 5), 'test.jsonl': jsonl('test', 2) },
+    'dataset',
+  )
   hub.put(
     'org/tables',
-    { 'en/train-0.parquet': parquet, 'en/train-1.parquet': parquet, 'de/train-0.parquet': parquet, 'de/train.csv': 'a\n1\n' },
+    {
+      'en/train-0.parquet': parquet,
+      'en/train-1.parquet': parquet,
+      'de/train-0.parquet': parquet,
+      'de/train.csv': 'a\n1\n',
+    },
     'dataset',
   )
 })

@@ -78,10 +78,18 @@ function distinct(texts: readonly string[]): Map<string, number[]> {
 
 interface Entry {
   rows: number[]
-  /** Ascending, for counting what two texts have in common. */
-  sorted: Uint32Array
-  /** The rarest groups: two similar texts share at least one of them. */
-  prefix: Uint32Array
+  /** Its groups by rank, rarest first. */
+  ranks: Uint32Array
+  /** How many of the rarest to look at: two similar texts share at least one of them. */
+  prefix: number
+}
+
+/** Numbers all groups from the rarest to the most frequent, so that a sorted text starts with its rarest. */
+function rankGroups(sets: { groups: Uint32Array }[]): Map<number, number> {
+  const frequency = new Map<number, number>()
+  for (const { groups } of sets) for (const group of groups) frequency.set(group, (frequency.get(group) ?? 0) + 1)
+  const ranked = [...frequency].sort(([a, countA], [b, countB]) => countA - countB || a - b)
+  return new Map(ranked.map(([group], rank) => [group, rank]))
 }
 
 /**
@@ -106,22 +114,19 @@ export function findOverlap(
     left.delete(text)
   }
 
-  const frequency = new Map<number, number>()
-  const prepare = (sets: Map<string, number[]>) => {
-    const entries = [...sets].map(([text, rows]) => ({ rows, groups: groupsOf(text, wordsPerGroup) }))
-    for (const { groups } of entries) for (const group of groups) frequency.set(group, (frequency.get(group) ?? 0) + 1)
-    return entries
-  }
-  const finish = ({ rows, groups }: { rows: number[]; groups: Uint32Array }): Entry => {
-    const rarestFirst = groups.slice().sort((a, b) => frequency.get(a)! - frequency.get(b)! || a - b)
-    const length = groups.length === 0 ? 0 : groups.length - Math.ceil(threshold * groups.length) + 1
-    return { rows, sorted: groups.sort(), prefix: rarestFirst.subarray(0, length) }
-  }
-  const [leftGroups, rightGroups] = [prepare(left), prepare(right)]
+  const split = (sets: Map<string, number[]>) =>
+    [...sets].map(([text, rows]) => ({ rows, groups: groupsOf(text, wordsPerGroup) }))
+  const [leftGroups, rightGroups] = [split(left), split(right)]
+  const rank = rankGroups([...leftGroups, ...rightGroups])
+  const finish = ({ rows, groups }: (typeof leftGroups)[number]): Entry => ({
+    rows,
+    ranks: groups.map((group) => rank.get(group)!).sort(),
+    prefix: groups.length === 0 ? 0 : groups.length - Math.ceil(threshold * groups.length) + 1,
+  })
   const open = leftGroups.map(finish)
   const index = new Map<number, number[]>()
-  open.forEach(({ prefix }, entry) => {
-    for (const group of prefix) {
+  open.forEach(({ ranks, prefix }, entry) => {
+    for (const group of ranks.subarray(0, prefix)) {
       const entries = index.get(group)
       if (entries) entries.push(entry)
       else index.set(group, [entry])
@@ -132,13 +137,14 @@ export function findOverlap(
   for (const item of rightGroups) {
     const other = finish(item)
     const candidates = new Set<number>()
-    for (const group of other.prefix) for (const entry of index.get(group) ?? []) candidates.add(entry)
+    for (const group of other.ranks.subarray(0, other.prefix))
+      for (const entry of index.get(group) ?? []) candidates.add(entry)
     for (const candidate of candidates) {
       if (found.has(candidate)) continue // one near text is enough to know
       const entry = open[candidate]!
-      const [a, b] = [entry.sorted.length, other.sorted.length]
+      const [a, b] = [entry.ranks.length, other.ranks.length]
       if (Math.min(a, b) < threshold * Math.max(a, b)) continue
-      const common = countCommon(entry.sorted, other.sorted)
+      const common = countCommon(entry.ranks, other.ranks)
       const similarity = common / (a + b - common)
       if (similarity >= threshold) found.set(candidate, { row: entry.rows[0]!, other: other.rows[0]!, similarity })
     }

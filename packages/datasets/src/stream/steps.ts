@@ -1,6 +1,6 @@
 import type { Random } from '@tunesmith/core'
 import type { z } from 'zod'
-import { type interleaveSchema, sourceChooser } from '../dataset/interleave'
+import { type interleaveSchema, mayStop, sourceChooser } from '../dataset/interleave'
 import type { RowChunk } from '../rows'
 
 export async function* takeRows<R>(chunks: AsyncIterable<RowChunk<R>>, count: number): AsyncGenerator<RowChunk<R>> {
@@ -120,8 +120,9 @@ export async function* interleaveChunks<R>(
       places = []
       return chunk
     }
-    while (unfinished > 0) {
-      const source = sources[choose()]!
+    for (;;) {
+      const chosen = choose()
+      const source = sources[chosen]!
       const item = await source.next()
       if (!item) break // an empty stream gives nothing, however often it is started over
       rows.push(item.row)
@@ -129,9 +130,10 @@ export async function* interleaveChunks<R>(
       if (item.last) {
         if (!source.finished) unfinished--
         source.finished = true
-        if (options.stopping === 'firstExhausted') break
         source.restart()
       }
+      const enough = options.stopping === 'firstExhausted' ? unfinished < sources.length : unfinished === 0
+      if (enough && mayStop(chosen, sources.length, options)) break
       if (rows.length === 256) yield flush()
     }
     if (rows.length > 0) yield flush()

@@ -52,7 +52,8 @@ describe('DataStream', () => {
     const [a, b] = [numbers(3), numbers(2).map(({ i }) => ({ i: i + 10 }))]
     expect(await values(DataStream.concatenate([a, b]))).toEqual([0, 1, 2, 10, 11])
     expect(await values(DataStream.interleave([a, b]))).toEqual([0, 10, 1, 11])
-    expect(await values(DataStream.interleave([a, b], { stopping: 'allExhausted' }))).toEqual([0, 10, 1, 11, 2])
+    expect(await values(DataStream.interleave([a, b], { stopping: 'allExhausted' }))).toEqual([0, 10, 1, 11, 2, 10])
+    expect(await values(DataStream.interleave([b, a]))).toEqual([10, 0, 11, 1])
     expect(() => DataStream.interleave([a, b], { probabilities: [1] })).toThrow(/add up to 1/)
   })
 

@@ -15,7 +15,8 @@ const leaf = (element: Partial<SchemaElement>, toStored: (value: unknown) => unk
 })
 const TEXT = leaf({ type: 'BYTE_ARRAY', converted_type: 'UTF8' })
 
-const isInteger = (value: unknown) => typeof value === 'bigint' || (Number.isSafeInteger(value) && !Object.is(value, -0))
+const isInteger = (value: unknown) =>
+  typeof value === 'bigint' || (Number.isSafeInteger(value) && !Object.is(value, -0))
 const isList = (value: unknown) => Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof Uint8Array))
 const items = (list: unknown): unknown[] => (Array.isArray(list) ? list : Array.from(list as ArrayLike<unknown>))
 const nameOf = (value: unknown) => (isList(value) ? 'list' : value instanceof Date ? 'date' : typeof value)
