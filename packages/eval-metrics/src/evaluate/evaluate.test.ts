@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { pubmedQa } from '../answers/pubmedQa'
 import { lengthBetween } from '../checks/checks'
 import { bleu } from '../sacrebleu/bleu'
 import { compare, evaluate } from './evaluate'
@@ -40,6 +41,28 @@ describe('evaluate', () => {
     expect(result.differences?.tuned.pValue).toBeLessThan(0.01)
     expect(result.differences?.same).toMatchObject({ difference: 0, low: 0, high: 0, pValue: 1 })
     expect(result.differences?.base).toBeUndefined()
+  })
+
+  it('tests macro F1 and entity F1 by resampling their counts', () => {
+    const list = Array.from({ length: 30 }, (_, i) => ({
+      id: i,
+      reference: ['yes', 'no', 'maybe'][i % 3],
+      outputs: { base: i % 2 ? 'Yes.' : 'unclear', tuned: `Answer: ${['yes', 'no', 'maybe'][i % 10 ? i % 3 : 0]}` },
+    }))
+    const [accuracy, macro] = evaluate({ rows: list, metrics: ['pubmedQa'] })
+    const answers = list.map(({ outputs }) => outputs.tuned)
+    const wanted = pubmedQa({ predictions: answers, references: list.map(({ reference }) => reference as 'yes') })
+    expect(macro.corpus?.tuned).toBeCloseTo(wanted.macroF1, 12)
+    expect(macro.differences?.tuned.pValue).toBeLessThan(0.01)
+    expect(accuracy.scores?.tuned.filter((x) => x === 1)).toHaveLength(Math.round(wanted.accuracy * 30))
+    const tagged = list.map(({ id }) => ({
+      id,
+      reference: 'the : O\nred : B-C\nfox : I-C\nruns : O',
+      outputs: { base: 'the : O\nred : B-C', tuned: id % 5 ? 'red : B-C\nfox : I-C' : '' },
+    }))
+    const [entities] = evaluate({ rows: tagged, metrics: ['entityF1'] })
+    expect(entities.corpus).toEqual({ base: 0, tuned: (2 * 24) / (24 + 30) })
+    expect(entities.differences?.tuned.pValue).toBeLessThan(0.01)
   })
 
   it('says which row lacks what a metric needs', () => {

@@ -1,8 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
-import { DECISIONS, type Decision, pubmedQa } from '../answers/pubmedQa'
+import { readDecision } from '../answers/pubmedQa'
 import { exactMatch, tokenF1 } from '../answers/squad'
-import { bioTags } from '../entities/bioLines'
-import { entityF1 } from '../entities/entityF1'
+import { fromCounts } from '../classification/prf'
 import type { EvalRow, MetricResult } from '../report/types'
 import { rouge } from '../rouge/rouge'
 import type { RougeType } from '../rouge/score'
@@ -12,6 +11,7 @@ import type { CorpusMetric } from '../sacrebleu/metric'
 import { sentenceTer, terMetric } from '../sacrebleu/ter'
 import { compareCorpusScores } from '../significance/corpusComparison'
 import { lengthRatio, repetition } from '../texts/diversity'
+import { entityMicroF1, pubmedQaMacroF1, wantedDecision } from './countMetrics'
 
 export interface EvaluateContext {
   rows: EvalRow[]
@@ -85,50 +85,23 @@ function corpusResult(
   }
 }
 
-function pubmedQaResult(context: EvaluateContext): MetricResult[] {
-  const references = referencesOf(context, 'pubmedQa').map(([text], row) => {
-    const decision = DECISIONS.find((label) => label === text.trim().toLowerCase())
-    if (decision) return decision
-    throw new TunesmithError(`The reference of pubmedQa is none of ${DECISIONS.join(', ')}`, {
-      code: 'invalid_data',
-      where: `evaluate, row ${row}`,
-    })
-  })
-  const results = context.systems.map((s) => pubmedQa({ predictions: outputsOf(context, s), references }))
-  const by = <Value>(value: (i: number) => Value) => Object.fromEntries(context.systems.map((s, i) => [s, value(i)]))
-  const right = (decision: Decision | null, row: number) => (decision === references[row] ? 1 : 0)
+function pubmedQaResults(context: EvaluateContext): MetricResult[] {
+  const right = (prediction: string, [reference]: string[], row: number) =>
+    readDecision(prediction) === wantedDecision(reference, `evaluate, row ${row}`) ? 1 : 0
   return [
-    { name: 'pubmedQa accuracy', scores: by((i) => results[i].decisions.map(right)) },
-    { name: 'pubmedQa macro F1', corpus: by((i) => results[i].macroF1) },
+    perRow('pubmedQa accuracy', context, (predictions, references) =>
+      predictions.map((prediction, row) => right(prediction, references[row], row)),
+    ),
+    corpusResult('pubmedQa macro F1', pubmedQaMacroF1, context, (prediction, reference) =>
+      right(prediction, reference, 0),
+    ),
   ]
 }
 
-function entityResult(context: EvaluateContext): MetricResult {
-  const wanted = referencesOf(context, 'entityF1').map(([text], row) => {
-    const lines = text.split('\n').filter((line) => line.trim() !== '')
-    const tagged = lines.map((line) => /^(.*\S)\s+:\s+([BI]-\S+|O)\s*$/.exec(line))
-    const bad = tagged.indexOf(null)
-    if (bad !== -1) {
-      throw new TunesmithError(`The reference's line ${bad + 1} is not "token : TAG"`, {
-        code: 'invalid_data',
-        where: `evaluate, row ${row}`,
-      })
-    }
-    return { tokens: tagged.map((match) => match?.[1] ?? ''), tags: tagged.map((match) => match?.[2] ?? 'O') }
-  })
-  const results = context.systems.map((s) =>
-    entityF1({
-      predictions: outputsOf(context, s).map((answer, row) => bioTags({ tokens: wanted[row].tokens, answer }).tags),
-      references: wanted.map(({ tags }) => tags),
-    }),
-  )
-  const by = <Value>(value: (i: number) => Value) => Object.fromEntries(context.systems.map((s, i) => [s, value(i)]))
-  return {
-    name: 'entityF1',
-    scores: by((i) => results[i].rows),
-    corpus: by((i) => results[i].micro.f1),
-    signature: 'micro F1 of whole entities, as seqeval',
-  }
+/** A row without entities is right when none is found. */
+function entityRow(prediction: string, reference: string[]): number {
+  const [correct, predicted, wanted] = entityMicroF1.statistics(prediction, reference)
+  return predicted + wanted === 0 ? 1 : fromCounts(correct, predicted, wanted).f1
 }
 
 /** What `evaluate` can compute by name. All but `repetition` need references. */
@@ -150,10 +123,16 @@ export const METRICS = {
     perRow('exactMatch', c, (predictions, references) => exactMatch({ predictions, references }).rows),
   ],
   tokenF1: (c) => [perRow('tokenF1', c, (predictions, references) => tokenF1({ predictions, references }).rows)],
-  pubmedQa: pubmedQaResult,
-  entityF1: (c) => [entityResult(c)],
+  pubmedQa: pubmedQaResults,
+  entityF1: (c) => [corpusResult('entityF1', entityMicroF1, c, entityRow)],
+  // Neither longer nor shorter is better: what counts is the distance from the wanted length.
   lengthRatio: (c) => [
-    perRow('lengthRatio', c, (predictions, references) => lengthRatio({ predictions, references }).rows),
+    perRow(
+      'length deviation',
+      c,
+      (predictions, references) => lengthRatio({ predictions, references }).rows.map((ratio) => Math.abs(ratio - 1)),
+      false,
+    ),
   ],
   repetition: (c) => [
     {

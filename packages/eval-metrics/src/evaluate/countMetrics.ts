@@ -1,0 +1,70 @@
+import { TunesmithError } from '@tunesmith/core'
+import { DECISIONS, type Decision, readDecision } from '../answers/pubmedQa'
+import { fromCounts } from '../classification/prf'
+import { bioTags } from '../entities/bioLines'
+import { entitiesOf } from '../entities/chunks'
+import type { CorpusMetric } from '../sacrebleu/metric'
+
+const noSignature = (text: string) => () => ({ signature: text, signatureShort: text })
+
+/** The decision a PubMedQA reference states. */
+export function wantedDecision(text: string, where: string): Decision {
+  const decision = DECISIONS.find((label) => label === text.trim().toLowerCase())
+  if (decision) return decision
+  throw new TunesmithError(`The reference "${text.slice(0, 40)}" is none of ${DECISIONS.join(', ')}`, {
+    code: 'invalid_data',
+    where,
+  })
+}
+
+/** Mean F1 of the decisions that occur, from counts per decision, so that it can be resampled. */
+export const pubmedQaMacroF1: CorpusMetric = {
+  name: 'pubmedQa macro F1',
+  higherIsBetter: true,
+  statistics(prediction, [reference]) {
+    const read = readDecision(prediction)
+    const wanted = wantedDecision(reference, 'pubmedQa')
+    return DECISIONS.flatMap((label) => {
+      const [p, w] = [read === label, wanted === label]
+      return [Number(p && w), Number(p), Number(w)]
+    })
+  },
+  score(sums) {
+    const present = DECISIONS.map((_, i) => [sums[3 * i], sums[3 * i + 1], sums[3 * i + 2]]).filter(
+      ([, p, w]) => p + w > 0,
+    )
+    return present.reduce((sum, [correct, p, w]) => sum + fromCounts(correct, p, w).f1, 0) / Math.max(1, present.length)
+  },
+  signature: noSignature('decisions read from free answers'),
+}
+
+/** Tokens and tags of a reference written as `token : TAG` lines. */
+function readReference(text: string): { tokens: string[]; tags: string[] } {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const tagged = lines.map((line) => /^(.*\S)\s+:\s+([BI]-\S+|O)\s*$/.exec(line))
+  const bad = tagged.indexOf(null)
+  if (bad !== -1) {
+    throw new TunesmithError(`The reference's line "${lines[bad].slice(0, 40)}" is not "token : TAG"`, {
+      code: 'invalid_data',
+      where: 'entityF1',
+      remedy: 'For other layouts, read the tags yourself and call entityF1',
+    })
+  }
+  return { tokens: tagged.map((match) => match?.[1] ?? ''), tags: tagged.map((match) => match?.[2] ?? 'O') }
+}
+
+/** Micro F1 of whole entities in `token : TAG` answers, from counts per row. */
+export const entityMicroF1: CorpusMetric = {
+  name: 'entityF1',
+  higherIsBetter: true,
+  statistics(prediction, [reference]) {
+    const { tokens, tags } = readReference(reference)
+    const key = ({ type, start, end }: { type: string; start: number; end: number }) => `${start} ${end} ${type}`
+    const wanted = new Set(entitiesOf(tags, false).map(key))
+    const predicted = entitiesOf(bioTags({ tokens, answer: prediction }).tags, false).map(key)
+    return [predicted.filter((entity) => wanted.has(entity)).length, predicted.length, wanted.size]
+  },
+  score: ([correct, predicted, wanted]: ArrayLike<number> & Iterable<number>) =>
+    fromCounts(correct, predicted, wanted).f1,
+  signature: noSignature('micro F1 of whole entities, as seqeval'),
+}
