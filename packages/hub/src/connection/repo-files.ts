@@ -21,6 +21,9 @@ export interface RepoFileInfo extends RepoFile {
   commit: string | undefined
 }
 
+/** Of a listing, at up to 1000 files each: more than any repository has. */
+const MOST_PAGES = 5000
+
 const apiPath = ({ id, type }: Repo) => `/api/${type}s/${id}`
 
 /** The address of a file's content. */
@@ -54,7 +57,7 @@ export async function fetchRevision(
 }
 
 /** A header's etag without quotes and weakness mark; safe as a file name. */
-function cleanEtag(value: string | null, where: string): string {
+export function cleanEtag(value: string | null, where: string): string {
   const etag = (value ?? '').replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
   if (/^[\w-][\w.-]{0,199}$/.test(etag)) return etag
   throw new TunesmithError('The server gives the file no usable etag; this does not look like a Hub', {
@@ -99,12 +102,14 @@ export async function fetchTree(client: HubClient, repo: Repo, commit: string): 
   const { HubApiError, listFiles } = await import('@huggingface/hub')
   const where = describeRepo(repo)
   const files: RepoFile[] = []
+  let pages = 0
   const list = listFiles({
     repo: { type: repo.type, name: repo.id },
     revision: commit,
     recursive: true,
     hubUrl: client.connection.endpoint,
     fetch: async (...request) => {
+      if (++pages > MOST_PAGES) throw new SyntaxError('it never ends')
       const response = await client.fetch(...request)
       if (!response.ok) throw await explainStatus(response, repo, client.connection)
       return response

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { copyFile, lstat, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
-import { isCommit, type Repo } from '../connection/repo'
-import type { RepoFile } from '../connection/repo-files'
+import { checkRepoPath, isCommit, type Repo } from '../connection/repo'
+import { cleanEtag, type RepoFile } from '../connection/repo-files'
 import { linksWanted } from '../connection/settings'
 
 /**
@@ -48,14 +48,15 @@ export class RepoCache {
       const { format_version, files } = JSON.parse(await readFile(this.treePath(commit), 'utf8')) as StoredTree
       if (format_version !== 1) return undefined
       return Object.entries(files).map(([path, { size, blob_id, lfs_sha256, lfs_size, xet_hash }]) => ({
-        path,
+        // Another program may have listed a hostile repository here.
+        path: checkRepoPath(path, this.folder),
         size: lfs_size ?? size,
-        etag: lfs_sha256 ?? blob_id,
+        etag: cleanEtag(lfs_sha256 ?? blob_id, this.folder),
         blobId: blob_id,
         ...(xet_hash === undefined ? {} : { xetHash: xet_hash }),
       }))
     } catch {
-      return undefined // not there, or damaged: it is fetched again
+      return undefined // not there, damaged or hostile: it is fetched again
     }
   }
 

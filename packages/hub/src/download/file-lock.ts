@@ -9,6 +9,8 @@ import { fileError } from '../file-error'
 const HEARTBEAT_MS = 5_000
 /** A holder that has not shown itself for so long is dead, wherever it ran. */
 const STALE_MS = 60_000
+/** The locks of this process: a restarted container may have the process id of the one that died. */
+const ours = new Set<string>()
 
 interface Holder {
   pid: number
@@ -29,10 +31,11 @@ async function deadHolder(path: string): Promise<{ dead: boolean; nonce: string 
     return { dead: silent, nonce: 'unreadable' } // its writer died, or is about to finish
   }
   const nonce = /^\w{1,64}$/.test(holder.nonce) ? holder.nonce : 'unreadable'
-  return { dead: silent || (holder.host === hostname() && !isAlive(holder.pid)), nonce }
+  return { dead: silent || (holder.host === hostname() && !isAlive(holder)), nonce }
 }
 
-function isAlive(pid: number): boolean {
+function isAlive({ pid, nonce }: Holder): boolean {
+  if (pid === process.pid) return ours.has(nonce)
   try {
     process.kill(pid, 0)
     return true
@@ -102,6 +105,7 @@ export async function withFileLock<Result>(
   { signal, onWait }: FileLockOptions = {},
 ): Promise<Result> {
   const holder: Holder = { pid: process.pid, host: hostname(), nonce: randomBytes(8).toString('hex') }
+  ours.add(holder.nonce)
   await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
     throw fileError(error, path, 'make the folder for locks')
   })
@@ -127,6 +131,7 @@ export async function withFileLock<Result>(
     return await work()
   } finally {
     clearInterval(heartbeat)
+    ours.delete(holder.nonce)
     // After a long freeze another process may hold the lock by now; that one is not ours to remove.
     const text = await readFile(path, 'utf8').catch(() => '')
     if (text.includes(holder.nonce)) await rm(path, { force: true }).catch(() => undefined)

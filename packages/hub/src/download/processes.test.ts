@@ -167,6 +167,12 @@ describe('withFileLock', () => {
     expect(await withFileLock(lock, async () => 'in')).toBe('in')
   })
 
+  it('knows a lock of its own process id that an earlier process left', async () => {
+    const lock = path()
+    await writeFile(lock, JSON.stringify({ pid: process.pid, host: hostname(), nonce: 'abc' }))
+    expect(await withFileLock(lock, async () => 'in')).toBe('in')
+  })
+
   it('is not stopped by an arbiter who died too', async () => {
     const lock = path()
     await writeFile(lock, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), nonce: 'abc' }))

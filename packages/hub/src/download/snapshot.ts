@@ -85,7 +85,7 @@ export async function downloadSnapshot(options: DownloadSnapshotOptions): Promis
   const found = await locate(job, cached?.complete === true).catch((error: unknown) => {
     const passing = error instanceof TunesmithError && error.code === 'network' && isUnreachable(error)
     if (!cached?.complete || !passing) throw error
-    process.emitWarning(`${error.message} The copy in the cache is used, which may be older.`, 'TunesmithWarning')
+    process.emitWarning(`${error.message}. The copy in the cache is used, which may be older.`, 'TunesmithWarning')
     return undefined
   })
   if (!found) return cached!.folder
@@ -154,7 +154,8 @@ async function locate({ repo, client, cache }: Job, haveCopy: boolean): Promise<
       files: await inParallel(siblings, 8, (path) => fetchFileInfo(client, { ...repo, revision: commit }, path)),
     }
   }
-  await cache.writeTree(commit, files)
+  // A cache that may not be written to can still hold all the files.
+  await cache.writeTree(commit, files).catch(() => undefined)
   return { commit, files }
 }
 

@@ -1,16 +1,21 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
 import { fileError } from '../file-error'
 import { quoted } from '../json-reader'
 import { readCheckpointIndex } from './checkpoint-index'
 import { findTensor, openSafetensors, type SafetensorsFile, type TensorReader } from './file'
 import type { TensorInfo } from './header'
 
-export interface OpenCheckpointOptions {
+const schema = z.strictObject({
   /** The files' name without ending: `NAME.safetensors` or `NAME.safetensors.index.json`. Default `model`. */
-  baseName?: string
-}
+  baseName: z
+    .string()
+    .regex(/^\w[\w.-]*$/, 'must be a plain file name')
+    .default('model'),
+})
+export type OpenCheckpointOptions = z.input<typeof schema>
 
 /** The tensors of several files as one. */
 class ShardedCheckpoint implements TensorReader {
@@ -91,10 +96,8 @@ const exists = (path: string) =>
  * @throws {TunesmithError} `not_found` naming what the folder has instead; `invalid_file` for a checkpoint that does
  *   not hold together.
  */
-export async function openCheckpoint(
-  folder: string,
-  { baseName = 'model' }: OpenCheckpointOptions = {},
-): Promise<TensorReader> {
+export async function openCheckpoint(folder: string, options: OpenCheckpointOptions = {}): Promise<TensorReader> {
+  const { baseName } = parseOptions(schema, options, 'openCheckpoint')
   const stats = await stat(folder).catch((error: unknown) => {
     throw fileError(error, folder, 'open')
   })

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { TunesmithError } from '@tunesmith/core'
-import { pythonVenv } from '@tunesmith/tooling/python'
 import { describe, expect, it } from 'vitest'
 import { assemble, hostileFile } from '../fixtures/hostile-safetensors'
+import { originals, withPip } from '../fixtures/python'
 import { openSafetensors } from './file'
 import { MAX_HEADER_LENGTH, parseHeaderLength, parseSafetensorsHeader, type SafetensorsHeader } from './header'
 
@@ -122,21 +122,24 @@ describe('hostile files', () => {
     expect(process.memoryUsage().rss - memory).toBeLessThan(300e6)
   })
 
-  it('agrees with the original reader about every mutated file, but for what we refuse on purpose', async (context) => {
-    const { python, reason } = await pythonVenv('hub', ['safetensors>=0.8', 'huggingface_hub>=1.0', 'numpy'])
-    if (!python) return context.skip(reason)
-    const folder = await mkdtemp(join(tmpdir(), 'tunesmith-fuzz-'))
-    try {
-      const count = 20_000
-      const parts: Uint8Array[] = []
-      for (let seed = 1; seed <= count; seed++) {
-        const file = hostileFile(seed)
-        const size = new Uint8Array(4)
-        new DataView(size.buffer).setUint32(0, file.length, true)
-        parts.push(size, file)
-      }
-      await writeFile(join(folder, 'files'), Buffer.concat(parts))
-      const script = `
+  it(
+    'agrees with the original reader about every mutated file, but for what we refuse on purpose',
+    withPip,
+    async (context) => {
+      const { python, reason } = await originals()
+      if (!python) return context.skip(reason)
+      const folder = await mkdtemp(join(tmpdir(), 'tunesmith-fuzz-'))
+      try {
+        const count = 20_000
+        const parts: Uint8Array[] = []
+        for (let seed = 1; seed <= count; seed++) {
+          const file = hostileFile(seed)
+          const size = new Uint8Array(4)
+          new DataView(size.buffer).setUint32(0, file.length, true)
+          parts.push(size, file)
+        }
+        await writeFile(join(folder, 'files'), Buffer.concat(parts))
+        const script = `
 import struct, sys, safetensors
 data = open(sys.argv[1], 'rb').read(); at = 0
 while at < len(data):
@@ -144,31 +147,32 @@ while at < len(data):
     try: safetensors.deserialize(data[at:at+n]); print(1)
     except BaseException: print(0)
     at += n`
-      const { stdout } = await promisify(execFile)(python, ['-c', script, join(folder, 'files')], {
-        maxBuffer: 2 ** 24,
-      })
-      const theirs = stdout.trim().split('\n').map(Number)
-      expect(theirs.length).toBe(count)
-      const differences: string[] = []
-      for (let seed = 1; seed <= count; seed++) {
-        const file = hostileFile(seed)
-        const ours = refusal(file)
-        if ((ours === undefined) === (theirs[seed - 1] === 1)) continue
-        // A name given twice, and a number that JavaScript cannot hold, the original lets pass.
-        const names = [
-          ...Buffer.from(file)
-            .toString()
-            .matchAll(/"([^"]*)":\{/g),
-        ].map(([, name]) => name)
-        const twice = new Set(names).size < names.length
-        if (ours !== undefined && (twice || /stands twice|number is too large/.test(ours))) continue
-        differences.push(`file ${seed}: ${ours ?? 'accepted'}`)
+        const { stdout } = await promisify(execFile)(python, ['-c', script, join(folder, 'files')], {
+          maxBuffer: 2 ** 24,
+        })
+        const theirs = stdout.trim().split('\n').map(Number)
+        expect(theirs.length).toBe(count)
+        const differences: string[] = []
+        for (let seed = 1; seed <= count; seed++) {
+          const file = hostileFile(seed)
+          const ours = refusal(file)
+          if ((ours === undefined) === (theirs[seed - 1] === 1)) continue
+          // A name given twice, and a number that JavaScript cannot hold, the original lets pass.
+          const names = [
+            ...Buffer.from(file)
+              .toString()
+              .matchAll(/"([^"]*)":\{/g),
+          ].map(([, name]) => name)
+          const twice = new Set(names).size < names.length
+          if (ours !== undefined && (twice || /stands twice|number is too large/.test(ours))) continue
+          differences.push(`file ${seed}: ${ours ?? 'accepted'}`)
+        }
+        expect(differences).toEqual([])
+      } finally {
+        await rm(folder, { recursive: true, force: true })
       }
-      expect(differences).toEqual([])
-    } finally {
-      await rm(folder, { recursive: true, force: true })
-    }
-  })
+    },
+  )
 
   it('opens no folder, no missing file and no file that changed its mind', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tunesmith-open-'))

@@ -1,18 +1,23 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { z } from 'zod'
 import { fileError } from '../file-error'
 import { collectTensors, type SizedTensor, type TensorsToWrite, writeTensors } from './write'
 
-export interface WriteShardedOptions {
+const schema = z.strictObject({
   /** Most bytes of tensors in one file: a number, or text such as `'5GB'` or `'300MiB'`. Default `'5GB'`. */
-  maxShardSize?: number | string
+  maxShardSize: z.union([z.number(), z.string()]).default('5GB'),
   /** The files' name without ending. Default `model`. */
-  baseName?: string
+  baseName: z
+    .string()
+    .regex(/^\w[\w.-]*$/, 'must be a plain file name')
+    .default('model'),
   /** `__metadata__` of every file. Default `{ format: 'pt' }`, which transformers wants. */
-  metadata?: Record<string, string>
-}
+  metadata: z.record(z.string(), z.string()).default({ format: 'pt' }),
+})
+export type WriteShardedOptions = z.input<typeof schema>
 
 export interface WrittenCheckpoint {
   /** Names in the folder, the index last when there is one. */
@@ -109,8 +114,9 @@ async function writeTemporary(path: string, tensors: SizedTensor[], metadata: Re
 export async function writeShardedSafetensors(
   folder: string,
   tensors: TensorsToWrite,
-  { maxShardSize = '5GB', baseName = 'model', metadata = { format: 'pt' } }: WriteShardedOptions = {},
+  options: WriteShardedOptions = {},
 ): Promise<WrittenCheckpoint> {
+  const { maxShardSize, baseName, metadata } = parseOptions(schema, options, 'writeShardedSafetensors')
   const limit = parseByteSize(maxShardSize)
   const sized = await collectTensors(tensors, folder)
   const shards = planShards(sized, limit)

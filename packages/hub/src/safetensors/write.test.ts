@@ -4,8 +4,8 @@ import { mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { originals, withPip } from '../fixtures/python'
 import { openCheckpoint } from './checkpoint'
 import { safetensorsDtypes, tensorByteLength } from './dtype'
 import { openSafetensors } from './file'
@@ -193,8 +193,8 @@ describe('writeShardedSafetensors', () => {
 })
 
 describe('beside the original', () => {
-  it('writes byte for byte what Python writes, and Python reads our shards', async (context) => {
-    const { python, reason } = await pythonVenv('hub', ['safetensors>=0.8', 'huggingface_hub>=1.0', 'numpy'])
+  it('writes byte for byte what Python writes, and Python reads our shards', withPip, async (context) => {
+    const { python, reason } = await originals()
     if (!python) return context.skip(reason)
     const names = ['b', 'a', 'ü', '😀', 'Z', '￿', 'x"y\\\n\u0001', '10', '9', 'a.b', 'é/ö']
     const tensors: TensorToWrite[] = []

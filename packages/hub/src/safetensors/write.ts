@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
-import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { z } from 'zod'
 import { isWellFormed, quoted } from '../json-reader'
 import { compareDtypes, isSafetensorsDtype, type SafetensorsDtype, safetensorsDtypes, tensorByteLength } from './dtype'
 
@@ -17,10 +18,11 @@ export interface TensorToWrite {
 
 export type TensorsToWrite = Iterable<TensorToWrite> | AsyncIterable<TensorToWrite>
 
-export interface WriteSafetensorsOptions {
+const schema = z.strictObject({
   /** Strings for `__metadata__`; transformers wants `{ format: 'pt' }`. Default none. */
-  metadata?: Record<string, string>
-}
+  metadata: z.record(z.string(), z.string()).default({}),
+})
+export type WriteSafetensorsOptions = z.input<typeof schema>
 
 /** A tensor that has been checked, with its size. */
 export interface SizedTensor extends TensorToWrite {
@@ -63,8 +65,8 @@ function encodeHeader(tensors: readonly SizedTensor[], metadata: Record<string, 
   const entries: string[] = []
   if (Object.keys(metadata).length > 0) {
     for (const [key, value] of Object.entries(metadata))
-      if (typeof value !== 'string' || !isWellFormed(value) || !isWellFormed(key))
-        invalid(`The metadata ${quoted(key)} must be a string of valid Unicode`, where)
+      if (!isWellFormed(value) || !isWellFormed(key))
+        invalid(`The metadata ${quoted(key)} must be valid Unicode`, where)
     entries.push(`"__metadata__":${JSON.stringify(metadata)}`)
   }
   let offset = 0
@@ -121,8 +123,9 @@ export async function writeTensors(
 export async function writeSafetensors(
   path: string,
   tensors: TensorsToWrite,
-  { metadata = {} }: WriteSafetensorsOptions = {},
+  options: WriteSafetensorsOptions = {},
 ): Promise<void> {
+  const { metadata } = parseOptions(schema, options, 'writeSafetensors')
   const sized = await collectTensors(tensors, path)
   await writeFileAtomic(path, (file) => writeTensors(file, sized, metadata, path))
 }

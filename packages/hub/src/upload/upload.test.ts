@@ -4,10 +4,10 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { downloadSnapshot } from '../download/snapshot'
 import { LocalHub } from '../fixtures/local-hub'
+import { originals, withPip } from '../fixtures/python'
 import { type ModelCardOptions, modelCard } from './model-card'
 import { type UploadFolderOptions, uploadFolder } from './upload-folder'
 
@@ -176,8 +176,8 @@ describe('modelCard', () => {
     )
   })
 
-  it('is read by huggingface_hub as it was meant', async (context) => {
-    const { python, reason } = await pythonVenv('hub', ['safetensors>=0.8', 'huggingface_hub>=1.0', 'numpy'])
+  it('is read by huggingface_hub as it was meant', withPip, async (context) => {
+    const { python, reason } = await originals()
     if (!python) return context.skip(reason)
     const script = `
 import json, sys
