@@ -50,8 +50,12 @@ export async function run({ rounds = 5, rows = 16_000, only } = {}) {
       )
       const memory = { oursMemory: ours.peakMemory(), peerMemory: peer.peakMemory() }
       const common = { amount: mine.tokens, unit: 'tokens/s', ...memory }
-      out.push(speedRow({ case: `${name}, one thread`, seconds: { ours: seconds.ours, peer: seconds.peer }, ...common }))
-      out.push(speedRow({ case: `${name}, two threads`, seconds: { ours: seconds.threads, peer: seconds.peer }, ...common }))
+      out.push(
+        speedRow({ case: `${name}, one thread`, seconds: { ours: seconds.ours, peer: seconds.peer }, ...common }),
+      )
+      out.push(
+        speedRow({ case: `${name}, two threads`, seconds: { ours: seconds.threads, peer: seconds.peer }, ...common }),
+      )
       ours.close()
       peer.close()
     }

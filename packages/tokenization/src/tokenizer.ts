@@ -1,9 +1,9 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { z } from 'zod'
-import { type ChatOptions, chatOptions } from './chat/options'
-import { BatchEncoder } from './batch/encode-many'
 import { wellFormed } from './batch/encode-chunk'
+import { BatchEncoder } from './batch/encode-many'
+import { type ChatOptions, chatOptions } from './chat/options'
 import { type ChatMessage, renderTemplate } from './chat/render'
 import { type RenderedChat, renderChat } from './chat/render-chat'
 import { cleanUpSpaces } from './clean-up'
@@ -80,7 +80,9 @@ export class Tokenizer {
    */
   static async fromPretrained(idOrFolder: string, input: options.FromPretrainedOptions = {}): Promise<Tokenizer> {
     const { revision, ...rest } = parseOptions(options.fromPretrainedOptions, input, 'Tokenizer.fromPretrained')
-    const files = await loadTokenizerFiles(await resolveModelFolder(idOrFolder, { allowPatterns: FILES, ...(revision === undefined ? {} : { revision }) }))
+    const files = await loadTokenizerFiles(
+      await resolveModelFolder(idOrFolder, { allowPatterns: FILES, ...(revision === undefined ? {} : { revision }) }),
+    )
     return new Tokenizer({
       tokenizerJson: files.tokenizerJson as unknown as Record<string, unknown>,
       config: files.config,
@@ -168,7 +170,13 @@ export class Tokenizer {
     this.scratch.length = 0
     this.engine.encode(wellFormed(text), this.scratch)
     const content = this.scratch.toArray()
-    return this.finish(() => content, content.length, () => this.offsetsOf(text), given, given.maxLength)
+    return this.finish(
+      () => content,
+      content.length,
+      () => this.offsetsOf(text),
+      given,
+      given.maxLength,
+    )
   }
 
   /**

@@ -1,5 +1,5 @@
-import { TunesmithError } from '@tunesmith/core'
 import type { Worker } from 'node:worker_threads'
+import { TunesmithError } from '@tunesmith/core'
 import type { EncodedChunk } from './encode-chunk'
 import { startWorker } from './start-worker'
 

@@ -9,12 +9,12 @@ import { chatTemplates, type TemplateName } from './templates'
 const fixture = (name: string) => JSON.parse(readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8'))
 const golden = fixture('templates.golden.json') as {
   conversations: ChatMessage[][]
-  rendered: Record<TemplateName, { text: string; spans: [number, number][] }[]>
+  rendered: Record<TemplateName, { text: string; spans: [number, number][]; masks: Record<string, string> }[]>
 }
-const tokenizer = new Tokenizer({
-  tokenizerJson: fixture('bytes.tokenizer.json'),
-  config: { bos_token: '<s>', eos_token: '</s>' },
-})
+const load = (base: string) =>
+  new Tokenizer({ tokenizerJson: fixture(`${base}.tokenizer.json`), config: { bos_token: '<s>', eos_token: '</s>' } })
+const tokenizers = { bytes: load('bytes'), chars: load('chars') }
+const tokenizer = tokenizers.bytes
 
 /** Python counts code points, we count UTF-16 units. */
 function units(text: string, spans: [number, number][]): [number, number][] {
@@ -34,6 +34,10 @@ describe('shipped chat templates', () => {
         const tagged = assistantSpans(tokenizer, messages, chatOptions.parse({ template: name, addGenerationPrompt }))
         expect(tagged.text).toBe(text)
         expect(tagged.spans).toEqual(units(text, spans))
+        for (const [base, model] of Object.entries(tokenizers)) {
+          const { assistantMask } = model.renderChat(messages, { template: name, addGenerationPrompt })
+          expect(assistantMask.join('')).toBe(golden.rendered[name][i]!.masks[base])
+        }
         const template = chatTemplates[name].replaceAll(/\{%-? (end)?generation %\}/g, '')
         const derived = assistantSpans(tokenizer, messages, chatOptions.parse({ template, addGenerationPrompt }))
         expect(derived.source).toBe('derived')

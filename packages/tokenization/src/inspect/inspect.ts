@@ -1,6 +1,7 @@
 import { isTunesmithError, parseOptions } from '@tunesmith/core'
 import { chatOptions } from '../chat/options'
 import { type ChatMessage, chooseTemplate, renderTemplate } from '../chat/render'
+import { byteOfToken, CHAR_TO_BYTE } from '../engine/bytes'
 import { buildExample, type Example, type ExampleRow, IGNORE_INDEX } from '../example/build'
 import { type ExampleOptions, exampleOptions } from '../example/options'
 import type { Tokenizer } from '../tokenizer'
@@ -69,8 +70,19 @@ function shownText(tokenizer: Tokenizer, id: number): string {
   const alone = tokenizer.decode([id])
   const twice = tokenizer.decode([id, id])
   const text = twice.endsWith(alone) ? twice.slice(alone.length) : alone
-  if (!text.includes('\ufffd')) return text
-  return /^<0x[0-9A-F]{2}>$/.test(token) ? token : `<${token}>`
+  return text.includes('\ufffd') ? bytesOf(token) : text
+}
+
+/** A piece of a character: its bytes, as far as they are not text by themselves. */
+function bytesOf(token: string): string {
+  if (byteOfToken(token) !== -1) return token
+  let out = ''
+  for (const char of token) {
+    const byte = CHAR_TO_BYTE[char.charCodeAt(0)] ?? -1
+    if (byte === -1) return token
+    out += byte < 0x80 ? String.fromCharCode(byte) : `<0x${byte.toString(16).toUpperCase()}>`
+  }
+  return out
 }
 
 /** Whether rendering more messages changes what was rendered of the earlier ones (some templates drop old reasoning). */

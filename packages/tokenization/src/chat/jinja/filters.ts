@@ -1,5 +1,5 @@
 import { predicate } from './predicates'
-import { capitalize, replaceText, strip, title } from './text-methods'
+import { capitalize, replaceText, splitLines, strip, title } from './text-methods'
 import {
   compare,
   equals,
@@ -88,9 +88,10 @@ function toNumber(value: Value, args: Value[], kwargs: Map<string, Value>, float
 
 function indentText(value: string, width: Value, first: boolean, blank: boolean, host: FilterHost): string {
   const by = typeof width === 'string' ? width : ' '.repeat(Math.min(numberOf(width) ?? 4, 10_000))
-  const lines = value.split('\n')
+  const lines = splitLines(`${value}\n`, false)
   if (lines.length * by.length > host.size) throw new TemplateFault('the text becomes too long')
-  return lines.map((line, i) => ((i === 0 && !first) || (line === '' && !blank && i > 0) ? line : by + line)).join('\n')
+  const rest = lines.slice(1).map((line) => (line === '' && !blank ? line : by + line))
+  return [(first ? by : '') + lines[0], ...rest].join('\n')
 }
 
 function round(value: Value, args: Value[], kwargs: Map<string, Value>): Value {

@@ -66,7 +66,7 @@ export function refuseUndefined(object: Value): void {
 /** `object.name`: methods come before keys, as Python's attributes do. */
 export function attributeOf(object: Value, name: string): Value {
   refuseUndefined(object)
-  if (object instanceof Namespace) return object.fields.get(name) ?? missing(object, name)
+  if (object instanceof Namespace) return object.get(name) ?? missing(object, name)
   const found = method(object, name)
   if (found && !(object instanceof Map && CHANGING.has(name) && object.has(name))) return found
   if (object instanceof Map && object.has(name)) return object.get(name)!

@@ -3,7 +3,7 @@ import { type FilterHost, filter } from './filters'
 import { attributeOf, itemOf, pathOf, sliceOf } from './members'
 import { binary } from './operators'
 import { predicate } from './predicates'
-import { loopState, Scope } from './scope'
+import { LoopState, Scope } from './scope'
 import {
   Callable,
   Float,
@@ -22,7 +22,7 @@ import {
 export interface TemplateLimits {
   /** Expressions and statements evaluated. */
   steps: number
-  /** Characters of any one text, items of any one list. */
+  /** Characters of any one text. */
   size: number
 }
 
@@ -34,6 +34,9 @@ class LoopExit {
   printed = ''
   constructor(readonly kind: 'Break' | 'Continue') {}
 }
+
+/** Items of any one list. */
+const MOST_ITEMS = 200_000
 
 /** The name a generation block is called by; no template can spell it. */
 export const GENERATION = '__generation'
@@ -123,7 +126,7 @@ export class Renderer implements FilterHost {
     for (const [i, item] of items.entries()) {
       this.tick()
       const inner = new Scope(scope, depth)
-      inner.set('loop', loopState(items, i, depth))
+      inner.set('loop', new LoopState(items, i, depth))
       this.assign(loopvar, item, inner)
       try {
         out += this.block(body, inner)
@@ -146,7 +149,8 @@ export class Renderer implements FilterHost {
       for (const [i, name] of target.value.entries()) this.assign(name, items[i]!, scope)
     } else if (target.type === 'MemberExpression' && target.property.type === 'Identifier') {
       const object = this.value(target.object, scope)
-      if (!(object instanceof Namespace)) throw new TemplateFault('cannot assign attribute on non-namespace object')
+      if (!(object instanceof Namespace) || object instanceof LoopState)
+        throw new TemplateFault('cannot assign attribute on non-namespace object')
       object.fields.set(target.property.value, value)
     } else throw new TemplateFault(`cannot assign to ${target.type}`)
   }
@@ -213,8 +217,10 @@ export class Renderer implements FilterHost {
   private value(node: Node, scope: Scope): Value {
     this.tick()
     const value = this.evaluate(node, scope)
-    if ((typeof value === 'string' || Array.isArray(value)) && value.length > this.size)
-      throw new TemplateTooMuch(`makes a text or list of more than ${this.size} characters or items`)
+    if (typeof value === 'string' && value.length > this.size)
+      throw new TemplateTooMuch(`makes a text of more than ${this.size} characters`)
+    if (Array.isArray(value) && value.length > MOST_ITEMS)
+      throw new TemplateTooMuch(`makes a list of more than ${MOST_ITEMS} items`)
     return value
   }
 

@@ -6,7 +6,7 @@ import { Scope } from './scope'
 import { strftime } from './strftime'
 import { Callable, iterate, Namespace, numberOf, TemplateFault, text, toValue, type Value } from './values'
 
-const LIMITS: TemplateLimits = { steps: 2_000_000, size: 8_000_000 }
+const LIMITS: TemplateLimits = { steps: 1_000_000, size: 8_000_000 }
 
 const GENERATION_TAG = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g
 

@@ -23,23 +23,47 @@ export class Scope {
   }
 }
 
-/** The `loop` variable of one round. */
-export function loopState(items: readonly Value[], i: number, depth: number): Namespace {
-  const cycle = new Callable('cycle', (args) => args[i % Math.max(1, args.length)] ?? null)
-  return new Namespace(
-    new Map<string, Value>([
-      ['index', i + 1],
-      ['index0', i],
-      ['revindex', items.length - i],
-      ['revindex0', items.length - i - 1],
-      ['first', i === 0],
-      ['last', i === items.length - 1],
-      ['length', items.length],
-      ['depth', depth],
-      ['depth0', depth - 1],
-      ['previtem', items[i - 1] ?? new Undefined('there is no previous item')],
-      ['nextitem', items[i + 1] ?? new Undefined('there is no next item')],
-      ['cycle', cycle],
-    ]),
-  )
+const NO_FIELDS = new Map<string, Value>()
+
+/** The `loop` variable of one round; most templates ask for one or two of its fields, so they are made on demand. */
+export class LoopState extends Namespace {
+  constructor(
+    private readonly items: readonly Value[],
+    private readonly i: number,
+    private readonly depth: number,
+  ) {
+    super(NO_FIELDS)
+  }
+
+  override get(name: string): Value | undefined {
+    const { items, i, depth } = this
+    switch (name) {
+      case 'index':
+        return i + 1
+      case 'index0':
+        return i
+      case 'revindex':
+        return items.length - i
+      case 'revindex0':
+        return items.length - i - 1
+      case 'first':
+        return i === 0
+      case 'last':
+        return i === items.length - 1
+      case 'length':
+        return items.length
+      case 'depth':
+        return depth
+      case 'depth0':
+        return depth - 1
+      case 'previtem':
+        return items[i - 1] ?? (i > 0 ? null : new Undefined('there is no previous item'))
+      case 'nextitem':
+        return items[i + 1] ?? (i + 1 < items.length ? null : new Undefined('there is no next item'))
+      case 'cycle':
+        return new Callable('cycle', (args) => args[i % Math.max(1, args.length)] ?? null)
+      default:
+        return undefined
+    }
+  }
 }

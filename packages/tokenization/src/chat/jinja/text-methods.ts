@@ -102,7 +102,8 @@ function rsplit(value: string, separator: string | undefined, max: number): stri
 
 const LINE_ENDS = new Set('\n\r\v\f\u001c\u001d\u001e\u0085\u2028\u2029')
 
-function splitLines(value: string, keep: boolean): string[] {
+/** `str.splitlines`. */
+export function splitLines(value: string, keep: boolean): string[] {
   const lines: string[] = []
   let start = 0
   for (let i = 0; i < value.length; i++) {
@@ -194,7 +195,12 @@ const METHODS: Record<string, Method> = {
   islower: (self) => self !== self.toUpperCase() && self === self.toLowerCase(),
   ljust: (self, args) => pad(self, args, (n) => [0, n]),
   rjust: (self, args) => pad(self, args, (n) => [n, 0]),
-  center: (self, args) => pad(self, args, (n) => [Math.floor(n / 2), Math.ceil(n / 2)]),
+  center: (self, args) =>
+    // Python puts the odd space on the left when the width is odd.
+    pad(self, args, (n) => {
+      const left = Math.floor(n / 2) + (n & int(args[0], 0) & 1)
+      return [left, n - left]
+    }),
   zfill: (self, [width]) => {
     const sign = /^[+-]/.test(self) ? self[0]! : ''
     return sign + pad(self.slice(sign.length), [int(width, 0) - sign.length, '0'], (n) => [n, 0])

@@ -30,6 +30,10 @@ export class Tuple extends Array<Value> {}
 /** `namespace(...)`: the one thing a template may assign attributes of. */
 export class Namespace {
   constructor(readonly fields: Map<string, Value>) {}
+
+  get(name: string): Value | undefined {
+    return this.fields.get(name)
+  }
 }
 
 export type Call = (args: Value[], kwargs: Map<string, Value>) => Value

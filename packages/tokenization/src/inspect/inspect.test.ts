@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import type { ExampleRow } from '../example/build'
+import type { ExampleOptions } from '../example/options'
+import { Tokenizer } from '../tokenizer'
+import { inspect } from './inspect'
+import { renderHtml, renderTerminal } from './render'
+
+const json = (name: string) =>
+  JSON.parse(readFileSync(new URL(`../fixtures/${name}.tokenizer.json`, import.meta.url), 'utf8'))
+const tokenizer = new Tokenizer({ tokenizerJson: json('bytes'), config: { bos_token: '<s>', eos_token: '</s>' } })
+const codes = (row: ExampleRow, options: ExampleOptions = {}, model = tokenizer) =>
+  inspect(model, row, options).warnings.map(({ code }) => code)
+const row = { prompt: 'Where does the river go?\n', completion: 'To the <lake> 🦜.' }
+const messages = [
+  { role: 'user', content: 'Bread?' },
+  { role: 'assistant', content: 'Yes.' },
+  { role: 'user', content: 'Soup?' },
+  { role: 'assistant', content: 'No.' },
+]
+
+describe('inspect', () => {
+  test('shows every token once, and no warning for a good row', () => {
+    const { tokens, trained, warnings, example } = inspect(tokenizer, row)
+    expect(warnings).toEqual([])
+    expect(trained).toBe(example.labels.filter((label) => label !== -100).length)
+    expect(tokens.map(({ text }) => text).join('')).toBe(
+      '<s>Where does the river go?\nTo the <lake> <0xF0><0x9F><0xA6><0x9C>.</s>',
+    )
+    const chars = new Tokenizer({ tokenizerJson: json('chars'), config: { bos_token: '<s>', eos_token: '</s>' } })
+    const seen = inspect(chars, { prompt: 'The river', completion: ' runs past' }).tokens.map(({ text }) => text)
+    expect(seen.join('')).toBe('<s> The river runs past</s>')
+  })
+
+  test('warns of what ruins fine-tunes', () => {
+    expect(codes({ ...row, prompt: `<s>${row.prompt}` })).toEqual(['doubled-bos'])
+    expect(codes(row, { appendEos: false })).toEqual(['no-eos-trained'])
+    expect(codes(row, { maxLength: 5 })).toEqual(['fully-masked', 'truncated-answer'])
+    expect(codes(row, { maxLength: inspect(tokenizer, row).tokens.length - 3 })).toEqual(['truncated-answer'])
+    const padded = new Tokenizer({ tokenizerJson: json('bytes'), config: { eos_token: '</s>', pad_token: '</s>' } })
+    expect(codes(row, {}, padded)).toEqual(['pad-is-eos'])
+    expect(codes({ prompt: 'the riv', completion: 'er runs' }, { promptBoundary: 'whole' })).toEqual([
+      'boundary-crossed',
+    ])
+    expect(codes({ messages }, { template: 'zephyr', lossOn: 'assistant' })).toEqual(['split-special-token'])
+    expect(codes({ messages }, { template: 'vicuna', lossOn: 'assistant' })).toEqual([])
+    const forgetful =
+      '{% for m in messages %}{{ m.role if loop.last else m.role[:1] }}: {{ m.content }}{{ eos_token }}\n{% endfor %}'
+    expect(codes({ messages }, { template: forgetful })).toEqual(['template-rewrites-turns'])
+  })
+
+  test('prints to a terminal, with colours and without', () => {
+    const seen = inspect(tokenizer, row)
+    const plain = renderTerminal(seen, { color: false })
+    expect(plain).toContain('Where does the river go?⏎\n[To the <lake> ')
+    expect(plain).toMatch(/<\/s>\]\n\n\d+ tokens, \d+ trained$/)
+    expect(plain).not.toContain('\u001b')
+    const coloured = renderTerminal(inspect(tokenizer, { text: 'a\u001b[31m\tb' }, { appendEos: false }))
+    expect(coloured).toContain('\\x1b')
+    expect(coloured).toContain('⇥')
+    expect(coloured).toContain('\u001b[32m')
+    expect(coloured).toContain('warning:')
+  })
+
+  test('makes a page that text cannot break out of', () => {
+    const html = renderHtml(
+      [inspect(tokenizer, { text: '<script>alert("x")</script> & more' }), inspect(tokenizer, row)],
+      'Rows <1>',
+    )
+    expect(html).toMatch(/^<!doctype html>/)
+    expect(html).not.toContain('<script')
+    expect(html).toContain('Rows &lt;1&gt;')
+    expect(html.match(/<h2>/g)).toHaveLength(2)
+    expect(html).toContain('trained"')
+  })
+})
