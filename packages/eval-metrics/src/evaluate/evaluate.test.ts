@@ -69,6 +69,7 @@ describe('evaluate', () => {
     const bare = [rows[0], { id: 1, outputs: rows[0].outputs }]
     expect(() => evaluate({ rows: bare, metrics: ['bleu'] })).toThrow(/"BLEU" needs a reference.*row 1/)
     expect(() => evaluate({ rows, metrics: ['pubmedQa'] })).toThrow(/none of yes, no, maybe.*row 0/)
+    expect(() => evaluate({ rows, systems: ['base', 'none'] })).toThrow(/no output of "none".*row 0/)
     expect(() => evaluate({ rows, metrics: ['rogue' as never] })).toThrow(/metrics\.0/)
     expect(evaluate({ rows: bare, metrics: ['repetition'] })).toHaveLength(1)
   })

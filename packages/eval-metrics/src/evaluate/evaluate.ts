@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { parseOptions, writeFileAtomic } from '@tunesmith/core'
+import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 import type { FormatCheck } from '../checks/checks'
 import { runChecks } from '../checks/runChecks'
@@ -30,14 +30,22 @@ export type EvaluateOptions = z.input<typeof evaluateSchema>
  *
  * @returns results for {@link compareReport}: scores per row, and corpus scores with intervals and paired tests where a
  *   metric is more than the mean of its rows.
- * @throws {TunesmithError} `invalid_options` for an unknown metric; `invalid_data` when a metric needs a reference that a
- *   row does not have.
+ * @throws {TunesmithError} `invalid_options` for an unknown metric; `invalid_data` when a row lacks a system's output, or a
+ *   reference that a metric needs.
  */
 export function evaluate(options: EvaluateOptions): MetricResult[] {
   const { metrics, systems: given, baseline, ...rest } = parseOptions(evaluateSchema, options, 'evaluate')
   const names = given ?? Object.keys(rest.rows[0].outputs)
   const first = baseline ?? names[0]
   const systems = [first, ...names.filter((name) => name !== first)]
+  rest.rows.forEach(({ outputs }, row) => {
+    const absent = systems.find((system) => !Object.hasOwn(outputs, system))
+    if (absent !== undefined)
+      throw new TunesmithError(`There is no output of "${absent}"`, {
+        code: 'invalid_data',
+        where: `evaluate, row ${row}`,
+      })
+  })
   return metrics.flatMap((name) => METRICS[name]({ ...rest, systems }))
 }
 

@@ -11,7 +11,11 @@ function multiplyHigh(a: number, b: number): number {
 }
 
 // 0x2360ED051FC65DA44385DF649FCCF645, least significant word first.
-const MULTIPLIER = [0x9fccf645, 0x4385df64, 0x1fc65da4, 0x2360ed05]
+const M0 = 0x9fccf645
+const M1 = 0x4385df64
+const M2 = 0x1fc65da4
+const M3 = 0x2360ed05
+const MAX = 0xffffffff
 
 /**
  * NumPy's `default_rng(seed)`: PCG64 (XSL-RR 128/64, M. E. O'Neill 2014) with NumPy's bounded integers, so that the same
@@ -39,22 +43,21 @@ export class Pcg64 {
     this.#step()
   }
 
+  /** state = state * multiplier + increment, modulo 2^128: one word of the product after the other, carries summed as doubles. */
   #step(): void {
     const s = this.#state
-    const product = [0, 0, 0, 0]
-    for (let i = 0; i < 4; i++) {
-      const a = s[i]
-      for (let j = 0; i + j < 4; j++) {
-        product[i + j] += Math.imul(a, MULTIPLIER[j]) >>> 0
-        if (i + j < 3) product[i + j + 1] += multiplyHigh(a, MULTIPLIER[j])
-      }
-    }
-    let carry = 0
-    for (let i = 0; i < 4; i++) {
-      carry += product[i] + this.#increment[i]
-      s[i] = carry
-      carry = Math.floor(carry / 2 ** 32)
-    }
+    const increment = this.#increment
+    const [a, b, c, d] = [s[0], s[1], s[2], s[3]]
+    let sum = (Math.imul(a, M0) >>> 0) + increment[0]
+    s[0] = sum
+    sum = (sum > MAX ? 1 : 0) + multiplyHigh(a, M0) + (Math.imul(a, M1) >>> 0) + (Math.imul(b, M0) >>> 0) + increment[1]
+    s[1] = sum
+    sum = Math.floor(sum / 2 ** 32) + multiplyHigh(a, M1) + multiplyHigh(b, M0) + increment[2]
+    sum += (Math.imul(a, M2) >>> 0) + (Math.imul(b, M1) >>> 0) + (Math.imul(c, M0) >>> 0)
+    s[2] = sum
+    const high = Math.imul(a, M3) + Math.imul(b, M2) + Math.imul(c, M1) + Math.imul(d, M0)
+    s[3] =
+      Math.floor(sum / 2 ** 32) + multiplyHigh(a, M2) + multiplyHigh(b, M1) + multiplyHigh(c, M0) + increment[3] + high
   }
 
   /** The next 32 bits: the two halves of each 64-bit output, low half first. */

@@ -27,7 +27,8 @@ export function lcsLength(a: Int32Array, b: Int32Array, vocabularySize: number):
   return length
 }
 
-let table = new Uint32Array(0)
+// Reused from line to line, since nearly all are short; a huge one gets, and gives back, its own.
+const scratch = new Uint32Array(1 << 18)
 
 /**
  * Marks the positions of `reference` that lie on one longest common subsequence with `candidate`.
@@ -37,7 +38,8 @@ export function markLcs(reference: Int32Array, candidate: Int32Array, marks: Uin
   const rows = reference.length
   const columns = candidate.length
   const stride = columns + 1
-  if (table.length < (rows + 1) * stride) table = new Uint32Array((rows + 1) * stride)
+  const size = (rows + 1) * stride
+  const table = size <= scratch.length ? scratch : new Uint32Array(size)
   table.fill(0, 0, stride)
   for (let i = 1; i <= rows; i++) {
     const word = reference[i - 1]

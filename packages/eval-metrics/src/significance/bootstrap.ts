@@ -2,7 +2,7 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Pcg64 } from '../random/pcg64'
 import { percentile } from './percentile'
-import { exactMean } from './resampling'
+import { drawResamples, exactMean } from './resampling'
 
 const resampleSchema = z.strictObject({
   /** Default 12345. The stream is NumPy's `default_rng(seed)`. */
@@ -57,12 +57,13 @@ function differences(base: ArrayLike<number>, tuned: ArrayLike<number>, where: s
 }
 
 function resampledMeans(values: Float64Array, seed: number, samples: number): Float64Array {
-  const generator = new Pcg64(seed)
+  const rows = values.length
+  const indices = drawResamples(rows, samples, seed)
   const means = new Float64Array(samples)
   for (let sample = 0; sample < samples; sample++) {
     let sum = 0
-    for (let draw = 0; draw < values.length; draw++) sum += values[generator.integer(values.length)]
-    means[sample] = sum / values.length
+    for (let draw = sample * rows; draw < (sample + 1) * rows; draw++) sum += values[indices[draw]]
+    means[sample] = sum / rows
   }
   return means
 }

@@ -16,9 +16,17 @@ export function systemStatistics(
   return { rows, score: metric.score(sumRows(rows)) }
 }
 
-/** Row numbers of `samples` resamples of `rows` rows each, as sacrebleu draws them. */
+// A report tests many metrics on the same rows with the same draws; they are kept until memory is wanted for other things.
+let last: { key: string; indices: WeakRef<Uint32Array> } | undefined
+
+/** Row numbers of `samples` resamples of `rows` rows each, as sacrebleu draws them. Not to be changed. */
 export function drawResamples(rows: number, samples: number, seed: number): Uint32Array {
-  return new Pcg64(seed).choice(rows, rows * samples)
+  const key = `${rows} ${samples} ${seed}`
+  const known = last?.key === key ? last.indices.deref() : undefined
+  if (known) return known
+  const indices = new Pcg64(seed).choice(rows, rows * samples)
+  last = { key, indices: new WeakRef(indices) }
+  return indices
 }
 
 export interface ResampledScores {
