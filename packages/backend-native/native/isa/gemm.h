@@ -21,7 +21,7 @@ constexpr int NR = NV * VL;
 #define TS_KC 256
 #endif
 #ifndef TS_STRIP
-#define TS_STRIP 4
+#define TS_STRIP 8
 #endif
 constexpr int64_t KC = TS_KC;
 constexpr int STRIP = TS_STRIP;         // panels of B in a strip
@@ -47,6 +47,7 @@ static void micro(int64_t k, const float* a, int64_t aStride, const float* b, in
 #pragma GCC unroll 2
       for (int j = 0; j < NV_; j++) s[i][j] += av * bv[j];
     }
+    __builtin_prefetch(a + 16 * MR_);  // panels of A stream from an outer cache
     a += aStride;
     b += bStride;
   }

@@ -1,0 +1,72 @@
+/**
+ * Tokens per second and peak memory of a LoRA training step, against PyTorch + transformers + PEFT in float32.
+ * TinyLlama-1.1B's shape with random weights, r = 16 on q_proj and v_proj; forward, backward and AdamW. One sequence of
+ * 512 tokens, then four of 80 to 400 tokens, which the peer pads to 512.
+ */
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { interleaved, pythonVenv, speedRow, startWorker } from './lib/index.mjs'
+
+const CONFIG = {
+  model_type: 'llama',
+  vocab_size: 32000,
+  hidden_size: 2048,
+  intermediate_size: 5632,
+  num_hidden_layers: 22,
+  num_attention_heads: 32,
+  num_key_value_heads: 4,
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-5,
+}
+const PADDED = 512
+const fileOf = (name) => fileURLToPath(new URL(name, import.meta.url))
+
+const sequenceOf = (length, seed) =>
+  Array.from({ length }, (_, i) => 3 + (((Math.imul(i + 1, 40503) + seed * 7919) >>> 0) % (CONFIG.vocab_size - 3)))
+
+export async function run({
+  rounds = 3,
+  formats = 'f32,bf16,nf4',
+  threads = availableParallelism(),
+  layers = 22,
+  peer: withPeer = true,
+} = {}) {
+  const config = { ...CONFIG, num_hidden_layers: layers }
+  const names = String(formats).split(',')
+  const workers = {}
+  if (withPeer)
+    workers.peer = startWorker(await pythonVenv(['torch', 'transformers', 'peft']), [fileOf('lora-step.peer.py')])
+  for (const format of names) workers[format] = startWorker(process.execPath, [fileOf('lora-step.ours.mjs')])
+  for (const [format, worker] of Object.entries(workers))
+    await worker.call({ call: 'prepare', config, format, r: 16, threads })
+
+  const cases = {
+    '1 x 512 tokens': [sequenceOf(512, 1)],
+    '80, 180, 290, 400 tokens': [80, 180, 290, 400].map(sequenceOf),
+  }
+  const rows = []
+  for (const [name, sequences] of Object.entries(cases)) {
+    const amount = sequences.reduce((sum, { length }) => sum + length, 0)
+    const contenders = Object.fromEntries(
+      Object.entries(workers).map(([key, worker]) => [
+        key,
+        async () => (await worker.call({ call: 'step', sequences, padTo: PADDED })).seconds,
+      ]),
+    )
+    const seconds = await interleaved(contenders, { rounds, warmup: 1 })
+    const peerMemory = withPeer ? (await workers.peer.call({ call: 'memory' })).peakMemory : undefined
+    for (const format of names)
+      rows.push(
+        speedRow({
+          case: `${name}, ${format} weights`,
+          seconds: { ours: seconds[format], peer: seconds.peer },
+          amount,
+          unit: 'tokens/s',
+          oursMemory: (await workers[format].call({ call: 'memory' })).peakMemory,
+          peerMemory,
+        }),
+      )
+  }
+  for (const worker of Object.values(workers)) worker.close()
+  return { rows }
+}
