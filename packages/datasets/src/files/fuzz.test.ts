@@ -75,24 +75,28 @@ describe('damaged files', () => {
   })
   afterAll(() => rm(folder, { recursive: true, force: true }))
 
-  it.each(KINDS)('%s: rows, or an error with a place; never a crash or a hang', async (extension, originals, count) => {
-    const path = join(folder, `x${extension}`)
-    const outcomes = { read: 0, refused: 0 }
-    for (let seed = 0; seed < count; seed++) {
-      const random = new Random(seed, extension)
-      await writeFile(path, mutate(random.pick(originals), random))
-      const start = performance.now()
-      try {
-        await loadDataset(path)
-        outcomes.read++
-      } catch (error) {
-        if (!isTunesmithError(error) || !error.where?.includes(path))
-          throw new Error(`mutant ${seed}: an error without a place`, { cause: error })
-        outcomes.refused++
+  it.each(KINDS)(
+    '%s: rows, or an error with a place; never a crash or a hang',
+    async (extension, originals, count) => {
+      const path = join(folder, `x${extension}`)
+      const outcomes = { read: 0, refused: 0 }
+      for (let seed = 0; seed < count; seed++) {
+        const random = new Random(seed, extension)
+        await writeFile(path, mutate(random.pick(originals), random))
+        const start = performance.now()
+        try {
+          await loadDataset(path)
+          outcomes.read++
+        } catch (error) {
+          if (!isTunesmithError(error) || !error.where?.includes(path))
+            throw new Error(`mutant ${seed}: an error without a place`, { cause: error })
+          outcomes.refused++
+        }
+        // A decoder that runs away is stopped after five seconds of computing, which take longer on a busy machine.
+        expect(performance.now() - start, `mutant ${seed}`).toBeLessThan(60_000)
       }
-      // A decoder that runs away is stopped after ten seconds.
-      expect(performance.now() - start, `mutant ${seed}`).toBeLessThan(20_000)
-    }
-    expect(outcomes.refused).toBeGreaterThan(count / 20)
-  })
+      expect(outcomes.refused).toBeGreaterThan(count / 20)
+    },
+    180_000,
+  )
 })

@@ -3,6 +3,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Dataset } from '../dataset/dataset'
 import { loadDataset } from '../load/load'
@@ -68,6 +69,26 @@ describe('readParquet', () => {
     await writeFile(join(folder, 'none.parquet'), '')
     await expect(loadDataset(join(folder, 'none.parquet'))).rejects.toThrow(/The file is empty/)
   })
+
+  it('stops a decoder that a damaged file sends into an endless loop', async () => {
+    const data = Int32Array.from({ length: 4000 }, (_, i) => (i * i) % 977)
+    const column = {
+      name: 'n',
+      data,
+      type: 'INT32' as const,
+      encoding: 'DELTA_BINARY_PACKED' as const,
+      nullable: false,
+    }
+    const bytes = Buffer.from(parquetWriteBuffer({ columnData: [column], codec: 'UNCOMPRESSED', statistics: false }))
+    // Blocks of 128 values in 4 parts become blocks in -1 parts, after which the decoder steps back as far as it went.
+    const header = bytes.indexOf(Buffer.from([0x80, 0x01, 0x04]))
+    bytes.set([0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 1], header + 2)
+    const path = join(folder, 'endless.parquet')
+    await writeFile(path, bytes)
+    await expect(loadDataset(path)).rejects.toThrow(/does not come to an end \(.*endless\.parquet, row group 0, column/)
+    // The next file gets a decoder of its own.
+    expect(await loadDataset(fixture('sample.zstd.parquet'))).toHaveLength(24)
+  }, 180_000)
 
   it('tells when a file shrinks while it is streamed', async () => {
     const path = join(folder, 'shrinking.parquet')
