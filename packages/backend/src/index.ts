@@ -28,6 +28,7 @@ export {
   type SelectedBackend,
   selectBackend,
 } from './select-backend'
+export { diagnoseTensorFlow, fixTensorFlow, type TensorFlowDiagnosis } from './tensorflow/doctor'
 export {
   BITS_PER_ELEMENT,
   denseWeight,

@@ -1,11 +1,10 @@
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import * as tf from '@tensorflow/tfjs-core'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
+import { importOptional } from './import-optional'
 import { portableKernels } from './kernels'
 import { registerPortable } from './portable/register'
+import { loadTensorFlow } from './tensorflow/load'
 
 export const BACKEND_NAMES = ['native', 'tensorflow', 'wasm', 'cpu'] as const
 export type BackendName = (typeof BACKEND_NAMES)[number]
@@ -26,25 +25,6 @@ export interface SelectedBackend {
   passedOver: { name: BackendName; reason: string }[]
 }
 
-/**
- * Imports a package that is not a dependency of this one: beside it, or where the program runs (strict package
- * managers hide it from us there).
- */
-async function importOptional(name: string): Promise<unknown> {
-  try {
-    return await import(name)
-  } catch (error) {
-    for (const base of [process.cwd(), dirname(process.argv[1] ?? '')])
-      try {
-        const path = createRequire(join(base, 'package.json')).resolve(name)
-        return await import(pathToFileURL(path).href)
-      } catch (second) {
-        if ((second as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw second
-      }
-    throw (error as NodeJS.ErrnoException).code?.includes('MODULE_NOT_FOUND') ? new Error('not installed') : error
-  }
-}
-
 /** Loads and registers one backend; throws when it is not there. Returns its description. */
 const loaders: Record<BackendName, () => Promise<string>> = {
   async native() {
@@ -55,17 +35,7 @@ const loaders: Record<BackendName, () => Promise<string>> = {
     const { isa, threads } = native.registerNativeBackend()
     return `native C++ (${isa}, ${threads} thread${threads === 1 ? '' : 's'})`
   },
-  async tensorflow() {
-    const errors: string[] = []
-    for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'])
-      try {
-        const { version } = (await importOptional(name)) as { version?: Record<string, string> }
-        return `${name} ${version?.['tfjs-node'] ?? ''} (libtensorflow)`
-      } catch (error) {
-        errors.push(`${name}: ${(error as Error).message.split('\n')[0]}`)
-      }
-    throw new Error(errors.join('; '))
-  },
+  tensorflow: loadTensorFlow,
   async wasm() {
     await import('@tensorflow/tfjs-backend-wasm')
     return 'WebAssembly'

@@ -95,6 +95,16 @@ describe('a whole run', () => {
   })
 })
 
+describe('doctor', () => {
+  it('names the backend in use and what tfjs-node would need', () => {
+    const { status, stdout, stderr } = tunesmith(['doctor'])
+    expect(status, stderr).toBe(0)
+    expect(stdout).toMatch(/^backend +(native|tensorflow|wasm|cpu): /m)
+    expect(stdout).toMatch(/^ {2}package +(@tensorflow\/tfjs-node(-gpu)?|not installed .*)$/m)
+    expect(stdout).toMatch(/^ {2}(to use it +np[mx] .*|binding +loads, libtensorflow 2\..*)$/m)
+  })
+})
+
 describe('bad input is one clear error', () => {
   /** The error line, after checking that nothing but it was shown. */
   function failure(args: string[]): string {

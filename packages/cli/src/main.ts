@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { chatCommand } from './commands/chat'
+import { doctorCommand } from './commands/doctor'
 import { quickstartCommand } from './commands/quickstart'
 import { trainCommand } from './commands/train'
 import { reportError } from './report-error'
@@ -9,7 +10,7 @@ const program = new Command('tunesmith')
   .option('--verbose', 'print stack traces with errors')
   .showSuggestionAfterError()
 
-for (const command of [quickstartCommand(), trainCommand(), chatCommand()])
+for (const command of [quickstartCommand(), trainCommand(), chatCommand(), doctorCommand()])
   program.addCommand(command.option('--verbose', 'print stack traces with errors'))
 
 try {

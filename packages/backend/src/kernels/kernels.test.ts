@@ -17,6 +17,7 @@ import {
   type WeightMatrix,
 } from '../index'
 import { unpackRows } from '../portable/unpack'
+import { testedBackends } from '../testing/backends'
 import { checkOperation, type Differentiable, relativeError } from '../testing/check-gradients'
 import * as reference from '../testing/reference'
 
@@ -49,7 +50,7 @@ function boundaries(random: Random, tokens: number): number[] {
   return cuts
 }
 
-for (const backend of ['cpu', 'wasm'] as const)
+for (const backend of testedBackends)
   describe(`kernels on ${backend}`, () => {
     beforeAll(async () => {
       expect((await selectBackend({ backend })).name).toBe(backend)

@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { adamWStep, gradNorm, kvCacheUpdate, selectBackend } from '../index'
+import { testedBackends } from '../testing/backends'
 
 const variable = (values: number[]) => tf.tidy(() => tf.variable(tf.tensor1d(values)))
 
-for (const backend of ['cpu', 'wasm'] as const)
+for (const backend of testedBackends)
   describe(`on ${backend}`, () => {
     beforeAll(async () => {
       await selectBackend({ backend })
