@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { agreement } from '../review/agreement'
 import { judgePairs } from './judgePairs'
 import { judgePrompt, readVerdict } from './prompt'
 
@@ -61,7 +62,8 @@ describe('judgePairs', () => {
     expect(asked[0]).toMatchObject({ authorization: 'Bearer key', body: { model: 'judge', temperature: 0 } })
     expect(result).toMatchObject({ wins: { base: 0, tuned: 6 }, ties: 0, winRate: 1, positionBias: 0, failures: [] })
     expect(result.usage).toEqual({ promptTokens: 1200, completionTokens: 120, cost: (1200 * 2 + 120 * 10) / 1e6 })
-    expect(result.decisions[0]).toBe('tuned')
+    const human = { 0: 'tuned', 1: 'tuned', 2: 'base', 9: 'base' }
+    expect(agreement({ first: result.decisions, second: human })).toMatchObject({ rows: 3, agreement: 2 / 3, kappa: 0 })
   })
 
   it('sees through a judge that always likes the first answer', async () => {

@@ -55,8 +55,6 @@ export interface JudgeResult extends Preference {
   positionBias: number | null
   /** This run's and earlier runs' tokens, and what they cost when a price is given. */
   usage: { promptTokens: number; completionTokens: number; cost: number | null }
-  /** Decisions by row id, for {@link agreement} with a human sheet. */
-  decisions: Record<string, string>
 }
 
 interface Question {
@@ -196,6 +194,5 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
       completionTokens,
       cost: price ? (promptTokens * price.prompt + completionTokens * price.completion) / 1e6 : null,
     },
-    decisions: Object.fromEntries(preference.rows.map(({ id, winner }) => [id, winner])),
   }
 }

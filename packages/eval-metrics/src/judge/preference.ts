@@ -6,6 +6,8 @@ export interface Preference {
   systems: [string, string]
   /** Per row id the mean vote: 1 for the second system, -1 for the first, 0 for a tie. */
   rows: { id: string; score: number; winner: string; votes: number }[]
+  /** Per row id the system that won, or `tie`: what {@link agreement} compares with another judge's. */
+  decisions: Record<string, string>
   /** Rows won, by system, and tied: a row is won by the majority of its votes. */
   wins: Record<string, number>
   ties: number
@@ -49,6 +51,7 @@ export function summarizePreferences(
   return {
     systems,
     rows,
+    decisions: Object.fromEntries(rows.map(({ id, winner }) => [id, winner])),
     wins: { [systems[0]]: count(systems[0]), [systems[1]]: count(systems[1]) },
     ties: count('tie'),
     winRate: mean,
