@@ -40,7 +40,7 @@ const get = (options: Partial<DownloadSnapshotOptions> = {}) =>
     endpoint: hub.endpoint,
     cacheDir,
     retryDelayMs: 5,
-    timeoutMs: 5000,
+    timeoutMs: 20_000,
     ...options,
   })
 const blob = (name = hash) => join(cacheDir, 'models--org--tiny', 'blobs', name)

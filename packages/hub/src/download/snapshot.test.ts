@@ -52,7 +52,7 @@ const get = (options: Partial<DownloadSnapshotOptions> = {}) =>
     endpoint: hub.endpoint,
     cacheDir,
     retryDelayMs: 5,
-    timeoutMs: 5000,
+    timeoutMs: 20_000,
     ...options,
   })
 const blob = (name = hash) => join(cacheDir, 'models--org--tiny', 'blobs', name)
@@ -137,6 +137,30 @@ describe('downloadSnapshot', () => {
     expect(events.at(-1)).toMatchObject({ overallLoaded: total, overallTotal: total, filesDone: 3, filesTotal: 3 })
     for (const [index, event] of events.entries())
       expect(event.overallLoaded).toBeGreaterThanOrEqual(events[index - 1]?.overallLoaded ?? 0)
+  })
+
+  it('downloads many files at once, without a warning about listeners', async () => {
+    const many = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`f${i}.safetensors`, `${i}`]))
+    hub.put('org/tiny', many)
+    const warnings: string[] = []
+    const listen = (warning: Error) => warnings.push(warning.message)
+    process.on('warning', listen)
+    const folder = await get({ signal: new AbortController().signal, maxWorkers: 16 })
+    await new Promise((resolve) => setImmediate(resolve))
+    process.off('warning', listen)
+    expect(warnings).toEqual([])
+    expect((await readdir(folder)).length).toBe(120)
+    expect(await readFile(join(folder, 'f77.safetensors'), 'utf8')).toBe('77')
+  })
+
+  it('takes a cache without a listing, from an older program, as it is', async () => {
+    const commit = hub.put('org/tiny', files)
+    const folder = await get()
+    await rm(join(cacheDir, 'models--org--tiny', 'trees'), { recursive: true })
+    expect(await get({ offline: true })).toBe(folder)
+    hub.reset()
+    expect(await get({ revision: commit })).toBe(folder)
+    expect(hub.count('/resolve/')).toBe(0)
   })
 
   it('downloads one content under several names once', async () => {
@@ -224,7 +248,7 @@ describe('a connection that fails', () => {
   it('notices a server that falls silent', async () => {
     hub.put('org/tiny', files)
     hub.fail({ match: hash, silentAfter: 100_000 })
-    expect(await read(await get({ timeoutMs: 200 }))).toEqual(expected)
+    expect(await read(await get({ timeoutMs: 1000 }))).toEqual(expected)
   })
 
   it('finds one corrupted byte by the hash and fetches the file again', async () => {

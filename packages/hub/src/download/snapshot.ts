@@ -64,7 +64,7 @@ interface Job {
  * downloaded file's hash is checked.
  *
  * With a commit as revision and all its files in the cache the network is not used. When the Hub cannot be reached, a
- * complete copy in the cache is returned with a warning.
+ * copy in the cache is returned with a warning.
  *
  * @throws {TunesmithError} `not_found` (id, revision, or offline and not in the cache), `network`, `invalid_file` (a
  *   hash is wrong, a file name leaves its folder), `io`, `aborted`.
@@ -78,13 +78,15 @@ export async function downloadSnapshot(options: DownloadSnapshotOptions): Promis
   const cached = await findCached(job)
   // A commit never changes: with all of its files here there is nothing to ask.
   if (cached?.complete && isCommit(repo.revision)) return cached.folder
+  // Without a listing, from an older program, the folder is all that is known.
+  const usable = cached !== undefined && (cached.complete || !cached.missing)
   if (client.connection.offline) {
-    if (cached && (cached.complete || !cached.missing)) return cached.folder
+    if (usable) return cached!.folder
     throw notCached(job, cached?.missing)
   }
-  const found = await locate(job, cached?.complete === true).catch((error: unknown) => {
+  const found = await locate(job, usable).catch((error: unknown) => {
     const passing = error instanceof TunesmithError && error.code === 'network' && isUnreachable(error)
-    if (!cached?.complete || !passing) throw error
+    if (!usable || !passing) throw error
     process.emitWarning(`${error.message}. The copy in the cache is used, which may be older.`, 'TunesmithWarning')
     return undefined
   })
