@@ -95,6 +95,72 @@ describe('a whole run', () => {
   })
 })
 
+describe('looking and measuring', () => {
+  it('inspect shows what is trained, and warns', async () => {
+    await writeFile(join(folder, 'config.yaml'), config())
+    const { status, stdout, stderr } = tunesmith(['inspect', 'config.yaml', '--rows', '1', '--html', 'inspect.html'])
+    expect(status, stderr).toBe(0)
+    expect(stdout).toContain('promptCompletion: prompt from "prompt", completion from "completion"')
+    expect(stdout).toContain('How many apples are 0 and 1?[ There are 1 apples.')
+    expect(stdout).toMatch(/12 rows looked at: \d+ tokens, \d+ of them trained/)
+    expect(await readFile(join(folder, 'inspect.html'), 'utf8')).toContain('apples')
+  })
+
+  it('data describe counts, in tokens if asked, and finds rows of another dataset', () => {
+    const { status, stdout, stderr } = tunesmith([
+      'data',
+      'describe',
+      'test.jsonl',
+      '--against',
+      'train.jsonl',
+      '--tokenizer',
+      'model',
+      '--svg',
+      'lengths.svg',
+      '--json',
+    ])
+    expect(status, stderr).toBe(0)
+    const described = JSON.parse(stdout)
+    expect(described.rows).toBe(5)
+    expect(described.lengths.unit).toBe('tokens')
+    expect(described.overlap.exact).toBeDefined()
+    expect(tunesmith(['data', 'describe', 'train.jsonl']).stdout).toContain('12 rows')
+  })
+
+  it('eval scores a model beside a file of predictions', async () => {
+    await writeFile(
+      join(folder, 'perfect.jsonl'),
+      rows(5, (i) => ({ id: String(i), prediction: `There are ${i + 51} apples.` })),
+    )
+    const args = [
+      'eval',
+      'random=model',
+      'perfect=perfect.jsonl',
+      '--data',
+      'test.jsonl',
+      '--max-new-tokens',
+      '4',
+      '--out',
+      'scores',
+    ]
+    const { status, stdout, stderr } = tunesmith(args)
+    expect(status, stderr).toBe(0)
+    expect(stdout).toContain('rougeL')
+    const report = JSON.parse(await readFile(join(folder, 'scores', 'report.json'), 'utf8'))
+    expect(JSON.stringify(report)).toContain('perfect')
+    expect(tunesmith(['eval', 'model']).stderr).toContain('--data')
+  })
+
+  it('quantize writes a model in fewer bytes, with a report', async () => {
+    const { status, stdout, stderr } = tunesmith(['quantize', 'model', '--to', 'nf4', '--out', 'nf4', '--double-quant'])
+    expect(status, stderr).toBe(0)
+    expect(stdout).toMatch(/nf4: .* -> /)
+    const quantized = JSON.parse(await readFile(join(folder, 'nf4', 'config.json'), 'utf8')).quantization_config
+    expect(quantized).toMatchObject({ load_in_4bit: true, bnb_4bit_quant_type: 'nf4', bnb_4bit_use_double_quant: true })
+    expect(await readFile(join(folder, 'nf4', 'quantization.svg'), 'utf8')).toContain('<svg')
+  })
+})
+
 describe('doctor', () => {
   it('names the backend in use and what tfjs-node would need', () => {
     const { status, stdout, stderr } = tunesmith(['doctor'])

@@ -1,6 +1,10 @@
 import { Command } from 'commander'
 import { chatCommand } from './commands/chat'
+import { dataCommand } from './commands/data'
 import { doctorCommand } from './commands/doctor'
+import { evalCommand } from './commands/eval'
+import { inspectCommand } from './commands/inspect'
+import { quantizeCommand } from './commands/quantize'
 import { quickstartCommand } from './commands/quickstart'
 import { trainCommand } from './commands/train'
 import { reportError } from './report-error'
@@ -10,7 +14,16 @@ const program = new Command('tunesmith')
   .option('--verbose', 'print stack traces with errors')
   .showSuggestionAfterError()
 
-for (const command of [quickstartCommand(), trainCommand(), chatCommand(), doctorCommand()])
+for (const command of [
+  quickstartCommand(),
+  dataCommand(),
+  inspectCommand(),
+  trainCommand(),
+  evalCommand(),
+  chatCommand(),
+  quantizeCommand(),
+  doctorCommand(),
+])
   program.addCommand(command.option('--verbose', 'print stack traces with errors'))
 
 try {

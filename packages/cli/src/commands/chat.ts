@@ -1,12 +1,11 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import { type CausalLM, loadModel, streamTokens } from '@tunesmith/models'
-import { adapterBaseModel, loadPeftModel } from '@tunesmith/peft-lora'
-import { type ChatMessage, Tokenizer } from '@tunesmith/tokenization'
-import { Command, InvalidArgumentError } from 'commander'
+import { type CausalLM, streamTokens } from '@tunesmith/models'
+import type { ChatMessage, Tokenizer } from '@tunesmith/tokenization'
+import { Command } from 'commander'
+import { loadModelOrAdapter } from '../run/load'
+import { number } from './numbers'
 
 interface ChatOptions {
   base?: string
@@ -15,17 +14,6 @@ interface ChatOptions {
   temperature: number
   topP: number
   seed: number
-}
-
-/** Loads a model, or an adapter on its base model. */
-async function load(path: string, base: string | undefined): Promise<{ model: CausalLM; tokenizer: Tokenizer }> {
-  if (!existsSync(join(path, 'adapter_config.json')))
-    return { model: await loadModel(path), tokenizer: await Tokenizer.fromPretrained(path) }
-  const basePath = base ?? (await adapterBaseModel(path))
-  const model = await loadModel(basePath)
-  await loadPeftModel(model, path)
-  const own = existsSync(join(path, 'tokenizer.json'))
-  return { model, tokenizer: await Tokenizer.fromPretrained(own ? path : basePath) }
 }
 
 /** The latest turns that leave room for an answer; whole question-answer pairs are dropped from the front. */
@@ -49,7 +37,7 @@ function fit(tokenizer: Tokenizer, messages: ChatMessage[], room: number): numbe
 
 async function chat(path: string, options: ChatOptions): Promise<void> {
   await selectBackend()
-  const { model, tokenizer } = await load(path, options.base)
+  const { model, tokenizer } = await loadModelOrAdapter(path, options.base)
   if (!tokenizer.chatTemplate)
     throw new TunesmithError('The tokenizer has no chat template', {
       code: 'unsupported',
@@ -100,13 +88,6 @@ async function answer(model: CausalLM, tokenizer: Tokenizer, prompt: number[], o
   write(stream.end())
   process.stdout.write('\n')
   return text.trim()
-}
-
-function number(text: string): number {
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isFinite(value) || value < 0)
-    throw new InvalidArgumentError('It must be a number, 0 or above.')
-  return value
 }
 
 export function chatCommand(): Command {

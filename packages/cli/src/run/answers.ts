@@ -3,16 +3,22 @@ import { type Dataset, detectFormat, type ExampleRow, type Message, toExampleRow
 import { type CausalLM, generate } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
 
-/** A held-out question: what the model is asked, and the answer it should have given. */
-export interface HeldOut {
+/** A held-out question as people read it, and the answer it should get. */
+export interface TestRow {
   id: string
-  /** As people read it. */
   prompt: string
   reference: string
+  /** The question in the form the row has it. */
+  source: string | Message[]
+}
+
+/** A test row with its prompt as token ids. */
+export interface HeldOut extends TestRow {
   promptIds: number[]
 }
 
-const contentOf = (messages: Message[]) => messages.map(({ content }) => String(content)).join('\n\n')
+const textOf = (part: string | Message[]) =>
+  typeof part === 'string' ? part : part.map(({ content }) => String(content)).join('\n\n')
 
 function split(row: ExampleRow, where: string): { prompt: string | Message[]; completion: string | Message[] } {
   if ('prompt' in row && 'completion' in row)
@@ -26,21 +32,23 @@ function split(row: ExampleRow, where: string): { prompt: string | Message[]; co
   })
 }
 
-/** Turns test rows into prompts of token ids and reference answers. */
-export function heldOutRows(dataset: Dataset, tokenizer: Tokenizer): HeldOut[] {
+/** Questions and reference answers of any format of rows. */
+export function testRows(dataset: Dataset): TestRow[] {
   const format = detectFormat(dataset, { where: dataset.where(0) })
   return dataset.toArray().map((row, index) => {
     const where = dataset.where(index) ?? `test row ${index}`
     const { prompt, completion } = split(toExampleRow(row, format, { where }), where)
-    const chat = typeof prompt !== 'string'
-    const text = chat ? tokenizer.applyChatTemplate(prompt as never, { addGenerationPrompt: true }) : prompt
-    return {
-      id: String(row.id ?? index),
-      prompt: chat ? contentOf(prompt) : prompt,
-      reference: (typeof completion === 'string' ? completion : contentOf(completion)).trim(),
-      // A rendered chat already has its beginning-of-sequence token.
-      promptIds: [...tokenizer.encode(text, { addSpecialTokens: !chat }).ids],
-    }
+    return { id: String(row.id ?? index), prompt: textOf(prompt), reference: textOf(completion).trim(), source: prompt }
+  })
+}
+
+/** Turns test rows into prompts of token ids, through the chat template where they are conversations. */
+export function heldOutRows(dataset: Dataset, tokenizer: Tokenizer): HeldOut[] {
+  return testRows(dataset).map((row) => {
+    const chat = typeof row.source !== 'string'
+    const text = chat ? tokenizer.applyChatTemplate(row.source as never, { addGenerationPrompt: true }) : row.prompt
+    // A rendered chat already has its beginning-of-sequence token.
+    return { ...row, promptIds: [...tokenizer.encode(text, { addSpecialTokens: !chat }).ids] }
   })
 }
 

@@ -1,0 +1,48 @@
+import { writeFileAtomic } from '@tunesmith/core'
+import { describe, descriptionText, histogramSvg, loadDataset } from '@tunesmith/datasets'
+import { Tokenizer } from '@tunesmith/tokenization'
+import { Command } from 'commander'
+import { count } from './numbers'
+
+interface DescribeCommandOptions {
+  split?: string
+  against?: string
+  tokenizer?: string
+  maxLength?: number
+  svg?: string
+  json?: boolean
+}
+
+async function run(
+  source: string,
+  { split, against, tokenizer, maxLength, svg, json }: DescribeCommandOptions,
+): Promise<void> {
+  const dataset = await loadDataset(source, split ? { split } : {})
+  const encoder = tokenizer ? await Tokenizer.fromPretrained(tokenizer) : undefined
+  const description = describe(dataset, {
+    ...(encoder && { countTokens: (text: string) => encoder.encode(text, { addSpecialTokens: false }).ids.length }),
+    ...(maxLength && { maxLength }),
+    ...(against && { against: await loadDataset(against) }),
+  })
+  const { total } = description.lengths.parts
+  if (svg && total)
+    await writeFileAtomic(svg, histogramSvg(total, { title: `Length of a row in ${description.lengths.unit}` }))
+  console.log(json ? JSON.stringify(description) : descriptionText(description))
+}
+
+export function dataCommand(): Command {
+  const command = new Command('data').description('look at datasets')
+  command
+    .command('describe')
+    .description('rows, columns, nulls, duplicates, lengths, classes, and overlap with another dataset')
+    .argument('<source>', 'a file, glob or folder, or the Hub id of a dataset')
+    .option('--split <name>', 'which split, when there are several')
+    .option('--against <source>', 'look for these rows in another dataset: the training set, for a test set')
+    .option('--tokenizer <model>', 'count tokens of this model instead of words')
+    .option('--max-length <n>', 'count the rows longer than this', count)
+    .option('--svg <file>', 'draw the lengths')
+    .option('--json', 'print everything as one JSON object')
+    .option('--verbose', 'print stack traces with errors')
+    .action(run)
+  return command
+}

@@ -1,0 +1,146 @@
+import { extname } from 'node:path'
+import { selectBackend } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import { loadDataset } from '@tunesmith/datasets'
+import { compare, type EvalRow, METRIC_NAMES, type MetricName } from '@tunesmith/eval-metrics'
+import { Command, Option } from 'commander'
+import { answerAll, heldOutRows, testRows } from '../run/answers'
+import { loadModelOrAdapter } from '../run/load'
+import { count } from './numbers'
+
+interface EvalOptions {
+  data?: string
+  metrics: MetricName[]
+  out: string
+  maxRows?: number
+  maxNewTokens: number
+  batchSize: number
+  base?: string
+  blind?: boolean
+}
+
+interface Source {
+  name: string
+  path: string
+}
+
+/** `name=path`, or a path that names itself. */
+function parseSource(text: string): Source {
+  const at = text.indexOf('=')
+  return at > 0 ? { name: text.slice(0, at), path: text.slice(at + 1) } : { name: text, path: text }
+}
+
+const isPredictions = ({ path }: Source) => ['.json', '.jsonl', '.csv', '.parquet'].includes(extname(path))
+
+/** The answers in a file: a column `prediction`, `output` or `completion`, matched by `id` where there is one. */
+async function readPredictions({
+  path,
+}: Source): Promise<{ id: string; reference?: string; prompt?: string; output: string }[]> {
+  const dataset = await loadDataset(path)
+  return dataset.toArray().map((row, index) => {
+    const output = row.prediction ?? row.output ?? row.completion
+    if (typeof output !== 'string')
+      throw new TunesmithError('The row has no "prediction"', {
+        code: 'invalid_data',
+        where: dataset.where(index),
+        remedy: 'Give each row its answer as text in a column "prediction", and its "id" where the order may differ',
+      })
+    return {
+      id: String(row.id ?? index),
+      output,
+      ...(typeof row.reference === 'string' && { reference: row.reference }),
+      ...(typeof row.prompt === 'string' && { prompt: row.prompt }),
+    }
+  })
+}
+
+/** The rows to score: from `--data`, or from the references in the first file of predictions. */
+async function readRows(sources: Source[], { data, maxRows }: EvalOptions) {
+  if (data) {
+    const dataset = await loadDataset(data)
+    return { dataset: dataset.take(maxRows ?? dataset.length), rows: undefined }
+  }
+  const first = sources.find(isPredictions)
+  if (!first)
+    throw new TunesmithError('There is nothing to compare the answers with', {
+      code: 'invalid_options',
+      where: 'eval',
+      remedy: 'Name the held-out rows with --data',
+    })
+  const rows = (await readPredictions(first)).slice(0, maxRows)
+  return { dataset: undefined, rows }
+}
+
+async function run(texts: string[], options: EvalOptions): Promise<void> {
+  const sources = texts.map(parseSource)
+  const { dataset, rows: given } = await readRows(sources, options)
+  const blank = (row: Pick<EvalRow, 'id' | 'prompt' | 'reference'>): EvalRow => ({
+    id: row.id,
+    prompt: row.prompt,
+    reference: row.reference,
+    outputs: {},
+  })
+  const rows = (dataset ? testRows(dataset) : given!).map(blank)
+  if (sources.some((source) => !isPredictions(source))) await selectBackend()
+  for (const source of sources) {
+    if (isPredictions(source)) {
+      const answers = new Map((await readPredictions(source)).map(({ id, output }) => [id, output]))
+      for (const row of rows) {
+        const output = answers.get(String(row.id))
+        if (output === undefined)
+          throw new TunesmithError(`There is no answer to the row "${row.id}"`, {
+            code: 'invalid_data',
+            where: source.path,
+          })
+        row.outputs[source.name] = output
+      }
+      continue
+    }
+    if (!dataset)
+      throw new TunesmithError('A model needs prompts to answer', {
+        code: 'invalid_options',
+        where: source.path,
+        remedy: 'Name the held-out rows with --data',
+      })
+    const { model, tokenizer } = await loadModelOrAdapter(source.path, options.base)
+    const heldOut = heldOutRows(dataset, tokenizer)
+    const answers = await answerAll(model, tokenizer, heldOut, { label: source.name, ...options })
+    rows.forEach((row, i) => {
+      row.outputs[source.name] = answers[i]!
+    })
+    model.dispose()
+  }
+  const { markdown, files } = await compare({
+    rows,
+    metrics: options.metrics,
+    systems: sources.map(({ name }) => name),
+    outputFolder: options.out,
+    blind: options.blind === true,
+    maxRows: 50,
+  })
+  // The report's Markdown goes on with every row; the scores come first.
+  console.log(markdown.split(/^## (?!Scores)/m)[0]!.trim())
+  console.log(`\nwritten: ${files.join(', ')}`)
+}
+
+export function evalCommand(): Command {
+  return new Command('eval')
+    .description('score models, adapters or files of predictions against references, and report the differences')
+    .argument(
+      '<systems...>',
+      'each a model or adapter folder, a Hub id, or a file of predictions; name it with name=path',
+    )
+    .option('--data <file>', 'held-out rows with prompts and answers')
+    .addOption(
+      new Option('--metrics <names>', `of ${METRIC_NAMES.join(', ')}`)
+        .argParser((text) => text.split(',') as MetricName[])
+        .default(['rouge', 'bleu'], 'rouge,bleu'),
+    )
+    .option('--out <folder>', 'where report.html, .json, .csv and .md go', 'runs/eval')
+    .option('--max-rows <n>', 'only the first rows', count)
+    .option('--max-new-tokens <n>', 'longest answer', count, 128)
+    .option('--batch-size <n>', 'prompts answered together', count, 32)
+    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .option('--blind', 'also write a sheet for blind review')
+    .action(run)
+}

@@ -1,0 +1,69 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { selectBackend } from '@tunesmith/backend'
+import { createProgress, writeFileAtomic } from '@tunesmith/core'
+import { resolveModelFolder } from '@tunesmith/hub'
+import { plotErrors, quantizeCheckpoint, reportToMarkdown } from '@tunesmith/quantization'
+import { Command, Option } from 'commander'
+import { loadModelOrAdapter } from '../run/load'
+import { textPerplexity } from '../run/text-perplexity'
+import { count } from './numbers'
+
+interface QuantizeOptions {
+  to: 'nf4' | 'fp4' | 'int8'
+  out: string
+  doubleQuant?: boolean
+  blockSize?: number
+  text?: string
+}
+
+async function perplexityOf(path: string, text: string): Promise<number> {
+  const { model, tokenizer } = await loadModelOrAdapter(path)
+  const perplexity = textPerplexity(model, tokenizer, text)
+  model.dispose()
+  return perplexity
+}
+
+async function run(name: string, { to, out, doubleQuant, blockSize, text }: QuantizeOptions): Promise<void> {
+  const model = await resolveModelFolder(name)
+  let bar: ReturnType<typeof createProgress> | undefined
+  const report = await quantizeCheckpoint({
+    model,
+    out,
+    config:
+      to === 'int8'
+        ? { loadIn8bit: true }
+        : { loadIn4bit: true, bnb4bitQuantType: to, bnb4bitUseDoubleQuant: doubleQuant === true },
+    ...(blockSize && { blocksize: blockSize }),
+    onProgress: ({ done, total, name }) => {
+      bar ??= createProgress({ label: 'quantize', total })
+      bar.update(done, name)
+    },
+  })
+  bar?.finish('done')
+  const lines = [reportToMarkdown(report)]
+  if (text) {
+    await selectBackend()
+    const content = await readFile(text, 'utf8')
+    const [before, after] = [await perplexityOf(model, content), await perplexityOf(out, content)]
+    lines.push(`perplexity of ${text}: ${before.toFixed(4)} before, ${after.toFixed(4)} after\n`)
+  }
+  await writeFileAtomic(join(out, 'quantization.md'), lines.join('\n'))
+  await writeFileAtomic(join(out, 'quantization.svg'), plotErrors(report))
+  console.log(lines.join('\n'))
+  console.log(`written to ${out}, with the report as quantization.md and quantization.svg`)
+}
+
+export function quantizeCommand(): Command {
+  return new Command('quantize')
+    .description("quantize a checkpoint into bitsandbytes' layout, and report what is lost")
+    .argument('<model>', 'a model folder or a Hub id')
+    .addOption(
+      new Option('--to <format>', 'storage of the linear weights').choices(['nf4', 'fp4', 'int8']).default('nf4'),
+    )
+    .requiredOption('--out <folder>', 'where the quantized model goes')
+    .option('--double-quant', 'quantize the 4-bit scales too')
+    .option('--block-size <n>', 'elements per 4-bit scale', count)
+    .option('--text <file>', 'measure perplexity on this text, before and after')
+    .action(run)
+}
