@@ -85,7 +85,7 @@ describe('readParquet', () => {
     bytes.set([0xff, 0xff, 0xff, 0xff, 0x0f, 1, 1, 1], header + 2)
     const path = join(folder, 'endless.parquet')
     await writeFile(path, bytes)
-    await expect(loadDataset(path)).rejects.toThrow(/does not come to an end \(.*endless\.parquet, row group 0, column/)
+    await expect(loadDataset(path)).rejects.toThrow(/does not come to an end \(.*endless\.parquet, row group 0\)/)
     // The next file gets a decoder of its own.
     expect(await loadDataset(fixture('sample.zstd.parquet'))).toHaveLength(24)
   }, 180_000)

@@ -32,7 +32,7 @@ function choose(id: string, paths: string[], { config, format }: ParsedLoadOptio
   const formats = new Set(ofConfig.map(formatOfName))
   const chosen: FileFormat | undefined = format ?? (formats.has('parquet') ? 'parquet' : undefined)
   const files = ofConfig.map((path): RepoPath => ({ path: `${folder}/${path}`, inside: path, name: `${id}/${path}` }))
-  return groupBySplit(files, chosen, id)
+  return groupBySplit(files, { format: chosen, where: id })
 }
 
 /** Downloads the files of a data set, only those of the split asked for, into the cache shared with Hugging Face's. */

@@ -171,6 +171,9 @@ describe('sources', () => {
 
   it('takes patterns, lists and named splits', async () => {
     expect(await rowsOf(join(folder, 'set/train-*.jsonl'))).toHaveLength(5)
+    expect(await rowsOf(join(folder, 'set/*.jsonl'))).toHaveLength(14)
+    await put('logs/a.log', '{"a":1}\n')
+    expect(await rowsOf(join(folder, 'logs/*'), { format: 'jsonl' })).toEqual([{ a: 1 }])
     expect(await rowsOf([join(folder, 'set/labels.jsonl'), join(folder, 'set/train-00001.jsonl')])).toHaveLength(11)
     const splits = await loadDatasetSplits({ few: join(folder, 'set/train-00001.jsonl') })
     expect(splits.few).toHaveLength(2)

@@ -52,21 +52,30 @@ async function kindOfPath(path: string): Promise<'file' | 'folder' | undefined> 
 /** Shell order, but with numbers in names compared as numbers: part-2 before part-10. */
 const byName = new Intl.Collator('en', { numeric: true, sensitivity: 'variant' }).compare
 
+interface FoundFile {
+  path: string
+  /** Its path within the folder or pattern, which may name a split. */
+  inside: string
+  name: string
+}
+
 /**
- * Groups the files of a folder or pattern by split. Where some are named after a split, the others are no rows
- * (a list of labels, a readme) and left out, as Hugging Face datasets does.
+ * Groups files by split. Of a folder in which some are named after a split, the others are no rows (a list of labels) and
+ * left out, as Hugging Face datasets does; what a pattern names is all read, as `train` where its name says nothing.
  */
 export function groupBySplit(
-  files: { path: string; inside: string; name: string }[],
-  format: FileFormat | undefined,
-  where: string,
+  files: FoundFile[],
+  { format, where, pattern = false }: { format: FileFormat | undefined; where: string; pattern?: boolean },
 ): SplitFiles {
-  const data = files.filter(({ name }) =>
-    format === undefined ? formatOfName(name) !== undefined : formatOfName(name) === format,
-  )
+  const data = files.filter(({ name }) => {
+    const known = formatOfName(name)
+    if (format === undefined) return known !== undefined
+    return known === format || (known === undefined && pattern)
+  })
   const splits: SplitFiles = new Map()
   const named = data.filter(({ inside }) => splitOfPath(inside) !== undefined)
-  for (const { path, inside, name } of (named.length > 0 ? named : data).sort((a, b) => byName(a.inside, b.inside))) {
+  const chosen = named.length > 0 && !pattern ? named : data
+  for (const { path, inside, name } of chosen.sort((a, b) => byName(a.inside, b.inside))) {
     const split = splitOfPath(inside) ?? 'train'
     splits.set(split, [...(splits.get(split) ?? []), sourceFile(path, name, format)])
   }
@@ -105,8 +114,7 @@ export async function filesOfSource(source: string, format: FileFormat | undefin
       inside: relative(base, path),
       name: relative(process.cwd(), path).startsWith('..') ? path : relative(process.cwd(), path),
     })),
-    format,
-    source,
+    { format, where: source, pattern: kind !== 'folder' },
   )
 }
 
