@@ -40,13 +40,7 @@ async function run(path: string, { rows, check, html }: InspectOptions): Promise
   for (const [code, { rows, message, remedy }] of counts)
     console.log(`warning: ${code} in ${rows} row${rows === 1 ? '' : 's'}: ${message}. ${remedy}`)
   if (html) {
-    await writeFileAtomic(
-      html,
-      inspections
-        .slice(0, rows)
-        .map((inspection) => renderHtml(inspection))
-        .join('\n'),
-    )
+    await writeFileAtomic(html, renderHtml(inspections.slice(0, rows), `Training rows of ${files.train}`))
     console.log(`written to ${html}`)
   }
 }
