@@ -116,8 +116,10 @@ export async function withFileLock<Result>(
     })
     if (taken) break
     const current = await deadHolder(path)
-    if (current?.dead) await removeDead(path, current.nonce)
-    else if (current) {
+    if (current?.dead) {
+      await removeDead(path, current.nonce)
+      await delay(10)
+    } else if (current) {
       if (round === 0) onWait?.()
       await delay(Math.min(1000, 50 * 1.3 ** round))
     }
