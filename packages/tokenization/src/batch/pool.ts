@@ -20,6 +20,7 @@ export class EncodePool {
       worker.unref()
       worker.on('message', (answer: Answer) => this.take(answer))
       worker.on('error', (error) => this.fail(error))
+      worker.on('exit', () => this.fail(new Error('it has ended')))
     }
   }
 

@@ -1,3 +1,4 @@
+import { regexSplitter } from './regex-words'
 import { GPT2_REGEX, type WordSplitter, wordSplitterFor } from './split-words'
 import { type Pattern, type StepJson, stepsOf } from './tokenizer-json'
 import { NUMBER, unicodeClasses } from './unicode-classes'
@@ -55,7 +56,9 @@ function compileSplitter(step: StepJson): WordSplitter | string {
   if (step.type !== 'Split') return `pre-tokenizer ${step.type}`
   const pattern = step.pattern as Pattern
   if ('Regex' in pattern) {
-    const splitter = wordSplitterFor(pattern.Regex)
+    const splitter =
+      wordSplitterFor(pattern.Regex) ??
+      (step.behavior === 'Isolated' && step.invert !== true ? regexSplitter(pattern.Regex) : undefined)
     // With `Removed` and `invert` the matches are kept and the gaps dropped; these expressions leave no gaps.
     const keepsAll = step.behavior === 'Isolated' || (step.behavior === 'Removed' && step.invert === true)
     return splitter && keepsAll ? splitter : `pre-tokenizer Split by ${pattern.Regex} (${step.behavior})`
