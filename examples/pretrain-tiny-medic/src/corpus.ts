@@ -56,11 +56,11 @@ export function proseDocument(seed: number, index: number): string {
 }
 
 /** How many of the first documents are mostly drills: a model that can copy learns the rest sooner. */
-const DRILLS_FIRST = 3000
+const DRILLS_FIRST = 1200
 
 /** Document number `index` to train on: prose, or a drill; more drills at first. */
 export function corpusDocument(seed: number, index: number): string {
   const random = new Random(seed, `drill ${index}`)
-  const isDrill = chance(random, index < DRILLS_FIRST ? 0.6 : 0.1)
+  const isDrill = chance(random, index < DRILLS_FIRST ? 0.6 : 0.08)
   return isDrill ? random.pick([plainDrill, drill])(random) : proseDocument(seed, index)
 }

@@ -12,7 +12,7 @@ import { SFTTrainer } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { corpusDocument, proseDocument } from './corpus'
 import { tokenizeDocuments } from './examples'
-import { initializeAttention } from './initialize'
+import { initializeInduction } from './initialize'
 import { sampleText } from './sampleText'
 import { modelFolder, settings } from './settings'
 
@@ -57,7 +57,7 @@ const trainer = new SFTTrainer({
     seed,
   },
 })
-initializeAttention(trainer.parameters, model.config, seed)
+initializeInduction(trainer.parameters, model.config, seed)
 await trainer.train()
 
 const { evalLoss, evalPerplexity } = await trainer.evaluate()
