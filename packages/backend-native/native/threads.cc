@@ -41,12 +41,12 @@ struct Job {
 struct Pool {
   std::mutex callers;  // one parallelFor at a time; a second Node thread computes alone
   std::mutex mutex;
-  std::condition_variable wake;
+  std::condition_variable wake;  // a new job
+  std::condition_variable idle;  // a job's last worker is done
   std::atomic<uint64_t> generation{0};
   Job* job = nullptr;
-  int wanted = defaultThreadCount();
+  std::atomic<int> wanted{defaultThreadCount()};
   int started = 1;
-  std::atomic<int> running{0};
 
   void grow() {
     for (; started < wanted; started++) {
@@ -71,7 +71,11 @@ struct Pool {
       }
       if (!mine) continue;
       mine->work();
-      mine->active.fetch_sub(1, std::memory_order_release);
+      // The job may be gone as soon as the count is down; the pool is not.
+      if (mine->active.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+        std::lock_guard<std::mutex> lock(mutex);
+        idle.notify_all();
+      }
     }
   }
 
@@ -88,12 +92,11 @@ struct Pool {
       std::lock_guard<std::mutex> lock(mutex);
       job = nullptr;  // a worker that wakes now finds nothing to do
     }
-    for (int spins = 0; next.active.load(std::memory_order_acquire) != 0; spins++) {
-      if (spins < 4000)
-        pause();
-      else
-        std::this_thread::yield();
-    }
+    const auto done = [&] { return next.active.load(std::memory_order_acquire) == 0; };
+    for (int spins = 0; spins < 4000 && !done(); spins++) pause();
+    if (done()) return;
+    std::unique_lock<std::mutex> lock(mutex);
+    idle.wait(lock, done);
   }
 };
 
@@ -125,7 +128,7 @@ void parallelFor(int64_t count, Body body, void* context) {
   for (int64_t i = 0; i < count; i++) body(context, i);
 }
 
-int threadCount() { return pool().wanted; }
+int threadCount() { return pool().wanted.load(); }
 
 void setThreadCount(int threads) {
   Pool& p = pool();

@@ -32,7 +32,7 @@ const say = (text) => console.log(`[backend-native] ${text}`)
 function sourceHash() {
   const hash = createHash('sha256').update(`${process.platform}-${process.arch}\n`)
   const files = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile() && /\.(cc|h|gyp)$/.test(entry.name))
+    .filter((entry) => entry.isFile() && /\.(cc|h|gyp)$/.test(entry.name) && !entry.name.endsWith('_test.cc'))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort()
   for (const file of files) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file))
