@@ -10,7 +10,7 @@ const WORTH_THREADS = 48 << 20
 
 /** Encodes many texts on this thread or on a pool, which is kept for the next time. */
 export class BatchEncoder {
-  private pool: EncodePool | undefined
+  private pool: { size: number; started: Promise<EncodePool> } | undefined
 
   constructor(
     private readonly engine: Engine,
@@ -33,10 +33,10 @@ export class BatchEncoder {
       return
     }
     if (this.pool?.size !== size) {
-      await this.close()
-      this.pool = await EncodePool.start(size, this.data())
+      void this.close()
+      this.pool = { size, started: EncodePool.start(size, this.data()) }
     }
-    const pool = this.pool!
+    const pool = await this.pool!.started
     const work = async (thread: number) => {
       for (const [from, to] of chunks) take(from, await pool.encode(thread, texts.slice(from, to)))
     }
@@ -48,7 +48,7 @@ export class BatchEncoder {
   async close(): Promise<void> {
     const pool = this.pool
     this.pool = undefined
-    await pool?.close()
+    await (await pool?.started)?.close()
   }
 
   private worthThreads(texts: readonly string[]): boolean {

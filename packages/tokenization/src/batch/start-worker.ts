@@ -10,9 +10,13 @@ export async function startWorker(workerData: unknown): Promise<Worker> {
   return new Worker(await bundled, { workerData, eval: true })
 }
 
+interface Bundler {
+  build(options: object): Promise<{ outputFiles: { text: string }[] }>
+}
+
 async function bundle(entry: string): Promise<string> {
   const name = 'esbuild' // a development dependency: not to be resolved from the built package
-  const { build } = (await import(/* @vite-ignore */ name)) as typeof import('esbuild')
+  const { build } = (await import(/* @vite-ignore */ name)) as Bundler
   const { outputFiles } = await build({
     entryPoints: [entry],
     bundle: true,
