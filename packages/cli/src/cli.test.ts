@@ -86,7 +86,7 @@ describe('a whole run', () => {
     expect(stderr).toContain('npx tunesmith chat out/adapter')
     const adapter = JSON.parse(await readFile(join(folder, 'out', 'adapter', 'adapter_config.json'), 'utf8'))
     expect(adapter).toMatchObject({ peft_type: 'LORA', r: 4, base_model_name_or_path: join(folder, 'model') })
-    expect(await readFile(join(folder, 'out', 'report.html'), 'utf8')).toContain('ROUGE-L')
+    expect(await readFile(join(folder, 'out', 'report.html'), 'utf8')).toContain('rougeL')
     expect(await readFile(join(folder, 'out', 'loss.svg'), 'utf8')).toContain('<svg')
 
     const chat = tunesmith(['chat', 'out/adapter', '--max-new-tokens', '5'], 'Hello there\n/reset\nAnd again\n/exit\n')

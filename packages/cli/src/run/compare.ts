@@ -1,17 +1,16 @@
 import {
-  bleu,
   bootstrapInterval,
   compareReport,
-  type Interval,
+  type EvalRow,
+  evaluate,
   type MetricResult,
   pairedBootstrap,
   type Report,
-  rouge,
 } from '@tunesmith/eval-metrics'
-import type { HeldOut } from './answers'
+import type { TestRow } from './answers'
 
-const ROUGE_NAMES = { rouge1: 'ROUGE-1', rouge2: 'ROUGE-2', rougeL: 'ROUGE-L' } as const
-type RougeName = keyof typeof ROUGE_NAMES
+const ROUGE = ['rouge1', 'rouge2', 'rougeL'] as const
+type RougeName = (typeof ROUGE)[number]
 
 /** A score of the whole test set with its 95% bootstrap interval. */
 export interface Score {
@@ -20,75 +19,69 @@ export interface Score {
   high: number
 }
 
+type Scores = Record<RougeName | 'bleu', Score>
+
 export interface ComparisonScores {
-  base: Record<RougeName | 'bleu', Score>
-  tuned: Record<RougeName | 'bleu', Score>
+  base: Scores
+  tuned: Scores
   /** tuned - base, paired by row. */
-  difference: Record<RougeName, Score & { pValue: number }>
+  difference: Record<RougeName | 'bleu', Score & { pValue: number }>
 }
 
-const plain = ({ mean, low, high }: Interval): Score => ({ score: mean, low, high })
-
-function scoresOf(predictions: string[], references: string[]) {
-  const { scores } = rouge({ predictions, references, rougeTypes: ['rouge1', 'rouge2', 'rougeL'], useStemmer: true })
-  const rows = Object.fromEntries(
-    Object.keys(ROUGE_NAMES).map((name) => [name, scores[name as RougeName]!.map(({ fmeasure }) => fmeasure)]),
-  ) as Record<RougeName, number[]>
-  const { score, interval } = bleu({ predictions, references, bootstrap: true })
-  const half = interval?.ci ?? 0
-  return { rows, bleu: { score, low: score - half, high: score + half } }
-}
+const each = <Value>(make: (name: RougeName) => Value) =>
+  Object.fromEntries(ROUGE.map((name) => [name, make(name)])) as Record<RougeName, Value>
 
 /** Scores both models' answers and writes the report's parts. */
 export function compareAnswers(
-  rows: readonly HeldOut[],
+  rows: readonly TestRow[],
   answers: { base: string[]; tuned: string[] },
   { title, subtitle, lossSvg }: { title: string; subtitle: string; lossSvg: string },
 ): { scores: ComparisonScores; report: Report } {
-  const references = rows.map(({ reference }) => reference)
-  const base = scoresOf(answers.base, references)
-  const tuned = scoresOf(answers.tuned, references)
-  const each = <Value>(make: (name: RougeName) => Value) =>
-    Object.fromEntries(Object.keys(ROUGE_NAMES).map((name) => [name, make(name as RougeName)])) as Record<
-      RougeName,
-      Value
-    >
-  const metrics: MetricResult[] = [
-    ...(['rougeL', 'rouge1', 'rouge2'] as const).map((name) => ({
-      name: ROUGE_NAMES[name],
-      scores: { base: base.rows[name], tuned: tuned.rows[name] },
-    })),
-    {
-      name: 'BLEU',
-      corpus: { base: base.bleu.score, tuned: tuned.bleu.score },
-      intervals: {
-        base: { low: base.bleu.low, high: base.bleu.high },
-        tuned: { low: tuned.bleu.low, high: tuned.bleu.high },
-      },
-    },
-  ]
+  const evalRows: EvalRow[] = rows.map(({ id, prompt, reference }, i) => ({
+    id,
+    prompt,
+    reference,
+    outputs: { base: answers.base[i]!, tuned: answers.tuned[i]! },
+  }))
+  const metrics = evaluate({ rows: evalRows, metrics: ['rouge', 'bleu'], baseline: 'base' })
+  const named = (name: string) => metrics.find((metric) => metric.name.toLowerCase() === name.toLowerCase())!
+  const perRow = (name: RougeName, system: 'base' | 'tuned') => named(name).scores![system]!
+  const bleu = named('bleu')
+
+  const scoresOf = (system: 'base' | 'tuned'): Scores => ({
+    ...each((name) => {
+      const { mean, low, high } = bootstrapInterval(perRow(name, system))
+      return { score: mean, low, high }
+    }),
+    bleu: corpusScore(bleu, system),
+  })
+  const { difference, low = difference, high = difference, pValue } = bleu.differences!.tuned!
   const report = compareReport({
     title,
     subtitle,
     metrics,
     baseline: 'base',
-    rows: rows.map(({ id, prompt, reference }, i) => ({
-      id,
-      prompt,
-      reference,
-      outputs: { base: answers.base[i]!, tuned: answers.tuned[i]! },
-    })),
+    sortBy: named('rougeL').name,
+    rows: evalRows,
     sections: [{ title: 'Training', html: lossSvg }],
   })
   return {
     scores: {
-      base: { ...each((name) => plain(bootstrapInterval(base.rows[name]))), bleu: base.bleu },
-      tuned: { ...each((name) => plain(bootstrapInterval(tuned.rows[name]))), bleu: tuned.bleu },
-      difference: each((name) => {
-        const { difference, low, high, pValue } = pairedBootstrap(base.rows[name], tuned.rows[name])
-        return { score: difference, low, high, pValue }
-      }),
+      base: scoresOf('base'),
+      tuned: scoresOf('tuned'),
+      difference: {
+        ...each((name) => {
+          const paired = pairedBootstrap(perRow(name, 'base'), perRow(name, 'tuned'))
+          return { score: paired.difference, low: paired.low, high: paired.high, pValue: paired.pValue }
+        }),
+        bleu: { score: difference, low, high, pValue },
+      },
     },
     report,
   }
+}
+
+function corpusScore({ corpus, intervals }: MetricResult, system: string): Score {
+  const score = corpus![system]!
+  return { score, ...(intervals?.[system] ?? { low: score, high: score }) }
 }

@@ -23,12 +23,7 @@ export function scoreTable({ metrics }: FineTuneResult): string {
       range(test.tuned[name], 3),
       range(test.difference[name], 3),
     ]),
-    [
-      'BLEU',
-      range(test.base.bleu, 1),
-      range(test.tuned.bleu, 1),
-      (test.tuned.bleu.score - test.base.bleu.score).toFixed(1),
-    ],
+    ['BLEU', range(test.base.bleu, 1), range(test.tuned.bleu, 1), range(test.difference.bleu, 1)],
   ]
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows
