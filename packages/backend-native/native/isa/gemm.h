@@ -25,7 +25,8 @@ constexpr int NR = NV * VL;
 #endif
 constexpr int64_t KC = TS_KC;
 constexpr int STRIP = TS_STRIP;         // panels of B in a strip
-constexpr int64_t kMaxRows = MR * 73;   // rows of A packed at a time
+constexpr int64_t kMaxRows = MR * 73;   // rows of A packed at a time,
+constexpr int64_t kMaxPacked = 1 << 24;  // and floats, unless that leaves too few rows to pay for unpacking B
 
 // A tile of C, MR_ x (NV_ * VL): starts from C, from the bias or from zero.
 enum Start { kFromZero, kFromC, kFromBias };
@@ -194,19 +195,28 @@ namespace {
 
 static bool gemm(int64_t m, int64_t n, const Term* terms, int termCount, const GemmOutput& out) {
   if (m == 0 || n == 0) return true;
-  bool empty = true;
-  for (int t = 0; t < termCount; t++) empty = empty && terms[t].k == 0;
-  if (empty) {
+  int64_t totalK = 0;
+  bool fewRows = m <= kGemvRows;
+  for (int t = 0; t < termCount; t++) {
+    totalK += terms[t].k;
+    fewRows = fewRows && gemvFits(terms[t]);
+  }
+  if (totalK == 0) {
     for (int64_t i = 0; i < m && !out.accumulate; i++)
       for (int64_t j = 0; j < n; j++) out.c[i * out.ldc + j] = out.bias ? out.bias[j] : 0.f;
     return true;
   }
-  if (m <= kGemvRows && termCount == 1 && gemvFits(terms[0])) {
-    gemv(m, n, terms[0], out);
+  if (fewRows) {
+    GemmOutput next = out;
+    for (int t = 0; t < termCount; t++) {
+      gemv(m, n, terms[t], next);
+      next.accumulate = true;
+    }
     return true;
   }
-  for (int64_t m0 = 0; m0 < m; m0 += kMaxRows)
-    if (!gemmBlock(m0, least(kMaxRows, m - m0), n, terms, termCount, out)) return false;
+  const int64_t rows = most(8 * MR, least(kMaxRows, kMaxPacked / totalK / MR * MR));
+  for (int64_t m0 = 0; m0 < m; m0 += rows)
+    if (!gemmBlock(m0, least(rows, m - m0), n, terms, termCount, out)) return false;
   return true;
 }
 
