@@ -67,9 +67,10 @@ export class BufferPool {
   /** Takes a buffer back; the caller must hold no view of it any more. */
   release(buffer: ArrayBuffer): void {
     const size = buffer.byteLength
-    const kept = this.#free.get(size)
+    const kept = this.#free.get(size) ?? []
+    kept.push(buffer)
     this.#free.delete(size)
-    this.#free.set(size, kept ? [...kept, buffer] : [buffer])
+    this.#free.set(size, kept)
     this.#memory.live -= size
     this.#memory.pooled += size
   }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { NativeBackend } from '../backend'
-import { KernelCall, replaceKernel } from '../kernel-call'
+import { replaceKernel } from '../kernel-call'
 
 type Info = tf.TensorInfo
 
@@ -118,7 +118,7 @@ export function registerElementwise(): void {
     const backend = args.backend as NativeBackend
     const plain = ['float32', 'int32', 'bool']
     if (x.dtype === dtype || !plain.includes(x.dtype) || (dtype !== 'float32' && dtype !== 'int32')) return cast(args)
-    const from = new KernelCall(tf.Cast, args.inputs, backend).backend.data.get(x.dataId).values as Float32Array
+    const from = backend.data.get(x.dataId).values as Float32Array
     const { info, values } = backend.output(x.shape, dtype)
     values.set(from)
     return info
