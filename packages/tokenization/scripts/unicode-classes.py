@@ -1,4 +1,4 @@
-"""Prints src/engine/unicode-classes.data.ts: which code points Rust `tokenizers` takes for \\p{L}, \\p{N} and \\s.
+"""Prints src/engine/unicode-classes.data.ts: which code points Rust `tokenizers` takes for `\\s` and each `\\p{...}` used here.
 
 Node's own \\p{L} follows its ICU and moves with every release, so the classes are recorded once from the original.
     python unicode-classes.py > ../src/engine/unicode-classes.data.ts
@@ -39,6 +39,20 @@ def encode(regex):
 
 print(f"// Written by scripts/unicode-classes.py from Rust tokenizers {tokenizers.__version__}; do not edit.")
 print("// Ranges of code points: distance from the end of the range before, then length - 1, in base 36.")
-for name, regex in (("LETTERS", r"\p{L}"), ("NUMBERS", r"\p{N}"), ("SPACES", r"\s"), ("MARKS", r"\p{M}"), ("PUNCTUATION", r"\p{P}")):
+CLASSES = {
+    "LETTERS": r"\p{L}",
+    "NUMBERS": r"\p{N}",
+    "SPACES": r"\s",
+    "MARKS": r"\p{M}",
+    "PUNCTUATION": r"\p{P}",
+    "SYMBOLS": r"\p{S}",
+    "UPPERCASE": r"\p{Lu}",
+    "LOWERCASE": r"\p{Ll}",
+    "TITLECASE": r"\p{Lt}",
+    "MODIFIERS": r"\p{Lm}",
+    "OTHER_LETTERS": r"\p{Lo}",
+    "DIGITS": r"\p{Nd}",
+}
+for name, regex in CLASSES.items():
     print(f"export const {name} =")
     print(f"  '{encode(regex)}'")

@@ -1,7 +1,20 @@
 import type { WordSplitter } from './split-words'
-import { LETTERS, MARKS, NUMBERS, PUNCTUATION, SPACES } from './unicode-classes.data'
+import * as recorded from './unicode-classes.data'
 
-const TABLES: Record<string, string> = { L: LETTERS, N: NUMBERS, M: MARKS, P: PUNCTUATION }
+/** The properties that are recorded. Any other would follow this Node's ICU, which moves characters from release to release. */
+const TABLES = new Map([
+  ['L', recorded.LETTERS],
+  ['Lu', recorded.UPPERCASE],
+  ['Ll', recorded.LOWERCASE],
+  ['Lt', recorded.TITLECASE],
+  ['Lm', recorded.MODIFIERS],
+  ['Lo', recorded.OTHER_LETTERS],
+  ['M', recorded.MARKS],
+  ['N', recorded.NUMBERS],
+  ['Nd', recorded.DIGITS],
+  ['P', recorded.PUNCTUATION],
+  ['S', recorded.SYMBOLS],
+])
 
 /** The ranges of a class recorded from the original, as the inside of a JavaScript character class. */
 function ranges(table: string): string {
@@ -15,6 +28,9 @@ function ranges(table: string): string {
   return out
 }
 
+/** Letters that also match one ligature or the sharp s when case does not matter. */
+const JOINED = /^(?:ss|st|ff|fi|fl)/i
+
 /** Folds a letter as `(?i:...)` does; the long s and the Kelvin sign are the only letters outside ASCII that fold into it. */
 function bothCases(letter: string): string {
   const lower = letter.toLowerCase()
@@ -23,8 +39,8 @@ function bothCases(letter: string): string {
 }
 
 /**
- * Rewrites an expression of the Oniguruma engine (which `tokenizers` uses) for JavaScript, with `\s`, `\p{L}`, `\p{N}`, `\p{M}`
- * and `\p{P}` spelled out as recorded from the original. Undefined for what means something else here, or nothing.
+ * Rewrites an expression of the Oniguruma engine (which `tokenizers` uses) for JavaScript, with `\s` and the Unicode properties
+ * spelled out as recorded from the original. Undefined for what means something else here, or nothing.
  */
 export function translateRegex(source: string): string | undefined {
   let out = ''
@@ -37,18 +53,18 @@ export function translateRegex(source: string): string | undefined {
     if (property) {
       const [whole, kind, negation, name] = property as unknown as [string, string, string, string]
       if (negation || (kind === 'P' && inClass)) return undefined
-      const inside = TABLES[name] === undefined ? whole : ranges(TABLES[name])
-      if (TABLES[name] === undefined && !/^(L[ultmo]|M[nce]|N[dlo]|S[mcko]?|P[cdseifo]|Z[slp]?|C[cf])$/.test(name))
-        return undefined
-      out += TABLES[name] === undefined || inClass ? inside : `[${kind === 'P' ? '^' : ''}${inside}]`
+      const table = TABLES.get(name)
+      if (table === undefined || fold.at(-1)) return undefined
+      const inside = ranges(table)
+      out += inClass ? inside : `[${kind === 'P' ? '^' : ''}${inside}]`
       i += whole.length
     } else if (char === '\\') {
       const next = source[i + 1]
       if (next === undefined) return undefined
-      if (next === 's') out += inClass ? ranges(SPACES) : `[${ranges(SPACES)}]`
+      if (next === 's') out += inClass ? ranges(recorded.SPACES) : `[${ranges(recorded.SPACES)}]`
       else if (next === 'S') {
         if (inClass) return undefined
-        out += `[^${ranges(SPACES)}]`
+        out += `[^${ranges(recorded.SPACES)}]`
       } else if (/[rntfv]/.test(next)) out += `\\${next}`
       else if (/[a-zA-Z0-9]/.test(next)) return undefined
       else out += /[\^$\\.*+?()[\]{}|/]/.test(next) || (inClass && next === '-') ? `\\${next}` : next
@@ -60,6 +76,7 @@ export function translateRegex(source: string): string | undefined {
       out += char
       i++
     } else if (char === '[') {
+      if (fold.at(-1)) return undefined // would have to fold what the class holds
       inClass = true
       const negated = source[i + 1] === '^'
       out += negated ? '[^' : '['
@@ -77,8 +94,11 @@ export function translateRegex(source: string): string | undefined {
       i++
     } else if (/[+*?}]/.test(char) && source[i + 1] === '+') {
       return undefined // possessive
+    } else if (char === '}' && source[i + 1] === '?') {
+      return undefined // an optional repeat there, a lazy one here
     } else {
       if (char === '$' || char === '^' || char === '.') return undefined // lines mean something else there
+      if (fold.at(-1) && (char > '\u007f' || JOINED.test(rest))) return undefined
       out += fold.at(-1) && /[a-zA-Z]/.test(char) ? bothCases(char) : char
       i++
     }
