@@ -13,7 +13,7 @@ import { Tokenizer } from '@tunesmith/tokenization'
 import { corpusDocument, proseDocument } from './corpus'
 import { tokenizeDocuments } from './examples'
 import { initializeInduction } from './initialize'
-import { sampleText } from './sampleText'
+import { sampleText } from './sample-text'
 import { modelFolder, settings } from './settings'
 
 const { values: flags } = parseArgs({

@@ -1,4 +1,4 @@
-export { DECISIONS, type Decision, type PubmedQaResult, pubmedQa, readDecision } from './answers/pubmedQa'
+export { DECISIONS, type Decision, type PubmedQaResult, pubmedQa, readDecision } from './answers/pubmed-qa'
 export { type AnswerOptions, type AnswerScores, exactMatch, normalizeAnswer, tokenF1 } from './answers/squad'
 export {
   type FormatCheck,
@@ -10,7 +10,7 @@ export {
   noTemplateTokens,
   requiredSections,
 } from './checks/checks'
-export { type CheckResult, runChecks } from './checks/runChecks'
+export { type CheckResult, runChecks } from './checks/run-checks'
 export {
   type ClassificationOptions,
   type ClassificationReport,
@@ -18,23 +18,23 @@ export {
 } from './classification/classification'
 export type { Label } from './classification/confusion'
 export type { PrecisionRecallF1 } from './classification/prf'
-export { type BioReading, bioTags } from './entities/bioLines'
+export { type BioReading, bioTags } from './entities/bio-lines'
 export { type Entity, entitiesOf } from './entities/chunks'
-export { type EntityOptions, type EntityScores, entityF1 } from './entities/entityF1'
+export { type EntityOptions, type EntityScores, entityF1 } from './entities/entity-f1'
 export { type CompareOptions, type CompareResult, compare, type EvaluateOptions, evaluate } from './evaluate/evaluate'
 export { METRIC_NAMES, type MetricName } from './evaluate/metrics'
 export type { Vote } from './judge/journal'
-export { type JudgeOptions, type JudgeResult, judgePairs } from './judge/judgePairs'
+export { type JudgeOptions, type JudgeResult, judgePairs } from './judge/judge-pairs'
 export type { Preference } from './judge/preference'
-export { compareReport, type Report } from './report/compareReport'
-export { type LineChartOptions, lineChart } from './report/lineChart'
+export { compareReport, type Report } from './report/compare-report'
+export { type LineChartOptions, lineChart } from './report/line-chart'
 export type { Comparison, MetricSummary, ReportSummary, SystemSummary } from './report/summary'
 export type { CheckFailure, EvalRow, MetricResult, ReportOptions } from './report/types'
-export { type DiffPiece, wordDiff } from './report/wordDiff'
+export { type DiffPiece, wordDiff } from './report/word-diff'
 export { type Agreement, agreement } from './review/agreement'
 export { type ReviewResult, scoreReview } from './review/score'
 export { type BlindReview, type BlindReviewOptions, blindReview } from './review/sheet'
-export { porterStem } from './rouge/porterStemmer'
+export { porterStem } from './rouge/porter-stemmer'
 export {
   type RougeInterval,
   type RougeOptions,
@@ -54,7 +54,7 @@ export {
   type SentenceBleuOptions,
   sentenceBleu,
 } from './sacrebleu/bleu'
-export type { BleuParts } from './sacrebleu/bleuMetric'
+export type { BleuParts } from './sacrebleu/bleu-metric'
 export { type ChrfOptions, chrf, chrfMetric, type SentenceChrfOptions, sentenceChrf } from './sacrebleu/chrf'
 export type { CorpusScore } from './sacrebleu/corpus'
 export type { Arithmetic, CorpusMetric } from './sacrebleu/metric'
@@ -70,9 +70,9 @@ export {
   type ResampleOptions,
 } from './significance/bootstrap'
 export { correctPValues } from './significance/corrections'
-export { type PairedTestOptions, type PairedTestResult, pairedTest } from './significance/pairedTest'
+export { type PairedTestOptions, type PairedTestResult, pairedTest } from './significance/paired-test'
 export type { MeanInterval } from './significance/resampling'
-export { type SampleSize, sampleSize } from './significance/sampleSize'
+export { type SampleSize, sampleSize } from './significance/sample-size'
 export { referencesFromStreams } from './text/pairs'
 export { distinctN, lengthRatio, repetition } from './texts/diversity'
 export { type PerplexityOptions, type PerplexityResult, perplexity } from './texts/perplexity'

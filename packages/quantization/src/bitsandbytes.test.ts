@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { bitsandbytesParts, fromBitsandbytes, quantStateJson, type StoredTensor, toBitsandbytes } from './bitsandbytes'
 import { numbers } from './fixtures/numbers'
-import { dequantize4bit, quantize4bit } from './fourBit/quantize'
+import { dequantize4bit, quantize4bit } from './four-bit/quantize'
 import { quantizeInt8 } from './int8'
 
 const name = 'model.layers.0.mlp.up_proj.weight'

@@ -3,9 +3,9 @@ import type { SafetensorsDtype } from '@tunesmith/hub'
 import { z } from 'zod'
 import { type QuantType4bit, quantMap4bit } from './codebooks'
 import { type FloatDtype, floatDtype } from './floats'
-import type { Quantized4bit } from './fourBit/quantize'
+import type { Quantized4bit } from './four-bit/quantize'
 import type { QuantizedInt8 } from './int8'
-import { pythonFloat } from './pythonJson'
+import { pythonFloat } from './python-json'
 
 /** A tensor as safetensors stores it. */
 export interface StoredTensor {

@@ -10,7 +10,7 @@ import { quantizationError } from './error'
 import { differingBytes, goldens } from './fixtures/goldens'
 import { numbers } from './fixtures/numbers'
 import { fromFloat32, toFloat32 } from './floats'
-import { dequantize4bit } from './fourBit/quantize'
+import { dequantize4bit } from './four-bit/quantize'
 import { dequantizeInt8 } from './int8'
 import { plotErrors, reportToMarkdown } from './report'
 

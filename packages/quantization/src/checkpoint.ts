@@ -13,7 +13,7 @@ import {
   quantizationConfigFromJson,
 } from './config'
 import type { FloatTensor } from './floats'
-import { createSharedMemory } from './fourBit/shared'
+import { createSharedMemory } from './four-bit/shared'
 import { createQuantizationPool, type QuantizationPool } from './pool'
 import type { QuantizationReport, QuantizedLayer } from './report'
 import { FLOAT_DTYPES, quantizeWeight } from './weights'

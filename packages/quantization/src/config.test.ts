@@ -9,7 +9,7 @@ import {
   quantizationConfigToJson,
 } from './config'
 import { goldens } from './fixtures/goldens'
-import { pythonFloat } from './pythonJson'
+import { pythonFloat } from './python-json'
 
 const folder = goldens()
 

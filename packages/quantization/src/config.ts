@@ -2,7 +2,7 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { QUANT_STORAGE, type QuantStorage } from './bitsandbytes'
 import { floatDtype } from './floats'
-import { pythonFloat } from './pythonJson'
+import { pythonFloat } from './python-json'
 
 const schema = z
   .strictObject({

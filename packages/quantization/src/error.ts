@@ -2,12 +2,12 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { quantMap4bit } from './codebooks'
 import { checkFloatTensor, createConversions, type FloatData, type FloatDtype, floatTensorFields } from './floats'
-import { localKernels } from './fourBit/instance'
-import type { CompareRange } from './fourBit/kernels'
-import { absmaxOf, type Quantized4bit } from './fourBit/quantize'
-import { ownMemory, type SharedMemory, toShared } from './fourBit/shared'
+import { localKernels } from './four-bit/instance'
+import type { CompareRange } from './four-bit/kernels'
+import { absmaxOf, type Quantized4bit } from './four-bit/quantize'
+import { ownMemory, type SharedMemory, toShared } from './four-bit/shared'
 import type { QuantizedInt8 } from './int8'
-import { createInt8Kernels, type Int8CompareRange } from './int8Kernels'
+import { createInt8Kernels, type Int8CompareRange } from './int8-kernels'
 
 /** What quantization lost of one weight. */
 export interface QuantizationError {

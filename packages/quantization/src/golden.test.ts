@@ -7,7 +7,7 @@ import { DYNAMIC_MAP_SIGNED, DYNAMIC_MAP_UNSIGNED, FP4_MAP, NF4_MAP } from './co
 import { differingBytes, goldens, readGolden } from './fixtures/goldens'
 import type { FloatDtype } from './floats'
 import { toFloat32 } from './floats'
-import { absmaxOf, dequantize4bit, quantize4bit } from './fourBit/quantize'
+import { absmaxOf, dequantize4bit, quantize4bit } from './four-bit/quantize'
 import { dequantizeInt8, int8Linear, quantizeInt8 } from './int8'
 import { FLOAT_DTYPES } from './weights'
 

@@ -6,7 +6,7 @@ export {
   type AdamW32bitState,
   adamW8bitStep,
   createAdamWState,
-} from './adamW8bit'
+} from './adamw8bit'
 export {
   bitsandbytesParts,
   fromBitsandbytes,
@@ -40,7 +40,7 @@ export {
 } from './config'
 export { type QuantizationError, quantizationError } from './error'
 export { type FloatData, type FloatDtype, type FloatTensor, findNonFinite, fromFloat32, toFloat32 } from './floats'
-export type { NestedAbsmax } from './fourBit/doubleQuant'
+export type { NestedAbsmax } from './four-bit/double-quant'
 export {
   absmaxOf,
   type Dequantize4bitOptions,
@@ -48,7 +48,7 @@ export {
   type Quantize4bitOptions,
   type Quantized4bit,
   quantize4bit,
-} from './fourBit/quantize'
+} from './four-bit/quantize'
 export { dequantizeGguf, GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, type GgufType, quantizeGguf } from './gguf'
 export { dequantizeInt8, int8Linear, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
 export { type LoftqInit, loftqInit } from './loftq/loftq'

@@ -1,8 +1,8 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { checkFloatTensor, createConversions, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
-import { ownMemory, type SharedMemory, toShared, unshared } from './fourBit/shared'
-import { createInt8Kernels, type Int8Range } from './int8Kernels'
+import { ownMemory, type SharedMemory, toShared, unshared } from './four-bit/shared'
+import { createInt8Kernels, type Int8Range } from './int8-kernels'
 
 /** A weight in 8 bits with one scale per row (LLM.int8), as bitsandbytes lays it out. */
 export interface QuantizedInt8 {

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from 'vitest'
 import { quantizationError } from './error'
 import { numbers, sha } from './fixtures/numbers'
 import { fromFloat32 } from './floats'
-import { absmaxOf, dequantize4bit, quantize4bit } from './fourBit/quantize'
+import { absmaxOf, dequantize4bit, quantize4bit } from './four-bit/quantize'
 import { quantizeInt8 } from './int8'
 import { createQuantizationPool } from './pool'
 

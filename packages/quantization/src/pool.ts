@@ -5,14 +5,14 @@ import { z } from 'zod'
 import type { QuantizedWeight } from './bitsandbytes'
 import { prepareCompare4bit, prepareCompareInt8, type QuantizationError, quantizationError } from './error'
 import { createConversions, type FloatData, type FloatDtype } from './floats'
-import { blocks4bitModule } from './fourBit/instance'
+import { blocks4bitModule } from './four-bit/instance'
 import {
   type CompareRange,
   createKernels,
   type DequantizeRange,
   type Kernels,
   type QuantizeRange,
-} from './fourBit/kernels'
+} from './four-bit/kernels'
 import {
   type Dequantize4bitOptions,
   dequantize4bit,
@@ -21,10 +21,10 @@ import {
   type Quantize4bitOptions,
   type Quantized4bit,
   quantize4bit,
-} from './fourBit/quantize'
-import { createSharedMemory, type SharedMemory } from './fourBit/shared'
+} from './four-bit/quantize'
+import { createSharedMemory, type SharedMemory } from './four-bit/shared'
 import { prepareQuantizeInt8, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
-import { createInt8Kernels, type Int8CompareRange, type Int8Kernels, type Int8Range } from './int8Kernels'
+import { createInt8Kernels, type Int8CompareRange, type Int8Kernels, type Int8Range } from './int8-kernels'
 
 type Range = QuantizeRange | DequantizeRange | CompareRange | Int8Range | Int8CompareRange
 type Method = keyof Kernels | keyof Int8Kernels

@@ -1,4 +1,4 @@
-/** Compiles blocks4bit.wat into src/fourBit/blocks4bit.wasm.ts: `node wat/compile.mjs` in this folder's package. */
+/** Compiles blocks4bit.wat into src/four-bit/blocks4bit.wasm.ts: `node wat/compile.mjs` in this folder's package. */
 import { readFile, writeFile } from 'node:fs/promises'
 import wabt from 'wabt'
 
@@ -13,6 +13,6 @@ export async function compileKernels() {
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   const lines = (await compileKernels()).match(/.{1,110}/g).map((line) => `  '${line}',`)
   const header = '// Made by wat/compile.mjs from wat/blocks4bit.wat; a test compiles it again and compares.\n'
-  const out = new URL('../src/fourBit/blocks4bit.wasm.ts', import.meta.url)
+  const out = new URL('../src/four-bit/blocks4bit.wasm.ts', import.meta.url)
   await writeFile(out, `${header}export const BLOCKS_4BIT_WASM = [\n${lines.join('\n')}\n].join('')\n`)
 }

@@ -1,6 +1,6 @@
-import { heartMedications } from './medicationsHeart'
-import { mindAndPainMedications } from './medicationsMindAndPain'
-import { otherMedications } from './medicationsOther'
+import { heartMedications } from './medications-heart'
+import { mindAndPainMedications } from './medications-mind-and-pain'
+import { otherMedications } from './medications-other'
 import type { Medication } from './types'
 
 export const medications: Medication[] = [...heartMedications, ...mindAndPainMedications, ...otherMedications]

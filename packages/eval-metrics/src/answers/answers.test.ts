@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { pubmedQa, readDecision } from './pubmedQa'
+import { pubmedQa, readDecision } from './pubmed-qa'
 import { exactMatch, normalizeAnswer, tokenF1 } from './squad'
 
 describe('readDecision', () => {

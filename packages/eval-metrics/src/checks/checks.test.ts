@@ -8,7 +8,7 @@ import {
   noTemplateTokens,
   requiredSections,
 } from './checks'
-import { runChecks } from './runChecks'
+import { runChecks } from './run-checks'
 
 const row = (prompt = '') => ({ id: 1, prompt, outputs: {} })
 

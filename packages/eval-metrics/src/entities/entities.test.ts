@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { bioTags } from './bioLines'
+import { bioTags } from './bio-lines'
 import { entitiesOf } from './chunks'
-import { entityF1 } from './entityF1'
+import { entityF1 } from './entity-f1'
 
 describe('entityF1', () => {
   const references = [

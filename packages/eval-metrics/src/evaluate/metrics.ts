@@ -1,5 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
-import { readDecision } from '../answers/pubmedQa'
+import { readDecision } from '../answers/pubmed-qa'
 import { exactMatch, tokenF1 } from '../answers/squad'
 import { fromCounts } from '../classification/prf'
 import type { EvalRow, MetricResult } from '../report/types'
@@ -9,9 +9,9 @@ import { bleuMetric, sentenceBleu } from '../sacrebleu/bleu'
 import { chrfMetric, sentenceChrf } from '../sacrebleu/chrf'
 import type { CorpusMetric } from '../sacrebleu/metric'
 import { sentenceTer, terMetric } from '../sacrebleu/ter'
-import { compareCorpusScores } from '../significance/corpusComparison'
+import { compareCorpusScores } from '../significance/corpus-comparison'
 import { lengthRatio, repetition } from '../texts/diversity'
-import { entityMicroF1, pubmedQaMacroF1, wantedDecision } from './countMetrics'
+import { entityMicroF1, pubmedQaMacroF1, wantedDecision } from './count-metrics'
 
 export interface EvaluateContext {
   rows: EvalRow[]

@@ -1,4 +1,4 @@
-import { generateState } from './seedSequence'
+import { generateState } from './seed-sequence'
 
 /** High 32 bits of an unsigned 32 x 32 bit product; the low ones are `Math.imul`. */
 function multiplyHigh(a: number, b: number): number {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { noCode } from '../checks/checks'
 import { compare } from '../evaluate/evaluate'
 import { ChromiumPage, findChromium } from '../testing/chromium'
-import { lineChart } from './lineChart'
+import { lineChart } from './line-chart'
 
 const path = findChromium()
 const hostile = '<script>document.title = "taken"; alert(1)</script><img src="http://127.0.0.1:9/x" onerror="alert(2)">'

@@ -1,4 +1,4 @@
-import { COLOURS, chartFrame, place, xScale, yScale } from './chartFrame'
+import { COLOURS, chartFrame, place, xScale, yScale } from './chart-frame'
 
 export interface HistogramOptions {
   /** One list of finite values per system. */

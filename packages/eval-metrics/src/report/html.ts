@@ -1,10 +1,10 @@
 import { escapeHtml } from './escape'
 import { formatDifference, formatPValue, formatRange, formatScore } from './exports'
 import { histogram } from './histogram'
-import { PAGE_STYLE } from './pageStyle'
+import { PAGE_STYLE } from './page-style'
 import { type RankedRow, type ReportSummary, rankRows, shownRows } from './summary'
 import type { ReportInput } from './types'
-import { type DiffPiece, wordDiff } from './wordDiff'
+import { type DiffPiece, wordDiff } from './word-diff'
 
 // The page has no script, and this forbids any that a model's output might try to bring along.
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { csvCell, escapeHtml } from '../report/escape'
-import { PAGE_STYLE } from '../report/pageStyle'
+import { PAGE_STYLE } from '../report/page-style'
 import { type EvalRow, rowSchema } from '../report/types'
 
 const schema = z.strictObject({

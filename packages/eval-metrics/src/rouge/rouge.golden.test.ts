@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { Mt19937 } from '../random/mt19937'
 import { golden, goldenBytes } from '../testing/shared'
-import { porterStem } from './porterStemmer'
+import { porterStem } from './porter-stemmer'
 import { rouge, rougeScore } from './rouge'
 import { ROUGE_TYPES, type RougeScore, type RougeType } from './score'
 

@@ -1,4 +1,4 @@
-import { porterStem } from './porterStemmer'
+import { porterStem } from './porter-stemmer'
 
 const WORDS = /[a-z0-9]+/g
 

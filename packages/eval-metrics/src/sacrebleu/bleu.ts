@@ -2,7 +2,7 @@ import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { pairsShape, readPairs } from '../text/pairs'
 import { formatFixed } from '../text/python'
-import { type BleuParts, bleuFromSums, bleuMetricFrom, bleuShape } from './bleuMetric'
+import { type BleuParts, bleuFromSums, bleuMetricFrom, bleuShape } from './bleu-metric'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { CorpusMetric } from './metric'
 

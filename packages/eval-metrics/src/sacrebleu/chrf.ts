@@ -1,7 +1,7 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { pairsShape, readPairs } from '../text/pairs'
-import { chrfMetricFrom, chrfShape } from './chrfMetric'
+import { chrfMetricFrom, chrfShape } from './chrf-metric'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { CorpusMetric } from './metric'
 

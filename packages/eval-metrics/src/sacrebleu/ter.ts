@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { pairsShape, readPairs } from '../text/pairs'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { CorpusMetric } from './metric'
-import { terMetricFrom, terShape } from './terMetric'
+import { terMetricFrom, terShape } from './ter-metric'
 
 const corpusSchema = z.strictObject({ ...pairsShape, ...terShape, bootstrap: bootstrapOption })
 const sentenceSchema = z.strictObject({

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { numbers } from '../fixtures/numbers'
 import reference from '../fixtures/reference.json' with { type: 'json' }
-import { dequantize4bit, quantize4bit } from '../fourBit/quantize'
+import { dequantize4bit, quantize4bit } from '../four-bit/quantize'
 import { loftqInit } from './loftq'
 import { truncatedSvd } from './svd'
 

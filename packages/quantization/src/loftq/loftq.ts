@@ -1,7 +1,7 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { checkFloatTensor, floatTensorFields, toFloat32 } from '../floats'
-import { dequantize4bit, type Quantized4bit, quantize4bit } from '../fourBit/quantize'
+import { dequantize4bit, type Quantized4bit, quantize4bit } from '../four-bit/quantize'
 import { dequantizeInt8, type QuantizedInt8, quantizeInt8 } from '../int8'
 import { truncatedSvd } from './svd'
 

@@ -1,6 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { COLOURS, chartFrame, place, WIDTH, xScale, yScale } from './chartFrame'
+import { COLOURS, chartFrame, place, WIDTH, xScale, yScale } from './chart-frame'
 
 const schema = z.strictObject({
   /** Points as `[x, y]`, in the order to connect them; a point that is not finite leaves a gap. */

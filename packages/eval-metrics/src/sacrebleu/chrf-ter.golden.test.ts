@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { camelKeys, close, type SacrebleuGolden } from '../testing/sacrebleuGolden'
+import { camelKeys, close, type SacrebleuGolden } from '../testing/sacrebleu-golden'
 import { golden } from '../testing/shared'
 import { referencesFromStreams } from '../text/pairs'
 import { type ChrfOptions, chrf, sentenceChrf } from './chrf'

@@ -1,7 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
-import { DECISIONS, type Decision, readDecision } from '../answers/pubmedQa'
+import { DECISIONS, type Decision, readDecision } from '../answers/pubmed-qa'
 import { fromCounts } from '../classification/prf'
-import { bioTags } from '../entities/bioLines'
+import { bioTags } from '../entities/bio-lines'
 import { entitiesOf } from '../entities/chunks'
 import type { CorpusMetric } from '../sacrebleu/metric'
 

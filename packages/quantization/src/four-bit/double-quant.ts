@@ -1,6 +1,6 @@
 import { quantizeBlockwise } from '../blockwise8bit'
 import { DYNAMIC_MAP_SIGNED } from '../codebooks'
-import { torchMean } from '../torchMean'
+import { torchMean } from '../torch-mean'
 
 /** The second level of double quantization: `scale = map[code] * absmax[i / blocksize] + offset`, in float32. */
 export interface NestedAbsmax {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { compareReport } from './compareReport'
-import { lineChart } from './lineChart'
-import { wordDiff } from './wordDiff'
+import { compareReport } from './compare-report'
+import { lineChart } from './line-chart'
+import { wordDiff } from './word-diff'
 
 const rows = [
   { id: 'a', prompt: 'Name a colour', reference: 'green', outputs: { base: 'green', tuned: 'green' } },

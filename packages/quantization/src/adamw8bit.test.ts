@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { adamW8bitStep, createAdamWState } from './adamW8bit'
+import { adamW8bitStep, createAdamWState } from './adamw8bit'
 import { DYNAMIC_MAP_SIGNED, DYNAMIC_MAP_UNSIGNED } from './codebooks'
 import { differingBytes, goldens, readGolden } from './fixtures/goldens'
 

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { bleuMetric } from '../sacrebleu/bleu'
 import { chrfMetric } from '../sacrebleu/chrf'
 import { terMetric } from '../sacrebleu/ter'
-import { close, type SacrebleuGolden } from '../testing/sacrebleuGolden'
+import { close, type SacrebleuGolden } from '../testing/sacrebleu-golden'
 import { golden } from '../testing/shared'
 import { referencesFromStreams } from '../text/pairs'
-import { pairedTest } from './pairedTest'
+import { pairedTest } from './paired-test'
 
 const data = golden<SacrebleuGolden>('bleu.json')?.significance
 

@@ -4,7 +4,7 @@ import { Pcg64 } from '../random/pcg64'
 import type { CorpusMetric } from '../sacrebleu/metric'
 import type { Signature } from '../sacrebleu/signature'
 import { pairsShape, readPairs } from '../text/pairs'
-import { numpyMean } from './numpyMean'
+import { numpyMean } from './numpy-mean'
 import { drawResamples, meanInterval, resampledScores, type SystemStatistics, systemStatistics } from './resampling'
 
 const schema = z.strictObject({

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { Vocabulary } from '../text/ngrams'
 import { rstrip } from '../text/python'
-import { countEdits } from './editRate'
+import { countEdits } from './edit-rate'
 import type { Arithmetic, CorpusMetric } from './metric'
 import { formatSignature, referenceCount, resampleFields } from './signature'
-import { tercomTokens } from './tercomTokens'
+import { tercomTokens } from './tercom-tokens'
 
 /** sacrebleu's constructor arguments, same defaults. */
 export const terShape = {

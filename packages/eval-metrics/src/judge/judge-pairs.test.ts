@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { agreement } from '../review/agreement'
-import { judgePairs } from './judgePairs'
+import { judgePairs } from './judge-pairs'
 import { judgePrompt, readVerdict } from './prompt'
 
 interface Asked {
