@@ -1,29 +1,13 @@
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend, valueAndGrads } from '@tunesmith/backend'
-import { openSafetensors, readJsonFile, type SafetensorsFile } from '@tunesmith/hub'
+import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { generate, loadModel, makeTrainable, packSequences } from './index'
+import { floats, ints, largestDifference } from './testing/golden-tensors'
 
 const folder = sharedPath('goldens')
-
-async function ints(file: SafetensorsFile, name: string): Promise<number[]> {
-  const bytes = await file.read(name)
-  return Array.from(new BigInt64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8), Number)
-}
-
-async function floats(file: SafetensorsFile, name: string): Promise<Float32Array> {
-  const bytes = await file.read(name)
-  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-}
-
-function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
-  expect(a.length).toBe(b.length)
-  let largest = 0
-  for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))
-  return largest
-}
 
 beforeAll(async () => {
   await selectBackend()
