@@ -77,6 +77,7 @@ export class CausalLM {
     this.#layers = Array.from({ length: config.numHiddenLayers }, (_, index) => ({
       index,
       config,
+      hasNorm: (name) => this.norms.has(`model.layers.${index}.${name}`),
       linear: (name, x) => this.linears.get(`model.layers.${index}.${name}`)!.forward(x),
       norm: (name, x) => this.norms.get(`model.layers.${index}.${name}`)!.forward(x),
     }))
@@ -136,9 +137,11 @@ export class CausalLM {
     })
   }
 
-  /** Next-token logits `[rows, vocab]` for hidden states `[rows, hidden]`. */
+  /** Next-token logits `[rows, vocab]` for hidden states `[rows, hidden]`, soft-capped where the model does so. */
   logits(hidden: tf.Tensor2D): tf.Tensor2D {
-    return this.lmHead.forward(hidden)
+    const { logitSoftcap } = this.config
+    if (logitSoftcap === 0) return this.lmHead.forward(hidden)
+    return tf.tidy(() => tf.mul(tf.tanh(tf.div(this.lmHead.forward(hidden), logitSoftcap)), logitSoftcap))
   }
 
   /**
@@ -153,7 +156,10 @@ export class CausalLM {
   ): LinearCrossEntropyResult {
     const hidden = this.forward(input, { gradientCheckpointing })
     const targets = tf.tensor1d(Int32Array.from(labels), 'int32')
-    const result = linearCrossEntropy(hidden, this.lmHead.weight, targets, options)
+    const result = linearCrossEntropy(hidden, this.lmHead.weight, targets, {
+      softcap: this.config.logitSoftcap,
+      ...options,
+    })
     hidden.dispose()
     targets.dispose()
     return result

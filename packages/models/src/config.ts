@@ -1,6 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { architectureNames } from './architectures'
+import { architectureNames, architectureOf } from './architectures'
 import { type RopeConfig, ropeConfig } from './rope'
 
 /** What config.json says about a decoder-only model, in one layout whatever version of transformers wrote it. */
@@ -17,8 +17,14 @@ export interface ModelConfig {
   rmsNormEps: number
   hiddenAct: 'silu' | 'gelu_tanh'
   rope: RopeConfig
-  /** Keys a query sees at most, itself included; 0 for all. */
-  slidingWindow: number
+  /** Keys a query sees at most in each layer, itself included; 0 for all. */
+  windows: number[]
+  /** Multiplies attention scores. */
+  attentionScale: number
+  /** Attention scores become `cap * tanh(score / cap)`; 0 for none. */
+  attentionSoftcap: number
+  /** Likewise the logits. */
+  logitSoftcap: number
   tieWordEmbeddings: boolean
   attentionBias: boolean
   mlpBias: boolean
@@ -57,6 +63,11 @@ const rawSchema = z.looseObject({
   hidden_activation: z.string().nullish(),
   sliding_window: count.nullish(),
   use_sliding_window: z.boolean().nullish(),
+  max_window_layers: z.number().int().nonnegative().nullish(),
+  layer_types: z.array(z.string()).nullish(),
+  query_pre_attn_scalar: z.number().positive().nullish(),
+  attn_logit_softcapping: z.number().positive().nullish(),
+  final_logit_softcapping: z.number().positive().nullish(),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().default(false),
   mlp_bias: z.boolean().default(false),
@@ -68,6 +79,20 @@ const rawSchema = z.looseObject({
   torch_dtype: z.string().nullish(),
 })
 
+/** Which layers look at a window, in transformers' order of precedence. */
+function windowsOf(c: z.output<typeof rawSchema>): number[] {
+  const window = c.sliding_window ?? 0
+  const qwen = c.model_type.startsWith('qwen')
+  return Array.from({ length: c.num_hidden_layers }, (_, layer) => {
+    // Qwen names a window but switches it off beside it, and starts at a layer.
+    if (qwen && !c.use_sliding_window) return 0
+    if (c.layer_types) return c.layer_types[layer] === 'sliding_attention' ? window : 0
+    if (qwen) return layer >= (c.max_window_layers ?? 28) ? window : 0
+    if (c.model_type === 'gemma2') return layer % 2 === 0 ? window : 0
+    return window
+  })
+}
+
 /**
  * Reads the content of a config.json.
  *
@@ -75,13 +100,18 @@ const rawSchema = z.looseObject({
  * @throws {TunesmithError} `unsupported` for a `model_type` nobody has written, `invalid_file` for a key that is missing or wrong.
  */
 export function parseModelConfig(raw: unknown, where = 'config.json'): ModelConfig {
-  const result = rawSchema.safeParse(raw)
+  const modelType = (raw as { model_type?: unknown } | null)?.model_type
+  const architecture =
+    typeof modelType === 'string' && architectureNames().includes(modelType) ? architectureOf(modelType) : undefined
+  const result = rawSchema.safeParse(
+    typeof raw === 'object' && raw !== null ? { ...architecture?.defaults, ...raw } : raw,
+  )
   if (!result.success) {
     const issues = result.error.issues.map((issue) => `"${issue.path.join('.')}": ${issue.message}`).join('; ')
     throw new TunesmithError(`Not a usable model configuration: ${issues}`, { code: 'invalid_file', where })
   }
   const c = result.data
-  if (!architectureNames().includes(c.model_type))
+  if (!architecture)
     throw new TunesmithError(`The model type "${c.model_type}" is not supported`, {
       code: 'unsupported',
       where,
@@ -113,8 +143,10 @@ export function parseModelConfig(raw: unknown, where = 'config.json'): ModelConf
     rmsNormEps: c.rms_norm_eps,
     hiddenAct,
     rope: ropeConfig(c, headDim, where),
-    // Qwen2 names a window but switches it off beside it.
-    slidingWindow: c.use_sliding_window === false ? 0 : (c.sliding_window ?? 0),
+    windows: architecture.usesWindow ? windowsOf(c) : new Array<number>(c.num_hidden_layers).fill(0),
+    attentionScale: (c.query_pre_attn_scalar ?? headDim) ** -0.5,
+    attentionSoftcap: c.attn_logit_softcapping ?? 0,
+    logitSoftcap: c.final_logit_softcapping ?? 0,
     tieWordEmbeddings: c.tie_word_embeddings,
     attentionBias: c.attention_bias,
     mlpBias: c.mlp_bias,

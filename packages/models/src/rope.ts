@@ -43,6 +43,12 @@ export function ropeConfig(raw: Record<string, unknown>, headDim: number, where:
     throw new TunesmithError('The rope parameters cannot be read', { code: 'invalid_file', where, cause: parsed.error })
   const p = parsed.data
   const type = p.rope_type ?? p.type ?? 'default'
+  if (type === 'longrope' || type === 'su')
+    throw new TunesmithError('This model stretches its rotary positions with "longrope", which is not supported', {
+      code: 'unsupported',
+      where,
+      remedy: 'Use the variant with the short context, such as Phi-3-mini-4k-instruct',
+    })
   if (!TYPES.includes(type))
     throw new TunesmithError(`The rope type "${type}" is not supported`, {
       code: 'unsupported',

@@ -14,17 +14,22 @@ export interface DecoderLayer {
   index: number
   config: ModelConfig
   linear(name: string, x: tf.Tensor2D): tf.Tensor2D
+  hasNorm(name: string): boolean
   norm(name: string, x: tf.Tensor2D): tf.Tensor2D
 }
 
 /** A family of decoder-only models: one object, in one file named after its `model_type`. */
 export interface Architecture {
   modelType: string
+  /** Keys of config.json with the values they have when they are absent; for what differs from Llama. */
+  defaults?: Record<string, unknown>
   /** The linear layers of a decoder layer, by name within it (`self_attn.q_proj`). */
   linears(config: ModelConfig): Record<string, LinearShape>
   /** The norms of a decoder layer and their sizes. */
   norms(config: ModelConfig): Record<string, number>
-  /** Added to every norm's weight. Default 0. */
+  /** Layers look at `sliding_window` keys where the configuration does not say otherwise. Default false: all keys. */
+  usesWindow?: boolean
+  /** Added to every norm's weight, heads' norms too. Default 0. */
   normOffset?: number
   /** Multiplies the embeddings. Default 1. */
   embeddingScale?(config: ModelConfig): number

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import { swiglu } from '@tunesmith/backend'
 import type { ModelConfig } from '../config'
 import type { StepContext } from '../step-context'
@@ -28,12 +28,28 @@ export function mlpLinears({ hiddenSize, intermediateSize }: ModelConfig, bias: 
   }
 }
 
-/** Grouped-query attention with rotary positions. x `[tokens, hidden]`, already normalised. */
-export function attention(layer: DecoderLayer, x: tf.Tensor2D, step: StepContext, slidingWindow = 0): tf.Tensor2D {
-  const q = step.rotate(layer.linear('self_attn.q_proj', x))
-  const k = step.rotate(layer.linear('self_attn.k_proj', x))
+/**
+ * Grouped-query attention with rotary positions. x `[tokens, hidden]`, already normalised.
+ *
+ * Window, scale and soft cap are those of the configuration for this layer; norms over the heads of queries and keys
+ * apply when the architecture has them.
+ */
+export function attention(layer: DecoderLayer, x: tf.Tensor2D, step: StepContext): tf.Tensor2D {
+  const q = step.rotate(headNorm(layer, 'self_attn.q_norm', layer.linear('self_attn.q_proj', x)))
+  const k = step.rotate(headNorm(layer, 'self_attn.k_norm', layer.linear('self_attn.k_proj', x)))
   const v = layer.linear('self_attn.v_proj', x)
-  return layer.linear('self_attn.o_proj', step.attend(layer.index, q, k, v, { slidingWindow }))
+  const { windows, attentionSoftcap: softcap, attentionScale: scale } = layer.config
+  return layer.linear(
+    'self_attn.o_proj',
+    step.attend(layer.index, q, k, v, { slidingWindow: windows[layer.index]!, softcap, scale }),
+  )
+}
+
+/** Normalises each head by itself, `[tokens, heads * headDim]`. */
+function headNorm(layer: DecoderLayer, name: string, x: tf.Tensor2D): tf.Tensor2D {
+  if (!layer.hasNorm(name)) return x
+  const { headDim } = layer.config
+  return tf.reshape(layer.norm(name, tf.reshape(x, [-1, headDim])), x.shape)
 }
 
 /** `down(act(gate(x)) * up(x))`. */

@@ -5,6 +5,7 @@ import { attentionLinears, mlpLinears } from './parts'
 /** Qwen2 and 2.5: Llama with biases on queries, keys and values. */
 export const qwen2: Architecture = {
   modelType: 'qwen2',
+  usesWindow: true,
   linears: (config) => ({
     ...attentionLinears(config, { qkv: true, o: false }),
     ...mlpLinears(config, false),

@@ -1,0 +1,47 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { Architecture } from './architecture'
+import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
+
+/**
+ * Gemma 2: norms before and after each half of the block, scores and logits that are soft-capped, and a window over the
+ * keys in every other layer. Norm weights are stored minus one.
+ */
+export const gemma2: Architecture = {
+  modelType: 'gemma2',
+  usesWindow: true,
+  defaults: {
+    head_dim: 256,
+    hidden_activation: 'gelu_pytorch_tanh',
+    tie_word_embeddings: true,
+    sliding_window: 4096,
+    query_pre_attn_scalar: 256,
+    attn_logit_softcapping: 50,
+    final_logit_softcapping: 30,
+  },
+  linears: (config) => ({
+    ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
+    ...mlpLinears(config, false),
+  }),
+  norms: ({ hiddenSize }) => ({
+    input_layernorm: hiddenSize,
+    post_attention_layernorm: hiddenSize,
+    pre_feedforward_layernorm: hiddenSize,
+    post_feedforward_layernorm: hiddenSize,
+  }),
+  normOffset: 1,
+  // A model stored in bfloat16 multiplies by the root rounded to bfloat16.
+  embeddingScale: ({ hiddenSize, dtype }) => roundTo(Math.sqrt(hiddenSize), dtype),
+  block(layer, x, step) {
+    const attended = attention(layer, layer.norm('input_layernorm', x), step)
+    const middle: tf.Tensor2D = tf.add(x, layer.norm('post_attention_layernorm', attended))
+    const fed = gatedMlp(layer, layer.norm('pre_feedforward_layernorm', middle))
+    return tf.add(middle, layer.norm('post_feedforward_layernorm', fed))
+  },
+}
+
+/** Significant bits kept, to nearest. */
+function roundTo(value: number, dtype: string | undefined): number {
+  const bits = dtype === 'bfloat16' ? 8 : dtype === 'float16' ? 11 : 24
+  const step = 2 ** (Math.floor(Math.log2(value)) - bits + 1)
+  return Math.round(value / step) * step
+}

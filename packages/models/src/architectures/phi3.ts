@@ -1,0 +1,44 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { swiglu } from '@tunesmith/backend'
+import type { Architecture, DecoderLayer } from './architecture'
+import { llama } from './llama'
+
+const columns = (x: tf.Tensor2D, from: number, count: number): tf.Tensor2D => tf.slice2d(x, [0, from], [-1, count])
+
+/** Phi-3 and 3.5 mini: Llama whose queries, keys and values come from one product, gate and up from another. */
+export const phi3: Architecture = {
+  modelType: 'phi3',
+  usesWindow: true,
+  defaults: { rms_norm_eps: 1e-5, max_position_embeddings: 4096 },
+  linears: ({ hiddenSize, intermediateSize, numAttentionHeads, numKeyValueHeads, headDim }) => {
+    const queries = numAttentionHeads * headDim
+    const all = queries + 2 * numKeyValueHeads * headDim
+    return {
+      'self_attn.qkv_proj': { inFeatures: hiddenSize, outFeatures: all, bias: false },
+      'self_attn.o_proj': { inFeatures: queries, outFeatures: hiddenSize, bias: false },
+      'mlp.gate_up_proj': { inFeatures: hiddenSize, outFeatures: 2 * intermediateSize, bias: false },
+      'mlp.down_proj': { inFeatures: intermediateSize, outFeatures: hiddenSize, bias: false },
+    }
+  },
+  norms: llama.norms,
+  block(layer, x, step) {
+    const { numAttentionHeads, numKeyValueHeads, headDim, windows } = layer.config
+    const queries = numAttentionHeads * headDim
+    const keys = numKeyValueHeads * headDim
+    const qkv = layer.linear('self_attn.qkv_proj', layer.norm('input_layernorm', x))
+    const q = step.rotate(columns(qkv, 0, queries))
+    const k = step.rotate(columns(qkv, queries, keys))
+    const v = columns(qkv, queries + keys, keys)
+    const heads = step.attend(layer.index, q, k, v, { slidingWindow: windows[layer.index]! })
+    const attended: tf.Tensor2D = tf.add(x, layer.linear('self_attn.o_proj', heads))
+    return tf.add(attended, feedForward(layer, layer.norm('post_attention_layernorm', attended)))
+  },
+}
+
+function feedForward(layer: DecoderLayer, x: tf.Tensor2D): tf.Tensor2D {
+  const { intermediateSize, hiddenAct } = layer.config
+  const both = layer.linear('mlp.gate_up_proj', x)
+  const gate = columns(both, 0, intermediateSize)
+  const up = columns(both, intermediateSize, intermediateSize)
+  return layer.linear('mlp.down_proj', swiglu(gate, up, { activation: hiddenAct }))
+}

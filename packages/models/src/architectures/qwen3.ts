@@ -1,0 +1,20 @@
+import type { Architecture } from './architecture'
+import { llama } from './llama'
+import { attentionLinears, mlpLinears } from './parts'
+
+/** Qwen3: Llama with a norm over each head's queries and keys before they rotate, and a head size of its own. */
+export const qwen3: Architecture = {
+  modelType: 'qwen3',
+  usesWindow: true,
+  defaults: { head_dim: 128 },
+  linears: (config) => ({
+    ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
+    ...mlpLinears(config, false),
+  }),
+  norms: (config) => ({
+    ...llama.norms(config),
+    'self_attn.q_norm': config.headDim,
+    'self_attn.k_norm': config.headDim,
+  }),
+  block: llama.block,
+}
