@@ -94,8 +94,24 @@ async function build() {
   }
 }
 
+// As npm's install script (`--installed`) it has nothing to do in the repository, where the build comes later, or where a
+// prebuilt addon for this platform was installed beside it.
+function installedElsewhere() {
+  if (!process.argv.includes('--installed')) return false
+  const prebuilt = `@tunesmith/backend-native-${process.platform}-${process.arch}`
+  if (existsSync(join(root, '..', '..', 'pnpm-workspace.yaml'))) return true
+  try {
+    createRequire(import.meta.url).resolve(prebuilt)
+    return true
+  } catch {
+    return false
+  }
+}
+
 const hash = sourceHash()
-if (
+if (installedElsewhere()) {
+  // Nothing to do.
+} else if (
   !process.argv.includes('--force') &&
   existsSync(addon) &&
   existsSync(stamp) &&
