@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { readFineTuneConfig } from '../run/config'
+import { type FineTuneConfig, readFineTuneConfig } from '../run/config'
 import { fineTune } from '../run/fine-tune'
 import { closing, scoreTable, sideBySide } from '../run/print'
 
@@ -8,9 +8,17 @@ export interface OutputOptions {
   json?: boolean
 }
 
-/** Runs a config and prints its results. */
-export async function runConfig(path: string, { json }: OutputOptions): Promise<void> {
-  const config = await readFineTuneConfig(path)
+/**
+ * Runs a config and prints its results.
+ *
+ * @param adapt may change the config that was read.
+ */
+export async function runConfig(
+  path: string,
+  { json }: OutputOptions,
+  adapt: (config: FineTuneConfig) => FineTuneConfig = (config) => config,
+): Promise<void> {
+  const config = adapt(await readFineTuneConfig(path))
   const print = (text: string) => (json ? process.stderr : process.stdout).write(`${text}\n`)
   const result = await fineTune(config, (line) => process.stderr.write(`${line}\n`))
   if (result.answers) {

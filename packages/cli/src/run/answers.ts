@@ -1,6 +1,6 @@
 import { createProgress, TunesmithError } from '@tunesmith/core'
 import { type Dataset, detectFormat, type ExampleRow, type Message, toExampleRow } from '@tunesmith/datasets'
-import { type CausalLM, generate } from '@tunesmith/models'
+import { type CausalLM, streamTokens } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
 
 /** A held-out question as people read it, and the answer it should get. */
@@ -73,13 +73,20 @@ export async function answerAll(
   const progress = createProgress({ label, total: rows.length })
   for (let i = 0; i < rows.length; i += batchSize) {
     const batch = rows.slice(i, i + batchSize)
-    const outputs = await generate(
-      model,
-      batch.map(({ promptIds }) => promptIds),
-      { maxNewTokens, stopTokenIds: [...stops] },
-    )
+    const outputs: number[][] = batch.map(() => [])
+    let [finished, tokens] = [0, 0]
+    const start = performance.now()
+    const prompts = batch.map(({ promptIds }) => promptIds)
+    for await (const { sequence, token, finish } of streamTokens(model, prompts, {
+      maxNewTokens,
+      stopTokenIds: [...stops],
+    })) {
+      if (finish !== 'stop') outputs[sequence]!.push(token)
+      if (finish) finished++
+      tokens++
+      progress.update(i + finished, `${Math.round(tokens / ((performance.now() - start) / 1000))} tok/s`)
+    }
     for (const ids of outputs) answers.push(tokenizer.decode(ids, { skipSpecialTokens: true }).trim())
-    progress.update(answers.length)
   }
   progress.finish()
   return answers
