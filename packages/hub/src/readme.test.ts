@@ -26,6 +26,7 @@ async function run(code: string): Promise<void> {
     .replace(/import (\{[^}]+\}) from '@tunesmith\/hub'/, 'const $1 = hub')
     .replaceAll(')!.', ').')
     .replaceAll("'./", `'${folder}/`)
+    .replaceAll("'runs/", `'${folder}/runs/`)
   const AsyncFunction = (async () => undefined).constructor as new (
     ...text: string[]
   ) => (hub: unknown) => Promise<void>
@@ -34,7 +35,7 @@ async function run(code: string): Promise<void> {
 
 it('runs the examples of the README', async () => {
   const readme = await readFile(new URL('../README.md', import.meta.url), 'utf8')
-  const [download, upload] = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code!)
+  const [local, download, upload] = [...readme.matchAll(/```ts(?: no-run)?\n(.*?)```/gs)].map(([, code]) => code!)
   const norm = {
     name: 'model.norm.weight',
     dtype: 'BF16' as const,
@@ -48,6 +49,11 @@ it('runs the examples of the README', async () => {
   })
   const log = vi.spyOn(console, 'log').mockImplementation(() => undefined)
   const write = vi.spyOn(process.stderr, 'write').mockImplementation(() => true)
+  await run(local!)
+  expect(log.mock.calls).toEqual([
+    [expect.objectContaining({ dtype: 'F32', shape: [2, 2] }), Float32Array.of(1, 2, 3, 4)],
+  ])
+  log.mockClear()
   await run(download!)
   expect(log.mock.calls).toEqual([['model.norm.weight', 'BF16', [4]], [Float32Array.of(1, 2, -2, 0)]])
   log.mockRestore()
