@@ -1,5 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
-import { type Dataset, detectFormat, type ExampleRow, type TokenizedExample, toExampleRow } from '@tunesmith/datasets'
+import { type Dataset, type ExampleRow, formatDataset, type TokenizedExample } from '@tunesmith/datasets'
 import { buildExample, type Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from './config'
 
@@ -33,22 +33,12 @@ export async function prepareDataset(
   config: SFTConfig,
   formattingFunc?: FormattingFunc,
 ): Promise<PreparedData> {
+  if (dataset.length === 0)
+    throw new TunesmithError('The dataset has no rows', { code: 'invalid_data', remedy: 'Check the file' })
+  const formatted = formatDataset(dataset, { formattingFunc })
   const examples: TokenizedExample[] = []
-  let [truncated, dropped, index] = [0, 0, 0]
-  let format = 'formattingFunc'
-  let detected: ReturnType<typeof detectFormat> | undefined
-  for await (const row of dataset) {
-    const where = dataset.where?.(index) ?? `row ${index}`
-    index++
-    let example: ExampleRow
-    if (formattingFunc) {
-      const made = formattingFunc(row)
-      example = typeof made === 'string' ? { text: made } : made
-    } else {
-      detected ??= detectFormat([row], { where })
-      format = detected.explanation
-      example = toExampleRow(row, detected, { where })
-    }
+  let [truncated, dropped] = [0, 0]
+  for (const example of formatted.dataset) {
     const { inputIds, labels } = buildExample(tokenizer, example, { lossOn: lossOn(example, config) })
     let [ids, targets] = [inputIds, labels]
     if (ids.length > config.maxLength) {
@@ -65,10 +55,9 @@ export async function prepareDataset(
     else examples.push({ inputIds: ids, labels: targets })
   }
   if (examples.length === 0)
-    throw new TunesmithError(index === 0 ? 'The dataset has no rows' : 'No row has anything to learn from', {
+    throw new TunesmithError('No row has anything to learn from', {
       code: 'invalid_data',
-      remedy:
-        index === 0 ? 'Check the file' : `All ${index} rows are too long or have only masked labels; raise maxLength`,
+      remedy: `All ${dataset.length} rows are too long or have only masked labels; raise maxLength`,
     })
-  return { examples, format, truncated, dropped }
+  return { examples, format: formatted.explanation, truncated, dropped }
 }
