@@ -43,7 +43,7 @@ const trainer = new SFTTrainer({
     numTrainEpochs: 1,
     maxSteps: Number(flags.maxSteps),
     // The corpus has an order of its own, drills first; no document is met twice.
-    shuffle: false,
+    trainSamplingStrategy: 'sequential',
     maxLength: settings.maxPositions,
     perDeviceTrainBatchSize: 12,
     learningRate: 2e-3,

@@ -27,8 +27,8 @@ export function trainSampler({ rows }: TrainingRows, config: SFTConfig): Sampler
   return createSampler({
     length: rows.length,
     batchSize: config.perDeviceTrainBatchSize,
-    shuffle: config.shuffle,
-    seed: config.seed,
+    shuffle: config.trainSamplingStrategy === 'random',
+    seed: config.dataSeed ?? config.seed,
   })
 }
 

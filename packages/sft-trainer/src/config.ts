@@ -1,14 +1,21 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
+import { OPTIMIZERS } from './optimizers'
+import { REPORTERS } from './reporters'
 import { SCHEDULES } from './schedules'
 
 const count = z.number().int().positive()
+/** TrainingArguments' dictionaries. */
+const keywords = z.record(z.string(), z.unknown())
 
 export const sftConfigSchema = z.strictObject({
-  /** Where the adapter, logs and charts go. */
+  /** Where checkpoints, logs and charts go. */
   outputDir: z.string(),
-  /** Peak learning rate. Default 2e-5; adapters want 1e-4 to 1e-3. */
-  learningRate: z.number().nonnegative().default(2e-5),
+  /** The run's name in reporters. Default: the last part of `outputDir`. */
+  runName: z.string().optional(),
+
+  // How long, and in which steps.
+
   /** Sequences (or packed rows) per micro-batch. Default 8. */
   perDeviceTrainBatchSize: count.default(8),
   /** Default 8. */
@@ -19,45 +26,125 @@ export const sftConfigSchema = z.strictObject({
   numTrainEpochs: z.number().positive().default(3),
   /** Optimizer steps; overrides `numTrainEpochs` when positive. Default -1. */
   maxSteps: z.number().int().default(-1),
+
+  // The update.
+
+  /** Peak learning rate. Default 2e-5; adapters want 1e-4 to 1e-3. */
+  learningRate: z.number().nonnegative().default(2e-5),
+  /** Default `linear`. */
+  lrSchedulerType: z.enum(SCHEDULES).default('linear'),
+  /** What the schedule takes besides, under transformers' names in camelCase: `numCycles`, `minLr`, `power`... */
+  lrSchedulerKwargs: keywords.default({}),
+  /** Steps from 0 to the peak; below 1 a share of all steps, rounded up. Goes before `warmupRatio`. Default 0. */
+  warmupSteps: z.number().nonnegative().default(0),
+  /** Share of all steps, rounded up. Default 0. */
+  warmupRatio: z.number().min(0).max(1).default(0),
+  /** Default `adamw`. */
+  optim: z.enum(OPTIMIZERS).default('adamw'),
+  /** What the optimizer takes besides. */
+  optimArgs: keywords.default({}),
   /** Decoupled decay of weights, not of norms and biases. Default 0. */
   weightDecay: z.number().nonnegative().default(0),
   adamBeta1: z.number().min(0).lt(1).default(0.9),
   adamBeta2: z.number().min(0).lt(1).default(0.999),
   adamEpsilon: z.number().positive().default(1e-8),
+  /** LoRA+ (Hayou et al. 2024): the B matrices learn this many times as fast. Default: like the others. */
+  loraPlusLrRatio: z.number().positive().optional(),
   /** Largest l2 norm of all gradients together; 0 never clips. Default 1. */
   maxGradNorm: z.number().nonnegative().default(1),
-  /** Default `linear`. */
-  lrSchedulerType: z.enum(SCHEDULES).default('linear'),
-  /** Steps from 0 to the peak; overrides `warmupRatio` when positive. Default 0. */
-  warmupSteps: z.number().int().nonnegative().default(0),
-  /** Share of all steps, rounded up. Default 0. */
-  warmupRatio: z.number().min(0).max(1).default(0),
-  /** Log every so many optimizer steps. Default 10. */
-  loggingSteps: count.default(10),
-  /** When to evaluate: never, every `evalSteps`, or after each epoch. Default `no`. */
-  evalStrategy: z.enum(['no', 'steps', 'epoch']).default('no'),
-  /** Default: `loggingSteps`. */
-  evalSteps: count.optional(),
-  /** Order of the data, dropout and initial adapter weights. Default 42. */
-  seed: z.number().int().default(42),
-  /** Longest sequence in tokens. Longer prompts and texts are cut at the end; see `lengthPolicy`. Default 1024. */
-  maxLength: count.default(1024),
-  /** What happens to longer rows: cut at the end, or left out. Default `truncate`, as in TRL. */
-  lengthPolicy: z.enum(['truncate', 'drop']).default('truncate'),
-  /** Fill rows of `maxLength` tokens with whole sequences, best fit decreasing. Default false. */
-  packing: z.boolean().default(false),
-  /** Learn only from completions. Default: true for prompt/completion rows. */
-  completionOnlyLoss: z.boolean().optional(),
-  /** Learn only from the assistant's turns of `messages` rows. Default false. */
-  assistantOnlyLoss: z.boolean().default(false),
+  /** Without an adapter: the modules to train, by name or suffix (`q_proj`, `model.norm`). Default: every weight. */
+  trainableModules: z.array(z.string()).min(1).optional(),
+
+  // The loss.
+
   /** `nll`, or `dft` (dynamic fine-tuning). Default `nll`. */
   lossType: z.enum(['nll', 'dft']).default('nll'),
   /** Default 0. */
   labelSmoothingFactor: z.number().min(0).lt(1).default(0),
-  /** Trade one more forward pass for the memory of all activations. Default false. */
+  /** NEFTune (Jain et al. 2023): noise on the embeddings of training sequences, 5 to 15 in the paper. Default none. */
+  neftuneNoiseAlpha: z.number().positive().optional(),
+  /** Learn only from completions. Default: true for prompt/completion rows. */
+  completionOnlyLoss: z.boolean().optional(),
+  /** Learn only from the assistant's turns of `messages` rows. Default false. */
+  assistantOnlyLoss: z.boolean().default(false),
+
+  // The data.
+
+  /** Longest sequence in tokens. Default 1024. */
+  maxLength: count.default(1024),
+  /** What happens to longer rows: cut, left out, or made into several. Default `truncate`, as in TRL. */
+  lengthPolicy: z.enum(['truncate', 'drop', 'split']).default('truncate'),
+  /** Which part of a cut row stays. Default `keep_start`. */
+  truncationMode: z.enum(['keep_start', 'keep_end']).default('keep_start'),
+  /** Fill rows of `maxLength` tokens with several sequences. Default false. */
+  packing: z.boolean().default(false),
+  /** `bfd` cuts what is longer than a row, `bfd_split` splits it, `wrapped` cuts anywhere. Default `bfd`. */
+  packingStrategy: z.enum(['bfd', 'bfd_split', 'wrapped']).default('bfd'),
+  /** Pack the evaluation data too. Default: as `packing`. */
+  evalPacking: z.boolean().optional(),
+  /** The order of the rows, drawn anew each epoch. Default `random`. */
+  trainSamplingStrategy: z.enum(['random', 'sequential', 'group_by_length']).default('random'),
+  /** Leave out the last micro-batch of an epoch when it is not full. Default false. */
+  dataloaderDropLast: z.boolean().default(false),
+  /** Dropout, NEFTune's noise and initial adapter weights. Default 42. */
+  seed: z.number().int().default(42),
+  /** Order of the data. Default: `seed`. */
+  dataSeed: z.number().int().optional(),
+
+  // Memory and precision.
+
+  /** Trade one more forward pass for the memory of all activations. Default false (TRL: true). */
   gradientCheckpointing: z.boolean().default(false),
-  /** Draw the rows in another order each epoch. Default true. */
-  shuffle: z.boolean().default(true),
+  /** Let the backend keep activations in bfloat16 where it can; others say that they compute in float32. Default false. */
+  bf16: z.boolean().default(false),
+  /** Dynamic loss scaling, as torch's GradScaler does it, for backends with float16 activations. Default false. */
+  fp16: z.boolean().default(false),
+
+  // What is said and kept.
+
+  /** Log every so many optimizer steps. Default 10. */
+  loggingSteps: count.default(10),
+  /** Log the first step too. Default false. */
+  loggingFirstStep: z.boolean().default(false),
+  /** Default console, jsonl and chart. */
+  reportTo: z.array(z.enum(REPORTERS)).default(['console', 'jsonl', 'chart']),
+  /** When to evaluate: never, every `evalSteps`, or after each epoch. Default `no`. */
+  evalStrategy: z.enum(['no', 'steps', 'epoch']).default('no'),
+  /** Default: `loggingSteps`. */
+  evalSteps: count.optional(),
+  /** Evaluate before the first step. Default false. */
+  evalOnStart: z.boolean().default(false),
+  /** When to save a checkpoint; `best` after each evaluation that beats the ones before. Default `steps`. */
+  saveStrategy: z.enum(['no', 'steps', 'epoch', 'best']).default('steps'),
+  /** Default 500. The last step is saved too. */
+  saveSteps: count.default(500),
+  /** Keep so many checkpoints; the newest and the best always stay. Default: all. */
+  saveTotalLimit: count.optional(),
+  /** Go back to the best checkpoint's weights at the end. Needs evaluation, and saving at the same moments. Default false. */
+  loadBestModelAtEnd: z.boolean().default(false),
+  /** An evaluation metric: `evalLoss`, `evalRougeL`... with or without `eval`. Default `evalLoss`. */
+  metricForBestModel: z.string().default('evalLoss'),
+  /** Default: false for losses and perplexities, true for everything else. */
+  greaterIsBetter: z.boolean().optional(),
+  /** Go on from the newest whole checkpoint in `outputDir` (true; from the start when there is none), or from a folder. Default false. */
+  resumeFromCheckpoint: z.union([z.boolean(), z.string()]).default(false),
+  /** On SIGTERM and SIGINT: finish the micro-batch, save a checkpoint, return. Default true. */
+  saveOnSignal: z.boolean().default(true),
+  /** Steps in a row whose loss or gradient may be NaN or infinite, each left out, before training ends. Default 5. */
+  maxNonFiniteSteps: count.default(5),
+
+  // Generation metrics.
+
+  /** Let the model answer evaluation prompts and score the answers. Default false. */
+  predictWithGenerate: z.boolean().default(false),
+  /** Longest answer in tokens. Default 128. */
+  generationMaxNewTokens: count.default(128),
+  /** Evaluation rows that are answered, spread evenly. Default 32. */
+  generationSampleSize: count.default(32),
+  /** Prompts answered together. Default 8. */
+  generationBatchSize: count.default(8),
+  /** What answers are scored with. Default rouge, bleu and exact_match. */
+  generationMetrics: z.array(z.enum(['rouge', 'bleu', 'exact_match'])).default(['rouge', 'bleu', 'exact_match']),
 })
 
 /** TrainingArguments' and SFTConfig's names in camelCase; defaults theirs where not said otherwise. */

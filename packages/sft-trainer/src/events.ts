@@ -14,11 +14,19 @@ export interface TrainLog {
   meanTokenAccuracy: number
   /** Mean over micro-batches of each one's mean entropy, in nats. */
   entropy: number
-  /** Tokens read since the start. */
+  /** Tokens read since the start; goes on after a resume. */
   numTokens: number
   tokensPerSecond: number
   /** Resident memory of the process in bytes. */
   memory: number
+  /** Share of the tokens that are padding: always 0, batches have none. */
+  paddingShare: number
+  /** Sequences per row of the batch: 1 without packing. */
+  sequencesPerRow: number
+  /** Updates that were left out so far, because loss or gradient was not finite. */
+  skippedSteps: number
+  /** What fp16's loss is multiplied by before the backward pass; absent without fp16. */
+  lossScale?: number
 }
 
 export interface EvalLog {
@@ -30,6 +38,8 @@ export interface EvalLog {
   evalEntropy: number
   evalNumTokens: number
   evalRuntime: number
+  /** Generation metrics and what `computeMetrics` returned, named `evalRougeL` and the like. */
+  [metric: string]: number
 }
 
 /** Known before the first step. */
@@ -44,9 +54,25 @@ export interface TrainPlan {
   packingEfficiency: number
   trainableParameters: number
   allParameters: number
+  /** Estimated bytes of a step: weights, gradients, optimizer state, activations. */
+  memory: MemoryEstimate
+  /** Steps already done by the checkpoint this run goes on from; 0 for a new run. */
+  resumedStep: number
+  resumedFrom: string | undefined
+}
+
+export interface MemoryEstimate {
+  weights: number
+  gradients: number
+  optimizer: number
+  activations: number
+  total: number
+  /** Bytes free on the machine or the device when training starts. */
+  available: number
 }
 
 export interface TrainResult {
+  /** Optimizer steps done, those before a resume included. */
   steps: number
   /** Mean of all steps' losses. */
   trainLoss: number
@@ -55,14 +81,85 @@ export interface TrainResult {
   numTokens: number
   logs: TrainLog[]
   evals: EvalLog[]
+  /** Why training ended: all steps were done, a callback asked for it, or a signal did. */
+  ended: 'finished' | 'stopped' | 'interrupted'
+  /** The newest checkpoint, when there is one. */
+  lastCheckpoint: string | undefined
+  bestCheckpoint: string | undefined
+  skippedSteps: number
 }
 
-/** Called by the trainer at the moments their names say; may be asynchronous, the trainer waits. */
+/** What callbacks may look at; changes from step to step, and is saved in each checkpoint's trainer_state.json. */
+export interface TrainerState {
+  /** Optimizer steps done. */
+  globalStep: number
+  epoch: number
+  maxSteps: number
+  numTokens: number
+  logHistory: (TrainLog | EvalLog)[]
+  bestMetric: number | undefined
+  bestGlobalStep: number | undefined
+  bestModelCheckpoint: string | undefined
+}
+
+/** Trainer's control flags: a callback sets one, the loop acts at the next place it can, and clears it. */
+export interface TrainerControl {
+  /** Ends training after this step; what was learnt is kept. */
+  shouldTrainingStop: boolean
+  shouldEpochStop: boolean
+  shouldSave: boolean
+  shouldEvaluate: boolean
+  shouldLog: boolean
+}
+
+/** The second argument of every event. */
+export interface CallbackContext {
+  readonly config: SFTConfig
+  readonly state: Readonly<TrainerState>
+  readonly control: TrainerControl
+}
+
+export interface StepEvent {
+  step: number
+  totalSteps: number
+  /** Per labelled token, of this step. */
+  loss: number
+  /** Since the last log. */
+  tokensPerSecond: number
+}
+
+/**
+ * Trainer's events. Called at the moments their names say; may be asynchronous, the trainer waits. An error thrown by a
+ * callback ends training.
+ */
 export interface TrainerCallback {
-  onTrainBegin?(plan: TrainPlan): void | Promise<void>
-  /** After each optimizer step. */
-  onStepEnd?(event: { step: number; totalSteps: number; loss: number; tokensPerSecond: number }): void | Promise<void>
-  onLog?(log: TrainLog): void | Promise<void>
-  onEvaluate?(log: EvalLog): void | Promise<void>
-  onTrainEnd?(result: TrainResult): void | Promise<void>
+  onTrainBegin?(plan: TrainPlan, context: CallbackContext): void | Promise<void>
+  onEpochBegin?(event: { epoch: number }, context: CallbackContext): void | Promise<void>
+  /** Before the first micro-batch of an optimizer step; `step` is the one about to be made. */
+  onStepBegin?(event: { step: number }, context: CallbackContext): void | Promise<void>
+  /** After each micro-batch but the last of its step. */
+  onSubstepEnd?(event: { step: number; micro: number }, context: CallbackContext): void | Promise<void>
+  /** Gradients are there and clipped, nothing is updated yet. */
+  onPreOptimizerStep?(event: { step: number; gradNorm: number }, context: CallbackContext): void | Promise<void>
+  /** After each optimizer step, skipped ones included. */
+  onStepEnd?(event: StepEvent, context: CallbackContext): void | Promise<void>
+  onLog?(log: TrainLog, context: CallbackContext): void | Promise<void>
+  onEvaluate?(log: EvalLog, context: CallbackContext): void | Promise<void>
+  /** After a checkpoint is whole on disk. */
+  onSave?(event: { step: number; folder: string; seconds: number }, context: CallbackContext): void | Promise<void>
+  onEpochEnd?(event: { epoch: number }, context: CallbackContext): void | Promise<void>
+  onTrainEnd?(result: TrainResult, context: CallbackContext): void | Promise<void>
+  /** Something a person should know: a skipped step, an incomplete checkpoint, a full disk. */
+  onNotice?(notice: Notice, context: CallbackContext): void | Promise<void>
+  /** What the callback remembers, plain JSON, saved with each checkpoint under `name`. */
+  state?(): Record<string, unknown>
+  load?(state: Record<string, unknown>): void
+  /** Needed with `state`. */
+  name?: string
+}
+
+export interface Notice {
+  level: 'info' | 'warning'
+  step: number
+  message: string
 }

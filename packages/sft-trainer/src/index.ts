@@ -1,9 +1,22 @@
 export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
-export type { EvalLog, TrainerCallback, TrainLog, TrainPlan, TrainResult } from './events'
-export { AdamW, type AdamWOptions } from './optimizer'
+export type {
+  CallbackContext,
+  EvalLog,
+  MemoryEstimate,
+  Notice,
+  StepEvent,
+  TrainerCallback,
+  TrainerControl,
+  TrainerState,
+  TrainLog,
+  TrainPlan,
+  TrainResult,
+} from './events'
+export { createOptimizer, OPTIMIZERS, type Optimizer, type OptimizerName, type ParameterGroup } from './optimizers'
 export { type FormattingFunc, type PreparedData, prepareDataset } from './prepare'
+export { createReporter, REPORTERS, type ReporterName } from './reporters'
 export { consoleReporter } from './reporters/console'
 export { jsonlReporter } from './reporters/jsonl'
 export { lossChart, lossChartReporter } from './reporters/loss-chart'
-export { SCHEDULES, type ScheduleName, scheduleFactor } from './schedules'
+export { createSchedule, SCHEDULES, type Schedule, type ScheduleName } from './schedules'
 export { SFTTrainer, type SFTTrainerOptions } from './trainer'

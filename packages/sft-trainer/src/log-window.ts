@@ -43,6 +43,9 @@ export class LogWindow {
       numTokens: this.numTokens,
       tokensPerSecond: this.tokensPerSecond(),
       memory: process.memoryUsage.rss(),
+      paddingShare: 0,
+      sequencesPerRow: 1,
+      skippedSteps: 0,
     }
     this.#losses = []
     this.#accuracies = []

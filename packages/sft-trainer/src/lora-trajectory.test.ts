@@ -8,7 +8,7 @@ import { loadPeftModel } from '@tunesmith/peft-lora'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { forwardBackward } from './micro-batch'
-import { AdamW } from './optimizer'
+import { AdamW } from './optimizers/adamw'
 import { scheduleFactor } from './schedules'
 
 const folder = sharedPath('goldens/lora')
@@ -69,7 +69,11 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
       const model = await loadModel(join(folder!, '..', 'tiny-llama'))
       const peft = await loadPeftModel(model, join(folder!, name, 'initial'))
       const parameters = peft.parameters()
-      const optimizer = new AdamW(parameters, { beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0.01 })
+      const optimizer = new AdamW([{ parameters, lrScale: 1, weightDecay: 0.01 }], {
+        beta1: 0.9,
+        beta2: 0.999,
+        eps: 1e-8,
+      })
       const tensorsAfter: number[] = []
       for (let step = 0; step < 60; step++) {
         const window = [micro[(2 * step) % 12]!, micro[(2 * step + 1) % 12]!]

@@ -5,11 +5,12 @@ import type { CausalLM } from '@tunesmith/models'
 import type { PeftModel } from '@tunesmith/peft-lora'
 import { nextWindow, plannedSteps, type TrainingRows, trainSampler } from './batches'
 import type { SFTConfig } from './config'
-import type { EvalLog, TrainerCallback, TrainLog, TrainResult } from './events'
+import type { CallbackContext, EvalLog, TrainerCallback, TrainLog, TrainResult } from './events'
 import { LogWindow } from './log-window'
 import { forwardBackward, type LossSums } from './micro-batch'
-import { AdamW } from './optimizer'
-import { scheduleFactor } from './schedules'
+import { createOptimizer } from './optimizers'
+import { parameterGroups } from './parameter-groups'
+import { createSchedule } from './schedules'
 
 export interface TrainLoopOptions {
   model: CausalLM
@@ -19,6 +20,7 @@ export interface TrainLoopOptions {
   data: TrainingRows
   config: SFTConfig
   callbacks: readonly TrainerCallback[]
+  context: CallbackContext
   evaluate: (step: number, epoch: number) => Promise<EvalLog>
   signal: AbortSignal | undefined
 }
@@ -35,6 +37,7 @@ export async function trainLoop({
   data,
   config,
   callbacks,
+  context,
   evaluate,
   signal,
 }: TrainLoopOptions): Promise<TrainResult> {
@@ -42,11 +45,18 @@ export async function trainLoop({
   const { stepsPerEpoch, totalSteps } = plannedSteps(data.rows.length, config)
   const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
   const evalEvery = config.evalStrategy === 'epoch' ? stepsPerEpoch : (config.evalSteps ?? config.loggingSteps)
-  const optimizer = new AdamW(parameters, {
+  const optimizer = createOptimizer(config.optim, parameterGroups(parameters, config), {
     beta1: config.adamBeta1,
     beta2: config.adamBeta2,
     eps: config.adamEpsilon,
-    weightDecay: config.weightDecay,
+    args: config.optimArgs,
+  })
+  const schedule = createSchedule(config.lrSchedulerType, {
+    warmupSteps,
+    totalSteps,
+    learningRate: config.learningRate,
+    kwargs: config.lrSchedulerKwargs,
+    greaterIsBetter: config.greaterIsBetter ?? false,
   })
   const logs: TrainLog[] = []
   const evals: EvalLog[] = []
@@ -87,7 +97,7 @@ export async function trainLoop({
         })
       }
       const clip = config.maxGradNorm > 0 ? Math.min(1, config.maxGradNorm / (norm + 1e-6)) : 1
-      const lr = config.learningRate * scheduleFactor(config.lrSchedulerType, step - 1, warmupSteps, totalSteps)
+      const lr = config.learningRate * schedule.factor(step - 1)
       optimizer.step(grads, lr, clip)
       tf.dispose([...grads.values()])
 
@@ -95,16 +105,16 @@ export async function trainLoop({
       window.add(loss, norm, lr, sums)
       const epoch = step / stepsPerEpoch
       for (const callback of callbacks)
-        await callback.onStepEnd?.({ step, totalSteps, loss, tokensPerSecond: window.tokensPerSecond() })
+        await callback.onStepEnd?.({ step, totalSteps, loss, tokensPerSecond: window.tokensPerSecond() }, context)
       if (step % config.loggingSteps === 0 || step === totalSteps) {
         const log = window.take(step, epoch)
         logs.push(log)
-        for (const callback of callbacks) await callback.onLog?.(log)
+        for (const callback of callbacks) await callback.onLog?.(log, context)
       }
       if (config.evalStrategy !== 'no' && (step % evalEvery === 0 || step === totalSteps)) {
         const log = await evaluate(step, epoch)
         evals.push(log)
-        for (const callback of callbacks) await callback.onEvaluate?.(log)
+        for (const callback of callbacks) await callback.onEvaluate?.(log, context)
       }
     }
   } finally {
@@ -119,6 +129,10 @@ export async function trainLoop({
     numTokens: window.numTokens,
     logs,
     evals,
+    ended: 'finished',
+    lastCheckpoint: undefined,
+    bestCheckpoint: undefined,
+    skippedSteps: 0,
   }
 }
 

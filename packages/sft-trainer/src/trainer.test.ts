@@ -47,10 +47,17 @@ async function train(args: Partial<SFTTrainerOptions['args']>, options: Partial<
   const model = createModel(config, { seed: 3 })
   const trainer = new SFTTrainer({
     model,
-    args: { outputDir: folder, learningRate: 5e-3, perDeviceTrainBatchSize: 4, maxSteps: 30, loggingSteps: 1, ...args },
+    args: {
+      outputDir: folder,
+      learningRate: 5e-3,
+      perDeviceTrainBatchSize: 4,
+      maxSteps: 30,
+      loggingSteps: 1,
+      reportTo: [],
+      ...args,
+    },
     trainDataset: countingExamples(40),
     peftConfig: { r: 4, loraAlpha: 8, targetModules: 'all-linear' },
-    reportTo: [],
     callbacks: [
       {
         onStepEnd({ loss }) {
@@ -83,7 +90,7 @@ describe('SFTTrainer', () => {
 
   it('gives the same losses with accumulation, packing off or on, and checkpointing', async () => {
     const peftConfig = { r: 4, targetModules: 'all-linear' }
-    const order = { shuffle: false, maxSteps: 5, learningRate: 1e-3 }
+    const order = { trainSamplingStrategy: 'sequential' as const, maxSteps: 5, learningRate: 1e-3 }
     const whole = await train({ ...order, perDeviceTrainBatchSize: 8 }, { peftConfig })
     const same = [
       await train({ ...order, perDeviceTrainBatchSize: 1, gradientAccumulationSteps: 8 }, { peftConfig }),
@@ -111,9 +118,8 @@ describe('SFTTrainer', () => {
   it('reports means, evaluates, and writes its log and its chart', async () => {
     const logs: TrainLog[] = []
     const { result } = await train(
-      { maxSteps: 6, loggingSteps: 3, evalStrategy: 'steps', evalSteps: 3 },
+      { maxSteps: 6, loggingSteps: 3, evalStrategy: 'steps', evalSteps: 3, reportTo: ['jsonl', 'chart'] },
       {
-        reportTo: ['jsonl', 'chart'],
         evalDataset: countingExamples(6),
         callbacks: [
           {
@@ -146,9 +152,8 @@ describe('SFTTrainer', () => {
     const model = createModel(config)
     const trainer = new SFTTrainer({
       model,
-      args: { outputDir: folder },
+      args: { outputDir: folder, reportTo: [] },
       trainDataset: countingExamples(4),
-      reportTo: [],
     })
     await expect(trainer.train({ signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'aborted' })
   })
@@ -158,9 +163,8 @@ describe('SFTTrainer', () => {
     tf.tidy(() => (model.norms.get('model.norm')!.weight as tf.Variable).assign(tf.fill([32], Number.NaN)))
     const trainer = new SFTTrainer({
       model,
-      args: { outputDir: folder },
+      args: { outputDir: folder, reportTo: [] },
       trainDataset: countingExamples(4),
-      reportTo: [],
     })
     await expect(trainer.train()).rejects.toMatchObject({ code: 'numerical', where: 'step 1' })
   })

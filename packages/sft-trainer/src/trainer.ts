@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { freemem } from 'node:os'
 import type * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
@@ -7,12 +7,10 @@ import { getPeftModel, type LoraConfigOptions, PeftModel, savePeftModel } from '
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { evalBatches, plannedSteps, trainingRows } from './batches'
 import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
-import type { EvalLog, TrainerCallback, TrainResult } from './events'
+import type { CallbackContext, EvalLog, TrainerCallback, TrainPlan, TrainResult } from './events'
 import { evaluateBatch } from './micro-batch'
 import { type FormattingFunc, type PreparedData, prepareDataset } from './prepare'
-import { consoleReporter } from './reporters/console'
-import { jsonlReporter } from './reporters/jsonl'
-import { lossChartReporter } from './reporters/loss-chart'
+import { createReporter } from './reporters'
 import { trainLoop } from './train-loop'
 
 export interface SFTTrainerOptions {
@@ -29,8 +27,6 @@ export interface SFTTrainerOptions {
   formattingFunc?: FormattingFunc
   /** Called beside the reporters. */
   callbacks?: readonly TrainerCallback[]
-  /** `console` prints a summary and progress, `jsonl` writes `logs.jsonl`, `chart` draws `loss.svg`. Default all. */
-  reportTo?: readonly ('console' | 'jsonl' | 'chart')[]
 }
 
 /**
@@ -80,14 +76,8 @@ export class SFTTrainer {
   }
 
   #reporters(): TrainerCallback[] {
-    const { reportTo = ['console', 'jsonl', 'chart'], callbacks = [] } = this.#options
-    const { outputDir } = this.config
-    const made = {
-      console: () => consoleReporter(),
-      jsonl: () => jsonlReporter(join(outputDir, 'logs.jsonl')),
-      chart: () => lossChartReporter(join(outputDir, 'loss.svg')),
-    }
-    return [...reportTo.map((name) => made[name]()), ...callbacks]
+    const { callbacks = [] } = this.#options
+    return [...this.config.reportTo.map((name) => createReporter(name, this.config)), ...callbacks]
   }
 
   /**
@@ -100,8 +90,28 @@ export class SFTTrainer {
     const { examples } = await this.#prepare(this.#options.trainDataset)
     const data = trainingRows(examples, this.config)
     const callbacks = this.#reporters()
+    const context: CallbackContext = {
+      config: this.config,
+      state: {
+        globalStep: 0,
+        epoch: 0,
+        maxSteps: 0,
+        numTokens: 0,
+        logHistory: [],
+        bestMetric: undefined,
+        bestGlobalStep: undefined,
+        bestModelCheckpoint: undefined,
+      },
+      control: {
+        shouldTrainingStop: false,
+        shouldEpochStop: false,
+        shouldSave: false,
+        shouldEvaluate: false,
+        shouldLog: false,
+      },
+    }
     const trainableParameters = [...this.parameters.values()].reduce((sum, { size }) => sum + size, 0)
-    const plan = {
+    const plan: TrainPlan = {
       config: this.config,
       ...plannedSteps(data.rows.length, this.config),
       sequences: examples.length,
@@ -113,8 +123,11 @@ export class SFTTrainer {
       packingEfficiency: data.efficiency,
       trainableParameters,
       allParameters: this.model.parameterCount() + (this.peft ? trainableParameters : 0),
+      memory: { weights: 0, gradients: 0, optimizer: 0, activations: 0, total: 0, available: freemem() },
+      resumedStep: 0,
+      resumedFrom: undefined,
     }
-    for (const callback of callbacks) await callback.onTrainBegin?.(plan)
+    for (const callback of callbacks) await callback.onTrainBegin?.(plan, context)
     const result = await trainLoop({
       model: this.model,
       peft: this.peft,
@@ -122,10 +135,11 @@ export class SFTTrainer {
       data,
       config: this.config,
       callbacks,
+      context,
       evaluate: (step, epoch) => this.evaluate(step, epoch),
       signal,
     })
-    for (const callback of callbacks) await callback.onTrainEnd?.(result)
+    for (const callback of callbacks) await callback.onTrainEnd?.(result, context)
     return result
   }
 
