@@ -85,6 +85,11 @@ export class NativeBackend extends MathBackendCPU {
     return copy
   }
 
+  /** Memory that is not pooled, so that a tensor made on it is not a copy; undefined when there is none. */
+  weightMemory(bytes: number): ArrayBuffer | undefined {
+    return bytes < POOLED_BYTES ? undefined : (this.addon.allocateBuffer(bytes) ?? undefined)
+  }
+
   override readSync(dataId: DataId): Values {
     const { values, complexTensorInfos } = this.data.get(dataId) as TensorData
     if (complexTensorInfos || values === undefined || !ArrayBuffer.isView(values)) return super.readSync(dataId)

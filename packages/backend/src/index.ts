@@ -39,4 +39,5 @@ export {
   weightAttrs,
   weightBytes,
   weightInputs,
+  weightMemory,
 } from './weights'

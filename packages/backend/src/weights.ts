@@ -83,6 +83,15 @@ export function packedWeight({
   }
 }
 
+/**
+ * Uninitialised memory to read a weight's bytes into before {@link packedWeight}, from the current backend where it has a
+ * better kind: large pages, which are quicker to fill and to compute with. The garbage collector frees it.
+ */
+export function weightMemory(byteLength: number): Uint8Array {
+  const backend = tf.backend() as { weightMemory?: (bytes: number) => ArrayBuffer | undefined }
+  return new Uint8Array(backend.weightMemory?.(byteLength) ?? new ArrayBuffer(byteLength))
+}
+
 /** The tensors of a weight under the kernels' input names. */
 export function weightInputs({ weight, absmax, code, scale }: WeightMatrix): Record<string, tf.Tensor> {
   return { weight, ...(absmax && { absmax }), ...(code && { code }), ...(scale && { scale }) }

@@ -8,6 +8,7 @@ export { type OpenCheckpointOptions, openCheckpoint } from './safetensors/checkp
 export { dtypeBits, type SafetensorsDtype, safetensorsDtypes, tensorByteLength } from './safetensors/dtype'
 export { openSafetensors, type SafetensorsFile, type TensorReader } from './safetensors/file'
 export { parseSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './safetensors/header'
+export { FLOAT_TENSOR_DTYPES, readFloats, tensorMismatches, tensorValues } from './safetensors/tensor-values'
 export {
   type TensorsToWrite,
   type TensorToWrite,

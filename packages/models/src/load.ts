@@ -1,30 +1,14 @@
 import { join } from 'node:path'
-import * as tf from '@tensorflow/tfjs-core'
-import { packedWeight, type WeightMatrix } from '@tunesmith/backend'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
-import {
-  bf16ToF32,
-  f16ToF32,
-  openCheckpoint,
-  readJsonFile,
-  resolveModelFolder,
-  type TensorReader,
-} from '@tunesmith/hub'
-import {
-  createQuantizationPool,
-  FLOAT_DTYPES,
-  isQuantizable,
-  type QuantizationConfigOptions,
-  type QuantizationPool,
-  quantizationConfig,
-  quantizationConfigFromJson,
-  quantizeWeight,
-} from '@tunesmith/quantization'
+import { openCheckpoint, readJsonFile, resolveModelFolder } from '@tunesmith/hub'
+import { type QuantizationConfigOptions, quantizationConfigFromJson } from '@tunesmith/quantization'
 import { z } from 'zod'
 import { CausalLM } from './causal-lm'
-import { type ModelConfig, parseModelConfig } from './config'
-import { findQuantized, type QuantizedEntry, quantizedMatrix, readQuantized } from './quantized'
-import { randomWeights, type WeightSource } from './weight-source'
+import { checkTensors, tensorShapes } from './checkpoint-tensors'
+import { parseModelConfig } from './config'
+import { findQuantized } from './quantized'
+import { readWeights } from './read-weights'
+import { randomWeights } from './weight-source'
 
 const loadSchema = z.strictObject({
   /**
@@ -46,125 +30,6 @@ const loadSchema = z.strictObject({
 })
 export type LoadModelOptions = z.input<typeof loadSchema>
 
-interface TensorSpec {
-  kind: 'matrix' | 'vector'
-  shape: number[]
-}
-
-/** The tensors a model of this configuration needs, found by building it out of nothing. */
-export function tensorSpecs(config: ModelConfig): Map<string, TensorSpec> {
-  const specs = new Map<string, TensorSpec>()
-  const recorder: WeightSource = {
-    matrix(name, outFeatures, inFeatures) {
-      specs.set(name, { kind: 'matrix', shape: [outFeatures, inFeatures] })
-      return { format: 'f32', outFeatures, inFeatures, weight: undefined as never }
-    },
-    vector(name, size) {
-      specs.set(name, { kind: 'vector', shape: [size] })
-      return undefined as never
-    },
-  }
-  new CausalLM(config, recorder)
-  return specs
-}
-
-/** Tensors that older checkpoints carry and no model reads. */
-const IGNORED = [/rotary_emb\.inv_freq$/]
-
-function checkTensors(
-  specs: Map<string, TensorSpec>,
-  checkpoint: TensorReader,
-  quantized: Map<string, QuantizedEntry>,
-  config: ModelConfig,
-  folder: string,
-): void {
-  const parts = new Set([...quantized.values()].flatMap((entry) => entry.parts))
-  const missing = [...specs.keys()].filter((name) => !checkpoint.tensors.has(name))
-  const extra = [...checkpoint.tensors.keys()].filter(
-    (name) =>
-      !specs.has(name) &&
-      !parts.has(name) &&
-      !IGNORED.some((pattern) => pattern.test(name)) &&
-      !(config.tieWordEmbeddings && name === 'lm_head.weight'),
-  )
-  const misshapen = [...specs].flatMap(([name, { shape }]) => {
-    const found = quantized.get(name)?.shape ?? checkpoint.tensors.get(name)?.shape
-    return found && found.join() !== shape.join() ? [`${name} is [${found}] instead of [${shape}]`] : []
-  })
-  const problems = [
-    ...(missing.length ? [`missing: ${missing.join(', ')}`] : []),
-    ...(extra.length ? [`not part of the model: ${extra.join(', ')}`] : []),
-    ...(misshapen.length ? [`wrong shape: ${misshapen.join(', ')}`] : []),
-  ]
-  if (problems.length === 0) return
-  throw new TunesmithError(`The weights do not fit the configuration; ${problems.join('; ')}`, {
-    code: 'incompatible',
-    where: folder,
-    remedy: 'Check that config.json and the weights belong to the same model',
-  })
-}
-
-const FORMATS: Record<string, 'f32' | 'bf16' | 'f16'> = { F32: 'f32', BF16: 'bf16', F16: 'f16' }
-
-function toFloat32(bytes: Uint8Array, dtype: string): Float32Array {
-  if (dtype === 'BF16') return bf16ToF32(bytes)
-  if (dtype === 'F16') return f16ToF32(bytes)
-  return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-}
-
-interface Reading {
-  specs: Map<string, TensorSpec>
-  checkpoint: TensorReader
-  quantized: Map<string, QuantizedEntry>
-  options: z.output<typeof loadSchema>
-  folder: string
-}
-
-/** Reads every tensor of the specs, one at a time. */
-async function readWeights({ specs, checkpoint, quantized, options, folder }: Reading): Promise<WeightSource> {
-  const matrices = new Map<string, WeightMatrix>()
-  const vectors = new Map<string, tf.Tensor1D>()
-  const quantize = options.quantizationConfig && quantizationConfig(options.quantizationConfig)
-  const wantsQuantized = quantize && (quantize.loadIn4bit || quantize.loadIn8bit)
-  const pool: QuantizationPool | undefined = wantsQuantized ? createQuantizationPool() : undefined
-  try {
-    for (const [name, { kind, shape }] of specs) {
-      const stored = quantized.get(name)
-      const { dtype } = checkpoint.tensors.get(name)!
-      const format = FORMATS[dtype]
-      if (stored) matrices.set(name, await readQuantized(name, stored, checkpoint, options.dtype === 'float32'))
-      else if (!format)
-        throw new TunesmithError(`The tensor ${name} has the dtype ${dtype}, which cannot be computed with`, {
-          code: 'unsupported',
-          where: folder,
-          remedy: `Supported are ${Object.keys(FORMATS).join(', ')}, and weights quantized with bitsandbytes`,
-        })
-      else if (kind === 'vector') vectors.set(name, tf.tensor1d(toFloat32(await checkpoint.read(name), dtype)))
-      else {
-        const bytes = await checkpoint.read(name)
-        const [outFeatures, inFeatures] = shape as [number, number]
-        if (quantize && pool && isQuantizable({ name, shape }, quantize)) {
-          const { buffer, byteOffset, byteLength } = bytes
-          const data =
-            dtype === 'F32'
-              ? new Float32Array(buffer, byteOffset, byteLength / 4)
-              : new Uint16Array(buffer, byteOffset, byteLength / 2)
-          const weight = { data, dtype: FLOAT_DTYPES[dtype]!, shape }
-          matrices.set(name, quantizedMatrix(await quantizeWeight({ name, weight, config: quantize, pool })))
-        } else {
-          const widen = options.dtype === 'float32' && format !== 'f32'
-          const data = widen ? new Uint8Array(toFloat32(bytes, dtype).buffer) : bytes
-          matrices.set(name, packedWeight({ format: widen ? 'f32' : format, outFeatures, inFeatures, bytes: data }))
-        }
-      }
-      options.onProgress?.(matrices.size + vectors.size, specs.size)
-    }
-  } finally {
-    await pool?.close()
-  }
-  return { matrix: (name) => matrices.get(name)!, vector: (name) => vectors.get(name)! }
-}
-
 /**
  * Loads a model from a folder in Hugging Face layout, or from the Hub.
  *
@@ -185,16 +50,18 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
   quantizationConfigFromJson(config.raw) // refuses other methods by name
   const checkpoint = await openCheckpoint(folder)
   try {
-    const specs = tensorSpecs(config)
-    const quantized = await findQuantized(specs.keys(), checkpoint)
+    const shapes = tensorShapes(config)
+    const quantized = await findQuantized(shapes.keys(), checkpoint)
     if (quantized.size > 0 && parsed.quantizationConfig)
       throw new TunesmithError('The checkpoint is quantized already', {
         code: 'incompatible',
         where: folder,
         remedy: 'Leave out quantizationConfig, or start from the unquantized model',
       })
-    checkTensors(specs, checkpoint, quantized, config, folder)
-    const source = await readWeights({ specs, checkpoint, quantized, options: parsed, folder })
+    checkTensors(shapes, checkpoint, quantized, config, folder)
+    const { dtype, quantizationConfig, onProgress } = parsed
+    const widen = dtype === 'float32'
+    const source = await readWeights({ shapes, checkpoint, quantized, folder, widen, quantizationConfig, onProgress })
     return new CausalLM(config, source, nameOrPath)
   } finally {
     await checkpoint.close()

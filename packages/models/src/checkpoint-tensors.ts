@@ -1,0 +1,53 @@
+import { TunesmithError } from '@tunesmith/core'
+import { type TensorReader, tensorMismatches } from '@tunesmith/hub'
+import { CausalLM } from './causal-lm'
+import type { ModelConfig } from './config'
+import type { QuantizedEntry } from './quantized'
+import type { WeightSource } from './weight-source'
+
+/** The tensors a model of this configuration needs with their shapes, found by building it out of nothing. */
+export function tensorShapes(config: ModelConfig): Map<string, number[]> {
+  const shapes = new Map<string, number[]>()
+  const recorder: WeightSource = {
+    matrix(name, outFeatures, inFeatures) {
+      shapes.set(name, [outFeatures, inFeatures])
+      return { format: 'f32', outFeatures, inFeatures, weight: undefined as never }
+    },
+    vector(name, size) {
+      shapes.set(name, [size])
+      return undefined as never
+    },
+  }
+  new CausalLM(config, recorder)
+  return shapes
+}
+
+/** Tensors that older checkpoints carry and no model reads. */
+const IGNORED = [/rotary_emb\.inv_freq$/]
+
+/** @throws {TunesmithError} `incompatible` naming every tensor that is missing, left over or of another shape. */
+export function checkTensors(
+  expected: ReadonlyMap<string, number[]>,
+  checkpoint: TensorReader,
+  quantized: ReadonlyMap<string, QuantizedEntry>,
+  config: ModelConfig,
+  folder: string,
+): void {
+  const parts = new Set([...quantized.values()].flatMap((entry) => entry.parts))
+  const found = new Map<string, readonly number[]>()
+  for (const [name, { shape }] of checkpoint.tensors) found.set(name, quantized.get(name)?.shape ?? shape)
+  const problems = tensorMismatches({
+    expected,
+    found,
+    ignore: (name) =>
+      parts.has(name) ||
+      IGNORED.some((pattern) => pattern.test(name)) ||
+      (config.tieWordEmbeddings && name === 'lm_head.weight'),
+  })
+  if (problems.length === 0) return
+  throw new TunesmithError(`The weights do not fit the configuration; ${problems.join('; ')}`, {
+    code: 'incompatible',
+    where: folder,
+    remedy: 'Check that config.json and the weights belong to the same model',
+  })
+}

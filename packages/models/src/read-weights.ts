@@ -1,0 +1,124 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { packedWeight, type WeightMatrix, weightMemory } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import { FLOAT_TENSOR_DTYPES, readFloats, type TensorReader, tensorValues } from '@tunesmith/hub'
+import {
+  createQuantizationPool,
+  FLOAT_DTYPES,
+  isQuantizable,
+  type QuantizationConfigOptions,
+  type QuantizationPool,
+  quantizationConfig,
+  quantizeWeight,
+} from '@tunesmith/quantization'
+import { type QuantizedEntry, quantizedMatrix, readQuantized } from './quantized'
+import type { WeightSource } from './weight-source'
+
+const FORMATS: Record<string, 'f32' | 'bf16' | 'f16'> = { F32: 'f32', BF16: 'bf16', F16: 'f16' }
+
+/**
+ * Tensors read at the same time where they stay as they are: their memory is taken anyway, and the page cache gives more
+ * to several readers.
+ */
+const READERS = 3
+
+interface ReadWeightsOptions {
+  shapes: ReadonlyMap<string, number[]>
+  checkpoint: TensorReader
+  quantized: ReadonlyMap<string, QuantizedEntry>
+  folder: string
+  /** Widens every weight to float32. */
+  widen: boolean
+  quantizationConfig?: QuantizationConfigOptions
+  onProgress?: (loaded: number, total: number) => void
+}
+
+/**
+ * Reads every tensor of a model into the memory that will hold it. A tensor that changes its format on the way goes through memory that the
+ * next one uses again, one tensor at a time, so that nothing but the model grows.
+ */
+export async function readWeights(options: ReadWeightsOptions): Promise<WeightSource> {
+  const { shapes, checkpoint, quantized, folder, widen, onProgress } = options
+  const matrices = new Map<string, WeightMatrix>()
+  const vectors = new Map<string, tf.Tensor1D>()
+  const config = options.quantizationConfig && quantizationConfig(options.quantizationConfig)
+  const pool: QuantizationPool | undefined =
+    config && (config.loadIn4bit || config.loadIn8bit) ? createQuantizationPool() : undefined
+  const converter = createConverter(checkpoint)
+
+  const readMatrix = async (name: string, [outFeatures, inFeatures]: [number, number]): Promise<WeightMatrix> => {
+    const stored = quantized.get(name)
+    if (stored) return readQuantized(name, stored, checkpoint, widen)
+    const { dtype, byteLength } = checkpoint.tensors.get(name)!
+    const format = FORMATS[dtype]!
+    const shape = [outFeatures, inFeatures]
+    if (config && pool && isQuantizable({ name, shape }, config))
+      return converter(name, async (bytes) => {
+        const { buffer, byteOffset, byteLength } = bytes
+        const data =
+          dtype === 'F32'
+            ? new Float32Array(buffer, byteOffset, byteLength / 4)
+            : new Uint16Array(buffer, byteOffset, byteLength / 2)
+        const weight = { data, dtype: FLOAT_DTYPES[dtype]!, shape }
+        return quantizedMatrix(await quantizeWeight({ name, weight, config, pool }))
+      })
+    if (widen && format !== 'f32')
+      return converter(name, (bytes) => {
+        const wide = new Uint8Array(tensorValues(bytes, dtype, name).buffer)
+        return packedWeight({ format: 'f32', outFeatures, inFeatures, bytes: wide })
+      })
+    const bytes = weightMemory(byteLength)
+    await checkpoint.readInto(name, bytes)
+    return packedWeight({ format, outFeatures, inFeatures, bytes })
+  }
+
+  const waiting = [...shapes].reverse()
+  const readOn = async () => {
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const [name, shape] = next
+      checkDtype(name, checkpoint, quantized, folder)
+      if (shape.length === 1) vectors.set(name, tf.tensor1d(await readFloats(checkpoint, name)))
+      else matrices.set(name, await readMatrix(name, shape as [number, number]))
+      onProgress?.(matrices.size + vectors.size, shapes.size)
+    }
+  }
+  try {
+    const results = await Promise.allSettled(Array.from({ length: pool || widen ? 1 : READERS }, readOn))
+    for (const result of results) if (result.status === 'rejected') throw result.reason
+  } catch (error) {
+    for (const { weight, absmax, code, scale } of matrices.values())
+      tf.dispose([weight, absmax, code, scale].filter((tensor) => tensor !== undefined))
+    tf.dispose([...vectors.values()])
+    throw error
+  } finally {
+    await pool?.close()
+  }
+  return { matrix: (name) => matrices.get(name)!, vector: (name) => vectors.get(name)! }
+}
+
+/** Hands a tensor's bytes to a conversion, always in the same memory. */
+function createConverter(checkpoint: TensorReader) {
+  let memory = new Uint8Array(0)
+  return async <Result>(name: string, convert: (bytes: Uint8Array) => Result | Promise<Result>): Promise<Result> => {
+    const { byteLength } = checkpoint.tensors.get(name)!
+    if (memory.byteLength < byteLength) memory = new Uint8Array(byteLength)
+    const bytes = memory.subarray(0, byteLength)
+    await checkpoint.readInto(name, bytes)
+    return convert(bytes)
+  }
+}
+
+function checkDtype(
+  name: string,
+  checkpoint: TensorReader,
+  quantized: ReadonlyMap<string, QuantizedEntry>,
+  folder: string,
+): void {
+  const { dtype } = checkpoint.tensors.get(name)!
+  if (quantized.has(name) || FORMATS[dtype]) return
+  throw new TunesmithError(`The tensor ${name} has the dtype ${dtype}, which cannot be computed with`, {
+    code: 'unsupported',
+    where: folder,
+    remedy: `Supported are ${FLOAT_TENSOR_DTYPES.join(', ')}, and weights quantized with bitsandbytes`,
+  })
+}
