@@ -24,7 +24,7 @@
     {
       'target_name': 'tunesmith_native',
       'sources': [
-        'threads.cc', 'memory.cc', 'dispatch.cc',
+        'threads.cc', 'memory.cc', 'code_map.cc', 'dispatch.cc',
         'binding/runtime.cc', 'binding/linear.cc', 'binding/blocks.cc', 'binding/ops.cc',
       ],
       'include_dirs': ["<!(node -p \"require('node-addon-api').include_dir\")"],

@@ -105,6 +105,24 @@ struct CrossEntropy {
   double lossSum;                  // result
 };
 
+// An ascending table of 256 values and what finds the nearest entry: the upper half of a float gives a first code, from
+// which the right one is at most `steps` further.
+struct CodeMap {
+  float values[256];
+  float thresholds[256];  // midpoints of neighbours; a value above k of them has code k
+  uint8_t first[65536];
+  int steps;
+};
+// The map of these values, made when it was not among the last ones of this thread; null without memory.
+const CodeMap* codeMap(const float* values);
+
+// Both moments of AdamW in 8 bits, 256 elements to a scale.
+struct AdamW8bitState {
+  uint8_t *codes1, *codes2;
+  float *absmax1, *absmax2;
+  const CodeMap *map1, *map2;
+};
+
 struct AdamW {
   double lr, beta1, beta2, eps, weightDecay, gradScale;
   int64_t step;
@@ -133,6 +151,7 @@ struct Kernels {
   bool (*crossEntropy)(CrossEntropy& p);
   void (*embeddingGrad)(const float* dy, const int32_t* ids, int64_t tokens, int64_t h, int64_t vocab, float* dw);
   void (*adamW)(float* p, const float* g, float* m, float* v, int64_t n, const AdamW& o);
+  void (*adamW8bit)(float* p, const float* g, const AdamW8bitState& state, int64_t n, const AdamW& o);
   double (*sumSquares)(const float* x, int64_t n);
   void (*binary)(Binary op, const float* a, const float* b, float* y, int64_t outer, int64_t inner, int mode);
   void (*unary)(Unary op, const float* x, float* y, int64_t n);

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 const require = createRequire(import.meta.url)
 const FLAGS = ['-std=c++17', '-O3', '-fPIC', '-ffp-contract=fast', '-fvisibility=hidden', '-pthread', '-w']
 const DEFINES = ['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNODE_ADDON_API_DISABLE_DEPRECATED']
-const COMMON = ['threads.cc', 'memory.cc', 'dispatch.cc']
+const COMMON = ['threads.cc', 'memory.cc', 'code_map.cc', 'dispatch.cc']
 const BINDING = ['binding/runtime.cc', 'binding/linear.cc', 'binding/blocks.cc', 'binding/ops.cc']
 const KERNELS = {
   base: [],

@@ -33,7 +33,7 @@ function compile(flags, folder) {
     if (status !== 0) throw new Error(stderr.slice(-3000))
     objects.push(object)
   }
-  for (const name of ['threads.cc', 'memory.cc', 'dispatch.cc', 'test/kernels_test.cc']) source(name)
+  for (const name of ['threads.cc', 'memory.cc', 'code_map.cc', 'dispatch.cc', 'test/kernels_test.cc']) source(name)
   for (const isa of instructionSets) source(`isa_${isa}.cc`, FLAGS[isa])
   const program = join(folder, 'kernels_test')
   const { status, stderr } = run(compiler, [...objects, ...flags, '-pthread', '-o', program])

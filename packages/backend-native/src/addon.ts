@@ -99,6 +99,26 @@ export interface Addon {
       gradScale: number,
     ]
   ): boolean
+  adamW8bit(
+    size: number,
+    ...rest: [
+      param: F,
+      grad: F,
+      state1: Int32Array,
+      state2: Int32Array,
+      absmax1: F,
+      absmax2: F,
+      qmap1: F,
+      qmap2: F,
+      lr: number,
+      beta1: number,
+      beta2: number,
+      eps: number,
+      weightDecay: number,
+      step: number,
+      gradScale: number,
+    ]
+  ): boolean
   sumSquares(size: number, x: F): number
   copyRows(count: number, width: number, capacity: number, x: F, rows: Int32Array, cache: F): boolean
 

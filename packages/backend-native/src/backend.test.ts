@@ -231,5 +231,5 @@ test('what is registered: one kernel for every one of TensorFlow.js, and ours', 
   const names = (backend: string) => tf.getKernelsForBackend(backend).map(({ kernelName }) => kernelName)
   const native = new Set(names('native'))
   expect(names('cpu').filter((name) => !native.has(name))).toEqual([])
-  expect([...native].filter((name) => name.startsWith('Tunesmith')).length).toBe(21)
+  expect([...native].filter((name) => name.startsWith('Tunesmith')).length).toBe(22)
 })

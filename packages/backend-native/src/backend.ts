@@ -74,11 +74,21 @@ export class NativeBackend extends MathBackendCPU {
 
   /** Memory that a kernel may write to: an array that came from the user is copied first, once. */
   writable({ dataId, shape }: TensorInfo): Float32Array {
+    return this.#writable(dataId, shape, 'float32')
+  }
+
+  writableInts({ dataId, shape }: TensorInfo): Int32Array {
+    return this.#writable(dataId, shape, 'int32')
+  }
+
+  #writable<Kind extends 'float32' | 'int32'>(dataId: DataId, shape: number[], dtype: Kind) {
     const data = this.data.get(dataId) as TensorData & { own?: boolean }
-    const { values } = data
-    if (values instanceof Float32Array && (data.own || this.pool.owns(values.buffer))) return values
-    const { info, values: copy } = this.output(shape, 'float32')
-    copy.set(values as Float32Array)
+    const values = data.values as Float32Array
+    const isKind = (data.values as unknown) instanceof (dtype === 'float32' ? Float32Array : Int32Array)
+    type Values = ReturnType<typeof this.output<Kind>>['values']
+    if (isKind && (data.own || this.pool.owns(values.buffer))) return values as unknown as Values
+    const { info, values: copy } = this.output(shape, dtype)
+    copy.set(values)
     this.data.delete(info.dataId)
     data.values = copy
     data.own = true

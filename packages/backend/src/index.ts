@@ -4,6 +4,14 @@ export { checkpoint } from './autograd/checkpoint'
 export { type RecordedOp, record } from './autograd/record'
 export { valueAndGrads } from './autograd/value-and-grads'
 export { runKernel, withoutRecording } from './engine'
+export {
+  ADAMW_8BIT_BLOCK_SIZE,
+  ADAMW_MIN_8BIT_SIZE,
+  type AdamW8bitState,
+  adamW8bitStep,
+  createAdamW8bitState,
+  disposeAdamW8bitState,
+} from './kernels/adamw-8bit'
 export { type CausalAttentionAttrs, causalAttention, type KeyRanges } from './kernels/causal-attention'
 export { dropoutMask } from './kernels/dropout-mask'
 export { embeddingLookup } from './kernels/embedding'

@@ -173,13 +173,7 @@ Napi::Value crossEntropy(const Napi::CallbackInfo& info) {
   return result(info, ok);
 }
 
-Napi::Value adamW(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer();
-  float* p = a.floats(n);
-  const float* g = a.floats(n);
-  float* m = a.floats(n);
-  float* v = a.floats(n);
+AdamW adamWArgs(Args& a) {
   AdamW o;
   o.lr = a.number();
   o.beta1 = a.number();
@@ -188,8 +182,40 @@ Napi::Value adamW(const Napi::CallbackInfo& info) {
   o.weightDecay = a.number();
   o.step = a.integer();
   o.gradScale = a.number();
+  return o;
+}
+
+Napi::Value adamW(const Napi::CallbackInfo& info) {
+  Args a(info);
+  const int64_t n = a.integer();
+  float* p = a.floats(n);
+  const float* g = a.floats(n);
+  float* m = a.floats(n);
+  float* v = a.floats(n);
+  const AdamW o = adamWArgs(a);
   if (!a.ok()) return info.Env().Undefined();
   kernels().adamW(p, g, m, v, n, o);
+  return result(info, true);
+}
+
+Napi::Value adamW8bit(const Napi::CallbackInfo& info) {
+  Args a(info);
+  const int64_t n = a.integer(), words = (n + 3) / 4, blocks = (n + 255) / 256;
+  float* p = a.floats(n);
+  const float* g = a.floats(n);
+  AdamW8bitState s;
+  s.codes1 = reinterpret_cast<uint8_t*>(a.ints(words));
+  s.codes2 = reinterpret_cast<uint8_t*>(a.ints(words));
+  s.absmax1 = a.floats(blocks);
+  s.absmax2 = a.floats(blocks);
+  const float* map1 = a.floats(256);
+  const float* map2 = a.floats(256);
+  const AdamW o = adamWArgs(a);
+  if (!a.ok()) return info.Env().Undefined();
+  s.map1 = codeMap(map1);
+  s.map2 = codeMap(map2);
+  if (!s.map1 || !s.map2) return result(info, false);
+  kernels().adamW8bit(p, g, s, n, o);
   return result(info, true);
 }
 
@@ -232,6 +258,7 @@ void addBlocks(Napi::Env env, Napi::Object exports) {
   exports.Set("swigluGrad", Napi::Function::New(env, swigluGrad));
   exports.Set("crossEntropy", Napi::Function::New(env, crossEntropy));
   exports.Set("adamW", Napi::Function::New(env, adamW));
+  exports.Set("adamW8bit", Napi::Function::New(env, adamW8bit));
   exports.Set("sumSquares", Napi::Function::New(env, sumSquares));
   exports.Set("copyRows", Napi::Function::New(env, copyRows));
 }

@@ -1,4 +1,4 @@
-// The standard operations worth having in C++: elementwise, softmax, sums, transposition; and the optimizer.
+// The standard operations worth having in C++: elementwise, softmax, sums, transposition.
 #pragma once
 #include "norm.h"
 #include "pack.h"
@@ -170,27 +170,6 @@ static double sumSquares(const float* x, int64_t n) {
   double total = 0;
   for (int64_t p = 0; p < pieces; p++) total += parts[p];
   return total;
-}
-
-// torch.optim.AdamW: decay first, eps outside the root of the corrected second moment.
-static void adamW(float* p, const float* g, float* m, float* v, int64_t n, const AdamW& o) {
-  const double c1 = 1 - pow(o.beta1, static_cast<double>(o.step));
-  const double c2 = sqrt(1 - pow(o.beta2, static_cast<double>(o.step)));
-  const float decay = static_cast<float>(1 - o.lr * o.weightDecay), stepSize = static_cast<float>(o.lr / c1);
-  const float b1 = static_cast<float>(o.beta1), a1 = static_cast<float>(1 - o.beta1);
-  const float b2 = static_cast<float>(o.beta2), a2 = static_cast<float>(1 - o.beta2);
-  const float root = static_cast<float>(c2), eps = static_cast<float>(o.eps), scale = static_cast<float>(o.gradScale);
-  parallelRange(n, 32768, [&](int64_t from, int64_t to) {
-    eachVec(to - from, [&](int64_t j, int k) {
-      const int64_t i = from + j;
-      const vf grad = loadN(g + i, k) * scale;
-      const vf first = loadN(m + i, k) * b1 + grad * a1;
-      const vf second = loadN(v + i, k) * b2 + grad * grad * a2;
-      storeN(m + i, first, k);
-      storeN(v + i, second, k);
-      storeN(p + i, loadN(p + i, k) * decay - stepSize * (first / (vsqrt(second) / root + eps)), k);
-    });
-  });
 }
 
 // Columns in parallel, tokens in order: repeated ids add up the same way every time.

@@ -191,6 +191,17 @@ std::vector<float> smallRun(int threads) {
   std::vector<float> m(x.size()), v(x.size());
   a = x;
   k.adamW(a.data(), y.data(), m.data(), v.data(), tokens * h, {0.1, 0.9, 0.99, 1e-8, 0.1, 1, 2}), keep(a);
+  std::vector<float> map1, map2, absmax1(171), absmax2(171);
+  for (int i = 0; i < 256; i++) {
+    map1.push_back(static_cast<float>(i - 127) / 128.f);
+    map2.push_back(static_cast<float>(i * i) / 65025.f);
+  }
+  std::vector<uint8_t> codes1(x.size(), 127), codes2(x.size());
+  const AdamW8bitState bytes = {codes1.data(), codes2.data(), absmax1.data(), absmax2.data(), codeMap(map1.data()), codeMap(map2.data())};
+  a = x;
+  for (int step = 1; step <= 3; step++) k.adamW8bit(a.data(), y.data(), bytes, tokens * h, {0.1, 0.9, 0.99, 1e-8, 0.1, 1, step});
+  keep(a), keep(absmax1), keep(absmax2);
+  for (int64_t i = 0; i < tokens * h; i++) all.push_back(static_cast<float>(codes1[static_cast<size_t>(i)] * 256 + codes2[static_cast<size_t>(i)]));
   all.push_back(static_cast<float>(k.sumSquares(x.data(), tokens * h)));
   for (int op = kAdd; op <= kMin; op++)
     for (int mode = 0; mode <= 4; mode++) k.binary(static_cast<Binary>(op), x.data(), y.data(), a.data(), tokens, h, mode), keep(a);

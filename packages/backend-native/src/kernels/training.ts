@@ -86,6 +86,24 @@ export function registerTraining(): void {
     return []
   })
 
+  defineKernel<AdamWAttrs>('AdamW8bitStep', (call, attrs) => {
+    const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
+    if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
+    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
+    const size = util.sizeFromShape(shape)
+    const { backend, addon } = call
+    const codes = (name: string) => backend.writableInts(call.info(name, 'int32', [Math.ceil(size / 4)]))
+    const scales = (name: string) => backend.writable(call.info(name, 'float32', [Math.ceil(size / 256)]))
+    const grad = call.floats('grad', ...shape)
+    const [qmap1, qmap2] = [call.floats('qmap1', 256), call.floats('qmap2', 256)]
+    const param = backend.writable(call.info('param', 'float32', shape))
+    const [state1, state2] = [codes('state1'), codes('state2')]
+    const [absmax1, absmax2] = [scales('absmax1'), scales('absmax2')]
+    const state = [state1, state2, absmax1, absmax2, qmap1, qmap2] as const
+    call.check(addon.adamW8bit(size, param, grad, ...state, lr, beta1, beta2, eps, weightDecay, step, gradScale))
+    return []
+  })
+
   defineKernel('GradNorm', (call) => {
     let sum = 0
     for (const [name, { shape }] of Object.entries(call.inputs as Record<string, TensorInfo>))

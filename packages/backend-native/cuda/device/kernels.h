@@ -1,0 +1,95 @@
+// The launches host code may ask for. Every pointer is device memory; sizes are in elements; T = tokens.
+#pragma once
+#include "../host/types.h"
+
+namespace tunesmith {
+namespace cuda {
+
+// ---- norm, position, activation: all arrays of one storage type, weights and tables float32 -------------------------
+void rmsNorm(Stream s, Array x, const float* w, Array y, int64_t tokens, int64_t h, float eps, float offset);
+void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array dx, int64_t tokens, int64_t h, float eps, float offset);
+// partial: columnSplits(tokens, h) * h floats, and tokens floats behind them.
+void rmsNormWeightGrad(Stream s, Array dy, Array x, float* dw, float* partial, int64_t tokens, int64_t h, float eps);
+void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Array y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse);
+void swiglu(Stream s, Array gate, Array up, Array y, int64_t n, Activation activation);
+void swigluGrad(Stream s, Array dy, Array gate, Array up, Array dgate, Array dup, int64_t n, Activation activation);
+
+// ---- weights --------------------------------------------------------------------------------------------------------
+void dequantize(Stream s, const Weight& w, int64_t rowStart, int64_t rowEnd, Array y);
+void embeddingLookup(Stream s, const Weight& w, const int32_t* ids, Array y, int64_t tokens);
+// dw must be zero; order: ids sorted stably by value, as positions; starts: where each distinct id begins, and the end.
+void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts, int64_t distinct, float* dw, int64_t h);
+// y[m, rows] = x[m, cols] W^T + bias + scaling xa[m, rank] B^T for the few rows of decoding; bias and B may be null.
+void decodeLinear(Stream s, const Weight& w, Array x, const float* bias, const float* xa, const float* loraB, int rank, float scaling, Array y, int64_t m);
+constexpr int64_t kDecodeRows = 4;
+void dropout(Stream s, Array x, Array y, int64_t n, const Dropout& d);
+
+// ---- attention ------------------------------------------------------------------------------------------------------
+struct AttentionTensors {
+  Array q, k, v, out;
+  float* lse = nullptr;  // [T, heads]
+  Array dout, dq, dk, dv;
+  float* delta = nullptr;  // [T, heads], working memory of the gradient
+};
+// On tensor cores: bf16, head size 64, 96 or 128.
+bool hasFlashAttention(Type type, int headDim);
+void flashAttention(Stream s, const Attention& p, const AttentionTensors& t);
+void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t);
+// Any type and head size up to 256; also decoding, where one query reads many keys.
+void plainAttention(Stream s, const Attention& p, const AttentionTensors& t);
+void plainAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t);
+
+// ---- loss -----------------------------------------------------------------------------------------------------------
+struct LossRows {
+  const int32_t* rows = nullptr;    // [count] rows of the batch
+  const int32_t* labels = nullptr;  // [T]
+  int64_t count = 0, vocab = 0;
+  float labelSmoothing = 0, softcap = 0;
+  bool dft = false;
+  float *nll = nullptr, *entropy = nullptr, *correct = nullptr, *loss = nullptr;  // [T]
+};
+// Turns logits [count, vocab] into each row's statistics, and into its gradient when `gradient` is there (it may be logits).
+void softmaxLoss(Stream s, float* logits, const LossRows& p, Array gradient);
+void gatherRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width);
+void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width);
+// y = sum of x in float64.
+void sumInDouble(Stream s, const float* x, int64_t n, float* y);
+
+// ---- optimizer ------------------------------------------------------------------------------------------------------
+constexpr int kTensorsPerLaunch = 24;
+struct AdamWTensor {
+  float* param;
+  const float* grad;
+  float *expAvg, *expAvgSq;
+  int64_t n;
+};
+void adamW(Stream s, const AdamWTensor* tensors, int count, const AdamW& o);
+// bitsandbytes' blockwise states: codes with an absmax per 256 elements, and the two code tables of 256 values.
+struct AdamW8bitTensor {
+  float* param;
+  const float* grad;
+  uint8_t *state1, *state2;
+  float *absmax1, *absmax2;
+  int64_t n;
+};
+void adamW8bit(Stream s, const AdamW8bitTensor& t, const float* qmap1, const float* qmap2, const AdamW& o);
+constexpr int64_t kNormBlocks = 256;
+// partial[0 .. kNormBlocks) = sums of squares of parts of x.
+void sumSquares(Stream s, Array x, int64_t n, double* partial);
+void finishNorm(Stream s, const double* partial, int64_t n, float* y);
+
+// ---- plain operations -----------------------------------------------------------------------------------------------
+// mode 0 alike, 1 b is a row, 2 b is a value per row, 3 a is a row, 4 a is a value per row.
+void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t outer, int64_t inner);
+void unary(Stream s, Unary op, Array x, Array y, int64_t n);
+void scaleBy(Stream s, Array x, const float* factor, Array y, int64_t n);
+void softmax(Stream s, Array x, Array y, int64_t rows, int64_t cols);
+void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64_t axis, int64_t inner, float scale);
+void transpose2d(Stream s, Array x, Array y, int64_t rows, int64_t cols);
+void convert(Stream s, Array x, Array y, int64_t n);
+void fill(Stream s, Array y, float value, int64_t n);
+// y[r * yStride + c] = x[r * xStride + c]: slices and concatenations.
+void copyStrided(Stream s, Array x, Array y, int64_t rows, int64_t cols, int64_t xStride, int64_t yStride);
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,62 @@
+// What host and device code share: plain types, no CUDA in them.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace tunesmith {
+namespace cuda {
+
+using Stream = void*;  // cudaStream_t
+using Event = void*;   // cudaEvent_t
+
+// How a tensor's elements are stored; what TensorFlow.js calls float32 may be either of the first two.
+enum class Type : int { f32 = 0, bf16 = 1, i32 = 2 };
+inline size_t bytesOf(Type type) { return type == Type::bf16 ? 2 : 4; }
+
+// Device memory and what is in it.
+struct Array {
+  void* data = nullptr;
+  Type type = Type::f32;
+  explicit operator bool() const { return data != nullptr; }
+};
+
+enum class Format : int { f32 = 0, bf16 = 1, f16 = 2, nf4 = 3, int8 = 4 };  // FP4 is NF4 with another code table
+
+// A weight [rows, cols], row-major, as it lies in memory.
+struct Weight {
+  Format format = Format::f32;
+  const void* data = nullptr;
+  const float* scale = nullptr;  // NF4: absmax per block; INT8: one per row
+  const float* code = nullptr;   // NF4: 16 values
+  int64_t rows = 0, cols = 0, blockSize = 64;
+};
+
+// Inverted dropout by counter: element i of the flattened matrix is kept iff hash(i, seed) >= threshold.
+struct Dropout {
+  bool on = false;
+  uint32_t seed = 0, threshold = 0;
+  float keepScale = 1;
+};
+
+enum class Activation : int { silu = 0, geluTanh = 1 };
+enum class Unary : int { neg, square, sqrt, rsqrt, exp, log, tanh, sigmoid, relu, abs, reciprocal };
+enum class Binary : int { add, sub, mul, div, max, min };
+
+struct Attention {
+  int64_t tokens = 0, keys = 0;
+  int sequences = 0, heads = 0, kvHeads = 0, headDim = 0;
+  int maxQueries = 0;  // of any sequence
+  float scale = 1, softcap = 0;
+  int window = 0;
+  const int32_t* cuSeqlens = nullptr;
+  const int32_t* kvStart = nullptr;   // null: the keys are the rows of the queries
+  const int32_t* kvLength = nullptr;
+};
+
+struct AdamW {
+  float lr, beta1, beta2, eps, weightDecay, gradScale;
+  float correction1, correction2;  // 1 - beta1^step, sqrt(1 - beta2^step)
+};
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,168 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
+import { runKernel } from '../engine'
+import type { AdamWAttrs } from './optimizer'
+
+/** Elements per scale of the state. */
+export const ADAMW_8BIT_BLOCK_SIZE = 256
+/** Parameters with fewer elements keep float32 moments and {@link adamWStep} (bitsandbytes' `min_8bit_size`). */
+export const ADAMW_MIN_8BIT_SIZE = 4096
+
+/** Both moments of a parameter of `n` elements in 8 bits: about 2 bytes per element instead of 8. */
+export interface AdamW8bitState {
+  /** First moment: codes, four to an int32, `[ceil(n / 4)]`. */
+  state1: tf.Variable
+  /** Second moment, likewise. */
+  state2: tf.Variable
+  /** float32 `[ceil(n / 256)]`: the scale of each block of the first moment. */
+  absmax1: tf.Variable
+  absmax2: tf.Variable
+  /** float32 `[256]`, ascending: what a code of the first moment stands for; signed. */
+  qmap1: tf.Tensor
+  /** Of the second moment; unsigned. */
+  qmap2: tf.Tensor
+}
+
+/**
+ * Zero moments for a parameter of `size` elements.
+ *
+ * @param qmap1, qmap2 float32 `[256]`, ascending, with a zero: `DYNAMIC_MAP_SIGNED` and `DYNAMIC_MAP_UNSIGNED` of
+ *   `@tunesmith/quantization`. They are shared by all states and not disposed with one.
+ */
+export function createAdamW8bitState({
+  size,
+  qmap1,
+  qmap2,
+}: {
+  size: number
+  qmap1: tf.Tensor
+  qmap2: tf.Tensor
+}): AdamW8bitState {
+  const codes = (map: tf.Tensor) => {
+    const words = new Int32Array(Math.ceil(size / 4))
+    new Uint8Array(words.buffer).fill((map.dataSync() as Float32Array).indexOf(0), 0, size)
+    return tf.tidy(() => tf.variable(tf.tensor1d(words, 'int32'), false))
+  }
+  const scales = () => tf.tidy(() => tf.variable(tf.zeros([Math.ceil(size / ADAMW_8BIT_BLOCK_SIZE)]), false))
+  return { state1: codes(qmap1), state2: codes(qmap2), absmax1: scales(), absmax2: scales(), qmap1, qmap2 }
+}
+
+/** Releases a state; its maps stay. */
+export function disposeAdamW8bitState({ state1, state2, absmax1, absmax2 }: AdamW8bitState): void {
+  for (const variable of [state1, state2, absmax1, absmax2]) variable.dispose()
+}
+
+/**
+ * One AdamW step in place with both moments in 8 bits, 256 elements to a scale, as bitsandbytes' `AdamW8bit`.
+ *
+ * In float32: m = b1 m + (1-b1) g, v = b2 v + (1-b2) g g; the parameter shrinks by lr * weightDecay, then moves by
+ * lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps); m and v are quantized again, each to the nearest entry of its map.
+ *
+ * @see Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2021
+ * @throws {TunesmithError} `invalid_data` when the state is not one for this parameter.
+ */
+export function adamW8bitStep(param: tf.Variable, grad: tf.Tensor, state: AdamW8bitState, attrs: AdamWAttrs): void {
+  if (tf.getKernel('TunesmithAdamW8bitStep', tf.getBackend())) {
+    runKernel('TunesmithAdamW8bitStep', { param, grad, ...state }, attrs)
+    return
+  }
+  const { state1, state2, absmax1, absmax2, qmap1, qmap2 } = state
+  const arrays: StepArrays = {
+    param: (param.dataSync() as Float32Array).slice(),
+    grad: grad.dataSync() as Float32Array,
+    words1: (state1.dataSync() as Int32Array).slice(),
+    words2: (state2.dataSync() as Int32Array).slice(),
+    absmax1: (absmax1.dataSync() as Float32Array).slice(),
+    absmax2: (absmax2.dataSync() as Float32Array).slice(),
+    qmap1: qmap1.dataSync() as Float32Array,
+    qmap2: qmap2.dataSync() as Float32Array,
+  }
+  stepOnHost(arrays, attrs)
+  tf.tidy(() => {
+    param.assign(tf.tensor(arrays.param, param.shape))
+    state1.assign(tf.tensor1d(arrays.words1, 'int32'))
+    state2.assign(tf.tensor1d(arrays.words2, 'int32'))
+    absmax1.assign(tf.tensor1d(arrays.absmax1))
+    absmax2.assign(tf.tensor1d(arrays.absmax2))
+  })
+}
+
+interface StepArrays {
+  param: Float32Array
+  grad: Float32Array
+  words1: Int32Array
+  words2: Int32Array
+  absmax1: Float32Array
+  absmax2: Float32Array
+  qmap1: Float32Array
+  qmap2: Float32Array
+}
+
+const f = Math.fround
+
+/** The definition, on host memory: codes are bytes, which no backend of TensorFlow.js computes with. */
+function stepOnHost({ param, grad, ...state }: StepArrays, attrs: AdamWAttrs): void {
+  const size = param.length
+  const [words, blocks] = [Math.ceil(size / 4), Math.ceil(size / ADAMW_8BIT_BLOCK_SIZE)]
+  const { words1, words2, absmax1, absmax2, qmap1, qmap2 } = state
+  const lengths = [grad, words1, words2, absmax1, absmax2, qmap1, qmap2].map((array) => array.length)
+  if (lengths.join() !== [size, words, words, blocks, blocks, 256, 256].join())
+    throw new TunesmithError(`The 8-bit state is not one for a parameter and gradient of ${size} elements`, {
+      code: 'invalid_data',
+      where: 'adamW8bitStep',
+      remedy: 'Make it with createAdamW8bitState',
+    })
+  const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
+  const rate = f(-lr / (1 - beta1 ** step))
+  const root = f(Math.sqrt(1 - beta2 ** step))
+  const [shrink, epsilon, scale] = [f(1 - lr * weightDecay), f(eps), f(gradScale)]
+  const [b1, c1, b2, c2] = [f(beta1), f(1 - beta1), f(beta2), f(1 - beta2)]
+  const codes1 = new Uint8Array(words1.buffer, 0, size)
+  const codes2 = new Uint8Array(words2.buffer, 0, size)
+  const [middles1, middles2] = [midpoints(qmap1), midpoints(qmap2)]
+  const m = new Float32Array(ADAMW_8BIT_BLOCK_SIZE)
+  const v = new Float32Array(ADAMW_8BIT_BLOCK_SIZE)
+  for (let block = 0, begin = 0; begin < size; block++, begin += ADAMW_8BIT_BLOCK_SIZE) {
+    const count = Math.min(ADAMW_8BIT_BLOCK_SIZE, size - begin)
+    const [scale1, scale2] = [absmax1[block]!, absmax2[block]!]
+    for (let i = 0; i < count; i++) {
+      const at = begin + i
+      const g = f(grad[at]! * scale)
+      // An unrounded product that ends a sum is a fused multiply-add in torch; the assignment rounds once.
+      m[i] = f(f(qmap1[codes1[at]!]! * scale1) * b1) + c1 * g
+      v[i] = f(f(qmap2[codes2[at]!]! * scale2) * b2) + f(c2 * g) * g
+      const denominator = f(f(f(Math.sqrt(v[i]!)) / root) + epsilon)
+      param[at] = f(param[at]! * shrink) + f(f(rate * m[i]!) / denominator)
+    }
+    absmax1[block] = quantizeBlock(m.subarray(0, count), middles1, codes1.subarray(begin))
+    absmax2[block] = quantizeBlock(v.subarray(0, count), middles2, codes2.subarray(begin))
+  }
+}
+
+/** Halfway between neighbours, in float32: a value above exactly k of them has code k, so that a tie goes down. */
+function midpoints(map: Float32Array): Float32Array {
+  return Float32Array.from({ length: 255 }, (_, i) => f(map[i]! + map[i + 1]!) / 2)
+}
+
+/** The smallest scale a block is divided by, so that zeros stay zero. */
+const SMALLEST_ABSMAX = f(1e-38)
+
+/** One block to the nearest codes; returns its scale. A full block is multiplied by the inverse, as in bitsandbytes. */
+function quantizeBlock(values: Float32Array, middles: Float32Array, codes: Uint8Array): number {
+  const full = values.length === ADAMW_8BIT_BLOCK_SIZE
+  let largest = 0
+  for (const value of values) if (!(Math.abs(value) <= largest) && !Number.isNaN(largest)) largest = Math.abs(value)
+  const clamped = Math.max(largest, SMALLEST_ABSMAX)
+  const inverse = f(1 / clamped)
+  for (let i = 0; i < values.length; i++) {
+    const scaled = full ? f(values[i]! * inverse) : f(values[i]! / clamped)
+    let code = 0
+    for (let high = 255; code < high; ) {
+      const middle = (code + high) >> 1
+      if (scaled > middles[middle]! || Number.isNaN(scaled)) code = middle + 1
+      else high = middle
+    }
+    codes[i] = code
+  }
+  return full ? largest : clamped
+}
