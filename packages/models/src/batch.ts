@@ -8,6 +8,8 @@ export interface ModelInput {
   positions: ArrayLike<number>
   /** `[sequences + 1]`, where each sequence starts, and the end. */
   cuSeqlens: ArrayLike<number>
+  /** `[sequences]`, the adapter each sequence wants, for batches that mix them; `__base__` for none. Default: the active one. */
+  adapterNames?: readonly string[]
 }
 
 /** Sequences laid end to end. */

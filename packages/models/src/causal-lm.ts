@@ -12,15 +12,26 @@ import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
 import type { ModelConfig } from './config'
 import type { KvCache } from './generation/kv-cache'
+import { logitsCrossEntropy } from './logits-cross-entropy'
 import { EmbeddingModule, LinearModule, NormModule } from './modules'
 import { StepPlan } from './step-context'
+import { VirtualLayout, type VirtualTokens } from './virtual-tokens'
 import type { WeightSource } from './weight-source'
+
+/** Key of {@link CausalLM.trainables} for what all blocks use, like the keys and values of prefix tuning. */
+export const EVERY_BLOCK = 'model.layers.*'
 
 export interface ForwardOptions {
   /** Where to read and append keys and values; for generation. */
   cache?: KvCache
   /** Keeps only each block's input and recomputes the block in the backward pass. Default false. */
   gradientCheckpointing?: boolean
+}
+
+/** Adapter names of the sequences in a forward pass, and where the sequences lie (virtual positions counted in). */
+export interface ModelAdapterNames {
+  names: readonly string[]
+  cuSeqlens: ArrayLike<number>
 }
 
 /**
@@ -37,6 +48,10 @@ export class CausalLM {
   readonly norms = new Map<string, NormModule>()
   readonly embedTokens: EmbeddingModule
   readonly lmHead: LinearModule
+  /** Positions that an adapter puts before every sequence; set and removed by adapters. */
+  virtualTokens: VirtualTokens | undefined
+  /** Which adapter each sequence of the running forward pass wants; adapters read it. */
+  adapterNames: ModelAdapterNames | undefined
   readonly #architecture: Architecture
   readonly #layers: DecoderLayer[]
   readonly #finalNorm: NormModule
@@ -108,21 +123,45 @@ export class CausalLM {
     this.#checkIds(input.inputIds)
     return tf.tidy(() => {
       const ids = tf.tensor1d(Int32Array.from(input.inputIds), 'int32')
-      let x = this.embedTokens.forward(ids)
-      const scale = this.#architecture.embeddingScale?.(this.config)
-      if (scale) x = tf.mul(x, scale)
-      return this.forwardEmbeddings(x, input, { cache, gradientCheckpointing })
+      return this.#withNames(input, () => {
+        let x = this.embedTokens.forward(ids)
+        const { virtualTokens } = this
+        const prompt = virtualTokens?.embeddings && new VirtualLayout(input, virtualTokens.count)
+        if (prompt) x = prompt.extend(x, virtualTokens?.embeddings?.())
+        const scale = this.#architecture.embeddingScale?.(this.config)
+        if (scale) x = tf.mul(x, scale)
+        const options = { cache, gradientCheckpointing }
+        if (!prompt) return this.forwardEmbeddings(x, input, options)
+        const { positions, cuSeqlens } = prompt
+        return prompt.strip(this.forwardEmbeddings(x, { ...input, positions, cuSeqlens }, options))
+      })
     })
   }
 
-  /** Like {@link forward}, from embeddings `[tokens, hidden]` instead of token ids. */
+  /** Lets the adapters of the modules see which sequence wants which of them. */
+  #withNames<Result>({ adapterNames, cuSeqlens }: ModelInput, f: () => Result): Result {
+    if (!adapterNames) return f()
+    if (adapterNames.length !== cuSeqlens.length - 1)
+      throw new TunesmithError(`There are ${adapterNames.length} adapter names for ${cuSeqlens.length - 1} sequences`, {
+        code: 'invalid_data',
+        remedy: 'Give one name per sequence',
+      })
+    this.adapterNames = { names: adapterNames, cuSeqlens }
+    try {
+      return f()
+    } finally {
+      this.adapterNames = undefined
+    }
+  }
+
+  /** Like {@link forward}, from embeddings `[tokens, hidden]` (virtual ones among them) instead of token ids. */
   forwardEmbeddings(
     embeddings: tf.Tensor2D,
     input: Omit<ModelInput, 'inputIds'>,
     { cache, gradientCheckpointing = false }: ForwardOptions = {},
   ): tf.Tensor2D {
     return tf.tidy(() => {
-      const plan = new StepPlan(this.config, input, cache)
+      const plan = new StepPlan(this.config, input, cache, this.virtualTokens)
       // A checkpointed block runs again when the tensors of the first pass are gone, so it opens the plan itself.
       const shared = gradientCheckpointing ? undefined : plan.open()
       let x = embeddings
@@ -155,23 +194,32 @@ export class CausalLM {
     { gradientCheckpointing, ...options }: ForwardOptions & LinearCrossEntropyOptions = {},
   ): LinearCrossEntropyResult {
     const hidden = this.forward(input, { gradientCheckpointing })
+    const all = { softcap: this.config.logitSoftcap, ...options }
+    // An adapter on the head: its output is what counts, and only the adapter knows it.
+    if (this.lmHead.override) {
+      const trained = this.trainables.get(this.lmHead.name) ?? []
+      const result = logitsCrossEntropy((x) => this.lmHead.forward(x), hidden, labels, trained, all)
+      hidden.dispose()
+      return result
+    }
     const targets = tf.tensor1d(Int32Array.from(labels), 'int32')
-    const result = linearCrossEntropy(hidden, this.lmHead.weight, targets, {
-      softcap: this.config.logitSoftcap,
-      ...options,
-    })
+    const result = linearCrossEntropy(hidden, this.lmHead.weight, targets, all)
     hidden.dispose()
     targets.dispose()
     return result
   }
 
-  /** Trainable variables by module, registered by adapters and by full fine-tuning; checkpointing needs to know them. */
+  /**
+   * Trainable variables by module, registered by adapters and by full fine-tuning; checkpointing needs to know them.
+   * Those that every block uses stand under {@link EVERY_BLOCK}.
+   */
   readonly trainables = new Map<string, readonly tf.Variable[]>()
 
   #trainablesOf(layer: number): tf.Variable[] {
     const prefix = `model.layers.${layer}.`
     const found: tf.Variable[] = []
-    for (const [module, variables] of this.trainables) if (module.startsWith(prefix)) found.push(...variables)
+    for (const [module, variables] of this.trainables)
+      if (module === EVERY_BLOCK || module.startsWith(prefix)) found.push(...variables)
     return found
   }
 

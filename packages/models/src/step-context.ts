@@ -1,9 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { causalAttention, type RotaryTables, rotaryEmbedding, rotaryTables, withoutRecording } from '@tunesmith/backend'
+import {
+  type CausalAttentionAttrs,
+  causalAttention,
+  type RotaryTables,
+  rotaryEmbedding,
+  rotaryTables,
+  withoutRecording,
+} from '@tunesmith/backend'
 import type { ModelInput } from './batch'
 import type { ModelConfig } from './config'
 import type { KvCache } from './generation/kv-cache'
 import { inverseFrequencies } from './rope'
+import { VirtualLayout, type VirtualTokens } from './virtual-tokens'
 
 export interface AttendOptions {
   slidingWindow?: number
@@ -16,13 +24,23 @@ export interface AttendOptions {
 export class StepPlan {
   readonly #tables: RotaryTables
   readonly #cuSeqlens: Int32Array
+  readonly #prefix: Prefix | undefined
 
   constructor(
     readonly config: ModelConfig,
-    { positions, cuSeqlens }: Omit<ModelInput, 'inputIds'>,
+    input: Omit<ModelInput, 'inputIds'>,
     readonly cache?: KvCache,
+    virtual?: VirtualTokens,
   ) {
-    this.#cuSeqlens = Int32Array.from(cuSeqlens)
+    this.#cuSeqlens = Int32Array.from(input.cuSeqlens)
+    let { positions } = input
+    if (virtual?.keyValues) {
+      this.#prefix = {
+        layout: new VirtualLayout(input, virtual.count),
+        keyValues: (layer) => virtual.keyValues!(layer),
+      }
+      positions = Array.from(positions, (position) => position + virtual.count)
+    }
     let longest = 0
     for (let i = 0; i < positions.length; i++) longest = Math.max(longest, positions[i]! + 1)
     this.#tables = rotaryTables(positions, inverseFrequencies(config.rope, longest), config.rope.attentionFactor)
@@ -40,9 +58,17 @@ export class StepPlan {
         cos: tf.tensor2d(this.#tables.cos, shape),
         sin: tf.tensor2d(this.#tables.sin, shape),
       }
-      return new StepContext(this.config, tensors, this.cache)
+      if (!this.#prefix) return new StepContext(this.config, tensors, this.cache)
+      const extended = tf.tensor1d(this.#prefix.layout.cuSeqlens, 'int32')
+      return new StepContext(this.config, tensors, this.cache, { ...this.#prefix, cuSeqlens: extended })
     })
   }
+}
+
+/** Keys and values that stand before every sequence. */
+interface Prefix {
+  layout: VirtualLayout
+  keyValues(layer: number): { keys: tf.Tensor2D; values: tf.Tensor2D }
 }
 
 /** What all layers share during a forward pass: sequence boundaries, rotary tables, the cache. */
@@ -52,12 +78,15 @@ export class StepContext {
   readonly #cos: tf.Tensor2D
   readonly #sin: tf.Tensor2D
   readonly #cache: KvCache | undefined
+  readonly #prefix: (Prefix & { cuSeqlens: tf.Tensor1D }) | undefined
 
   constructor(
     config: ModelConfig,
     { cuSeqlens, cos, sin }: { cuSeqlens: tf.Tensor1D; cos: tf.Tensor2D; sin: tf.Tensor2D },
     cache?: KvCache,
+    prefix?: Prefix & { cuSeqlens: tf.Tensor1D },
   ) {
+    this.#prefix = prefix
     this.#config = config
     this.#cuSeqlens = cuSeqlens
     this.#cos = cos
@@ -81,8 +110,28 @@ export class StepContext {
   ): tf.Tensor2D {
     const { numAttentionHeads: numHeads, numKeyValueHeads: numKvHeads, headDim } = this.#config
     const attrs = { numHeads, numKvHeads, headDim, scale: scale ?? headDim ** -0.5, slidingWindow, softcap }
+    if (this.#prefix) return this.#attendPrefix(this.#prefix, layer, q, k, v, attrs)
     if (!this.#cache) return causalAttention(q, k, v, this.#cuSeqlens, attrs)
     const { keys, values, ranges } = this.#cache.append(layer, k, v)
     return causalAttention(q, keys, values, this.#cuSeqlens, attrs, ranges)
+  }
+
+  /** Attention over keys and values that stand before every sequence as well. */
+  #attendPrefix(
+    { layout, cuSeqlens, keyValues }: Prefix & { cuSeqlens: tf.Tensor1D },
+    layer: number,
+    q: tf.Tensor2D,
+    k: tf.Tensor2D,
+    v: tf.Tensor2D,
+    attrs: CausalAttentionAttrs,
+  ): tf.Tensor2D {
+    const before = keyValues(layer)
+    const [allKeys, allValues] = [layout.extend(k, before.keys), layout.extend(v, before.values)]
+    if (this.#cache) {
+      const { keys, values, ranges } = this.#cache.append(layer, allKeys, allValues)
+      return causalAttention(q, keys, values, this.#cuSeqlens, attrs, ranges)
+    }
+    // Queries of zeros in the prefix' place: a gradient exists only where queries and keys are the same rows.
+    return layout.strip(causalAttention(layout.extend(q), allKeys, allValues, cuSeqlens, attrs))
   }
 }

@@ -10,6 +10,8 @@ const generateSchema = samplingSchema.extend({
   maxNewTokens: z.number().int().positive().default(128),
   /** Tokens that end a sequence; default the model's end-of-sequence tokens. `[]` never stops early. */
   stopTokenIds: z.array(z.number().int()).optional(),
+  /** The adapter for each prompt, where several are loaded; `__base__` for none. Default: the active one for all. */
+  adapterNames: z.array(z.string()).optional(),
   /** Stops at the next token when aborted. */
   signal: z.instanceof(AbortSignal).optional(),
 })
@@ -37,7 +39,11 @@ export async function* streamTokens(
   prompts: readonly ArrayLike<number>[],
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken> {
-  const { maxNewTokens, stopTokenIds, signal, ...sampling } = parseOptions(generateSchema, options, 'generate')
+  const { maxNewTokens, stopTokenIds, adapterNames, signal, ...sampling } = parseOptions(
+    generateSchema,
+    options,
+    'generate',
+  )
   const stops = new Set(stopTokenIds ?? model.config.eosTokenIds)
   const context = model.config.maxPositionEmbeddings
   prompts.forEach((prompt, i) => {
@@ -46,15 +52,25 @@ export async function* streamTokens(
       code: 'invalid_data',
     })
   })
+  if (adapterNames && adapterNames.length !== prompts.length)
+    throw new TunesmithError(`There are ${adapterNames.length} adapter names for ${prompts.length} prompts`, {
+      code: 'invalid_options',
+      where: 'adapterNames',
+    })
   const sequences = prompts.map((prompt) => Array.from(prompt))
   const samplers = prompts.map((_, i) => createSampler(sampling, String(i)))
   const longest = sequences.reduce((max, { length }) => Math.max(max, length), 0)
-  const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens))
+  const cache = new KvCache(
+    model.config,
+    sequences.length,
+    Math.min(context, longest + maxNewTokens),
+    model.virtualTokens?.count,
+  )
   let active = sequences.map((_, i) => i)
   try {
     while (active.length > 0) {
       if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })
-      const logits = nextLogits(model, cache, active, sequences)
+      const logits = nextLogits(model, cache, active, sequences, adapterNames)
       const still: number[] = []
       for (const [row, i] of active.entries()) {
         const sequence = sequences[i]!
@@ -80,6 +96,7 @@ function nextLogits(
   cache: KvCache,
   active: readonly number[],
   sequences: readonly number[][],
+  names?: readonly string[],
 ): Float32Array {
   const inputIds: number[] = []
   const positions: number[] = []
@@ -97,7 +114,8 @@ function nextLogits(
     active.map((_, a) => cuSeqlens[a + 1]! - cuSeqlens[a]!),
   )
   return tf.tidy(() => {
-    let hidden = model.forward({ inputIds, positions, cuSeqlens }, { cache })
+    const adapterNames = names && active.map((i) => names[i]!)
+    let hidden = model.forward({ inputIds, positions, cuSeqlens, adapterNames }, { cache })
     if (inputIds.length > active.length)
       hidden = tf.gather(
         hidden,

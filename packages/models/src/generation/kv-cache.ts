@@ -10,16 +10,25 @@ import type { ModelConfig } from '../config'
  */
 export class KvCache {
   readonly capacity: number
-  /** Tokens held of each sequence. */
+  /** Tokens held of each sequence, virtual ones not counted. */
   readonly lengths: Int32Array
   readonly #layers: { keys: tf.Variable<tf.Rank.R2>; values: tf.Variable<tf.Rank.R2> }[]
   #rows: tf.Tensor1D | undefined
   #ranges: KeyRanges | undefined
 
-  constructor({ numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig, sequences: number, capacity: number) {
-    this.capacity = capacity
+  readonly #virtual: number
+
+  /** @param virtualTokens positions that an adapter puts before every sequence. Default 0. */
+  constructor(
+    { numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig,
+    sequences: number,
+    capacity: number,
+    virtualTokens = 0,
+  ) {
+    this.capacity = capacity + virtualTokens
+    this.#virtual = virtualTokens
     this.lengths = new Int32Array(sequences)
-    const shape: [number, number] = [sequences * capacity, numKeyValueHeads * headDim]
+    const shape: [number, number] = [sequences * this.capacity, numKeyValueHeads * headDim]
     const empty = () => tf.tidy(() => tf.variable(tf.zeros<tf.Rank.R2>(shape), false))
     this.#layers = Array.from({ length: numHiddenLayers }, () => ({ keys: empty(), values: empty() }))
   }
@@ -35,14 +44,13 @@ export class KvCache {
     const starts: number[] = []
     for (let i = 0; i < sequences.length; i++) {
       const s = sequences[i]!
-      const first = this.lengths[s]!
-      if (first + counts[i]! > this.capacity)
-        throw new TunesmithError(`Sequence ${s} needs ${first + counts[i]!} cache rows of ${this.capacity}`, {
-          code: 'internal',
-        })
-      for (let j = 0; j < counts[i]!; j++) rows.push(s * this.capacity + first + j)
+      const first = this.lengths[s]! === 0 ? 0 : this.#virtual + this.lengths[s]!
+      this.lengths[s]! += counts[i]!
+      const end = this.#virtual + this.lengths[s]!
+      if (end > this.capacity)
+        throw new TunesmithError(`Sequence ${s} needs ${end} cache rows of ${this.capacity}`, { code: 'internal' })
+      for (let row = first; row < end; row++) rows.push(s * this.capacity + row)
       starts.push(s * this.capacity)
-      this.lengths[s] = first + counts[i]!
     }
     this.#releaseStep()
     this.#rows = tf.keep(tf.tensor1d(rows, 'int32'))
@@ -50,7 +58,7 @@ export class KvCache {
       kvStart: tf.keep(tf.tensor1d(starts, 'int32')),
       kvLength: tf.keep(
         tf.tensor1d(
-          Array.from(sequences, (s) => this.lengths[s]!),
+          Array.from(sequences, (s) => this.#virtual + this.lengths[s]!),
           'int32',
         ),
       ),
