@@ -1,4 +1,5 @@
 /** The example apps: folders under examples/ whose package.json names a notebook, `"notebook": "src/NAME.ts"`. */
+import { createHash } from 'node:crypto'
 import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { StepError } from '../step.mjs'
@@ -32,3 +33,6 @@ export function exampleCommand({ script }, options) {
   const tsx = import.meta.resolve('tsx')
   return [process.execPath, ['--import', recorder, '--import', tsx, script, ...options]]
 }
+
+/** Names the exact script a page was rendered from. */
+export const sourceHash = (source) => createHash('sha256').update(source).digest('hex')

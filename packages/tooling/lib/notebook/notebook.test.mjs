@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { expect, it } from 'vitest'
 import { instrument, parseCells } from './cells.mjs'
-import { exampleCommand } from './examples.mjs'
+import { exampleCommand, sourceHash } from './examples.mjs'
 import { highlight } from './highlight.mjs'
-import { renderNotebook, settle, sourceHash } from './render.mjs'
+import { renderNotebook, settle } from './render.mjs'
 
 const SOURCE = `// %% [markdown]
 // # A *small* notebook

@@ -1,14 +1,11 @@
 /** A script and what it printed, as one HTML page: nothing to load, no scripts. */
-import { createHash } from 'node:crypto'
 import { Marked } from 'marked'
 import { parseCells } from './cells.mjs'
+import { sourceHash } from './examples.mjs'
 import { escapeHtml, highlight } from './highlight.mjs'
 import { STYLE } from './style.mjs'
 
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-
-/** Names the exact script a page was rendered from. */
-export const sourceHash = (source) => createHash('sha256').update(source).digest('hex')
 
 // Prose is ours, but a stray `<` in it must not become markup.
 const marked = new Marked({ gfm: true })

@@ -1,0 +1,8 @@
+export { type AnswerOptions, answerAll, type Prompt, promptIds } from './answers'
+export { type Bar, type IntervalChartOptions, intervalChart } from './charts'
+export { showScores } from './compare'
+export { count, type Figures, gigabytes, percent, pText, range, saveFigures } from './figures'
+export { type MemoryPlan, memoryHere, memoryPlan, type PlanOptions, showPlan } from './plan'
+export { EMBEDDED_MODEL, type ExampleRun, type Mode, readOptions, startExample } from './run'
+export { showSettings } from './settings'
+export { showHtml, showSvg, showTable, textTable } from './show'

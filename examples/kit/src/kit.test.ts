@@ -1,0 +1,116 @@
+import { readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { intervalChart, memoryPlan, range, readOptions, showSettings, showSvg, showTable, textTable } from './index'
+
+const script = pathToFileURL('/clone/examples/some-example/src/notebook.ts').href
+const printed = () => {
+  const lines: string[] = []
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => lines.push(String(text)) > 0)
+  return lines
+}
+afterEach(() => {
+  vi.restoreAllMocks()
+  delete (globalThis as { __notebook?: unknown }).__notebook
+})
+
+describe('the options of an example', () => {
+  it('choose the mode', () => {
+    expect(readOptions(script, ['--smoke'])).toMatchObject({
+      name: 'some-example',
+      mode: 'smoke',
+      outputDir: '/clone/runs/some-example-smoke',
+    })
+    const data = readOptions(script, ['--data', 'rows', '--quick', '--output=here'])
+    expect(data).toMatchObject({ mode: 'data', dataDir: 'rows', quick: true, outputDir: join(process.cwd(), 'here') })
+    expect(readOptions(script, ['--yes'])).toMatchObject({ mode: 'full', confirmed: true })
+    expect(readOptions(script, []).pick({ smoke: 1, data: 2, full: 3 })).toBe(3)
+  })
+
+  it('are checked', () => {
+    expect(() => readOptions(script, ['--smok'])).toThrow(/did you mean "--smoke"/)
+    expect(() => readOptions(script, ['--smoke', '--data', 'x'])).toThrow(/two modes/)
+  })
+})
+
+describe('the plan of a full run', () => {
+  const tinyLlama = {
+    model_type: 'llama',
+    vocab_size: 32000,
+    hidden_size: 2048,
+    intermediate_size: 5632,
+    num_hidden_layers: 22,
+    num_attention_heads: 32,
+    num_key_value_heads: 4,
+  }
+  const llama8b = {
+    model_type: 'llama',
+    vocab_size: 128256,
+    hidden_size: 4096,
+    intermediate_size: 14336,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+    num_key_value_heads: 8,
+  }
+  const common = { weights: 'nf4', optimizerBytes: 8, tokens: 2048, gradientCheckpointing: true } as const
+
+  it("prints PEFT's line from the shapes alone", () => {
+    const { line } = memoryPlan({ ...common, config: tinyLlama, lora: { r: 16, targetModules: ['q_proj', 'v_proj'] } })
+    expect(line).toBe('trainable params: 2,252,800 || all params: 1,102,301,184 || trainable%: 0.2044')
+    const seven = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
+    const plan = memoryPlan({ ...common, config: llama8b, lora: { r: 16, targetModules: seven } })
+    expect(plan.trainable).toBe(41_943_040)
+    // 6.98e9 quantized weights, and two embeddings of 128256 x 4096 in 16 bits
+    expect(plan.weights / 1e9).toBeCloseTo(3.6 + 2.1, 1)
+  })
+
+  it('knows what checkpointing and 4 bits save', () => {
+    const lora = { r: 16, targetModules: ['q_proj', 'v_proj'] }
+    const with_ = memoryPlan({ ...common, config: tinyLlama, lora })
+    const without = memoryPlan({ ...common, config: tinyLlama, lora, gradientCheckpointing: false })
+    const bf16 = memoryPlan({ ...common, config: tinyLlama, lora, weights: 'bfloat16' })
+    expect(without.activations).toBeGreaterThan(5 * with_.activations)
+    expect(bf16.weights).toBeGreaterThan(2.5 * with_.weights)
+  })
+})
+
+describe('showing', () => {
+  it('prints a table to a terminal, and hands it to a notebook', () => {
+    const lines = printed()
+    showTable(['name', 'score'], [['a\nb', '1']], { caption: 'Scores' })
+    expect(lines.join('')).toBe('\nScores\nname   score\na ⏎ b  1\n\n')
+    const shown: object[] = []
+    ;(globalThis as { __notebook?: unknown }).__notebook = { show: (item: object) => shown.push(item) }
+    showTable(['name'], [['x']])
+    expect(shown).toEqual([{ kind: 'table', header: ['name'], rows: [['x']], caption: '' }])
+    expect(textTable(['a'], [['x'.repeat(80)]], 10)).toBe('a\nxxxxxxxxx…')
+  })
+
+  it('puts the settings of the full run beside those of this one', () => {
+    const lines = printed()
+    const full = { learningRate: 2e-4, maxSteps: -1, optim: 'adamw' }
+    expect(showSettings(full, { learningRate: 3e-3 })).toEqual({ learningRate: 3e-3, maxSteps: -1, optim: 'adamw' })
+    expect(lines.join('')).toMatch(/learningRate +0\.0002 +0\.003\nmaxSteps +-1 +same/)
+  })
+
+  it('draws bars with whiskers', () => {
+    printed()
+    const svg = intervalChart({
+      title: 'F1 & ROUGE',
+      systems: ['base', 'tuned'],
+      groups: [{ name: 'F1', bars: [{ score: 0 }, { score: 0.5, low: 0.4, high: 0.6 }] }],
+    })
+    expect(svg).toContain('F1 &amp; ROUGE')
+    expect(svg.match(/<rect x="130" /g)).toHaveLength(3)
+    expect(svg.match(/<path/g)).toHaveLength(1)
+    const file = join(tmpdir(), `kit-${process.pid}`, 'chart.svg')
+    showSvg(svg, file)
+    expect(readFileSync(file, 'utf8')).toBe(svg)
+  })
+
+  it('writes a score with its interval', () => {
+    expect(range({ score: 0.5, low: 0.25, high: 0.75 }, 2)).toBe('0.50 [0.25, 0.75]')
+  })
+})
