@@ -50,6 +50,8 @@ export const sftConfigSchema = z.strictObject({
   adamEpsilon: z.number().positive().default(1e-8),
   /** LoRA+ (Hayou et al. 2024): the B matrices learn this many times as fast. Default: like the others. */
   loraPlusLrRatio: z.number().positive().optional(),
+  /** With LoRA+: the learning rate of LoRA on embeddings. Default 1e-6. */
+  loraPlusLrEmbedding: z.number().positive().default(1e-6),
   /** Largest l2 norm of all gradients together; 0 never clips. Default 1. */
   maxGradNorm: z.number().nonnegative().default(1),
   /** Without an adapter: the modules to train, by name or suffix (`q_proj`, `model.norm`). Default: every weight. */

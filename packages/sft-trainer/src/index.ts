@@ -12,7 +12,14 @@ export type {
   TrainPlan,
   TrainResult,
 } from './events'
-export { createOptimizer, OPTIMIZERS, type Optimizer, type OptimizerName, type ParameterGroup } from './optimizers'
+export {
+  createOptimizer,
+  OPTIMIZERS,
+  type Optimizer,
+  type OptimizerName,
+  type ParameterGroup,
+  parameterGroups,
+} from './optimizers'
 export { type FormattingFunc, type PreparedData, prepareDataset } from './prepare'
 export { createReporter, REPORTERS, type ReporterName } from './reporters'
 export { consoleReporter } from './reporters/console'

@@ -8,8 +8,8 @@ import { loadPeftModel } from '@tunesmith/peft-lora'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { forwardBackward } from './micro-batch'
-import { AdamW } from './optimizers/adamw'
-import { scheduleFactor } from './schedules'
+import { adamW } from './optimizers/adamw'
+import { createSchedule } from './schedules'
 
 const folder = sharedPath('goldens/lora')
 
@@ -69,10 +69,17 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
       const model = await loadModel(join(folder!, '..', 'tiny-llama'))
       const peft = await loadPeftModel(model, join(folder!, name, 'initial'))
       const parameters = peft.parameters()
-      const optimizer = new AdamW([{ parameters, lrScale: 1, weightDecay: 0.01 }], {
+      const optimizer = adamW([{ parameters, lrScale: 1, weightDecay: 0.01 }], {
         beta1: 0.9,
         beta2: 0.999,
         eps: 1e-8,
+      })
+      const schedule = createSchedule('linear', {
+        warmupSteps: 6,
+        totalSteps: 60,
+        learningRate: 1e-3,
+        kwargs: {},
+        greaterIsBetter: false,
       })
       const tensorsAfter: number[] = []
       for (let step = 0; step < 60; step++) {
@@ -93,7 +100,7 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
         const norm = gradNorm([...grads.values()])
         expect(Math.abs(loss / trajectory.loss[step]! - 1), `loss of step ${step}`).toBeLessThan(1e-4)
         expect(Math.abs(norm / trajectory.grad_norm[step]! - 1), `norm of step ${step}`).toBeLessThan(1e-3)
-        const lr = 1e-3 * scheduleFactor('linear', step, 6, 60)
+        const lr = 1e-3 * schedule.factor(step)
         expect(lr).toBeCloseTo(trajectory.lr[step]!, 12)
         optimizer.step(grads, lr, Math.min(1, 1 / (norm + 1e-6)))
         tf.dispose([...grads.values(), ...made.flatMap(({ grads }) => [...grads.values()])])

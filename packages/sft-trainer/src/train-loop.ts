@@ -8,8 +8,7 @@ import type { SFTConfig } from './config'
 import type { CallbackContext, EvalLog, TrainerCallback, TrainLog, TrainResult } from './events'
 import { LogWindow } from './log-window'
 import { forwardBackward, type LossSums } from './micro-batch'
-import { createOptimizer } from './optimizers'
-import { parameterGroups } from './parameter-groups'
+import { createOptimizer, parameterGroups } from './optimizers'
 import { createSchedule } from './schedules'
 
 export interface TrainLoopOptions {

@@ -1,4 +1,5 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { TunesmithError } from '@tunesmith/core'
+import { parseKeywords } from '../keyword-options'
 import { constant, constantWithWarmup } from './constant'
 import { cosine, cosineWarmupWithMinLr, cosineWithMinLr, cosineWithRestarts } from './cosine'
 import { inverseSqrt } from './inverse-sqrt'
@@ -26,8 +27,6 @@ const FACTORS: { [Name in ByStep]: FactorOf<Name> } = {
   warmup_stable_decay: warmupStableDecay,
 }
 
-const camelCase = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
-
 /**
  * A schedule by transformers' name (`get_scheduler`).
  *
@@ -35,8 +34,7 @@ const camelCase = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) 
  */
 export function createSchedule(name: ScheduleName, options: ScheduleOptions): Schedule {
   const { kwargs: given, greaterIsBetter, ...context } = options
-  const camel = Object.fromEntries(Object.entries(given).map(([key, value]) => [camelCase(key), value]))
-  const kwargs = parseOptions(SCHEDULE_KWARGS[name], camel, `lrSchedulerKwargs of ${name}`)
+  const kwargs = parseKeywords(SCHEDULE_KWARGS[name], given, `lrSchedulerKwargs of ${name}`)
   if (name === 'reduce_lr_on_plateau')
     return reduceOnPlateau(kwargs as ScheduleKwargs<typeof name>, context.learningRate, greaterIsBetter)
   if (name === 'polynomial' && (kwargs as ScheduleKwargs<typeof name>).lrEnd >= context.learningRate)
@@ -47,10 +45,4 @@ export function createSchedule(name: ScheduleName, options: ScheduleOptions): Sc
     })
   const factor = FACTORS[name] as FactorOf<ScheduleName>
   return { factor: (step) => factor(step, context, kwargs), state: () => ({}), load() {} }
-}
-
-/** The factor of a schedule without kwargs at one step; step 0 is the first. */
-export function scheduleFactor(name: ScheduleName, step: number, warmupSteps: number, totalSteps: number): number {
-  const options = { warmupSteps, totalSteps, learningRate: 1, kwargs: {}, greaterIsBetter: false }
-  return createSchedule(name, options).factor(step)
 }

@@ -1,0 +1,18 @@
+import { parseOptions } from '@tunesmith/core'
+import type { z } from 'zod'
+
+const camelCase = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+
+/**
+ * Checks a dictionary of TrainingArguments, `lr_scheduler_kwargs` or `optim_args`: keys in camelCase, or as Python has them.
+ *
+ * @throws {TunesmithError} `invalid_options`, naming each offending key.
+ */
+export function parseKeywords<Schema extends z.ZodType>(
+  schema: Schema,
+  given: Record<string, unknown>,
+  where: string,
+): z.output<Schema> {
+  const camel = Object.fromEntries(Object.entries(given).map(([key, value]) => [camelCase(key), value]))
+  return parseOptions(schema, camel, where)
+}
