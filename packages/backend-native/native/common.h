@@ -39,9 +39,13 @@ void releaseScratch();
 
 enum Format : int { kF32, kBF16, kF16, kNF4, kINT8 };  // FP4 is NF4 with another code table
 
+// What code * absmax of a 4-bit weight is rounded to: the dtype it was quantized from, as bitsandbytes does.
+enum Rounding : int { kUnrounded, kToBF16, kToF16 };
+
 // A matrix [rows, cols], row-major, as it lies in memory.
 struct Matrix {
   Format format = kF32;
+  Rounding rounding = kUnrounded;  // 4-bit formats only
   const void* data = nullptr;
   const float* scale = nullptr;  // NF4: absmax per block; INT8: one per row
   const float* code = nullptr;   // NF4: 16 values

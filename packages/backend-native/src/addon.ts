@@ -3,9 +3,10 @@ import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { TunesmithError } from '@tunesmith/core'
 
-/** Storage format, rows, columns, block size, elements, scales and code table of a weight, in the addon's order. */
+/** Storage format, rounding, rows, columns, block size, elements, scales and code table of a weight, in the addon's order. */
 export type WeightArgs = [
   format: number,
+  rounding: number,
   rows: number,
   cols: number,
   blockSize: number,

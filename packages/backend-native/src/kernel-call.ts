@@ -8,19 +8,15 @@ import {
   unregisterKernel,
   util,
 } from '@tensorflow/tfjs-core'
+import type { WeightAttrs } from '@tunesmith/backend'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 import type { WeightArgs } from './addon'
 import type { NativeBackend } from './backend'
 
 export const BACKEND_NAME = 'native'
 
-/** The attributes every kernel with a weight takes. */
-export interface WeightAttrs {
-  format: string
-  outFeatures: number
-  inFeatures: number
-  blockSize?: number
-}
+// What 4-bit values are rounded to, in the addon's order.
+const ROUNDINGS = ['none', 'bf16', 'f16']
 
 // Code of the format in the addon and elements per 32-bit word; FP4 is NF4 with another code table.
 const FORMATS: Record<string, [code: number, perWord: number]> = {
@@ -87,7 +83,7 @@ export class KernelCall {
   }
 
   /** The weight of a linear layer, `[outFeatures, inFeatures]`, in whatever format it has. */
-  weight({ format, outFeatures, inFeatures, blockSize = 0 }: WeightAttrs): WeightArgs {
+  weight({ format, outFeatures, inFeatures, blockSize = 0, roundTo = 'none' }: WeightAttrs): WeightArgs {
     const known = FORMATS[format]
     if (!known) this.fail(`unknown weight format "${format}"; known: ${Object.keys(FORMATS).join(', ')}`)
     for (const [name, n] of Object.entries({ outFeatures, inFeatures }))
@@ -95,7 +91,7 @@ export class KernelCall {
     const [code, perWord] = known
     const elements = outFeatures * inFeatures
     if (format === 'f32')
-      return [code, outFeatures, inFeatures, 1, this.floats('weight', outFeatures, inFeatures), null, null]
+      return [code, 0, outFeatures, inFeatures, 1, this.floats('weight', outFeatures, inFeatures), null, null]
     const words = this.inputs.weight
     if (!words) this.fail('input "weight" is missing')
     const needed = Math.ceil(elements / perWord)
@@ -105,11 +101,13 @@ export class KernelCall {
           `not ${words.dtype} [${words.shape.join(', ')}]`,
       )
     const data = this.backend.ints(words)
-    if (format === 'int8') return [code, outFeatures, inFeatures, 1, data, this.flat('scale', outFeatures), null]
-    if (perWord === 2) return [code, outFeatures, inFeatures, 1, data, null, null]
+    if (format === 'int8') return [code, 0, outFeatures, inFeatures, 1, data, this.flat('scale', outFeatures), null]
+    if (perWord === 2) return [code, 0, outFeatures, inFeatures, 1, data, null, null]
     if (!Number.isSafeInteger(blockSize) || blockSize < 1) this.fail(`blockSize must be at least 1, not ${blockSize}`)
     const absmax = this.flat('absmax', Math.ceil(elements / blockSize))
-    return [code, outFeatures, inFeatures, blockSize, data, absmax, this.flat('code', 16)]
+    const rounding = ROUNDINGS.indexOf(roundTo)
+    if (rounding < 0) this.fail(`unknown roundTo "${roundTo}"; known: ${ROUNDINGS.join(', ')}`)
+    return [code, rounding, outFeatures, inFeatures, blockSize, data, absmax, this.flat('code', 16)]
   }
 
   /** A float32 input of this many elements, whatever its shape. */

@@ -12,12 +12,13 @@ export {
   createAdamW8bitState,
   disposeAdamW8bitState,
 } from './kernels/adamw-8bit'
-export { type CausalAttentionAttrs, causalAttention, type KeyRanges } from './kernels/causal-attention'
+export { type AttentionKernelAttrs, type CausalAttentionAttrs, causalAttention, type KeyRanges } from './kernels/causal-attention'
 export { dropoutMask } from './kernels/dropout-mask'
 export { embeddingLookup } from './kernels/embedding'
 export { kvCacheUpdate } from './kernels/kv-cache'
 export { dequantize, linear } from './kernels/linear'
 export {
+  type CrossEntropyAttrs,
   IGNORE_INDEX,
   type LinearCrossEntropyOptions,
   type LinearCrossEntropyResult,
@@ -42,6 +43,8 @@ export {
   denseWeight,
   disposeWeight,
   packedWeight,
+  type RoundTo,
+  type WeightAttrs,
   type WeightFormat,
   type WeightMatrix,
   weightAttrs,

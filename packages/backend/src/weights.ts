@@ -19,11 +19,19 @@ export interface WeightMatrix {
   inFeatures: number
   /** Elements per `absmax`, 4-bit formats only. */
   blockSize?: number
+  /**
+   * 4-bit formats only: each value `code * absmax` is rounded to this before it is used, as bitsandbytes rounds to the
+   * dtype that the weight was quantized from. Default `none`, float32.
+   */
+  roundTo?: RoundTo
   weight: tf.Tensor
   absmax?: tf.Tensor
   code?: tf.Tensor
   scale?: tf.Tensor
 }
+
+/** What the values of a 4-bit weight are rounded to when they are unpacked. */
+export type RoundTo = 'none' | 'bf16' | 'f16'
 
 /** Bits per element of each format, scales not counted. */
 export const BITS_PER_ELEMENT: Record<WeightFormat, number> = { f32: 32, bf16: 16, f16: 16, nf4: 4, fp4: 4, int8: 8 }
@@ -50,6 +58,7 @@ export function packedWeight({
   outFeatures: number
   inFeatures: number
   blockSize?: number
+  roundTo?: RoundTo
   bytes: Uint8Array
   absmax?: Float32Array
   code?: Float32Array
@@ -102,10 +111,12 @@ export interface WeightAttrs {
   outFeatures: number
   inFeatures: number
   blockSize: number
+  roundTo: RoundTo
 }
 
-export function weightAttrs({ format, outFeatures, inFeatures, blockSize = 0 }: WeightMatrix): WeightAttrs {
-  return { format, outFeatures, inFeatures, blockSize }
+export function weightAttrs(matrix: WeightMatrix): WeightAttrs {
+  const { format, outFeatures, inFeatures, blockSize = 0, roundTo = 'none' } = matrix
+  return { format, outFeatures, inFeatures, blockSize, roundTo }
 }
 
 /** Bytes that a weight holds, scales included. */

@@ -68,7 +68,12 @@ export async function readQuantized(
   return packedWeight({ format: 'f32', outFeatures, inFeatures, bytes })
 }
 
-/** A quantized weight as the kernels read it. Doubly quantized scales are expanded: half a bit per element. */
+const ROUND_TO = { float32: 'none', float16: 'f16', bfloat16: 'bf16' } as const
+
+/**
+ * A quantized weight as the kernels read it. Doubly quantized scales are expanded: half a bit per element. Values are
+ * rounded to the dtype the weight was quantized from, as Python does when it dequantizes.
+ */
 export function quantizedMatrix(quantized: QuantizedWeight): WeightMatrix {
   const [outFeatures, inFeatures] = quantized.shape as [number, number]
   if (quantized.kind === 'int8') {
@@ -81,6 +86,7 @@ export function quantizedMatrix(quantized: QuantizedWeight): WeightMatrix {
     outFeatures,
     inFeatures,
     blockSize: quantized.blocksize,
+    roundTo: ROUND_TO[quantized.dtype],
     bytes: quantized.packed,
     absmax: absmaxOf(quantized),
     code: quantMap4bit(quantized.quantType),

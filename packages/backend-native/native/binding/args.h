@@ -39,15 +39,17 @@ class Args {
   int32_t* ints(int64_t count) { return static_cast<int32_t*>(array(napi_int32_array, "an Int32Array", count, 4, false)); }
   int32_t* optionalInts(int64_t count) { return static_cast<int32_t*>(array(napi_int32_array, "an Int32Array or null", count, 4, true)); }
 
-  // Six arguments: format, data, scale, code, blockSize, rows, cols come as format, rows, cols, blockSize, data, scale, code.
+  // Eight arguments: format, rounding, rows, cols, blockSize, data, scale, code.
   Matrix matrix() {
     Matrix w;
     const int64_t format = integer();
+    const int64_t rounding = integer();
     w.rows = integer();
     w.cols = integer();
     w.blockSize = integer();
-    if (ok_ && (format > kINT8 || w.blockSize < 1)) fail("a weight format");
+    if (ok_ && (format > kINT8 || rounding > kToF16 || w.blockSize < 1)) fail("a weight format");
     if (!ok_) return w;
+    w.rounding = static_cast<Rounding>(rounding);
     w.format = static_cast<Format>(format);
     const int64_t n = product(w.rows, w.cols);
     if (w.format == kF32) {

@@ -50,11 +50,38 @@ TS_INLINE vf fromINT8(const int8_t* p) {
 #endif
 }
 
-// VL values from VL/2 bytes, the high nibble first.
+// To the nearest value of a 16-bit format, ties to even; NaN stays NaN.
+TS_INLINE vf toNearestBF16(vf x) {
+  const vu bits = reinterpret_cast<vu>(x);
+  const vu r = (bits + 0x7fffu + ((bits >> 16) & 1u)) & 0xffff0000u;
+  return x == x ? reinterpret_cast<vf>(r) : x;
+}
+TS_INLINE vf toNearestF16(vf x) {
+#if TS_VL == 16
+  const __m512 v = reinterpret_cast<__m512>(x);
+  return reinterpret_cast<vf>(_mm512_cvtph_ps(_mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)));
+#elif TS_VL == 8
+  const __m256 v = reinterpret_cast<__m256>(x);
+  return reinterpret_cast<vf>(_mm256_cvtph_ps(_mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)));
+#else
+  const vu sign = reinterpret_cast<vu>(x) & 0x80000000u, bits = reinterpret_cast<vu>(x) & 0x7fffffffu;
+  const vf a = reinterpret_cast<vf>(bits);
+  const vf normal = reinterpret_cast<vf>((bits + 0xfffu + ((bits >> 13) & 1u)) & 0xffffe000u);
+  const vf small = (a + 0.75f) - 0.75f;  // between a half and one floats lie 2^-24 apart, as subnormal halves do
+  vf r = a < splat(6.103515625e-5f) ? small : normal;
+  r = a >= splat(65520.f) ? splat(INFINITY) : r;
+  return x == x ? reinterpret_cast<vf>(reinterpret_cast<vu>(r) | sign) : x;
+#endif
+}
+TS_INLINE vf roundTo(vf x, Rounding rounding) {
+  return rounding == kToBF16 ? toNearestBF16(x) : rounding == kToF16 ? toNearestF16(x) : x;
+}
+
+// The sixteen values of a block, scaled and rounded; get() turns VL/2 bytes into VL of them, the high nibble first.
 struct NibbleTable {
 #if TS_VL == 16
   __m512 table;
-  explicit NibbleTable(const float* code) : table(_mm512_loadu_ps(code)) {}
+  NibbleTable(const float* code, float scale, Rounding r) : table(reinterpret_cast<__m512>(roundTo(load(code) * scale, r))) {}
   vf get(const uint8_t* p) const {
     const __m512i bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     // even lanes: byte >> 4, odd lanes: byte & 15; the permute looks at the low four bits only
@@ -63,7 +90,8 @@ struct NibbleTable {
   }
 #elif TS_VL == 8
   __m256 low, high;
-  explicit NibbleTable(const float* code) : low(_mm256_loadu_ps(code)), high(_mm256_loadu_ps(code + 8)) {}
+  NibbleTable(const float* code, float scale, Rounding r)
+      : low(reinterpret_cast<__m256>(roundTo(load(code) * scale, r))), high(reinterpret_cast<__m256>(roundTo(load(code + 8) * scale, r))) {}
   vf get(const uint8_t* p) const {
     int32_t four;
     memcpy(&four, p, 4);
@@ -73,8 +101,10 @@ struct NibbleTable {
     return reinterpret_cast<vf>(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28))));
   }
 #else
-  const float* table;
-  explicit NibbleTable(const float* code) : table(code) {}
+  float table[16];
+  NibbleTable(const float* code, float scale, Rounding r) {
+    for (int i = 0; i < 16; i += VL) store(table + i, roundTo(load(code + i) * scale, r));
+  }
   vf get(const uint8_t* p) const {
     vf v;
     for (int i = 0; i < VL; i += 2) {
@@ -88,11 +118,10 @@ struct NibbleTable {
 
 TS_INLINE float nibbleAt(const Matrix& w, int64_t i) {
   const uint8_t byte = static_cast<const uint8_t*>(w.data)[i >> 1];
-  return w.code[i & 1 ? byte & 15 : byte >> 4] * w.scale[i / w.blockSize];
+  return roundTo(splat(w.code[i & 1 ? byte & 15 : byte >> 4] * w.scale[i / w.blockSize]), w.rounding)[0];
 }
 
 static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) {
-  const NibbleTable table(w.code);
   const uint8_t* bytes = static_cast<const uint8_t*>(w.data);
   int64_t i = first;
   const int64_t end = first + n;
@@ -100,8 +129,8 @@ static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out)
   while (i < end) {
     const int64_t block = i / w.blockSize;
     const int64_t stop = least(end, (block + 1) * w.blockSize);
-    const vf scale = splat(w.scale[block]);
-    for (; i + VL <= stop; i += VL, out += VL) store(out, table.get(bytes + (i >> 1)) * scale);
+    const NibbleTable table(w.code, w.scale[block], w.rounding);
+    for (; i + VL <= stop; i += VL, out += VL) store(out, table.get(bytes + (i >> 1)));
     for (; i < stop; i++) *out++ = nibbleAt(w, i);
     if (i & 1 && i < end) *out++ = nibbleAt(w, i++);
   }

@@ -18,8 +18,7 @@ struct RowReader {
   const Matrix& w;
   const char* at;
   const float* absmax = nullptr;
-  NibbleTable table;
-  RowReader(const Matrix& matrix, int64_t row) : w(matrix), at(nullptr), table(F == kNF4 ? matrix.code : zeros()) {
+  RowReader(const Matrix& matrix, int64_t row) : w(matrix), at(nullptr) {
     const char* data = static_cast<const char*>(matrix.data);
     const int64_t first = row * matrix.cols;
     if (F == kF32) at = data + first * 4;
@@ -30,16 +29,12 @@ struct RowReader {
       absmax = matrix.scale + first / matrix.blockSize;
     }
   }
-  static const float* zeros() {
-    static const float z[16] = {};
-    return z;
-  }
   vf get(int64_t k) const {
     if (F == kF32) return load(reinterpret_cast<const float*>(at) + k);
     if (F == kBF16) return fromBF16(reinterpret_cast<const uint16_t*>(at) + k);
     if (F == kF16) return fromF16(reinterpret_cast<const uint16_t*>(at) + k);
     if (F == kINT8) return fromINT8(reinterpret_cast<const int8_t*>(at) + k);
-    return table.get(reinterpret_cast<const uint8_t*>(at) + k / 2);
+    return vf{};
   }
 };
 
@@ -51,14 +46,15 @@ static void gemvRows(int64_t from, int64_t to, const Term& t, const GemmOutput& 
     vf s[M][2] = {};
     int64_t i = 0;
     if (F == kNF4) {
-      // One scale per block: sum the block unscaled, then scale once.
+      // The scale goes into the sixteen values of a block.
       for (int64_t block = 0; i < whole; block++) {
+        const NibbleTable table(t.b.code, row.absmax[block], t.b.rounding);
         vf part[M] = {};
         for (const int64_t stop = i + t.b.blockSize; i < stop; i += VL) {
-          const vf w = row.get(i);
+          const vf w = table.get(reinterpret_cast<const uint8_t*>(row.at) + i / 2);
           for (int m = 0; m < M; m++) part[m] += w * load(t.a + m * t.aRow + i);
         }
-        for (int m = 0; m < M; m++) s[m][block & 1] += part[m] * row.absmax[block];
+        for (int m = 0; m < M; m++) s[m][block & 1] += part[m];
       }
     } else {
       for (; i + 2 * VL <= whole; i += 2 * VL) {

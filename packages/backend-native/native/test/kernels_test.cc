@@ -48,6 +48,7 @@ struct Weight {
     matrix.rows = rows;
     matrix.cols = cols;
     matrix.blockSize = blockSize;
+    matrix.rounding = format == kNF4 ? static_cast<Rounding>(rows % 3) : kUnrounded;
     const int64_t size = format == kF32 ? 4 * n : format == kINT8 ? n : format == kNF4 ? (n + 1) / 2 : 2 * n;
     bytes.resize(static_cast<size_t>(size));
     for (int64_t i = 0; i < n; i++) {

@@ -1,16 +1,8 @@
+import type { AttentionKernelAttrs, RMSNormAttrs, RotaryEmbeddingAttrs, SwiGLUAttrs } from '@tunesmith/backend'
 import type { AttentionArgs } from '../addon'
 import { defineKernel, type KernelCall } from '../kernel-call'
 
-interface AttentionAttrs {
-  numHeads: number
-  numKvHeads: number
-  headDim: number
-  scale: number
-  slidingWindow?: number
-  softcap?: number
-}
-
-function attentionArgs(call: KernelCall, attrs: AttentionAttrs): AttentionArgs {
+function attentionArgs(call: KernelCall, attrs: AttentionKernelAttrs): AttentionArgs {
   const { numHeads, numKvHeads, headDim, scale, slidingWindow = 0, softcap = 0 } = attrs
   const [tokens] = call.sizes('q')
   const [keys] = call.sizes('k')
@@ -38,7 +30,7 @@ function attentionArgs(call: KernelCall, attrs: AttentionAttrs): AttentionArgs {
 }
 
 export function registerBlock(): void {
-  defineKernel<{ eps: number; offset: number }>('RMSNorm', (call, { eps, offset }) => {
+  defineKernel<RMSNormAttrs>('RMSNorm', (call, { eps, offset }) => {
     const [tokens, hidden] = call.sizes('x')
     const { info, values } = call.output(tokens, hidden)
     const weight = call.floats('weight', hidden)
@@ -46,7 +38,7 @@ export function registerBlock(): void {
     return info
   })
 
-  defineKernel<{ eps: number; offset: number }>('RMSNormGrad', (call, { eps, offset }) => {
+  defineKernel<RMSNormAttrs>('RMSNormGrad', (call, { eps, offset }) => {
     const [tokens, hidden] = call.sizes('x')
     const { info, values } = call.output(tokens, hidden)
     const dy = call.floats('dy', tokens, hidden)
@@ -55,7 +47,7 @@ export function registerBlock(): void {
     return info
   })
 
-  defineKernel<{ eps: number }>('RMSNormWeightGrad', (call, { eps }) => {
+  defineKernel<Pick<RMSNormAttrs, 'eps'>>('RMSNormWeightGrad', (call, { eps }) => {
     const [tokens, hidden] = call.sizes('x')
     const { info, values } = call.output(hidden)
     const dy = call.floats('dy', tokens, hidden)
@@ -63,7 +55,7 @@ export function registerBlock(): void {
     return info
   })
 
-  defineKernel<{ headDim: number; rotaryDim: number; inverse?: boolean }>(
+  defineKernel<RotaryEmbeddingAttrs & { inverse?: boolean }>(
     'RotaryEmbedding',
     (call, { headDim, rotaryDim, inverse = false }) => {
       const [tokens, width] = call.sizes('x')
@@ -77,7 +69,7 @@ export function registerBlock(): void {
     },
   )
 
-  defineKernel<AttentionAttrs>('CausalAttention', (call, attrs) => {
+  defineKernel<AttentionKernelAttrs>('CausalAttention', (call, attrs) => {
     const args = attentionArgs(call, attrs)
     const out = call.output(args[0], attrs.numHeads * attrs.headDim)
     const lse = call.output(args[0], attrs.numHeads)
@@ -85,7 +77,7 @@ export function registerBlock(): void {
     return [out.info, lse.info]
   })
 
-  defineKernel<AttentionAttrs>('CausalAttentionGrad', (call, attrs) => {
+  defineKernel<AttentionKernelAttrs>('CausalAttentionGrad', (call, attrs) => {
     const args = attentionArgs(call, attrs)
     const [tokens, keys] = args
     const width = attrs.numHeads * attrs.headDim
@@ -100,12 +92,12 @@ export function registerBlock(): void {
     return [dq.info, dk.info, dv.info]
   })
 
-  const isGelu = (call: KernelCall, activation = 'silu') => {
+  const isGelu = (call: KernelCall, activation: string = 'silu') => {
     if (activation !== 'silu' && activation !== 'gelu_tanh') call.fail(`unknown activation "${activation}"`)
     return activation === 'gelu_tanh'
   }
 
-  defineKernel<{ activation?: string }>('SwiGLU', (call, { activation }) => {
+  defineKernel<Partial<SwiGLUAttrs>>('SwiGLU', (call, { activation }) => {
     const [tokens, width] = call.sizes('gate')
     const { info, values } = call.output(tokens, width)
     const gate = call.floats('gate', tokens, width)
@@ -114,7 +106,7 @@ export function registerBlock(): void {
     return info
   })
 
-  defineKernel<{ activation?: string }>('SwiGLUGrad', (call, { activation }) => {
+  defineKernel<Partial<SwiGLUAttrs>>('SwiGLUGrad', (call, { activation }) => {
     const [tokens, width] = call.sizes('gate')
     const dgate = call.output(tokens, width)
     const dup = call.output(tokens, width)

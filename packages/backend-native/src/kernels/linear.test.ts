@@ -1,9 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { Random } from '@tunesmith/core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { setNumThreads } from '../index'
 import { expectClose, matrix, normals, property, run, useNative } from '../testing/harness'
 import { dropoutMask, product } from '../testing/reference'
-import { FORMATS, randomWeight } from '../testing/weights'
+import { FORMATS, nearest, randomWeight } from '../testing/weights'
 
 beforeAll(useNative)
 
@@ -96,6 +97,30 @@ describe.each(FORMATS)('a %s weight', (format) => {
       )
     })
   })
+})
+
+test('4-bit values are rounded as bfloat16 and float16 are: every size, ties, denormals, infinities', () => {
+  const scales = [0, 1, 3, 2 ** -149, 2 ** -140, 3e-39, 5e-8, 6e-8, 6.1e-5, 65519, 65520, 65536, 3e38, 4e38, Infinity]
+  const random = new Random(1)
+  while (scales.length < 5000) scales.push((1 + random.uniform()) * 2 ** (random.int(280) - 149))
+  const absmax = Float32Array.from(scales)
+  // Values between 1 and 2 with few bits in front of a tie, and the rest at random.
+  const code = Float32Array.from({ length: 16 }, (_, i) => (i % 2 ? -1 : 1) * (i < 8 ? 1 + i / 4096 + 1 / 256 : random.uniform()))
+  const words = new Int32Array(absmax.length * 2)
+  new Uint8Array(words.buffer).forEach((_, i, bytes) => {
+    bytes[i] = ((i * 2) % 16 << 4) | ((i * 2 + 1) % 16)
+  })
+  const inputs = { weight: tf.tensor1d(words, 'int32'), absmax: tf.tensor1d(absmax), code: tf.tensor1d(code) }
+  for (const roundTo of ['none', 'bf16', 'f16'] as const) {
+    const attrs = { format: 'nf4', outFeatures: absmax.length, inFeatures: 16, blockSize: 16, roundTo }
+    const [got] = run('Dequantize', inputs, { ...attrs, rowStart: 0, rowEnd: absmax.length })
+    const want = Float32Array.from({ length: got!.size }, (_, i) =>
+      nearest(Math.fround(code[i % 16]! * absmax[i >> 4]!), roundTo),
+    )
+    expect(got!.dataSync()).toEqual(want)
+    got!.dispose()
+  }
+  tf.dispose(inputs)
 })
 
 test('the gradient of a trained weight', () => {

@@ -1,10 +1,5 @@
-import { defineKernel, type WeightAttrs } from '../kernel-call'
-
-interface LoraAttrs {
-  scaling: number
-  dropout: number
-  seed: number
-}
+import type { LoraLinearAttrs, WeightAttrs } from '@tunesmith/backend'
+import { defineKernel } from '../kernel-call'
 
 export function registerLinear(): void {
   defineKernel<WeightAttrs>('FrozenLinear', (call, attrs) => {
@@ -35,7 +30,7 @@ export function registerLinear(): void {
     return info
   })
 
-  defineKernel<WeightAttrs & LoraAttrs>('LoraLinear', (call, attrs) => {
+  defineKernel<WeightAttrs & LoraLinearAttrs>('LoraLinear', (call, attrs) => {
     const { outFeatures, inFeatures, scaling, dropout, seed } = attrs
     const [tokens] = call.sizes('x')
     const [rank] = call.sizes('loraA')
@@ -60,7 +55,7 @@ export function registerLinear(): void {
     return [y.info, xa.info]
   })
 
-  defineKernel<WeightAttrs & LoraAttrs>('LoraLinearInputGrad', (call, attrs) => {
+  defineKernel<WeightAttrs & LoraLinearAttrs>('LoraLinearInputGrad', (call, attrs) => {
     const { outFeatures, inFeatures, scaling, dropout, seed } = attrs
     const [tokens] = call.sizes('dy')
     const [rank] = call.sizes('loraA')
@@ -82,7 +77,7 @@ export function registerLinear(): void {
     return info
   })
 
-  defineKernel<LoraAttrs>('LoraLinearWeightGrad', (call, { scaling, dropout, seed }) => {
+  defineKernel<LoraLinearAttrs>('LoraLinearWeightGrad', (call, { scaling, dropout, seed }) => {
     const [tokens, inFeatures] = call.sizes('x')
     const [outFeatures, rank] = call.sizes('loraB')
     const dA = call.output(rank, inFeatures)

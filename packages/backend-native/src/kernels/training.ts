@@ -1,23 +1,6 @@
 import { type TensorInfo, util } from '@tensorflow/tfjs-core'
-import { defineKernel, type WeightAttrs } from '../kernel-call'
-
-interface CrossEntropyAttrs extends WeightAttrs {
-  labelSmoothing?: number
-  softcap?: number
-  mode?: 'nll' | 'dft'
-  needsHiddenGrad?: boolean
-  needsWeightGrad?: boolean
-}
-
-interface AdamWAttrs {
-  lr: number
-  beta1: number
-  beta2: number
-  eps: number
-  weightDecay: number
-  step: number
-  gradScale: number
-}
+import type { AdamWAttrs, CrossEntropyAttrs, WeightAttrs } from '@tunesmith/backend'
+import { defineKernel } from '../kernel-call'
 
 export function registerTraining(): void {
   defineKernel<CrossEntropyAttrs>('LinearCrossEntropy', (call, attrs) => {

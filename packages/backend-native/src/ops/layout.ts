@@ -74,7 +74,7 @@ function registerGather(): void {
     const cols = sizeOf(x.shape.slice(1))
     const { info, values } = backend.output([...indices.shape, ...x.shape.slice(1)], x.dtype)
     const table = asFloats(valuesOf(backend, x))
-    backend.addon.embeddingLookup(ids.length, 0, rows, cols, 1, table, null, null, ids, asFloats(values))
+    backend.addon.embeddingLookup(ids.length, 0, 0, rows, cols, 1, table, null, null, ids, asFloats(values))
     return info
   })
 }

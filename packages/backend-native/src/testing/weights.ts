@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type { RoundTo } from '@tunesmith/backend'
 import type { Random } from '@tunesmith/core'
 import { normals } from './harness'
 
@@ -7,7 +8,7 @@ export type Format = (typeof FORMATS)[number]
 
 export interface TestWeight {
   inputs: Record<string, tf.Tensor>
-  attrs: { format: Format; outFeatures: number; inFeatures: number; blockSize: number }
+  attrs: { format: Format; outFeatures: number; inFeatures: number; blockSize: number; roundTo: RoundTo }
   /** What the weight stands for, row-major. */
   values: Float64Array
 }
@@ -28,6 +29,38 @@ function half(bits: number): number {
   return exponent === 0 ? sign * mantissa * 2 ** -24 : sign * (1 + mantissa / 1024) * 2 ** (exponent - 15)
 }
 
+/** All halves that are not negative, ascending: half `i` has the bits `i`. */
+const HALVES = Float64Array.from({ length: 0x7c00 }, (_, bits) => half(bits))
+
+/** The nearest value of a 16-bit format by looking at both neighbours, ties to the even one. */
+export function nearest(x: number, roundTo: RoundTo): number {
+  if (roundTo === 'none' || !Number.isFinite(x)) return x
+  const magnitude = Math.abs(x)
+  let below = 0
+  let [low, high, even] = [0, 0, true]
+  if (roundTo === 'bf16') {
+    const float = Float32Array.of(magnitude)
+    const bits = new Uint32Array(float.buffer)
+    bits[0] = bits[0]! & 0xffff0000
+    even = (bits[0]! & 0x10000) === 0
+    low = float[0]!
+    bits[0] = bits[0]! + 0x10000
+    high = float[0]!
+  } else {
+    for (let above = HALVES.length; below + 1 < above; ) {
+      const middle = (below + above) >> 1
+      if (HALVES[middle]! <= magnitude) below = middle
+      else above = middle
+    }
+    even = below % 2 === 0
+    low = HALVES[below]!
+    high = HALVES[below + 1] ?? 65536
+  }
+  const [down, up] = [magnitude - low, high - magnitude]
+  const rounded = down < up || (down === up && even) ? low : high
+  return Math.sign(x) * (rounded === 65536 && roundTo === 'f16' ? Number.POSITIVE_INFINITY : rounded)
+}
+
 /** A random weight in a format, made from random bits of the format itself, so that every code occurs. */
 export function randomWeight(
   random: Random,
@@ -37,7 +70,9 @@ export function randomWeight(
   blockSize = 64,
 ): TestWeight {
   const size = outFeatures * inFeatures
-  const attrs = { format, outFeatures, inFeatures, blockSize }
+  const is4bit = format === 'nf4' || format === 'fp4'
+  const roundTo = is4bit ? random.pick(['none', 'bf16', 'f16'] as const) : 'none'
+  const attrs = { format, outFeatures, inFeatures, blockSize, roundTo }
   const values = new Float64Array(size)
   if (format === 'f32') {
     const data = normals(random, size, 0.3)
@@ -75,7 +110,8 @@ export function randomWeight(
   const absmax = Float32Array.from({ length: Math.ceil(size / blockSize) }, () => 0.1 + random.uniform())
   for (let i = 0; i < size; i++) {
     const byte = bytes[i >> 1]!
-    values[i] = code[i & 1 ? byte & 15 : byte >> 4]! * absmax[Math.floor(i / blockSize)]!
+    const value = Math.fround(code[i & 1 ? byte & 15 : byte >> 4]! * absmax[Math.floor(i / blockSize)]!)
+    values[i] = nearest(value, roundTo)
   }
   return { inputs: { weight, absmax: tf.tensor1d(absmax), code: tf.tensor1d(code) }, attrs, values }
 }

@@ -15,6 +15,7 @@ import {
   selectBackend,
   swiglu,
   type WeightMatrix,
+  weightAttrs,
 } from '../index'
 import { unpackRows } from '../portable/unpack'
 import { testedBackends } from '../testing/backends'
@@ -293,19 +294,12 @@ function randomPacked(random: Random, outFeatures: number, inFeatures: number): 
   const blockSize = 4
   const absmax = Float32Array.from({ length: Math.ceil(elements / blockSize) }, () => 0.5 + random.uniform())
   const code = Float32Array.from({ length: 16 }, (_, i) => (i - 8) / 8)
-  return packedWeight({ format, outFeatures, inFeatures, blockSize, bytes, absmax, code })
+  const roundTo = random.pick(['none', 'bf16', 'f16'] as const)
+  return packedWeight({ format, outFeatures, inFeatures, blockSize, roundTo, bytes, absmax, code })
 }
 
-function unpacked({
-  format,
-  outFeatures,
-  inFeatures,
-  blockSize = 0,
-  weight,
-  absmax,
-  code,
-  scale,
-}: WeightMatrix): Float32Array {
+function unpacked(matrix: WeightMatrix): Float32Array {
+  const { weight, absmax, code, scale, outFeatures } = matrix
   return unpackRows(
     {
       weight: weight.dataSync() as Int32Array,
@@ -315,6 +309,6 @@ function unpacked({
     },
     0,
     outFeatures,
-    { format, outFeatures, inFeatures, blockSize },
+    weightAttrs(matrix),
   )
 }

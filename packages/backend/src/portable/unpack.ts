@@ -49,17 +49,46 @@ const unpackers: Record<Exclude<WeightFormat, 'f32'>, Unpack> = {
   fp4: unpackNibbles,
 }
 
+/** To the nearest bfloat16, ties to even. */
+function toNearestBF16(values: Float32Array): void {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
+  for (let i = 0; i < values.length; i++)
+    if (!Number.isNaN(values[i])) bits[i] = (bits[i]! + 0x7fff + ((bits[i]! >>> 16) & 1)) & 0xffff0000
+}
+
+/** To the nearest half, ties to even: the spacing of halves is a power of two, 2^-24 at the least. */
+function toNearestF16(values: Float32Array): void {
+  for (let i = 0; i < values.length; i++) {
+    const x = values[i]!
+    const magnitude = Math.abs(x)
+    if (magnitude >= 65520) values[i] = x * Number.POSITIVE_INFINITY
+    else if (magnitude > 0) {
+      const spacing = 2 ** Math.max(-24, Math.floor(Math.log2(magnitude)) - 10)
+      // Adding 3 * 2^51 leaves no room for a fraction in a double, which rounds to even.
+      values[i] = (x / spacing + 2 ** 52 * 1.5 - 2 ** 52 * 1.5) * spacing
+    }
+  }
+}
+
 function unpackNibbles(
   { weight, absmax, code }: PackedArrays,
   first: number,
   out: Float32Array,
-  { blockSize }: WeightAttrs,
+  { blockSize, roundTo }: WeightAttrs,
 ): void {
   const bytes = new Uint8Array(weight.buffer, weight.byteOffset, weight.length * 4)
-  for (let i = 0; i < out.length; i++) {
-    const element = first + i
-    const byte = bytes[element >> 1]!
-    out[i] = code![element & 1 ? byte & 15 : byte >> 4]! * absmax![Math.floor(element / blockSize)]!
+  // The sixteen values of a block, scaled and rounded.
+  const values = new Float32Array(16)
+  for (let i = 0; i < out.length; ) {
+    const block = Math.floor((first + i) / blockSize)
+    const scale = absmax![block]!
+    for (let v = 0; v < 16; v++) values[v] = code![v]! * scale
+    if (roundTo === 'bf16') toNearestBF16(values)
+    if (roundTo === 'f16') toNearestF16(values)
+    for (const end = Math.min(out.length, (block + 1) * blockSize - first); i < end; i++) {
+      const byte = bytes[(first + i) >> 1]!
+      out[i] = values[(first + i) & 1 ? byte & 15 : byte >> 4]!
+    }
   }
 }
 
