@@ -1,20 +1,30 @@
-/** NF4 quantize and dequantize in GB/s of float32, ours in WebAssembly against vectorised torch, one thread and two. */
+/**
+ * NF4 quantize and dequantize in GB/s of float32, ours against vectorised torch, one thread and two. Quantizing runs in
+ * WebAssembly; dequantizing in the native backend, and in WebAssembly as well, which is what there is without it.
+ */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createQuantizationPool } from '@tunesmith/quantization'
+import * as tf from '@tensorflow/tfjs-core'
+import { dequantize, disposeWeight, packedWeight } from '@tunesmith/backend'
+import { registerNativeBackend, setNumThreads } from '@tunesmith/backend-native'
+import { createQuantizationPool, NF4_MAP } from '@tunesmith/quantization'
 import { interleaved, pythonVenv, speedRow, startWorker } from './lib/index.mjs'
 
 /**
  * Plain torch is whole-tensor code as bitsandbytes has it; both sides then allocate their results. Tuned torch works in pieces
  * that fit the cache, in the fastest of several ways, into memory allocated before, as ours then does too. The bytes of both sides
- * are compared first.
+ * are compared first. The native backend takes its results from its own pool. How fast this machine's memory can be written at
+ * all is in the last row: filling the same amount with a constant that is not zero (memset).
  *
  * @param options `rounds` (default 7), `elements` (default 2^24, 64 MiB of float32)
  */
 export async function run({ rounds = 7, elements = 1 << 24 } = {}) {
   const python = await pythonVenv(['torch', 'numpy'])
   const rows = []
+  registerNativeBackend()
+  await tf.setBackend('native')
+  const memory = Buffer.alloc(4 * elements)
   for (const threads of [1, 2]) {
     const peer = startWorker(python, [new URL('lib/quantize.py', import.meta.url).pathname])
     const pool = createQuantizationPool({ threads })
@@ -35,22 +45,47 @@ export async function run({ rounds = 7, elements = 1 << 24 } = {}) {
       check('absmax', quantized.absmax, await load('absmax', Float32Array))
       check('dequantized', out, await load('out', Float32Array))
 
+      const weight = packedWeight({
+        format: 'nf4',
+        outFeatures: elements / 4096,
+        inFeatures: 4096,
+        blockSize: 64,
+        bytes: quantized.packed,
+        absmax: quantized.absmax,
+        code: NF4_MAP,
+      })
+      setNumThreads(threads)
+      const native = () => dequantize(weight).dispose()
+      const values = dequantize(weight)
+      check('natively dequantized', values.dataSync(), out)
+      values.dispose()
+
       const settings = { data, quantType: 'nf4', blocksize: 64 }
-      const ours = {
-        plain: { quantize: () => pool.quantize4bit(settings), dequantize: () => pool.dequantize4bit({ quantized }) },
-        tuned: {
-          quantize: () => pool.quantize4bit(settings),
-          dequantize: () => pool.dequantize4bit({ quantized, out }),
-        },
+      const quantize = () => pool.quantize4bit(settings)
+      const cases = [
+        ['quantize', 'plain', quantize],
+        ['dequantize', 'plain', native],
+        ['quantize', 'tuned', quantize],
+        ['dequantize', 'tuned', native],
+        ['dequantize', 'plain', () => pool.dequantize4bit({ quantized }), 'in WebAssembly, '],
+        ['dequantize', 'tuned', () => pool.dequantize4bit({ quantized, out }), 'in WebAssembly, '],
+      ]
+      const suffix = `${threads} thread${threads > 1 ? 's' : ''}`
+      const row = (name, seconds) =>
+        rows.push(speedRow({ case: name, seconds, amount: (4 * elements) / 1e9, unit: 'GB/s' }))
+      for (const [what, style, ours, where = ''] of cases) {
+        const work = async () => void (await ours())
+        const theirs = async () => (await peer.call({ call: style, what })).seconds
+        row(
+          `nf4 ${what}, ${where}${suffix}, ${style} torch`,
+          await interleaved({ ours: work, peer: theirs }, { rounds, warmup: 3 }),
+        )
       }
-      for (const style of ['plain', 'tuned'])
-        for (const what of ['quantize', 'dequantize']) {
-          const work = () => ours[style][what]().then(() => undefined)
-          const theirs = async () => (await peer.call({ call: style, what })).seconds
-          const seconds = await interleaved({ ours: work, peer: theirs }, { rounds, warmup: 3 })
-          const name = `nf4 ${what}, ${threads} thread${threads > 1 ? 's' : ''}, ${style} torch`
-          rows.push(speedRow({ case: name, seconds, amount: (4 * elements) / 1e9, unit: 'GB/s' }))
-        }
+      row(
+        `nf4 dequantize, ${suffix}, against memset`,
+        await interleaved({ ours: native, peer: () => void memory.fill(3) }, { rounds, warmup: 3 }),
+      )
+      disposeWeight(weight)
     } finally {
       peer.close()
       await pool.close()

@@ -121,7 +121,19 @@ TS_INLINE float nibbleAt(const Matrix& w, int64_t i) {
   return roundTo(splat(w.code[i & 1 ? byte & 15 : byte >> 4] * w.scale[i / w.blockSize]), w.rounding)[0];
 }
 
-static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) {
+// A store that does not read the line into the caches first: for results larger than they are. Aligned.
+TS_INLINE void stream(float* p, vf v) {
+#if TS_VL == 16
+  _mm512_stream_ps(p, reinterpret_cast<__m512>(v));
+#elif TS_VL == 8
+  _mm256_stream_ps(p, reinterpret_cast<__m256>(v));
+#else
+  store(p, v);
+#endif
+}
+
+template <bool Stream>
+static void decodeNibblesAs(const Matrix& w, int64_t first, int64_t n, float* out) {
   const uint8_t* bytes = static_cast<const uint8_t*>(w.data);
   int64_t i = first;
   const int64_t end = first + n;
@@ -130,11 +142,15 @@ static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out)
     const int64_t block = i / w.blockSize;
     const int64_t stop = least(end, (block + 1) * w.blockSize);
     const NibbleTable table(w.code, w.scale[block], w.rounding);
-    for (; i + VL <= stop; i += VL, out += VL) store(out, table.get(bytes + (i >> 1)));
+    for (; i + VL <= stop; i += VL, out += VL) {
+      const vf v = table.get(bytes + (i >> 1));
+      Stream ? stream(out, v) : store(out, v);
+    }
     for (; i < stop; i++) *out++ = nibbleAt(w, i);
     if (i & 1 && i < end) *out++ = nibbleAt(w, i++);
   }
 }
+static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) { decodeNibblesAs<false>(w, first, n, out); }
 
 // Elements [column, column + n) of one row.
 static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, float* out) {
@@ -178,7 +194,21 @@ static void dropRow(float* x, int64_t first, int64_t n, const Dropout& d) {
   if (i < n) storePart(x + i, dropped(loadPart(x + i, n - i), first + i, d), n - i);
 }
 
+constexpr int64_t kStreamed = int64_t{1} << 22;  // floats: beyond what caches hold
+
 static void dequantize(const Matrix& w, int64_t rowStart, int64_t rowEnd, float* out) {
+  const int64_t first = rowStart * w.cols, n = (rowEnd - rowStart) * w.cols;
+  if (w.format == kNF4 && n >= kStreamed && w.blockSize % VL == 0 && first % w.blockSize == 0 && reinterpret_cast<uintptr_t>(out) % (4 * VL) == 0) {
+    // Bound by the memory: streaming stores write each line without reading it before. Whole blocks keep them aligned.
+    parallelRange(ceilDiv(n, w.blockSize), most(1, 262144 / w.blockSize), [&](int64_t from, int64_t to) {
+      const int64_t begin = from * w.blockSize;
+      decodeNibblesAs<true>(w, first + begin, least(n, to * w.blockSize) - begin, out + begin);
+#if TS_VL > 4
+      _mm_sfence();
+#endif
+    });
+    return;
+  }
   parallelRange(rowEnd - rowStart, most(1, 65536 / most(1, w.cols)), [&](int64_t from, int64_t to) {
     for (int64_t r = from; r < to; r++) decodeRow(w, rowStart + r, 0, w.cols, out + r * w.cols);
   });

@@ -105,6 +105,17 @@ void product(Format format, int64_t m, int64_t n, int64_t k, bool transposed, do
   }
 }
 
+// Large results are written past the caches: the same values as in pieces.
+void largeDequantize() {
+  const Weight w(kNF4, 2049, 2080, 32);
+  const std::vector<float> whole = w.dense();
+  std::vector<float> part(static_cast<size_t>(683 * 2080));
+  for (int64_t row = 0; row < 2049; row += 683) {
+    kernels().dequantize(w.matrix, row, row + 683, part.data());
+    expect(std::memcmp(part.data(), whole.data() + row * 2080, part.size() * 4) == 0, "dequantize past the caches");
+  }
+}
+
 std::vector<float> attentionRun(int threads, int64_t headDim, int64_t window, float softcap) {
   setThreadCount(threads);
   state = 77;
@@ -225,6 +236,7 @@ int main() {
       for (int64_t n : sizes) product(format, m, n, sizes[(m * 7 + n) % 6] * 5, (m + n) % 2 == 0, m % 3 ? 0.3 : 0);
   product(kF32, 1100, 40, 300, true, 0);
   product(kBF16, 40, 700, 600, false, 0.1);
+  largeDequantize();
   for (int64_t headDim : {8, 40})
     for (int64_t window : {0, 20})
       expect(attentionRun(1, headDim, window, window ? 4.f : 0.f) == attentionRun(3, headDim, window, window ? 4.f : 0.f), "attention on any threads");

@@ -105,10 +105,13 @@ test('4-bit values are rounded as bfloat16 and float16 are: every size, ties, de
   while (scales.length < 5000) scales.push((1 + random.uniform()) * 2 ** (random.int(280) - 149))
   const absmax = Float32Array.from(scales)
   // Values between 1 and 2 with few bits in front of a tie, and the rest at random.
-  const code = Float32Array.from({ length: 16 }, (_, i) => (i % 2 ? -1 : 1) * (i < 8 ? 1 + i / 4096 + 1 / 256 : random.uniform()))
+  const code = Float32Array.from(
+    { length: 16 },
+    (_, i) => (i % 2 ? -1 : 1) * (i < 8 ? 1 + i / 4096 + 1 / 256 : random.uniform()),
+  )
   const words = new Int32Array(absmax.length * 2)
   new Uint8Array(words.buffer).forEach((_, i, bytes) => {
-    bytes[i] = ((i * 2) % 16 << 4) | ((i * 2 + 1) % 16)
+    bytes[i] = (((i * 2) % 16) << 4) | ((i * 2 + 1) % 16)
   })
   const inputs = { weight: tf.tensor1d(words, 'int32'), absmax: tf.tensor1d(absmax), code: tf.tensor1d(code) }
   for (const roundTo of ['none', 'bf16', 'f16'] as const) {
@@ -121,6 +124,18 @@ test('4-bit values are rounded as bfloat16 and float16 are: every size, ties, de
     got!.dispose()
   }
   tf.dispose(inputs)
+})
+
+test('a weight too large for the caches is unpacked past them to the same values', () => {
+  property(1, (random) => {
+    const [rows, cols] = [2050, 2080]
+    const w = randomWeight(random, 'nf4', rows, cols, 32)
+    const whole = run('Dequantize', w.inputs, { ...w.attrs, rowStart: 0, rowEnd: rows })[0]!.dataSync()
+    for (let row = 0; row < rows; row += 410) {
+      const [part] = run('Dequantize', w.inputs, { ...w.attrs, rowStart: row, rowEnd: row + 410 })
+      expect(whole.slice(row * cols, (row + 410) * cols)).toEqual(part!.dataSync())
+    }
+  })
 })
 
 test('the gradient of a trained weight', () => {
