@@ -1,60 +1,141 @@
+import { createHash } from 'node:crypto'
 import { TunesmithError } from '@tunesmith/core'
 import {
   collate,
   createSampler,
   type PackedBatch,
   packExamples,
-  type Sampler,
+  type SamplerState,
   type TokenizedExample,
 } from '@tunesmith/datasets'
 import type { SFTConfig } from './config'
+import type { SourcedExample } from './prepare'
 
-/** The training data in the units a sampler hands out: single sequences, or rows packed with several. */
-export interface TrainingRows {
+/** The data in the units a sampler hands out: single sequences, or rows packed with several. */
+export interface BatchRows {
   rows: TokenizedExample[][]
+  sequences: number
+  tokens: number
+  labelledTokens: number
   /** Tokens over the capacity of the packed rows; 1 without packing. */
   efficiency: number
 }
 
-export function trainingRows(examples: readonly TokenizedExample[], { packing, maxLength }: SFTConfig): TrainingRows {
-  if (!packing) return { rows: examples.map((example) => [example]), efficiency: 1 }
-  const { bins, report } = packExamples(examples, { maxLength })
-  return { rows: bins, efficiency: report.efficiency }
+const PACKING = { bfd: 'bfd', bfd_split: 'bfdSplit', wrapped: 'wrapped' } as const
+
+export function batchRows(
+  examples: readonly SourcedExample[],
+  { packing, packingStrategy, maxLength }: Pick<SFTConfig, 'packing' | 'packingStrategy' | 'maxLength'>,
+): BatchRows {
+  const packed = packing ? packExamples(examples, { maxLength, strategy: PACKING[packingStrategy] }) : undefined
+  const rows = packed?.bins ?? examples.map((example) => [example])
+  let [sequences, tokens, labelledTokens] = [0, 0, 0]
+  for (const row of rows)
+    for (const { labels } of row) {
+      sequences++
+      tokens += labels.length
+      for (let t = 1; t < labels.length; t++) if (labels[t]! >= 0) labelledTokens++
+    }
+  return { rows, sequences, tokens, labelledTokens, efficiency: packed?.report.efficiency ?? 1 }
 }
 
-export function trainSampler({ rows }: TrainingRows, config: SFTConfig): Sampler {
-  if (rows.length === 0) throw new TunesmithError('There is nothing to train on', { code: 'invalid_data' })
-  return createSampler({
-    length: rows.length,
-    batchSize: config.perDeviceTrainBatchSize,
-    shuffle: config.trainSamplingStrategy === 'random',
-    seed: config.dataSeed ?? config.seed,
-  })
+/** A digest of all token ids and labels: a checkpoint goes on with the data it was made with, or not at all. */
+export function dataDigest({ rows }: BatchRows): string {
+  const hash = createHash('sha256')
+  for (const row of rows)
+    for (const { inputIds, labels } of row) {
+      const bytes = Int32Array.from([inputIds.length, ...inputIds, ...labels])
+      hash.update(new Uint8Array(bytes.buffer))
+    }
+  return hash.digest('hex').slice(0, 16)
 }
 
-/** Optimizer steps of the whole training; the last of an epoch may have fewer micro-batches. */
-export function plannedSteps(rows: number, config: SFTConfig): { stepsPerEpoch: number; totalSteps: number } {
-  const microBatches = Math.ceil(rows / config.perDeviceTrainBatchSize)
-  const stepsPerEpoch = Math.ceil(microBatches / config.gradientAccumulationSteps)
-  const totalSteps = config.maxSteps > 0 ? config.maxSteps : Math.ceil(config.numTrainEpochs * stepsPerEpoch)
-  return { stepsPerEpoch, totalSteps }
+export interface MicroBatch {
+  batch: PackedBatch
+  /** Rows handed to the batch, packed or not. */
+  rows: number
+  /** The dataset's rows in it, for messages. */
+  sources: number[]
 }
 
-/** The micro-batches of the next optimizer step; a window never reaches across the end of an epoch. */
-export function nextWindow(sampler: Sampler, { rows }: TrainingRows, config: SFTConfig): PackedBatch[] {
-  const window: PackedBatch[] = []
-  while (window.length < config.gradientAccumulationSteps) {
-    const indices = sampler.next()
-    if (indices) window.push(collate(indices.flatMap((i) => rows[i]!)))
-    else if (window.length > 0) break
-    else sampler.nextEpoch()
+export interface BatchStreamState {
+  sampler: SamplerState
+  /** Micro-batches of this epoch that were handed out. */
+  microBatches: number
+}
+
+/** Hands out the training data, one optimizer step's micro-batches at a time, epoch after epoch. */
+export interface BatchStream {
+  /** Optimizer steps of an epoch; the last may have fewer micro-batches. */
+  readonly stepsPerEpoch: number
+  /** Epochs handed out, with the fraction. */
+  readonly epoch: number
+  /** Whether the next window opens an epoch. */
+  readonly atEpochEnd: boolean
+  /** The micro-batches of the next optimizer step; a window never reaches across the end of an epoch. */
+  nextWindow(): MicroBatch[]
+  /** Leaves out the rest of this epoch. */
+  endEpoch(): void
+  state(): BatchStreamState
+}
+
+export function createBatchStream({ rows }: BatchRows, config: SFTConfig, state?: BatchStreamState): BatchStream {
+  const { perDeviceTrainBatchSize: batchSize, gradientAccumulationSteps, trainSamplingStrategy } = config
+  const lengths = rows.map((row) => row.reduce((sum, { inputIds }) => sum + inputIds.length, 0))
+  const sampler = createSampler(
+    {
+      length: rows.length,
+      batchSize,
+      shuffle: trainSamplingStrategy !== 'sequential',
+      seed: config.dataSeed ?? config.seed,
+      dropLast: config.dataloaderDropLast,
+      ...(trainSamplingStrategy === 'group_by_length' && { groupByLength: true, lengths }),
+    },
+    state?.sampler,
+  )
+  if (sampler.batchesPerEpoch === 0)
+    throw new TunesmithError(`There is no full batch of ${batchSize} in ${rows.length} rows`, {
+      code: 'invalid_data',
+      where: 'perDeviceTrainBatchSize',
+      remedy: 'Lower perDeviceTrainBatchSize, or set dataloaderDropLast to false',
+    })
+  let microBatches = state?.microBatches ?? 0
+  const atEpochEnd = () => microBatches >= sampler.batchesPerEpoch
+  return {
+    stepsPerEpoch: Math.ceil(sampler.batchesPerEpoch / gradientAccumulationSteps),
+    get epoch() {
+      return sampler.epoch + microBatches / sampler.batchesPerEpoch
+    },
+    get atEpochEnd() {
+      return atEpochEnd()
+    },
+    nextWindow() {
+      if (atEpochEnd()) {
+        sampler.nextEpoch()
+        microBatches = 0
+      }
+      const window: MicroBatch[] = []
+      while (window.length < gradientAccumulationSteps && !atEpochEnd()) {
+        const indices = sampler.next()!
+        const examples = indices.flatMap((i) => rows[i]!)
+        // Packing makes new examples of cut ones, whose origin is then the packed row.
+        const sources = examples.map((example) => (example as Partial<SourcedExample>).row ?? -1)
+        window.push({ batch: collate(examples), rows: indices.length, sources: [...new Set(sources)] })
+        microBatches++
+      }
+      return window
+    },
+    endEpoch() {
+      microBatches = sampler.batchesPerEpoch
+    },
+    state: () => ({ sampler: sampler.state(), microBatches }),
   }
-  return window
 }
 
 /** Evaluation batches, in order. */
-export function evalBatches(examples: readonly TokenizedExample[], batchSize: number): PackedBatch[] {
-  const batches: PackedBatch[] = []
-  for (let i = 0; i < examples.length; i += batchSize) batches.push(collate(examples.slice(i, i + batchSize)))
-  return batches
+export function* evalBatches({ rows }: BatchRows, batchSize: number): Generator<{ batch: PackedBatch; rows: number }> {
+  for (let i = 0; i < rows.length; i += batchSize) {
+    const some = rows.slice(i, i + batchSize)
+    yield { batch: collate(some.flat()), rows: some.length }
+  }
 }

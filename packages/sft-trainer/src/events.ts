@@ -83,6 +83,8 @@ export interface TrainResult {
   evals: EvalLog[]
   /** Why training ended: all steps were done, a callback asked for it, or a signal did. */
   ended: 'finished' | 'stopped' | 'interrupted'
+  /** The signal, or `request` for {@link SFTTrainer.interrupt}. */
+  interruptedBy?: 'SIGTERM' | 'SIGINT' | 'request' | undefined
   /** The newest checkpoint, when there is one. */
   lastCheckpoint: string | undefined
   bestCheckpoint: string | undefined

@@ -1,3 +1,4 @@
+export { type EarlyStoppingOptions, earlyStopping } from './callbacks/early-stopping'
 export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
 export type {
   CallbackContext,
@@ -12,6 +13,7 @@ export type {
   TrainPlan,
   TrainResult,
 } from './events'
+export { INTERRUPT_EXIT_CODES } from './interrupt'
 export {
   createOptimizer,
   OPTIMIZERS,
@@ -26,4 +28,4 @@ export { consoleReporter } from './reporters/console'
 export { jsonlReporter } from './reporters/jsonl'
 export { lossChart, lossChartReporter } from './reporters/loss-chart'
 export { createSchedule, SCHEDULES, type Schedule, type ScheduleName } from './schedules'
-export { SFTTrainer, type SFTTrainerOptions } from './trainer'
+export { SFTTrainer, type SFTTrainerOptions, type TrainOptions } from './trainer'

@@ -1,57 +1,85 @@
 import type { TrainLog } from './events'
 import type { LossSums } from './micro-batch'
 
-const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+/** What happened since the last log; plain JSON, so that a resumed run logs the same means. */
+export interface LogWindowState {
+  losses: number[]
+  accuracies: number[]
+  entropies: number[]
+  gradNorm: number
+  learningRate: number
+  rows: number
+  sequences: number
+}
+
+const EMPTY: LogWindowState = {
+  losses: [],
+  accuracies: [],
+  entropies: [],
+  gradNorm: 0,
+  learningRate: 0,
+  rows: 0,
+  sequences: 0,
+}
 
 /** Collects what happened since the last log. */
 export class LogWindow {
-  /** Tokens read since the start. */
-  numTokens = 0
-  #losses: number[] = []
-  #accuracies: number[] = []
-  #entropies: number[] = []
+  #state: LogWindowState = structuredClone(EMPTY)
   #tokens = 0
   #start = performance.now()
-  #last = { norm: 0, lr: 0 }
 
-  add(loss: number, norm: number, lr: number, micros: readonly LossSums[]): void {
-    this.#losses.push(loss)
-    this.#last = { norm, lr }
-    for (const { correct, entropy, labels, tokens } of micros) {
-      this.numTokens += tokens
-      this.#tokens += tokens
-      if (labels === 0) continue
-      this.#accuracies.push(correct / labels)
-      this.#entropies.push(entropy / labels)
-    }
+  addStep(loss: number, gradNorm: number, learningRate: number): void {
+    this.#state.losses.push(loss)
+    this.#state.gradNorm = gradNorm
+    this.#state.learningRate = learningRate
+  }
+
+  addMicroBatch({ loss, correct, entropy, labels, tokens }: LossSums, rows: number, sequences: number): void {
+    const state = this.#state
+    this.#tokens += tokens
+    state.rows += rows
+    state.sequences += sequences
+    if (labels === 0 || !Number.isFinite(loss)) return
+    state.accuracies.push(correct / labels)
+    state.entropies.push(entropy / labels)
   }
 
   tokensPerSecond(): number {
     return this.#tokens / Math.max(1e-9, (performance.now() - this.#start) / 1000)
   }
 
-  /** The log since the last one; starts anew. */
-  take(step: number, epoch: number): TrainLog {
-    const log: TrainLog = {
-      step,
-      epoch,
-      loss: mean(this.#losses),
-      gradNorm: this.#last.norm,
-      learningRate: this.#last.lr,
-      meanTokenAccuracy: mean(this.#accuracies),
-      entropy: mean(this.#entropies),
-      numTokens: this.numTokens,
+  /** The means since the last log; starts anew. */
+  take(): Omit<TrainLog, 'step' | 'epoch' | 'numTokens' | 'skippedSteps'> {
+    const { losses, accuracies, entropies, gradNorm, learningRate, rows, sequences } = this.#state
+    const log = {
+      loss: mean(losses),
+      gradNorm,
+      learningRate,
+      meanTokenAccuracy: mean(accuracies),
+      entropy: mean(entropies),
       tokensPerSecond: this.tokensPerSecond(),
       memory: process.memoryUsage.rss(),
       paddingShare: 0,
-      sequencesPerRow: 1,
-      skippedSteps: 0,
+      sequencesPerRow: sequences / Math.max(1, rows),
     }
-    this.#losses = []
-    this.#accuracies = []
-    this.#entropies = []
+    this.#state = structuredClone(EMPTY)
+    this.restartClock()
+    return log
+  }
+
+  /** Evaluations and saves do not count as training time. */
+  restartClock(): void {
     this.#tokens = 0
     this.#start = performance.now()
-    return log
+  }
+
+  state(): LogWindowState {
+    return structuredClone(this.#state)
+  }
+
+  load(state: LogWindowState): void {
+    this.#state = structuredClone(state)
   }
 }

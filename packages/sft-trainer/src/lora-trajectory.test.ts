@@ -87,7 +87,7 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
         const numItems = window.reduce((sum, { numLabels }) => sum + numLabels, 0)
         expect(numItems).toBe(trajectory.target_tokens[step])
         const made = window.map((batch) =>
-          forwardBackward(model, parameters, batch, numItems, {
+          forwardBackward(model, parameters, batch, 1 / numItems, {
             lossType: 'nll',
             labelSmoothingFactor: 0,
             gradientCheckpointing,

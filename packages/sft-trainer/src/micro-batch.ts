@@ -40,22 +40,21 @@ function readSums(sums: tf.Tensor, batch: PackedBatch): LossSums {
 /**
  * Forward and backward over one micro-batch.
  *
- * @param numItems labelled tokens of the whole accumulation window: each token weighs the same whichever
- *   micro-batch it is in.
- * @returns the sums, and the gradients of `loss / numItems` by parameter name; the caller disposes them.
+ * @param weight of each token: 1 over the labelled tokens of the whole accumulation window, times the loss scale.
+ * @returns the sums, and the gradients of the weighted loss by parameter name; the caller disposes them.
  */
 export function forwardBackward(
   model: CausalLM,
   parameters: ReadonlyMap<string, tf.Variable>,
   batch: PackedBatch,
-  numItems: number,
+  weight: number,
   options: LossOptions,
 ): { sums: LossSums; grads: Map<string, tf.Tensor> } {
   let sums: tf.Tensor | undefined
   const { value, grads } = valueAndGrads(() => {
     const computed = compute(model, batch, options)
     sums = tf.keep(computed.sums)
-    return tf.mul(computed.loss, 1 / numItems)
+    return tf.mul(computed.loss, weight)
   }, [...parameters.values()])
   value.dispose()
   const names = [...parameters.keys()]

@@ -1,16 +1,30 @@
 import { TunesmithError } from '@tunesmith/core'
-import { type Dataset, type ExampleRow, formatDataset, type TokenizedExample } from '@tunesmith/datasets'
+import {
+  applyLengthPolicy,
+  type Dataset,
+  type ExampleRow,
+  formatDataset,
+  type TokenizedExample,
+} from '@tunesmith/datasets'
 import { buildExample, type Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from './config'
 
 /** Makes an example out of a row of any shape; for data no known format describes. */
 export type FormattingFunc = (row: Record<string, unknown>) => ExampleRow | string
 
+/** A tokenized row that knows where it came from. */
+export interface SourcedExample extends TokenizedExample {
+  /** Index of the row in the dataset. */
+  row: number
+}
+
 export interface PreparedData {
-  examples: TokenizedExample[]
+  examples: SourcedExample[]
   /** How the columns were understood, in a sentence. */
   format: string
-  /** Rows longer than `maxLength` that were cut, and rows that were left out. */
+  /** What the length limit did, in a sentence. */
+  lengths: string
+  /** Rows longer than `maxLength` that were cut or split, and rows that were left out. */
   truncated: number
   dropped: number
 }
@@ -25,39 +39,65 @@ function lossOn(row: ExampleRow, { completionOnlyLoss, assistantOnlyLoss }: SFTC
 /**
  * Rows to token ids and labels: recognises the format, renders templates, masks what is not learned, keeps to `maxLength`.
  *
+ * With packing, `maxLength` is the packing's business.
+ *
+ * @param packing whether these rows will be packed.
  * @throws {TunesmithError} `invalid_data` naming the row; also when nothing is left to train on.
  */
 export async function prepareDataset(
   dataset: Dataset,
   tokenizer: Tokenizer,
   config: SFTConfig,
-  formattingFunc?: FormattingFunc,
+  { formattingFunc, packing = config.packing }: { formattingFunc?: FormattingFunc; packing?: boolean } = {},
 ): Promise<PreparedData> {
   if (dataset.length === 0)
     throw new TunesmithError('The dataset has no rows', { code: 'invalid_data', remedy: 'Check the file' })
   const formatted = formatDataset(dataset, { formattingFunc })
-  const examples: TokenizedExample[] = []
-  let [truncated, dropped] = [0, 0]
+  const tokenized: SourcedExample[] = []
+  let row = 0
   for (const example of formatted.dataset) {
     const { inputIds, labels } = buildExample(tokenizer, example, { lossOn: lossOn(example, config) })
-    let [ids, targets] = [inputIds, labels]
-    if (ids.length > config.maxLength) {
-      if (config.lengthPolicy === 'drop') {
-        dropped++
-        continue
-      }
-      truncated++
-      ids = ids.slice(0, config.maxLength)
-      targets = targets.slice(0, config.maxLength)
-    }
-    // The first token is never predicted, so a label there teaches nothing.
-    if (targets.slice(1).every((label) => label === -100)) dropped++
-    else examples.push({ inputIds: ids, labels: targets })
+    tokenized.push({ inputIds, labels, row: row++ })
   }
-  if (examples.length === 0)
+  return { ...fitLengths(tokenized, config, packing, tokenizer.eosTokenId), format: formatted.explanation }
+}
+
+/** Examples that were tokenized elsewhere. */
+export function prepareTokenized(
+  examples: readonly TokenizedExample[],
+  config: SFTConfig,
+  packing: boolean,
+): PreparedData {
+  const sourced = examples.map((example, row) => ({ ...example, row }))
+  return { ...fitLengths(sourced, config, packing), format: 'tokenized' }
+}
+
+function fitLengths(
+  examples: SourcedExample[],
+  { maxLength, lengthPolicy, truncationMode }: SFTConfig,
+  packing: boolean,
+  eosTokenId?: number,
+): Omit<PreparedData, 'format'> {
+  // Packing cuts or splits by itself, as in TRL; rows are only left out before.
+  const cutLater = packing && lengthPolicy !== 'drop'
+  const { examples: kept, report } = applyLengthPolicy(examples, {
+    maxLength: cutLater ? Number.MAX_SAFE_INTEGER : maxLength,
+    policy: lengthPolicy,
+    truncate: truncationMode === 'keep_end' ? 'start' : 'end',
+    eosTokenId,
+    dropWithoutTargets: !packing,
+  })
+  if (!kept.some(({ labels }) => labels.slice(1).some((label) => label >= 0)))
     throw new TunesmithError('No row has anything to learn from', {
       code: 'invalid_data',
-      remedy: `All ${dataset.length} rows are too long or have only masked labels; raise maxLength`,
+      where: `${examples.length} rows, ${report.dropped} left out as longer than ${maxLength} tokens`,
+      remedy:
+        'All labels are masked: raise maxLength, or look at the masks with `tunesmith inspect` (completionOnlyLoss, assistantOnlyLoss)',
     })
-  return { examples, format: formatted.explanation, truncated, dropped }
+  return {
+    examples: kept,
+    lengths: report.summary,
+    truncated: report.truncated + report.split,
+    dropped: report.dropped + report.withoutTargets,
+  }
 }

@@ -3,135 +3,179 @@ import { gradNorm } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import type { PeftModel } from '@tunesmith/peft-lora'
-import { nextWindow, plannedSteps, type TrainingRows, trainSampler } from './batches'
+import type { BatchStream, BatchStreamState } from './batches'
+import { isBetter, metricValue } from './best-metric'
 import type { SFTConfig } from './config'
-import type { CallbackContext, EvalLog, TrainerCallback, TrainLog, TrainResult } from './events'
-import { LogWindow } from './log-window'
+import type { Emitter } from './emitter'
+import type { EvalLog, TrainerControl, TrainResult } from './events'
+import type { GradScaler } from './grad-scaler'
+import { NonFiniteGuard } from './guards'
+import type { Interrupt } from './interrupt'
+import type { LogWindow } from './log-window'
 import { forwardBackward, type LossSums } from './micro-batch'
-import { createOptimizer, parameterGroups } from './optimizers'
-import { createSchedule } from './schedules'
+import type { Neftune } from './neftune'
+import type { Optimizer } from './optimizers'
+import type { RunState } from './run-state'
+import type { Schedule } from './schedules'
 
-export interface TrainLoopOptions {
+/** One training with everything it needs, new or just restored from a checkpoint. */
+export interface TrainRun {
+  config: SFTConfig
   model: CausalLM
   /** The adapter that is trained; without one, `parameters` are the model's own. */
   peft: PeftModel | undefined
   parameters: ReadonlyMap<string, tf.Variable>
-  data: TrainingRows
-  config: SFTConfig
-  callbacks: readonly TrainerCallback[]
-  context: CallbackContext
-  evaluate: (step: number, epoch: number) => Promise<EvalLog>
+  neftune: Neftune | undefined
+  stream: BatchStream
+  optimizer: Optimizer
+  schedule: Schedule
+  scaler: GradScaler
+  state: RunState
+  control: TrainerControl
+  /** Since the last log. */
+  window: LogWindow
+  /** Where the data was after the last whole step. */
+  position: BatchStreamState
+  totalSteps: number
+  emitter: Emitter
+  interrupt: Interrupt
   signal: AbortSignal | undefined
+  /** Undefined when it was interrupted. */
+  evaluate: () => Promise<EvalLog | undefined>
+  /** A full disk is said, not thrown. */
+  save: () => Promise<void>
 }
 
-/** Dropout must differ between micro-batches and be the same when a run is repeated or resumed. */
-const dropoutSeed = (seed: number, step: number, micro: number) =>
-  (Math.imul(seed, 0x27d4eb2f) + step * 8191 + micro) | 0
+/** Dropout and noise must differ between micro-batches and be the same when a run is repeated or resumed. */
+const microSeed = (seed: number, step: number, micro: number) => (Math.imul(seed, 0x27d4eb2f) + step * 8191 + micro) | 0
 
-/** The whole training, from the first batch to the last update. */
-export async function trainLoop({
-  model,
-  peft,
-  parameters,
-  data,
-  config,
-  callbacks,
-  context,
-  evaluate,
-  signal,
-}: TrainLoopOptions): Promise<TrainResult> {
-  const sampler = trainSampler(data, config)
-  const { stepsPerEpoch, totalSteps } = plannedSteps(data.rows.length, config)
-  const warmupSteps = config.warmupSteps > 0 ? config.warmupSteps : Math.ceil(config.warmupRatio * totalSteps)
-  const evalEvery = config.evalStrategy === 'epoch' ? stepsPerEpoch : (config.evalSteps ?? config.loggingSteps)
-  const optimizer = createOptimizer(config.optim, parameterGroups(parameters, config), {
-    beta1: config.adamBeta1,
-    beta2: config.adamBeta2,
-    eps: config.adamEpsilon,
-    args: config.optimArgs,
-  })
-  const schedule = createSchedule(config.lrSchedulerType, {
-    warmupSteps,
-    totalSteps,
-    learningRate: config.learningRate,
-    kwargs: config.lrSchedulerKwargs,
-    greaterIsBetter: config.greaterIsBetter ?? false,
-  })
-  const logs: TrainLog[] = []
-  const evals: EvalLog[] = []
-  const window = new LogWindow()
-  const start = performance.now()
-  let totalLoss = 0
+/** The whole training, from the first batch (or where the checkpoint was) to the last update. */
+export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
+  const { config, model, peft, parameters, neftune, stream, optimizer, schedule, scaler } = run
+  const { state, control, window, totalSteps, interrupt } = run
+  const { emit } = run.emitter
+  const guard = new NonFiniteGuard(run.emitter, config.maxNonFiniteSteps)
 
-  try {
-    for (let step = 1; step <= totalSteps; step++) {
-      if (signal?.aborted)
-        throw new TunesmithError(`Training was aborted before step ${step}`, { code: 'aborted', cause: signal.reason })
-
-      // Every labelled token of the window weighs the same, whichever micro-batch it is in.
-      const batches = nextWindow(sampler, data, config)
-      const numItems = batches.reduce((sum, { numLabels }) => sum + numLabels, 0)
-      if (numItems === 0) continue
-
-      const grads = new Map<string, tf.Tensor>()
-      const sums: LossSums[] = []
-      for (const [micro, batch] of batches.entries()) {
-        peft?.train(dropoutSeed(config.seed, step, micro))
-        const made = forwardBackward(model, parameters, batch, numItems, config)
-        sums.push(made.sums)
-        for (const [name, grad] of made.grads) accumulate(grads, name, grad)
-        // Between micro-batches the event loop runs: signals, servers, progress.
-        await new Promise<void>((resolve) => setImmediate(resolve))
-      }
-      peft?.eval()
-
-      const loss = sums.reduce((sum, micro) => sum + micro.loss, 0) / numItems
-      const norm = gradNorm([...grads.values()])
-      if (!Number.isFinite(loss) || !Number.isFinite(norm)) {
-        tf.dispose([...grads.values()])
-        throw new TunesmithError(`The loss is ${loss} and the gradient norm ${norm}`, {
-          code: 'numerical',
-          where: `step ${step}`,
-          remedy: 'Lower the learning rate, and look at the rows of this step for broken text',
-        })
-      }
-      const clip = config.maxGradNorm > 0 ? Math.min(1, config.maxGradNorm / (norm + 1e-6)) : 1
-      const lr = config.learningRate * schedule.factor(step - 1)
-      optimizer.step(grads, lr, clip)
-      tf.dispose([...grads.values()])
-
-      totalLoss += loss
-      window.add(loss, norm, lr, sums)
-      const epoch = step / stepsPerEpoch
-      for (const callback of callbacks)
-        await callback.onStepEnd?.({ step, totalSteps, loss, tokensPerSecond: window.tokensPerSecond() }, context)
-      if (step % config.loggingSteps === 0 || step === totalSteps) {
-        const log = window.take(step, epoch)
-        logs.push(log)
-        for (const callback of callbacks) await callback.onLog?.(log, context)
-      }
-      if (config.evalStrategy !== 'no' && (step % evalEvery === 0 || step === totalSteps)) {
-        const log = await evaluate(step, epoch)
-        evals.push(log)
-        for (const callback of callbacks) await callback.onEvaluate?.(log, context)
-      }
+  for (;;) {
+    // What the last step asked for. A checkpoint keeps these wishes, so that a resumed run begins with those not yet met.
+    if (control.shouldLog) {
+      control.shouldLog = false
+      const { globalStep: step, epoch, numTokens, skippedSteps } = state
+      const lossScale = scaler.enabled ? { lossScale: scaler.scale } : {}
+      const log = { step, epoch, ...window.take(), numTokens, skippedSteps, ...lossScale }
+      state.logs.push(log)
+      state.logHistory.push(log)
+      await emit('onLog', log)
     }
-  } finally {
+    if (control.shouldEvaluate && !interrupt.reason) {
+      const log = await run.evaluate()
+      if (log) {
+        control.shouldEvaluate = false
+        state.evals.push(log)
+        state.logHistory.push(log)
+        const metric = metricValue(log, config)
+        schedule.onMetric?.(metric)
+        await emit('onEvaluate', log)
+        if (isBetter(metric, state.bestMetric, config)) {
+          state.bestMetric = metric
+          state.bestGlobalStep = state.globalStep
+          if (config.saveStrategy === 'best' || config.loadBestModelAtEnd) control.shouldSave = true
+        }
+      }
+      window.restartClock()
+    }
+    if (control.shouldSave || interrupt.reason) {
+      control.shouldSave = false
+      await run.save()
+      window.restartClock()
+    }
+    if (interrupt.reason) return 'interrupted'
+    if (state.globalStep >= totalSteps) {
+      guard.finish(state)
+      return 'finished'
+    }
+    if (control.shouldTrainingStop) return 'stopped'
+    if (run.signal?.aborted)
+      throw new TunesmithError(`Training was aborted before step ${state.globalStep + 1}`, {
+        code: 'aborted',
+        cause: run.signal.reason,
+      })
+
+    // The next step: its micro-batches, forward and backward.
+    const step = state.globalStep + 1
+    if (stream.atEpochEnd || step === 1) await emit('onEpochBegin', { epoch: Math.floor(state.epoch) })
+    await emit('onStepBegin', { step })
+    const micros = stream.nextWindow()
+    // Every labelled token of the window weighs the same, whichever micro-batch it is in.
+    const numItems = micros.reduce((sum, { batch }) => sum + batch.numLabels, 0)
+    const grads = new Map<string, tf.Tensor>()
+    const sums: LossSums[] = []
+    for (const [micro, { batch }] of micros.entries()) {
+      const seed = microSeed(config.seed, step, micro)
+      peft?.train(seed)
+      neftune?.draw(batch.cuSeqlens, seed)
+      const made = forwardBackward(model, parameters, batch, scaler.scale / Math.max(1, numItems), config)
+      sums.push(made.sums)
+      for (const [name, grad] of made.grads) accumulate(grads, name, grad)
+      // Between micro-batches the event loop runs: signals, servers, progress.
+      await new Promise<void>((resolve) => setImmediate(resolve))
+      if (micro + 1 === micros.length || interrupt.reason) break
+      await emit('onSubstepEnd', { step, micro })
+    }
     peft?.eval()
-    optimizer.dispose()
-  }
-  const trainRuntime = (performance.now() - start) / 1000
-  return {
-    steps: totalSteps,
-    trainLoss: totalLoss / totalSteps,
-    trainRuntime,
-    numTokens: window.numTokens,
-    logs,
-    evals,
-    ended: 'finished',
-    lastCheckpoint: undefined,
-    bestCheckpoint: undefined,
-    skippedSteps: 0,
+    neftune?.rest()
+    // An interrupted window is thrown away and made again after the resume, so that it is the same to the last bit.
+    if (sums.length < micros.length) {
+      tf.dispose([...grads.values()])
+      continue
+    }
+
+    // The update, unless something is not a number.
+    const loss = sums.reduce((sum, micro) => sum + micro.loss, 0) / Math.max(1, numItems)
+    const norm = gradNorm([...grads.values()]) / scaler.scale
+    const finite = Number.isFinite(loss) && Number.isFinite(norm)
+    const lr = config.learningRate * schedule.factor(state.updates)
+    if (finite && numItems > 0) {
+      const clip = config.maxGradNorm > 0 ? Math.min(1, config.maxGradNorm / (norm + 1e-6)) : 1
+      await emit('onPreOptimizerStep', { step, gradNorm: norm })
+      optimizer.step(grads, lr, clip / scaler.scale)
+      state.updates++
+      state.totalLoss += loss
+      state.lossCount++
+      window.addStep(loss, norm, lr)
+    } else if (!finite) {
+      state.skippedSteps++
+      const overflow = Number.isFinite(loss) && scaler.canBackOff
+      if (!overflow) await guard.report(state, { step, loss, norm, sums, micros })
+    }
+    if (finite) state.nonFiniteInARow = 0
+    scaler.update(!finite)
+    tf.dispose([...grads.values()])
+
+    // What is now known, and what is due.
+    for (const [i, sum] of sums.entries()) {
+      state.numTokens += sum.tokens
+      window.addMicroBatch(sum, micros[i]!.rows, micros[i]!.batch.cuSeqlens.length - 1)
+    }
+    state.globalStep = step
+    state.epoch = stream.epoch
+    run.position = stream.state()
+    const last = step === totalSteps
+    const every = (steps: number) => step % steps === 0 || last
+    if (every(config.loggingSteps) || (step === 1 && config.loggingFirstStep)) control.shouldLog = true
+    if (config.evalStrategy === 'steps' && every(config.evalSteps ?? config.loggingSteps)) control.shouldEvaluate = true
+    if (config.saveStrategy === 'steps' && every(config.saveSteps)) control.shouldSave = true
+    await emit('onStepEnd', { step, totalSteps, loss, tokensPerSecond: window.tokensPerSecond() })
+    if (control.shouldEpochStop) {
+      control.shouldEpochStop = false
+      stream.endEpoch()
+      run.position = stream.state()
+    }
+    if (stream.atEpochEnd || last) {
+      if (config.evalStrategy === 'epoch') control.shouldEvaluate = true
+      if (config.saveStrategy === 'epoch') control.shouldSave = true
+      await emit('onEpochEnd', { epoch: state.epoch })
+    }
   }
 }
 

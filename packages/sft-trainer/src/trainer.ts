@@ -1,32 +1,56 @@
-import { freemem } from 'node:os'
 import type * as tf from '@tensorflow/tfjs-core'
+import { currentBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
 import { type CausalLM, makeTrainable, saveModel } from '@tunesmith/models'
 import { getPeftModel, type LoraConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
-import { evalBatches, plannedSteps, trainingRows } from './batches'
+import { type BatchRows, batchRows, createBatchStream, dataDigest } from './batches'
+import { greaterIsBetter } from './best-metric'
+import { CheckpointKeeper, findResumePoint } from './checkpoints/keeper'
+import { loadParameters } from './checkpoints/load'
+import { readForResume, restoreRun } from './checkpoints/resume'
 import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
-import type { CallbackContext, EvalLog, TrainerCallback, TrainPlan, TrainResult } from './events'
-import { evaluateBatch } from './micro-batch'
-import { type FormattingFunc, type PreparedData, prepareDataset } from './prepare'
+import { createEmitter } from './emitter'
+import { evaluateLoss } from './evaluate'
+import type { EvalLog, TrainerCallback, TrainPlan, TrainResult } from './events'
+import { GradScaler } from './grad-scaler'
+import { checkConfig, dataNotices } from './guards'
+import { Interrupt } from './interrupt'
+import { LogWindow } from './log-window'
+import { estimateMemory, explainOutOfMemory } from './memory'
+import { attachNeftune } from './neftune'
+import { createOptimizer, type Optimizer, parameterGroups } from './optimizers'
+import { largestMicroBatch, plannedSteps, precisionNotice, warmupStepsOf } from './plan'
+import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './prepare'
 import { createReporter } from './reporters'
-import { trainLoop } from './train-loop'
+import { newRunState, noControl, type SavedRun } from './run-state'
+import { createSchedule, type Schedule } from './schedules'
+import { type TrainRun, trainLoop } from './train-loop'
+
+type TrainingData = Dataset | readonly TokenizedExample[]
 
 export interface SFTTrainerOptions {
   /** A base model, or one that already has an adapter to go on with. */
   model: CausalLM | PeftModel
   args: SFTConfigOptions
   /** Rows in any known format, or examples already tokenized. */
-  trainDataset: Dataset | readonly TokenizedExample[]
-  evalDataset?: Dataset | readonly TokenizedExample[]
+  trainDataset: TrainingData
+  evalDataset?: TrainingData
   /** Needed unless all datasets are tokenized. */
   tokenizer?: Tokenizer
-  /** Puts a new adapter on `model`. Without one, and without an adapter, every weight is trained. */
+  /** Puts a new adapter on `model`. Without one, and without an adapter, the weights themselves are trained. */
   peftConfig?: LoraConfigOptions
   formattingFunc?: FormattingFunc
   /** Called beside the reporters. */
   callbacks?: readonly TrainerCallback[]
+}
+
+export interface TrainOptions {
+  /** Ends training before the next step with an error, without saving. See {@link SFTTrainer.interrupt} for the other way. */
+  signal?: AbortSignal
+  /** Goes before `resumeFromCheckpoint` in the config. */
+  resumeFromCheckpoint?: boolean | string
 }
 
 /**
@@ -39,16 +63,15 @@ export class SFTTrainer {
   /** What is trained, by name. */
   readonly parameters: ReadonlyMap<string, tf.Variable>
   readonly #options: SFTTrainerOptions
-  #evalData: PreparedData | undefined
+  readonly #interrupt = new Interrupt()
+  #evalData: BatchRows | undefined
 
+  /** @throws {TunesmithError} `invalid_options`, before anything is computed. */
   constructor(options: SFTTrainerOptions) {
     this.#options = options
     this.config = sftConfig(options.args)
-    if (this.config.learningRate === 0)
-      throw new TunesmithError('The learning rate is 0: nothing would be learned', {
-        code: 'invalid_options',
-        where: 'SFTConfig',
-      })
+    checkConfig(this.config, { hasEvalDataset: options.evalDataset !== undefined })
+    this.#schedule(1)
     const { model, peftConfig } = options
     if (model instanceof PeftModel) {
       if (peftConfig)
@@ -60,11 +83,33 @@ export class SFTTrainer {
       this.peft = model
     } else if (peftConfig) this.peft = getPeftModel(model, peftConfig, { seed: this.config.seed })
     this.model = model instanceof PeftModel ? model.model : model
-    this.parameters = this.peft ? this.peft.parameters() : makeTrainable(this.model)
+    this.parameters = this.peft ? this.peft.parameters() : makeTrainable(this.model, this.config.trainableModules)
+    this.#optimizer().dispose()
   }
 
-  async #prepare(dataset: Dataset | readonly TokenizedExample[]): Promise<PreparedData> {
-    if (Array.isArray(dataset)) return { examples: dataset, format: 'tokenized', truncated: 0, dropped: 0 }
+  #schedule(totalSteps: number): Schedule {
+    const { config } = this
+    return createSchedule(config.lrSchedulerType, {
+      warmupSteps: warmupStepsOf(totalSteps, config),
+      totalSteps,
+      learningRate: config.learningRate,
+      kwargs: config.lrSchedulerKwargs,
+      greaterIsBetter: greaterIsBetter(config),
+    })
+  }
+
+  #optimizer(): Optimizer {
+    const { optim, adamBeta1, adamBeta2, adamEpsilon, optimArgs } = this.config
+    return createOptimizer(optim, parameterGroups(this.parameters, this.config), {
+      beta1: adamBeta1,
+      beta2: adamBeta2,
+      eps: adamEpsilon,
+      args: optimArgs,
+    })
+  }
+
+  async #prepare(dataset: TrainingData, packing: boolean): Promise<PreparedData> {
+    if (Array.isArray(dataset)) return prepareTokenized(dataset, this.config, packing)
     const { tokenizer, formattingFunc } = this.#options
     if (!tokenizer)
       throw new TunesmithError('Rows of text need a tokenizer', {
@@ -72,81 +117,160 @@ export class SFTTrainer {
         where: 'SFTTrainer',
         remedy: 'Pass `tokenizer`',
       })
-    return prepareDataset(dataset as Dataset, tokenizer, this.config, formattingFunc)
-  }
-
-  #reporters(): TrainerCallback[] {
-    const { callbacks = [] } = this.#options
-    return [...this.config.reportTo.map((name) => createReporter(name, this.config)), ...callbacks]
+    return prepareDataset(dataset as Dataset, tokenizer, this.config, { formattingFunc, packing })
   }
 
   /**
-   * Trains to the end.
+   * Asks a running {@link train} to finish its micro-batch, save a checkpoint and return, as SIGTERM does. Its result
+   * then has `ended: 'interrupted'`.
+   */
+  interrupt(): void {
+    this.#interrupt.request()
+  }
+
+  /**
+   * Trains to the end, or until a callback or a signal ends it.
    *
-   * @throws {TunesmithError} `numerical` when loss or gradient is not finite, `aborted` when the signal fires; the
-   *   weights are then as after the last whole step.
+   * @throws {TunesmithError} `numerical` after `maxNonFiniteSteps` steps that could not be made, `out_of_memory` with the
+   *   settings to change, `aborted` when the signal fires. The weights are then as after the last whole step.
    */
-  async train({ signal }: { signal?: AbortSignal } = {}): Promise<TrainResult> {
-    const { examples } = await this.#prepare(this.#options.trainDataset)
-    const data = trainingRows(examples, this.config)
-    const callbacks = this.#reporters()
-    const context: CallbackContext = {
-      config: this.config,
-      state: {
-        globalStep: 0,
-        epoch: 0,
-        maxSteps: 0,
-        numTokens: 0,
-        logHistory: [],
-        bestMetric: undefined,
-        bestGlobalStep: undefined,
-        bestModelCheckpoint: undefined,
-      },
-      control: {
-        shouldTrainingStop: false,
-        shouldEpochStop: false,
-        shouldSave: false,
-        shouldEvaluate: false,
-        shouldLog: false,
-      },
+  async train({ signal, resumeFromCheckpoint }: TrainOptions = {}): Promise<TrainResult> {
+    const { config, model, peft, parameters } = this
+    const { callbacks = [], tokenizer } = this.#options
+    const start = performance.now()
+
+    // The data, and the checkpoint to go on from.
+    const prepared = await this.#prepare(this.#options.trainDataset, config.packing)
+    const data = batchRows(prepared.examples, config)
+    const digest = dataDigest(data)
+    const resume = await findResumePoint(config.outputDir, resumeFromCheckpoint ?? config.resumeFromCheckpoint)
+    const resumed = resume.folder ? await readForResume(resume.folder, config, digest) : undefined
+
+    // The parts of the run.
+    const state = resumed?.state ?? newRunState()
+    const control = resumed?.control ?? { ...noControl(), shouldEvaluate: config.evalOnStart }
+    const reporters = config.reportTo.map((name) => createReporter(name, config))
+    const emitter = createEmitter(reporters, callbacks, { config, state, control })
+    const keeper = new CheckpointKeeper(config, emitter)
+    const stream = createBatchStream(data, config, resumed?.saved.stream)
+    const totalSteps = plannedSteps(stream.stepsPerEpoch, config)
+    state.maxSteps = totalSteps
+    const optimizer = this.#optimizer()
+    const memory = {
+      model,
+      parameters,
+      config,
+      optimizerBytes: optimizer.bytes(),
+      tokensPerMicroBatch: largestMicroBatch(data, config),
     }
-    const trainableParameters = [...this.parameters.values()].reduce((sum, { size }) => sum + size, 0)
-    const plan: TrainPlan = {
-      config: this.config,
-      ...plannedSteps(data.rows.length, this.config),
-      sequences: examples.length,
-      tokensPerEpoch: examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0),
-      labelledTokensPerEpoch: examples.reduce(
-        (sum, { labels }) => sum + labels.slice(1).filter((label) => label >= 0).length,
-        0,
+    const neftune = config.neftuneNoiseAlpha ? attachNeftune(model, config.neftuneNoiseAlpha) : undefined
+    const run: TrainRun = {
+      ...{ config, model, peft, parameters, neftune, stream, optimizer, state, control, totalSteps, emitter, signal },
+      schedule: this.#schedule(totalSteps),
+      scaler: new GradScaler(config.fp16),
+      window: new LogWindow(),
+      position: stream.state(),
+      interrupt: this.#interrupt,
+      evaluate: () => this.#evaluate(run),
+      save: () =>
+        keeper.save(state, () => ({
+          ...{ model, peft, parameters, tokenizer, optimizer, config },
+          saved: savedRun(),
+        })),
+    }
+    const secondsSoFar = () => (resumed?.state.secondsBefore ?? 0) + (performance.now() - start) / 1000
+    const savedRun = (): SavedRun => ({
+      run: { ...state, logHistory: [], secondsBefore: secondsSoFar() } as SavedRun['run'],
+      control,
+      stream: run.position,
+      window: run.window.state(),
+      scaler: run.scaler.state(),
+      schedule: run.schedule.state(),
+      optimizer: optimizer.scalars(),
+      callbacks: Object.fromEntries(
+        emitter.callbacks.flatMap(({ name, state }) => (name && state ? [[name, state()]] : [])),
       ),
-      packingEfficiency: data.efficiency,
-      trainableParameters,
-      allParameters: this.model.parameterCount() + (this.peft ? trainableParameters : 0),
-      memory: { weights: 0, gradients: 0, optimizer: 0, activations: 0, total: 0, available: freemem() },
-      resumedStep: 0,
-      resumedFrom: undefined,
-    }
-    for (const callback of callbacks) await callback.onTrainBegin?.(plan, context)
-    const result = await trainLoop({
-      model: this.model,
-      peft: this.peft,
-      parameters: this.parameters,
-      data,
-      config: this.config,
-      callbacks,
-      context,
-      evaluate: (step, epoch) => this.evaluate(step, epoch),
-      signal,
+      dataDigest: digest,
+      seed: config.seed,
     })
-    for (const callback of callbacks) await callback.onTrainEnd?.(result, context)
-    return result
+
+    try {
+      if (resumed) await restoreRun(resumed, run)
+      const trainableParameters = [...parameters.values()].reduce((sum, { size }) => sum + size, 0)
+      const plan: TrainPlan = {
+        config,
+        totalSteps,
+        stepsPerEpoch: stream.stepsPerEpoch,
+        sequences: data.sequences,
+        tokensPerEpoch: data.tokens,
+        labelledTokensPerEpoch: data.labelledTokens,
+        packingEfficiency: data.efficiency,
+        trainableParameters,
+        allParameters: model.parameterCount() + (peft ? trainableParameters : 0),
+        memory: estimateMemory(memory),
+        resumedStep: state.globalStep,
+        resumedFrom: resume.folder,
+      }
+      this.#interrupt.listen(
+        (reason) => void emitter.notice(interruptMessage(reason, state.globalStep, keeper.lastSeconds)),
+        { signals: config.saveOnSignal },
+      )
+      await emitter.emit('onTrainBegin', plan)
+      for (const { message, level } of [...resume.notices, ...(resumed?.notices ?? [])])
+        await emitter.notice(message, level)
+      for (const message of [
+        ...(prepared.truncated + prepared.dropped > 0 ? [prepared.lengths] : []),
+        ...dataNotices(data, config),
+        ...[precisionNotice(currentBackend()?.name ?? 'unknown', config)].filter((line) => line !== undefined),
+      ])
+        await emitter.notice(message)
+
+      const ended = await trainLoop(run)
+
+      if (config.loadBestModelAtEnd && ended !== 'interrupted' && state.bestModelCheckpoint) {
+        await loadParameters(state.bestModelCheckpoint, parameters)
+        await emitter.notice(`the weights are those of the best checkpoint, ${state.bestModelCheckpoint}`)
+      }
+      const result: TrainResult = {
+        steps: state.globalStep,
+        trainLoss: state.totalLoss / Math.max(1, state.lossCount),
+        trainRuntime: secondsSoFar(),
+        numTokens: state.numTokens,
+        logs: state.logs,
+        evals: state.evals,
+        ended,
+        interruptedBy: this.#interrupt.reason,
+        lastCheckpoint: state.lastCheckpoint,
+        bestCheckpoint: state.bestModelCheckpoint,
+        skippedSteps: state.skippedSteps,
+      }
+      await emitter.emit('onTrainEnd', result)
+      return result
+    } catch (error) {
+      throw explainOutOfMemory(error, memory)
+    } finally {
+      this.#interrupt.stop()
+      peft?.eval()
+      neftune?.remove()
+      optimizer.dispose()
+    }
   }
 
-  /**
-   * Loss and perplexity on `evalDataset`. The loss is TRL's: each batch's mean per labelled token, weighted by its rows.
-   */
-  async evaluate(step = 0, epoch = 0): Promise<EvalLog> {
+  async #evaluate({ state, interrupt }: Pick<TrainRun, 'state' | 'interrupt'>): Promise<EvalLog | undefined> {
+    const start = performance.now()
+    const data = await this.#evalRows()
+    const metrics = await evaluateLoss(this.model, data, this.config, () => interrupt.reason !== undefined)
+    if (!metrics) return undefined
+    return {
+      step: state.globalStep,
+      epoch: state.epoch,
+      ...metrics,
+      evalNumTokens: state.numTokens,
+      evalRuntime: (performance.now() - start) / 1000,
+    }
+  }
+
+  async #evalRows(): Promise<BatchRows> {
     const { evalDataset } = this.#options
     if (!evalDataset)
       throw new TunesmithError('There is no evaluation data', {
@@ -154,31 +278,15 @@ export class SFTTrainer {
         where: 'SFTTrainer',
         remedy: 'Pass `evalDataset`, or set evalStrategy to "no"',
       })
-    this.#evalData ??= await this.#prepare(evalDataset)
-    const start = performance.now()
-    let [loss, rows, accuracy, entropy, tokens, batches] = [0, 0, 0, 0, 0, 0]
-    for (const batch of evalBatches(this.#evalData.examples, this.config.perDeviceEvalBatchSize)) {
-      const sums = evaluateBatch(this.model, batch, this.config)
-      const inBatch = batch.cuSeqlens.length - 1
-      loss += (sums.loss / sums.labels) * inBatch
-      rows += inBatch
-      accuracy += sums.correct / sums.labels
-      entropy += sums.entropy / sums.labels
-      tokens += sums.tokens
-      batches++
-      await new Promise<void>((resolve) => setImmediate(resolve))
-    }
-    const evalLoss = loss / rows
-    return {
-      step,
-      epoch,
-      evalLoss,
-      evalPerplexity: Math.exp(evalLoss),
-      evalMeanTokenAccuracy: accuracy / batches,
-      evalEntropy: entropy / batches,
-      evalNumTokens: tokens,
-      evalRuntime: (performance.now() - start) / 1000,
-    }
+    const packing = this.config.evalPacking ?? this.config.packing
+    this.#evalData ??= batchRows((await this.#prepare(evalDataset, packing)).examples, { ...this.config, packing })
+    return this.#evalData
+  }
+
+  /** Loss and perplexity on `evalDataset`, of the weights as they are. */
+  async evaluate(): Promise<EvalLog> {
+    const log = await this.#evaluate({ state: newRunState(), interrupt: new Interrupt() })
+    return log!
   }
 
   /** Saves the adapter in PEFT's layout, or the whole model when there is none. */
@@ -187,4 +295,9 @@ export class SFTTrainer {
     else await saveModel(this.model, folder)
     await this.#options.tokenizer?.save(folder)
   }
+}
+
+function interruptMessage(reason: string, step: number, saveSeconds: number): string {
+  const took = saveSeconds > 0 ? ` (the last save took ${saveSeconds.toFixed(1)} s)` : ''
+  return `${reason === 'request' ? 'interrupted' : reason}: finishing the micro-batch, then saving checkpoint-${step}${took}`
 }

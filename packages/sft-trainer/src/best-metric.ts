@@ -1,0 +1,34 @@
+import { TunesmithError } from '@tunesmith/core'
+import type { SFTConfig } from './config'
+import type { EvalLog } from './events'
+
+type MetricConfig = Pick<SFTConfig, 'metricForBestModel' | 'greaterIsBetter'>
+
+/** `eval_rouge_l`, `rougeL` and `evalRougeL` mean the same. */
+function metricKey(name: string): string {
+  const camel = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+  return /^eval[A-Z]/.test(camel) ? camel : `eval${camel[0]!.toUpperCase()}${camel.slice(1)}`
+}
+
+/** Losses and perplexities are better when smaller, everything else when greater. */
+export function greaterIsBetter({ metricForBestModel, greaterIsBetter }: MetricConfig): boolean {
+  return greaterIsBetter ?? !/(loss|perplexity)$/i.test(metricForBestModel)
+}
+
+/** @throws {TunesmithError} `invalid_options` when the evaluation has no such metric. */
+export function metricValue(log: EvalLog, { metricForBestModel }: MetricConfig): number {
+  const value = log[metricKey(metricForBestModel)]
+  if (value !== undefined) return value
+  throw new TunesmithError(`The evaluation has no metric "${metricForBestModel}"`, {
+    code: 'invalid_options',
+    where: 'metricForBestModel',
+    remedy: `It has ${Object.keys(log)
+      .filter((key) => key.startsWith('eval'))
+      .join(', ')}`,
+  })
+}
+
+export function isBetter(value: number, best: number | undefined, config: MetricConfig): boolean {
+  if (best === undefined) return Number.isFinite(value)
+  return greaterIsBetter(config) ? value > best : value < best
+}

@@ -1,0 +1,59 @@
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { MANIFEST_FILE, type Manifest, readManifest, verifyFiles } from './manifest'
+
+export interface FoundCheckpoint {
+  folder: string
+  step: number
+  /** When the run began that saved it. */
+  run: number
+}
+
+const NAME = /^checkpoint-\d+$/
+/** What `writeFolderAtomic` leaves when the process dies in it. */
+const UNFINISHED = /^\.checkpoint-\d+\..*\.tmp(\.old)?$/
+
+export const checkpointName = (step: number) => `checkpoint-${step}`
+
+/** The checkpoints in a folder, the newest run's newest first, and what looks like one and is not. Nothing is verified. */
+export async function listCheckpoints(
+  outputDir: string,
+): Promise<{ found: (FoundCheckpoint & { manifest: Manifest })[]; problems: string[] }> {
+  const names = await readdir(outputDir).catch(() => [])
+  const found: (FoundCheckpoint & { manifest: Manifest })[] = []
+  const problems: string[] = []
+  for (const name of names.filter((name) => NAME.test(name))) {
+    const folder = join(outputDir, name)
+    try {
+      const manifest = await readManifest(folder)
+      found.push({ folder, step: manifest.step, run: manifest.run, manifest })
+    } catch {
+      problems.push(`${name} was ignored: it has no readable ${MANIFEST_FILE}, so it is half-written or not ours`)
+    }
+  }
+  found.sort((a, b) => b.run - a.run || b.step - a.step)
+  return { found, problems }
+}
+
+/** The newest checkpoint whose files all are what was saved; reads them all. */
+export async function newestWholeCheckpoint(
+  outputDir: string,
+): Promise<{ checkpoint: FoundCheckpoint | undefined; problems: string[] }> {
+  const { found, problems } = await listCheckpoints(outputDir)
+  for (const { manifest, ...checkpoint } of found) {
+    try {
+      await verifyFiles(checkpoint.folder, manifest)
+      return { checkpoint, problems }
+    } catch (error) {
+      problems.push(`${checkpointName(checkpoint.step)} was ignored: ${(error as Error).message}`)
+    }
+  }
+  return { checkpoint: undefined, problems }
+}
+
+/** Removes what an earlier process left half-written; returns the names. */
+export async function removeUnfinished(outputDir: string): Promise<string[]> {
+  const names = (await readdir(outputDir).catch(() => [])).filter((name) => UNFINISHED.test(name))
+  for (const name of names) await rm(join(outputDir, name), { recursive: true, force: true })
+  return names
+}

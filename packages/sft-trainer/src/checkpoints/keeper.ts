@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+import type { SFTConfig } from '../config'
+import type { Emitter } from '../emitter'
+import type { RunState } from '../run-state'
+import { checkpointName, listCheckpoints, newestWholeCheckpoint, removeUnfinished } from './find'
+import { readManifest, verifyFiles } from './manifest'
+import { rotateCheckpoints } from './rotate'
+import { type CheckpointContent, saveCheckpoint } from './save'
+
+/** Saves and rotates the checkpoints of one run. */
+export class CheckpointKeeper {
+  /** Of the last save; 0 before the first. */
+  lastSeconds = 0
+
+  constructor(
+    readonly config: SFTConfig,
+    readonly emitter: Emitter,
+  ) {}
+
+  /**
+   * Saves the state after the last whole step. When the disk refuses, what was saved before stays, it is said, and
+   * training goes on.
+   */
+  async save(state: RunState, content: () => CheckpointContent): Promise<void> {
+    const { outputDir, saveTotalLimit } = this.config
+    const folder = join(outputDir, checkpointName(state.globalStep))
+    if (state.globalStep === 0 || state.lastCheckpoint === folder) return
+    const before = { last: state.lastCheckpoint, best: state.bestModelCheckpoint }
+    const start = performance.now()
+    state.lastCheckpoint = folder
+    if (state.bestGlobalStep === state.globalStep) state.bestModelCheckpoint = folder
+    try {
+      await saveCheckpoint(folder, content())
+    } catch (error) {
+      Object.assign(state, { lastCheckpoint: before.last, bestModelCheckpoint: before.best })
+      if (!isTunesmithError(error) || error.code !== 'io') throw error
+      const kept = before.last ? `${basename(before.last)} is kept` : 'there is no earlier one'
+      await this.emitter.notice(
+        `checkpoint-${state.globalStep} could not be saved, ${kept}, training goes on: ${error.message}`,
+        'warning',
+      )
+      return
+    }
+    this.lastSeconds = (performance.now() - start) / 1000
+    await this.emitter.emit('onSave', { step: state.globalStep, folder, seconds: this.lastSeconds })
+    if (saveTotalLimit !== undefined)
+      await rotateCheckpoints(outputDir, {
+        limit: saveTotalLimit,
+        run: state.startedAt,
+        keep: [state.bestModelCheckpoint],
+      })
+  }
+}
+
+export interface ResumePoint {
+  /** Undefined: begin anew. */
+  folder: string | undefined
+  notices: { message: string; level: 'info' | 'warning' }[]
+}
+
+/**
+ * Where to go on from, with what should be said about it.
+ *
+ * @param wish true: the newest whole checkpoint in `outputDir`; a text: that folder; false: nowhere.
+ * @throws {TunesmithError} `not_found` or `invalid_file` when the named folder is no whole checkpoint.
+ */
+export async function findResumePoint(outputDir: string, wish: boolean | string): Promise<ResumePoint> {
+  const notices: ResumePoint['notices'] = []
+  for (const name of await removeUnfinished(outputDir))
+    notices.push({ message: `${name} was half-written when its process ended; it was removed`, level: 'warning' })
+  if (typeof wish === 'string') {
+    if (!existsSync(wish))
+      throw new TunesmithError('There is no such checkpoint', {
+        code: 'not_found',
+        where: wish,
+        remedy: 'Name a checkpoint-N folder, or true for the newest in outputDir',
+      })
+    await verifyFiles(wish, await readManifest(wish))
+    return { folder: wish, notices }
+  }
+  if (wish) {
+    const { checkpoint, problems } = await newestWholeCheckpoint(outputDir)
+    for (const message of problems) notices.push({ message, level: 'warning' })
+    if (!checkpoint)
+      notices.push({ message: `no checkpoint to resume from in ${outputDir}: training starts anew`, level: 'info' })
+    return { folder: checkpoint?.folder, notices }
+  }
+  const [earlier] = (await listCheckpoints(outputDir)).found
+  if (earlier)
+    notices.push({
+      message: `${outputDir} has checkpoints of an earlier run up to step ${earlier.step}; this run starts anew and replaces those of the same steps (resumeFromCheckpoint: true would go on from there)`,
+      level: 'warning',
+    })
+  return { folder: undefined, notices }
+}
+
+/** A saved path of a checkpoint, found again beside the one it was read from: folders may have moved to another machine. */
+export const besideCheckpoint = (folder: string, saved: string | undefined): string | undefined =>
+  saved === undefined ? undefined : join(dirname(folder), basename(saved))

@@ -1,0 +1,78 @@
+import { join } from 'node:path'
+import { TunesmithError } from '@tunesmith/core'
+import { readJsonFile } from '@tunesmith/hub'
+import type { SFTConfig } from '../config'
+import type { TrainerControl } from '../events'
+import type { RunState, SavedRun } from '../run-state'
+import type { TrainRun } from '../train-loop'
+import { besideCheckpoint, type ResumePoint } from './keeper'
+import { loadOptimizer, loadParameters, readSavedRun } from './load'
+
+export interface ResumedRun {
+  folder: string
+  saved: SavedRun
+  state: RunState
+  control: TrainerControl
+  notices: ResumePoint['notices']
+}
+
+/** Settings that may change between runs without a word. */
+const INDIFFERENT = new Set(['outputDir', 'runName', 'reportTo', 'resumeFromCheckpoint', 'saveOnSignal'])
+
+async function changedSettings(folder: string, config: SFTConfig): Promise<string[]> {
+  const before = await readJsonFile<Record<string, unknown>>(join(folder, 'training_args.json'))
+  const now = JSON.parse(JSON.stringify(config)) as Record<string, unknown>
+  const show = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value))
+  return [...new Set([...Object.keys(before), ...Object.keys(now)])]
+    .filter((key) => !INDIFFERENT.has(key) && show(before[key]) !== show(now[key]))
+    .map((key) => `${key} ${show(before[key])} to ${show(now[key])}`)
+}
+
+/**
+ * What a verified checkpoint remembers.
+ *
+ * @throws {TunesmithError} `incompatible` when it was made with other data.
+ */
+export async function readForResume(folder: string, config: SFTConfig, dataDigest: string): Promise<ResumedRun> {
+  const saved = await readSavedRun(folder)
+  if (saved.dataDigest !== dataDigest)
+    throw new TunesmithError('The training data is not what the checkpoint was made with', {
+      code: 'incompatible',
+      where: folder,
+      remedy:
+        'Resume with the same rows, tokenizer, maxLength and packing, or start a new run from the checkpoint’s adapter',
+    })
+  const { run } = saved
+  const notices: ResumedRun['notices'] = [{ message: `resuming from ${folder}, step ${run.globalStep}`, level: 'info' }]
+  const changed = await changedSettings(folder, config)
+  if (changed.length > 0)
+    notices.push({ message: `settings changed since the checkpoint: ${changed.join(', ')}`, level: 'warning' })
+  const logHistory = [...run.logs, ...run.evals].sort((a, b) => a.step - b.step)
+  return {
+    folder,
+    saved,
+    state: {
+      ...run,
+      logHistory,
+      bestMetric: run.bestMetric,
+      bestGlobalStep: run.bestGlobalStep,
+      bestModelCheckpoint: besideCheckpoint(folder, run.bestModelCheckpoint),
+      lastCheckpoint: besideCheckpoint(folder, run.lastCheckpoint),
+    },
+    control: saved.control,
+    notices,
+  }
+}
+
+/** Puts weights, optimizer and everything that counts back to where they were. */
+export async function restoreRun({ folder, saved }: ResumedRun, run: TrainRun): Promise<void> {
+  await loadParameters(folder, run.parameters)
+  await loadOptimizer(folder, run.optimizer, saved.optimizer)
+  run.schedule.load(saved.schedule)
+  run.scaler.load(saved.scaler)
+  run.window.load(saved.window)
+  for (const { name, load } of run.emitter.callbacks) {
+    const known = name === undefined ? undefined : saved.callbacks[name]
+    if (known) load?.(known)
+  }
+}

@@ -1,0 +1,72 @@
+import { join } from 'node:path'
+import type * as tf from '@tensorflow/tfjs-core'
+import { writeFileAtomic, writeFolderAtomic } from '@tunesmith/core'
+import { openSafetensors, type TensorToWrite, writeSafetensors } from '@tunesmith/hub'
+import { type CausalLM, saveModel } from '@tunesmith/models'
+import { type PeftModel, savePeftModel } from '@tunesmith/peft-lora'
+import type { Tokenizer } from '@tunesmith/tokenization'
+import type { SFTConfig } from '../config'
+import type { Optimizer } from '../optimizers'
+import { type SavedRun, toTrainerStateJson } from '../run-state'
+import { writeManifest } from './manifest'
+
+export const ADAPTER_FILE = 'adapter_model.safetensors'
+export const TRAINABLE_FILE = 'trainable.safetensors'
+export const OPTIMIZER_FILE = 'optimizer.safetensors'
+export const STATE_FILE = 'trainer_state.json'
+
+export interface CheckpointContent {
+  model: CausalLM
+  peft: PeftModel | undefined
+  parameters: ReadonlyMap<string, tf.Variable>
+  tokenizer: Tokenizer | undefined
+  optimizer: Optimizer
+  config: SFTConfig
+  saved: SavedRun
+}
+
+export function variableBytes(variable: tf.Variable): Uint8Array {
+  const values = variable.dataSync() as Float32Array
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+}
+
+/**
+ * What is trained but not in the adapter's file under the same name and shape: an adapter may save something derived
+ * from its parameters.
+ */
+async function notInAdapter(folder: string, parameters: CheckpointContent['parameters']): Promise<TensorToWrite[]> {
+  const file = await openSafetensors(join(folder, ADAPTER_FILE))
+  const missing = [...parameters].filter(([name, { shape }]) => {
+    const info = file.tensors.get(name)
+    return info?.dtype !== 'F32' || info.shape.join() !== shape.join()
+  })
+  await file.close()
+  return missing.map(([name, variable]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape: variable.shape,
+    data: () => variableBytes(variable),
+  }))
+}
+
+/**
+ * Writes a checkpoint under a temporary name and moves it into place when it is whole.
+ *
+ * @throws {TunesmithError} `io`, with nothing changed on disk.
+ */
+export async function saveCheckpoint(folder: string, content: CheckpointContent): Promise<void> {
+  const { model, peft, parameters, tokenizer, optimizer, config, saved } = content
+  await writeFolderAtomic(folder, async (temporary) => {
+    if (peft) {
+      await savePeftModel(peft, temporary)
+      const rest = await notInAdapter(temporary, parameters)
+      if (rest.length > 0) await writeSafetensors(join(temporary, TRAINABLE_FILE), rest)
+    } else await saveModel(model, temporary)
+    await tokenizer?.save(temporary)
+    await writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer.tensors())
+    const json = (value: object) => `${JSON.stringify(value, null, 1)}\n`
+    await writeFileAtomic(join(temporary, STATE_FILE), json(toTrainerStateJson(saved)))
+    await writeFileAtomic(join(temporary, 'training_args.json'), json(config))
+    await writeManifest(temporary, { step: saved.run.globalStep, run: saved.run.startedAt })
+  })
+}

@@ -1,0 +1,45 @@
+import type { CausalLM } from '@tunesmith/models'
+import { type BatchRows, evalBatches } from './batches'
+import type { SFTConfig } from './config'
+import { evaluateBatch } from './micro-batch'
+
+export interface LossMetrics {
+  evalLoss: number
+  evalPerplexity: number
+  evalMeanTokenAccuracy: number
+  evalEntropy: number
+}
+
+/**
+ * Loss and perplexity without gradients. The loss is TRL's: each batch's mean per labelled token, weighted by its rows;
+ * accuracy and entropy are plain means over batches.
+ *
+ * @param stopped asked between batches; true ends the evaluation without a result.
+ */
+export async function evaluateLoss(
+  model: CausalLM,
+  data: BatchRows,
+  config: SFTConfig,
+  stopped: () => boolean = () => false,
+): Promise<LossMetrics | undefined> {
+  let [loss, rows, accuracy, entropy, batches] = [0, 0, 0, 0, 0]
+  for (const { batch, rows: inBatch } of evalBatches(data, config.perDeviceEvalBatchSize)) {
+    if (stopped()) return undefined
+    if (batch.numLabels === 0) continue
+    const sums = evaluateBatch(model, batch, config)
+    loss += (sums.loss / sums.labels) * inBatch
+    rows += inBatch
+    accuracy += sums.correct / sums.labels
+    entropy += sums.entropy / sums.labels
+    batches++
+    // Signals, servers and progress run in between.
+    await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+  const evalLoss = loss / rows
+  return {
+    evalLoss,
+    evalPerplexity: Math.exp(evalLoss),
+    evalMeanTokenAccuracy: accuracy / batches,
+    evalEntropy: entropy / batches,
+  }
+}
