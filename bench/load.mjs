@@ -23,7 +23,7 @@ function shapesOf(config) {
   return shapes
 }
 
-async function writeCheckpoint(folder, config) {
+export async function writeCheckpoint(folder, config) {
   writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, torch_dtype: 'bfloat16' }))
   let seed = 1
   const tensors = [...shapesOf(config)].map(([name, shape]) => ({
