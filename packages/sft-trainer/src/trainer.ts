@@ -65,6 +65,8 @@ export class SFTTrainer {
   readonly #options: SFTTrainerOptions
   readonly #interrupt = new Interrupt()
   #evalData: BatchRows | undefined
+  /** Of the training done so far: where a later evaluation stands. */
+  #state = newRunState()
 
   /** @throws {TunesmithError} `invalid_options`, before anything is computed. */
   constructor(options: SFTTrainerOptions) {
@@ -148,6 +150,7 @@ export class SFTTrainer {
 
     // The parts of the run.
     const state = resumed?.state ?? newRunState()
+    this.#state = state
     const control = resumed?.control ?? { ...noControl(), shouldEvaluate: config.evalOnStart }
     const reporters = config.reportTo.map((name) => createReporter(name, config))
     const emitter = createEmitter(reporters, callbacks, { config, state, control })
@@ -285,7 +288,7 @@ export class SFTTrainer {
 
   /** Loss and perplexity on `evalDataset`, of the weights as they are. */
   async evaluate(): Promise<EvalLog> {
-    const log = await this.#evaluate({ state: newRunState(), interrupt: new Interrupt() })
+    const log = await this.#evaluate({ state: this.#state, interrupt: new Interrupt() })
     return log!
   }
 
