@@ -11,6 +11,7 @@ import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
 import type { ModelConfig } from './config'
+import { type GenerationDefaults, generationDefaults } from './generation/generation-config'
 import type { KvCache } from './generation/kv-cache'
 import { logitsCrossEntropy } from './logits-cross-entropy'
 import { EmbeddingModule, LinearModule, NormModule } from './modules'
@@ -44,12 +45,16 @@ export class CausalLM {
   readonly config: ModelConfig
   /** Folder or Hub id the weights came from; undefined for a model that was made fresh. */
   readonly nameOrPath: string | undefined
+  /** How it generates where nothing else is said: from generation_config.json, else config.json. */
+  generation: GenerationDefaults
   readonly linears = new Map<string, LinearModule>()
   readonly norms = new Map<string, NormModule>()
   readonly embedTokens: EmbeddingModule
   readonly lmHead: LinearModule
   /** Positions that an adapter puts before every sequence; set and removed by adapters. */
   virtualTokens: VirtualTokens | undefined
+  /** Checks the `adapterNames` of a batch; set and removed by adapters. */
+  checkAdapterNames: ((names: readonly string[]) => void) | undefined
   /** Which adapter each sequence of the running forward pass wants; adapters read it. */
   adapterNames: ModelAdapterNames | undefined
   readonly #architecture: Architecture
@@ -59,6 +64,7 @@ export class CausalLM {
   constructor(config: ModelConfig, source: WeightSource, nameOrPath?: string) {
     this.config = config
     this.nameOrPath = nameOrPath
+    this.generation = generationDefaults(config)
     this.#architecture = architectureOf(config.modelType)
     const { hiddenSize, vocabSize } = config
     const offset = this.#architecture.normOffset ?? 0
@@ -146,6 +152,13 @@ export class CausalLM {
         code: 'invalid_data',
         remedy: 'Give one name per sequence',
       })
+    if (!this.checkAdapterNames)
+      throw new TunesmithError('The batch names adapters, but the model has none', {
+        code: 'invalid_data',
+        where: 'adapterNames',
+        remedy: 'Load the adapters first, or leave the names out',
+      })
+    this.checkAdapterNames(adapterNames)
     this.adapterNames = { names: adapterNames, cuSeqlens }
     try {
       return f()

@@ -36,9 +36,14 @@ export class EmbeddingModule {
     public weight: WeightMatrix,
   ) {}
 
-  /** ids int32 `[tokens]` to `[tokens, hidden]`. */
+  /** ids int32 `[tokens]` to `[tokens, hidden]`, through the adapter if there is one. */
   forward(ids: tf.Tensor1D): tf.Tensor2D {
-    return this.override ? this.override(ids, this) : embeddingLookup(this.weight, ids)
+    return this.override ? this.override(ids, this) : this.forwardBase(ids)
+  }
+
+  /** The embeddings without any adapter. */
+  forwardBase(ids: tf.Tensor1D): tf.Tensor2D {
+    return embeddingLookup(this.weight, ids)
   }
 }
 

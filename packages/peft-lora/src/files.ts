@@ -7,20 +7,31 @@ import {
   f16ToF32,
   openSafetensors,
   readJsonFile,
+  type SafetensorsFile,
   type TensorToWrite,
   writeSafetensors,
 } from '@tunesmith/hub'
 import type { CausalLM } from '@tunesmith/models'
-import { loraConfigFromJson, loraConfigToJson } from './lora-config'
+import { type Attached, fileTensors } from './attached'
+import { baseModelOf, configFromJson, configToJson } from './config-json'
 import { PeftModel } from './peft-model'
-import { effectiveTargets } from './target-modules'
 
 const CONFIG_FILE = 'adapter_config.json'
 const WEIGHTS_FILE = 'adapter_model.safetensors'
 
+export interface SavePeftModelOptions {
+  /** Which adapter. Default: the first active one. */
+  adapterName?: string
+}
+
 /** Saves an adapter in PEFT's layout; `PeftModel.from_pretrained` in Python reads it. */
-export async function savePeftModel(peft: PeftModel, folder: string): Promise<void> {
-  const tensors: TensorToWrite[] = [...peft.parameters()].map(([name, variable]) => {
+export async function savePeftModel(
+  peft: PeftModel,
+  folder: string,
+  { adapterName }: SavePeftModelOptions = {},
+): Promise<void> {
+  const attached = peft.adapter(adapterName)
+  const tensors: TensorToWrite[] = [...fileTensors(attached)].map(([name, variable]) => {
     const values = variable.dataSync() as Float32Array
     return {
       name,
@@ -30,21 +41,19 @@ export async function savePeftModel(peft: PeftModel, folder: string): Promise<vo
     }
   })
   await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' } })
-  const config = loraConfigToJson(peft.config, peft.model.nameOrPath, effectiveTargets(peft.model, peft.config))
+  const config = configToJson(attached.adapter, attached.config, peft.model)
   await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`)
 }
 
 /** The base model an adapter names, so that it can be loaded first. */
 export async function adapterBaseModel(folder: string): Promise<string> {
-  const file = join(folder, CONFIG_FILE)
-  const { baseModel } = loraConfigFromJson(await readAdapterConfig(folder), file, () => {})
-  if (baseModel === undefined)
-    throw new TunesmithError('The adapter does not say which base model it belongs to', {
-      code: 'invalid_file',
-      where: file,
-      remedy: 'Set base_model_name_or_path in it, or name the base model yourself',
-    })
-  return baseModel
+  const baseModel = baseModelOf(await readAdapterConfig(folder))
+  if (baseModel !== undefined) return baseModel
+  throw new TunesmithError('The adapter does not say which base model it belongs to', {
+    code: 'invalid_file',
+    where: join(folder, CONFIG_FILE),
+    remedy: 'Set base_model_name_or_path in it, or name the base model yourself',
+  })
 }
 
 async function readAdapterConfig(folder: string): Promise<Record<string, unknown>> {
@@ -65,48 +74,71 @@ async function readAdapterConfig(folder: string): Promise<Record<string, unknown
  * @throws {TunesmithError} `incompatible` listing the tensors that are missing, left over or of another shape: the model
  *   is then without adapter, never silently the base model's output with one.
  */
-export async function loadPeftModel(model: CausalLM, folder: string): Promise<PeftModel> {
-  const { baseModel: _, ...config } = loraConfigFromJson(await readAdapterConfig(folder), join(folder, CONFIG_FILE))
+export async function loadPeftModel(
+  model: CausalLM,
+  folder: string,
+  { adapterName = 'default' }: { adapterName?: string } = {},
+): Promise<PeftModel> {
+  const peft = new PeftModel(model)
+  try {
+    return await loadAdapter(peft, folder, adapterName)
+  } catch (error) {
+    peft.unload()
+    throw error
+  }
+}
+
+/** Loads a saved adapter beside those a model has already. It becomes active when it is the first. */
+export async function loadAdapter(peft: PeftModel, folder: string, adapterName: string): Promise<PeftModel> {
+  const { config } = configFromJson(await readAdapterConfig(folder), join(folder, CONFIG_FILE))
   const file = join(folder, WEIGHTS_FILE)
   const weights = await openSafetensors(file)
   try {
-    const peft = new PeftModel(model, config, 0)
+    peft.addConfigured(adapterName, config, { seed: 0, loading: true })
     try {
-      const parameters = peft.parameters()
-      const missing = [...parameters.keys()].filter((name) => !weights.tensors.has(name))
-      const extra = [...weights.tensors.keys()].filter((name) => !parameters.has(name))
-      const misshapen = [...parameters].flatMap(([name, { shape }]) => {
-        const found = weights.tensors.get(name)?.shape
-        return found && found.join() !== shape.join() ? [`${name} is [${found}] instead of [${shape}]`] : []
-      })
-      const problems = [
-        ...(missing.length ? [`missing: ${missing.join(', ')}`] : []),
-        ...(extra.length ? [`not part of it: ${extra.join(', ')}`] : []),
-        ...(misshapen.length ? [`wrong shape: ${misshapen.join(', ')}`] : []),
-      ]
-      if (problems.length > 0)
-        throw new TunesmithError(`The adapter does not fit the model; ${problems.join('; ')}`, {
-          code: 'incompatible',
-          where: file,
-          remedy: 'Load the base model that adapter_config.json names',
-        })
-      for (const [name, variable] of parameters) {
-        const { dtype, shape } = weights.tensors.get(name)!
-        const bytes = await weights.read(name)
-        const values =
-          dtype === 'BF16'
-            ? bf16ToF32(bytes)
-            : dtype === 'F16'
-              ? f16ToF32(bytes)
-              : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-        tf.tidy(() => variable.assign(tf.tensor(values, [...shape])))
-      }
-      return peft
+      await readTensors(peft.adapter(adapterName), weights, file)
     } catch (error) {
-      peft.unload()
+      peft.deleteAdapter(adapterName)
       throw error
     }
+    peft.baseChanged()
+    return peft
   } finally {
     await weights.close()
+  }
+}
+
+async function readTensors(attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
+  const wanted = fileTensors(attached)
+  const rename = attached.adapter.renameKey ?? ((key: string) => key)
+  const stored = new Map([...weights.tensors.keys()].map((key) => [rename(key), key]))
+  const missing = [...wanted.keys()].filter((name) => !stored.has(name))
+  const extra = [...stored.keys()].filter((name) => !wanted.has(name))
+  const misshapen = [...wanted].flatMap(([name, { shape }]) => {
+    const found = weights.tensors.get(stored.get(name) ?? '')?.shape
+    return found && found.join() !== shape.join() ? [`${name} is [${found}] instead of [${shape}]`] : []
+  })
+  const problems = [
+    ...(missing.length ? [`missing: ${missing.join(', ')}`] : []),
+    ...(extra.length ? [`not part of it: ${extra.join(', ')}`] : []),
+    ...(misshapen.length ? [`wrong shape: ${misshapen.join(', ')}`] : []),
+  ]
+  if (problems.length > 0)
+    throw new TunesmithError(`The adapter does not fit the model; ${problems.join('; ')}`, {
+      code: 'incompatible',
+      where: file,
+      remedy: 'Load the base model that adapter_config.json names',
+    })
+  for (const [name, variable] of wanted) {
+    const key = stored.get(name)!
+    const { dtype, shape } = weights.tensors.get(key)!
+    const bytes = await weights.read(key)
+    const values =
+      dtype === 'BF16'
+        ? bf16ToF32(bytes)
+        : dtype === 'F16'
+          ? f16ToF32(bytes)
+          : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+    tf.tidy(() => variable.assign(tf.tensor(values, [...shape])))
   }
 }

@@ -193,9 +193,9 @@ describe('files', () => {
     await loadPeftModel(fresh(), folder)
     expect(warn.mock.calls.flat().join()).toMatch(/"some_new_key" is not known/)
     expect(warn).toHaveBeenCalledTimes(1)
-    await editConfig({ use_dora: true })
-    await expect(loadPeftModel(fresh(), folder)).rejects.toThrow('"use_dora"')
-    await editConfig({ peft_type: 'IA3' })
+    await editConfig({ lora_bias: true })
+    await expect(loadPeftModel(fresh(), folder)).rejects.toThrow('"lora_bias"')
+    await editConfig({ peft_type: 'NO_SUCH' })
     await expect(loadPeftModel(fresh(), folder)).rejects.toMatchObject({ code: 'unsupported' })
   })
 

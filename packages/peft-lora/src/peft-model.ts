@@ -1,77 +1,240 @@
-import type * as tf from '@tensorflow/tfjs-core'
-import { denseWeight, disposeWeight } from '@tunesmith/backend'
+import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import type { CausalLM, LinearModule } from '@tunesmith/models'
-import { type LoraConfig, type LoraConfigOptions, loraConfig } from './lora-config'
-import { type AdapterState, LoraLayer } from './lora-layer'
-import { targetedModules } from './target-modules'
+import type { CausalLM } from '@tunesmith/models'
+import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
+import { type Attached, addedParameters, attach, release, trainableTensors } from './attached'
+import type { PeftConfigOptions } from './config-types'
+import { Installation } from './installation'
+import {
+  letGo,
+  type MergedAway,
+  type MergeOptions,
+  type MergeReport,
+  mergeStacks,
+  parseMergeOptions,
+  restoreModules,
+} from './merge'
+import { adapterOf, peftConfig } from './registry'
+import { BASE_NAME, type CallState } from './routing'
+
+const owned = new WeakSet<CausalLM>()
+
+export interface AddAdapterOptions {
+  /** Of the initial weights. Default 0. */
+  seed?: number
+}
 
 /**
- * A base model with a LoRA adapter on some of its linear layers. Use {@link CausalLM} as before: its forward pass goes
- * through the adapter.
+ * A base model with adapters of any kind. Use {@link CausalLM} as before: its forward pass goes through the active
+ * adapters.
  */
 export class PeftModel {
-  readonly #state: AdapterState = { training: false, seed: 0, enabled: true }
-  readonly #layers = new Map<LinearModule, LoraLayer>()
+  readonly #call: CallState = { training: false, seed: 0 }
+  readonly #adapters = new Map<string, Attached>()
+  #active: string[] = []
+  #disabled = false
+  #merged: { names: string[]; originals: MergedAway[] } | undefined
+  readonly #installation: Installation
 
-  constructor(
-    readonly model: CausalLM,
-    readonly config: LoraConfig,
-    seed: number,
-  ) {
-    targetedModules(model, config).forEach((module, index) => {
-      if (module.override)
-        throw new TunesmithError('The layer already has an adapter', {
-          code: 'incompatible',
-          where: module.name,
-          remedy: 'Merge or unload the first adapter before adding another',
-        })
-      const layer = new LoraLayer(module, config, seed, index)
-      this.#layers.set(module, layer)
-      module.override = (x) => layer.forward(x, this.#state)
-      model.trainables.set(module.name, Object.values(layer.parameters))
+  /** Without an adapter yet; {@link getPeftModel} and `loadPeftModel` are the usual ways in. */
+  constructor(readonly model: CausalLM) {
+    if (owned.has(model))
+      throw new TunesmithError('The model already has an adapter', {
+        code: 'incompatible',
+        remedy: 'Use addAdapter on its PeftModel, or unload the first adapter',
+      })
+    owned.add(model)
+    this.#installation = new Installation(model, this.#call)
+  }
+
+  /** Names of the adapters on the model. */
+  get adapterNames(): string[] {
+    return [...this.#adapters.keys()]
+  }
+
+  get activeAdapters(): string[] {
+    return [...this.#active]
+  }
+
+  /** Configuration of the (first) active adapter, with defaults filled in. */
+  get config(): AdapterConfig {
+    return this.adapter().config
+  }
+
+  /** Modules with a layer of an active adapter, by name. */
+  get targets(): string[] {
+    return [...new Set(this.#active.flatMap((name) => [...this.adapter(name).layers.keys()].map((m) => m.name)))]
+  }
+
+  /** The parts of an adapter. Default: the first active one. */
+  adapter(name = this.#active[0]): Attached {
+    const attached = name === undefined ? undefined : this.#adapters.get(name)
+    if (attached) return attached
+    throw new TunesmithError(name === undefined ? 'No adapter is active' : `There is no adapter named ${name}`, {
+      code: 'not_found',
+      remedy: this.#adapters.size ? `There are ${this.adapterNames.join(', ')}` : 'Add one with addAdapter',
     })
   }
 
-  /** Modules with an adapter, by name. */
-  get targets(): string[] {
-    return [...this.#layers.keys()].map(({ name }) => name)
+  /**
+   * Puts another new adapter on the model. The first one becomes active, later ones wait for {@link setAdapter}.
+   *
+   * @param options of any kind of adapter, see `peftType`; LoRA without one.
+   */
+  addAdapter(name: string, options: PeftConfigOptions = {}, { seed = 0 }: AddAdapterOptions = {}): this {
+    return this.addConfigured(name, peftConfig(options), { seed, loading: false })
   }
 
-  /** The trainable variables under PEFT's keys, e.g. `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. */
-  parameters(): Map<string, tf.Variable> {
-    const all = new Map<string, tf.Variable>()
-    for (const [module, { parameters }] of this.#layers)
-      for (const [key, variable] of Object.entries(parameters))
-        all.set(`base_model.model.${module.name}.${key}`, variable)
-    return all
+  /** Like {@link addAdapter}, from a configuration that is complete; for readers of files. */
+  addConfigured(name: string, config: AdapterConfig, options: { seed: number; loading: boolean }): this {
+    this.#checkNewName(name)
+    const adapter = adapterOf(config.peftType, 'peftType')
+    // New layers read the base weights, so no copy may stand in their place.
+    this.#installation.takeOut()
+    try {
+      this.#adapters.set(name, attach(this.model, adapter, config, options))
+      if (this.#active.length === 0) this.#active = [name]
+    } finally {
+      this.#putIn()
+    }
+    this.baseChanged()
+    return this
   }
 
-  /** Dropout on; call before each micro-batch with a new seed. */
-  train(seed: number): void {
-    this.#state.training = true
-    this.#state.seed = seed
+  #checkNewName(name: string): void {
+    if (name !== '' && name !== BASE_NAME && !name.includes('/') && !this.#adapters.has(name)) return
+    throw new TunesmithError(`"${name}" cannot be the name of a new adapter`, {
+      code: 'invalid_options',
+      where: 'adapterName',
+      remedy: `Choose one that is not empty, not taken (${this.adapterNames.join(', ')}), and without a slash`,
+    })
   }
 
-  /** Dropout off. */
-  eval(): void {
-    this.#state.training = false
+  /** Makes one adapter active, or several at once: their layers are stacked, the first nearest to the weights. */
+  setAdapter(names: string | readonly string[]): this {
+    const wanted = [names].flat() as string[]
+    for (const name of wanted) this.adapter(name)
+    const virtual = wanted.filter((name) => this.adapter(name).shared?.virtualTokens)
+    if (virtual.length > 0 && wanted.length > 1)
+      throw new TunesmithError(`${virtual.join(', ')} puts positions before the text and cannot be stacked`, {
+        code: 'unsupported',
+        where: 'setAdapter',
+      })
+    this.#change(() => {
+      this.#active = [...new Set(wanted)]
+    })
+    return this
+  }
+
+  /** Takes an adapter off and releases it. When it was the only active one, the first of the rest becomes active. */
+  deleteAdapter(name: string): this {
+    const attached = this.adapter(name)
+    this.#refuseMerged('deleteAdapter')
+    this.#change(() => {
+      this.#adapters.delete(name)
+      this.#active = this.#active.filter((other) => other !== name)
+      if (this.#active.length === 0) this.#active = this.adapterNames.slice(0, 1)
+      release(attached)
+    })
+    this.baseChanged()
+    return this
+  }
+
+  renameAdapter(from: string, to: string): this {
+    this.adapter(from)
+    if (from === to) return this
+    this.#checkNewName(to)
+    const entries = [...this.#adapters].map(([name, attached]) => [name === from ? to : name, attached] as const)
+    this.#change(() => {
+      this.#adapters.clear()
+      for (const [name, attached] of entries) this.#adapters.set(name, attached)
+      this.#active = this.#active.map((name) => (name === from ? to : name))
+    })
+    return this
   }
 
   /** Runs `f` with the base model's own outputs. */
   async withoutAdapter<Result>(f: () => Result | Promise<Result>): Promise<Result> {
-    this.#state.enabled = false
+    const before = this.#disabled
+    this.#change(() => {
+      this.#disabled = true
+    })
     try {
       return await f()
     } finally {
-      this.#state.enabled = true
+      this.#change(() => {
+        this.#disabled = before
+      })
     }
+  }
+
+  /** Dropout on; call before each micro-batch with a new seed. */
+  train(seed: number): void {
+    this.#call.training = true
+    this.#call.seed = seed
+  }
+
+  /** Dropout off. */
+  eval(): void {
+    this.#call.training = false
+  }
+
+  /**
+   * The trainable variables of the active adapter under PEFT's keys, e.g.
+   * `base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight`. With several active ones the keys start with
+   * the adapter's name and a slash.
+   */
+  parameters(): Map<string, tf.Variable> {
+    if (this.#active.length === 1) return trainableTensors(this.adapter())
+    return new Map(
+      this.#active.flatMap((name) =>
+        [...trainableTensors(this.adapter(name))].map(([key, variable]) => [`${name}/${key}`, variable] as const),
+      ),
+    )
+  }
+
+  /** What a training checkpoint must hold besides the parameters, by name. */
+  trainingState(): Map<string, tf.Variable> {
+    return new Map(
+      this.#active.flatMap((name) =>
+        Object.entries(this.adapter(name).shared?.trainingState ?? {}).map(
+          ([key, v]) => [`${name}/${key}`, v] as const,
+        ),
+      ),
+    )
+  }
+
+  /** What the active adapters add to the loss of a micro-batch (a mean per token); undefined when nothing. */
+  auxiliaryLoss(): tf.Scalar | undefined {
+    const parts = this.#active.flatMap((name) => this.adapter(name).shared?.loss?.() ?? [])
+    return parts.length > 1 ? (tf.addN(parts) as tf.Scalar) : parts[0]
+  }
+
+  /**
+   * To be called after each step of the optimizer.
+   *
+   * @param gradients of the step, by the keys of {@link parameters}.
+   */
+  afterOptimizerStep(step: number, totalSteps: number, gradients: ReadonlyMap<string, tf.Tensor>): void {
+    const listening = this.#active
+      .flatMap((name) => this.adapter(name).shared ?? [])
+      .filter((s) => s.afterOptimizerStep)
+    if (listening.length === 0) return
+    const byVariable = new Map([...this.parameters()].map(([key, variable]) => [variable, gradients.get(key)]))
+    for (const shared of listening)
+      shared.afterOptimizerStep!({ step, totalSteps, gradient: (parameter) => byVariable.get(parameter) })
+  }
+
+  /** Numbers behind {@link trainableParametersLine}. */
+  parameterCounts(): { trainable: number; all: number } {
+    const trainable = [...this.parameters().values()].reduce((sum, { size }) => sum + size, 0)
+    const added = [...this.#adapters.values()].reduce((sum, attached) => sum + addedParameters(attached), 0)
+    return { trainable, all: this.model.parameterCount() + added }
   }
 
   /** PEFT's line, e.g. `trainable params: 2,252,800 || all params: 1,102,301,184 || trainable%: 0.2044`. */
   trainableParametersLine(): string {
-    const trainable = [...this.parameters().values()].reduce((sum, { size }) => sum + size, 0)
-    const all = this.model.parameterCount() + trainable
+    const { trainable, all } = this.parameterCounts()
     const count = (n: number) => n.toLocaleString('en-US')
     return `trainable params: ${count(trainable)} || all params: ${count(all)} || trainable%: ${((100 * trainable) / all).toFixed(4)}`
   }
@@ -81,53 +244,121 @@ export class PeftModel {
   }
 
   /**
-   * Folds the update into the base weights, which become float32, and takes the adapter off.
+   * Folds adapters into the base weights; they stay loaded, and {@link unmerge} brings the weights back exactly (the
+   * originals are kept in memory until then).
    *
-   * @throws {TunesmithError} `numerical` when a merged weight is not finite; nothing is changed then.
+   * @throws {TunesmithError} `unsupported` for an adapter that is no change of weights, `numerical` when a merged
+   *   weight is not finite; nothing is changed then.
    */
-  mergeAndUnload(): CausalLM {
-    const merged = new Map<LinearModule, tf.Tensor2D>()
-    for (const [module, layer] of this.#layers) {
-      const weight = layer.mergedWeight()
-      merged.set(module, weight)
-      if ((weight.dataSync() as Float32Array).every(Number.isFinite)) continue
-      for (const tensor of merged.values()) tensor.dispose()
-      throw new TunesmithError('The merged weight has values that are not finite', {
-        code: 'numerical',
-        where: module.name,
-        remedy: 'The adapter is damaged or training diverged; go back to an earlier checkpoint',
-      })
+  merge(options: MergeOptions = {}): MergeReport {
+    this.#refuseMerged('merge')
+    const { adapters = this.#active, weights } = parseMergeOptions(options)
+    const stacks = new Map<AdaptableModule, AdapterLayer[]>()
+    for (const name of adapters) {
+      const { layers, shared, adapter } = this.adapter(name)
+      if (shared?.virtualTokens)
+        throw new TunesmithError(`An adapter of type ${adapter.peftType} cannot be merged`, {
+          code: 'unsupported',
+          where: name,
+          remedy: 'Keep it beside the model',
+        })
+      for (const [module, { layer }] of layers) stacks.set(module, [...(stacks.get(module) ?? []), layer])
     }
-    for (const [module, weight] of merged) {
-      disposeWeight(module.weight)
-      module.weight = denseWeight(weight)
+    // Copies the adapters trained stay installed: they are the merged weights of their modules.
+    const { originals, modules } = mergeStacks(stacks, weights)
+    this.#change(() => {
+      this.#merged = { names: [...adapters], originals }
+    })
+    return { adapters: [...adapters], modules, worst: modules.reduce((max, m) => Math.max(max, m.relativeError), 0) }
+  }
+
+  /** Undoes {@link merge}, bit for bit. */
+  unmerge(): this {
+    if (!this.#merged) return this
+    const { originals } = this.#merged
+    this.#change(() => {
+      this.#merged = undefined
+    }, originals)
+    return this
+  }
+
+  /**
+   * Folds the active adapters into the base weights and takes all adapters off.
+   *
+   * @throws {TunesmithError} as {@link merge}.
+   */
+  mergeAndUnload(options: MergeOptions & { onReport?: (report: MergeReport) => void } = {}): CausalLM {
+    const { onReport, ...mergeOptions } = options
+    if (!this.#merged) {
+      const report = this.merge(mergeOptions)
+      onReport?.(report)
     }
-    this.unload()
+    const { originals, names } = this.#merged!
+    this.#merged = undefined
+    letGo(this.model, originals)
+    this.#installation.keepCopies(names.flatMap((name) => this.adapter(name).copies))
+    return this.unload()
+  }
+
+  /** Takes all adapters off and releases them; the base model is as it was. */
+  unload(): CausalLM {
+    this.unmerge()
+    this.#installation.takeOut()
+    for (const attached of this.#adapters.values()) release(attached)
+    this.#adapters.clear()
+    this.#active = []
+    owned.delete(this.model)
     return this.model
   }
 
-  /** Takes the adapter off and releases it; the base model is as it was. */
-  unload(): CausalLM {
-    for (const [module, { parameters }] of this.#layers) {
-      module.override = undefined
-      this.model.trainables.delete(module.name)
-      for (const variable of Object.values(parameters)) variable.dispose()
+  /** Tells the layers that base weights are not what they were. */
+  baseChanged(): void {
+    for (const { layers } of this.#adapters.values()) for (const { layer } of layers.values()) layer.baseChanged?.()
+  }
+
+  #refuseMerged(what: string): void {
+    if (!this.#merged) return
+    throw new TunesmithError(`${this.#merged.names.join(', ')} is merged into the base weights`, {
+      code: 'invalid_options',
+      where: what,
+      remedy: 'Call unmerge() first',
+    })
+  }
+
+  #change(change: () => void, originals?: readonly MergedAway[]): void {
+    this.#installation.takeOut()
+    if (originals) restoreModules(originals)
+    try {
+      change()
+    } finally {
+      this.#putIn()
     }
-    this.#layers.clear()
-    return this.model
+  }
+
+  #putIn(): void {
+    if (this.#disabled) return
+    this.#installation.putIn({ adapters: this.#adapters, active: this.#active, merged: this.#merged?.names ?? [] })
   }
 }
 
 /**
- * Puts a new LoRA adapter on a model. B starts at zero, so that nothing changes before training.
+ * Puts a new adapter on a model; with every kind, nothing changes before training.
  *
- * @param options PEFT's LoraConfig in camelCase.
+ * @param options PEFT's configuration in camelCase; `peftType` says which kind, LoRA without it.
  * @param seed of the initial weights. Default 0.
+ * @param adapterName default `default`.
  */
 export function getPeftModel(
   model: CausalLM,
-  options: LoraConfigOptions = {},
-  { seed = 0 }: { seed?: number } = {},
+  options: PeftConfigOptions = {},
+  { seed = 0, adapterName = 'default' }: AddAdapterOptions & { adapterName?: string } = {},
 ): PeftModel {
-  return new PeftModel(model, loraConfig(options), seed)
+  const config = peftConfig(options)
+  const peft = new PeftModel(model)
+  try {
+    return peft.addConfigured(adapterName, config, { seed, loading: false })
+  } catch (error) {
+    peft.unload()
+    throw error
+  }
 }

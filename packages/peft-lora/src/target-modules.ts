@@ -1,12 +1,29 @@
 import { TunesmithError } from '@tunesmith/core'
-import type { CausalLM, LinearModule } from '@tunesmith/models'
-import type { LoraConfig } from './lora-config'
+import type { CausalLM, EmbeddingModule, LinearModule } from '@tunesmith/models'
+import { z } from 'zod'
+import type { AdapterConfig } from './adapter'
 
-/** What PEFT adapts when `targetModules` is not given; the same for every architecture here. */
-const DEFAULT_TARGETS = ['q_proj', 'v_proj']
+/** Options that say which modules are adapted; an adapter spreads them into its schema. */
+export const targetOptions = {
+  /**
+   * Which modules: suffixes (`q_proj`), one regular expression over whole names, or `all-linear` (all linear layers but
+   * the head). Default: the usual ones of the architecture.
+   */
+  targetModules: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  /** Left out again: suffixes, or one regular expression. */
+  excludeModules: z.union([z.string(), z.array(z.string())]).optional(),
+  /** Only these decoder layers. Not together with a regular expression. Default all. */
+  layersToTransform: z.union([z.number().int(), z.array(z.number().int())]).optional(),
+  /** Name of the list of layers that `layersToTransform` counts (`layers`). Default: any. */
+  layersPattern: z.union([z.string(), z.array(z.string())]).optional(),
+}
+
+/** `all-linear`, in any case of letters. */
+const isAllLinear = (targets: string | string[] | undefined) =>
+  typeof targets === 'string' && targets.toLowerCase() === 'all-linear'
 
 /** A list matches whole names or suffixes, a string is a regular expression over the whole name (PEFT's rule). */
-function matches(name: string, pattern: string | readonly string[]): boolean {
+export function matchesModule(name: string, pattern: string | readonly string[]): boolean {
   if (typeof pattern === 'string') return new RegExp(`^(?:${pattern})$`).test(name)
   return pattern.some((suffix) => name === suffix || name.endsWith(`.${suffix}`))
 }
@@ -17,33 +34,84 @@ export function patternValue(name: string, patterns: Record<string, number>, fal
   return key === undefined ? fallback : patterns[key]!
 }
 
+/** What LoRA and its kin adapt when `targetModules` is not given: PEFT's table; phi3 has its three in one. */
+export const queryAndValue = (modelType: string): string[] =>
+  modelType === 'phi3' ? ['qkv_proj'] : ['q_proj', 'v_proj']
+
 /** The `targetModules` that take effect, as they are saved. */
-export function effectiveTargets(model: CausalLM, { targetModules }: LoraConfig): string | string[] {
-  if (targetModules === undefined) return DEFAULT_TARGETS
+export function effectiveTargets(
+  model: CausalLM,
+  { targetModules }: AdapterConfig,
+  defaultTargets: (modelType: string) => string[] = queryAndValue,
+): string | string[] {
+  if (targetModules === undefined) return defaultTargets(model.config.modelType)
   // PEFT saves the suffixes that "all-linear" stood for.
-  if (targetModules === 'all-linear')
+  if (isAllLinear(targetModules))
     return [...new Set(model.decoderLinears().map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))]
   return targetModules
 }
 
+/** The index of the decoder layer a name lies in, counted in the list that `layersPattern` names. */
+function layerIndex(name: string, layersPattern: string | string[] | undefined): number | undefined {
+  const patterns = layersPattern === undefined ? [] : [layersPattern].flat().filter((pattern) => pattern !== '')
+  const expressions = patterns.length
+    ? patterns.map((p) => `(?:^|.*?\\.)${p}\\.(\\d+)\\.`)
+    : ['.*?\\.[^.]*\\.(\\d+)\\.']
+  for (const expression of expressions) {
+    const found = new RegExp(`^(?:${expression})`).exec(name)
+    if (found) return Number(found[1])
+  }
+  return undefined
+}
+
+/** Modules that are trained whole are not adapted as well. */
+const isSaved = (name: string, modulesToSave: string[] | undefined) =>
+  modulesToSave?.some((module) => new RegExp(`^(?:(^|.*\\.)${module}($|\\..*))`).test(name)) ?? false
+
 /**
- * The linear layers a configuration adapts, in the model's order.
+ * The modules a configuration adapts, in the model's order.
  *
+ * @param embeddings whether the token embeddings may be named too. Default false.
  * @throws {TunesmithError} `invalid_options` when it matches none, or when one of several names matches none.
  */
-export function targetedModules(model: CausalLM, config: LoraConfig): LinearModule[] {
-  const targets = effectiveTargets(model, config)
-  const layers = config.layersToTransform === undefined ? undefined : [config.layersToTransform].flat()
-  const candidates = config.targetModules === 'all-linear' ? model.decoderLinears() : [...model.linears.values()]
+export function targetedModules(
+  model: CausalLM,
+  config: AdapterConfig,
+  options: { embeddings: true; defaultTargets?: ((modelType: string) => string[]) | undefined },
+): (LinearModule | EmbeddingModule)[]
+export function targetedModules(
+  model: CausalLM,
+  config: AdapterConfig,
+  options?: { embeddings?: false; defaultTargets?: ((modelType: string) => string[]) | undefined },
+): LinearModule[]
+export function targetedModules(
+  model: CausalLM,
+  config: AdapterConfig,
+  {
+    embeddings = false,
+    defaultTargets,
+  }: { embeddings?: boolean; defaultTargets?: ((modelType: string) => string[]) | undefined } = {},
+): (LinearModule | EmbeddingModule)[] {
+  const { targetModules, excludeModules, layersToTransform, layersPattern, modulesToSave } = config
+  const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'targetModules' })
+  if (layersPattern !== undefined && layersToTransform === undefined)
+    throw wrong('layersPattern needs layersToTransform')
+  const allLinear = isAllLinear(targetModules)
+  if (typeof targetModules === 'string' && !allLinear && layersToTransform !== undefined)
+    throw wrong('layersToTransform cannot be used with a regular expression')
+  const targets = effectiveTargets(model, config, defaultTargets)
+  const layers = layersToTransform === undefined ? [] : [layersToTransform].flat()
+  const candidates: (LinearModule | EmbeddingModule)[] = allLinear
+    ? model.decoderLinears()
+    : [...(embeddings ? [model.embedTokens] : []), ...model.linears.values()]
   const found = candidates.filter(({ name }) => {
-    if (!matches(name, targets)) return false
-    if (config.excludeModules && matches(name, config.excludeModules)) return false
-    const layer = /\.layers\.(\d+)\./.exec(name)?.[1]
-    return !layers || (layer !== undefined && layers.includes(Number(layer)))
+    if (!matchesModule(name, targets) || isSaved(name, modulesToSave)) return false
+    if (excludeModules && matchesModule(name, excludeModules)) return false
+    return layers.length === 0 || layers.includes(layerIndex(name, layersPattern) ?? -1)
   })
   const suffixes = [...new Set(candidates.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))]
   const unmatched = Array.isArray(targets)
-    ? targets.filter((target) => !candidates.some(({ name }) => matches(name, [target])))
+    ? targets.filter((target) => !candidates.some(({ name }) => matchesModule(name, [target])))
     : []
   if (found.length === 0 || unmatched.length > 0)
     throw new TunesmithError(

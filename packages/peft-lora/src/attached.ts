@@ -1,0 +1,95 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import { Random, TunesmithError } from '@tunesmith/core'
+import { type CausalLM, EVERY_BLOCK } from '@tunesmith/models'
+import type { AdaptableModule, Adapter, AdapterConfig, AdapterLayer, SharedParts } from './adapter'
+import { targetedModules } from './target-modules'
+import { type TrainedCopy, trainedCopies } from './trained-copies'
+
+/** An adapter on a model: its layers by module, what belongs to no module, and the copies it trains. */
+export interface Attached {
+  readonly adapter: Adapter
+  readonly config: AdapterConfig
+  readonly layers: ReadonlyMap<AdaptableModule, { layer: AdapterLayer; index: number }>
+  readonly shared: SharedParts | undefined
+  readonly copies: readonly TrainedCopy[]
+}
+
+/** Makes all parts of an adapter, without putting them into the model's way. */
+export function attach(
+  model: CausalLM,
+  adapter: Adapter,
+  config: AdapterConfig,
+  { seed, loading }: { seed: number; loading: boolean },
+): Attached {
+  const { defaultTargets } = adapter
+  const targets =
+    adapter.targets?.(model, config) ??
+    ('targetModules' in adapter.schema.shape ? targetedModules(model, config, { defaultTargets }) : [])
+  const shared = adapter.shared?.(model, { config, targets, random: new Random(seed, adapter.peftType) })
+  const layers = new Map<AdaptableModule, { layer: AdapterLayer; index: number }>()
+  const made = { adapter, config, layers, shared, copies: [] as TrainedCopy[] }
+  try {
+    if (adapter.layer)
+      for (const [index, module] of targets.entries()) {
+        const random = new Random(seed, module.name)
+        layers.set(module, { layer: adapter.layer(module, { config, model, shared, random, loading }), index })
+      }
+    made.copies.push(...trainedCopies(model, config, targets))
+    return made
+  } catch (error) {
+    release(made)
+    throw error
+  }
+}
+
+/** Lets go of everything an adapter holds; its copies must be out of the model's way. */
+export function release({ layers, shared, copies }: Attached): void {
+  for (const { layer } of layers.values()) {
+    layer.dispose?.()
+    for (const variable of Object.values(layer.parameters)) variable.dispose()
+  }
+  for (const part of [shared?.parameters, shared?.buffers, shared?.trainingState])
+    for (const variable of Object.values(part ?? {})) variable.dispose()
+  shared?.dispose?.()
+  for (const copy of copies) if (!copy.kept) copy.variable.dispose()
+}
+
+/** The trainable variables by their keys in the file. */
+export function trainableTensors({ layers, shared, copies }: Attached): Map<string, tf.Variable> {
+  const all = new Map<string, tf.Variable>()
+  const add = (key: string, variable: tf.Variable) => {
+    if (all.has(key)) throw new TunesmithError(`Two parameters have the key ${key}`, { code: 'internal' })
+    all.set(key, variable)
+  }
+  for (const [module, { layer }] of layers)
+    for (const [key, variable] of Object.entries(layer.parameters))
+      add(`base_model.model.${module.name}.${key}`, variable)
+  for (const { key, variable } of copies) add(key, variable)
+  for (const [key, variable] of Object.entries(shared?.parameters ?? {})) add(key, variable)
+  return all
+}
+
+/** All tensors of the file. */
+export function fileTensors(attached: Attached): Map<string, tf.Variable> {
+  return new Map([...trainableTensors(attached), ...Object.entries(attached.shared?.buffers ?? {})])
+}
+
+/** Which variables each module uses, for `CausalLM.trainables`. */
+export function variablesByModule({ layers, shared, copies }: Attached): Map<string, tf.Variable[]> {
+  const all = new Map<string, tf.Variable[]>()
+  const add = (module: string, ...variables: tf.Variable[]) =>
+    all.set(module, [...(all.get(module) ?? []), ...variables])
+  for (const [module, { layer }] of layers) add(module.name, ...Object.values(layer.parameters))
+  for (const { module, variable } of copies) add(module.name, variable)
+  const parameters = Object.values(shared?.parameters ?? {})
+  if (parameters.length > 0) add(EVERY_BLOCK, ...parameters)
+  return all
+}
+
+/** Parameters that the model has more because of an adapter. A bias is trained in its place, a saved module beside it. */
+export function addedParameters({ layers, shared, copies }: Attached): number {
+  const inLayers = [...layers.values()].flatMap(({ layer }) => Object.values(layer.parameters))
+  const inShared = [...Object.values(shared?.parameters ?? {}), ...Object.values(shared?.buffers ?? {})]
+  const inCopies = copies.filter(({ inPlace }) => !inPlace).map(({ variable }) => variable)
+  return [...inLayers, ...inShared, ...inCopies].reduce((sum, { size }) => sum + size, 0)
+}

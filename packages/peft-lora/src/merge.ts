@@ -1,0 +1,159 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { type CausalLM, LinearModule } from '@tunesmith/models'
+import { z } from 'zod'
+import type { AdaptableModule, AdapterLayer } from './adapter'
+import { storeWeight } from './store-weight'
+
+export const mergeSchema = z.strictObject({
+  /** Which adapters. Default: the active ones. */
+  adapters: z.array(z.string()).min(1).optional(),
+  /**
+   * What merged weights are stored in: `auto` keeps float32, bfloat16 and float16, and turns quantized weights into
+   * bfloat16; `float32`, `bfloat16` and `float16` say it; `requantize` brings quantized weights back into their own
+   * format. Default `auto`.
+   */
+  weights: z.enum(['auto', 'float32', 'bfloat16', 'float16', 'requantize']).default('auto'),
+})
+export type MergeOptions = z.input<typeof mergeSchema>
+
+export interface MergedModule {
+  name: string
+  /** What the weight was stored in, and what it is stored in now. */
+  from: string
+  to: string
+  /** What storing it lost: norm of the difference over norm of the exact merged weight. */
+  relativeError: number
+}
+
+/** What merging did. */
+export interface MergeReport {
+  adapters: string[]
+  modules: MergedModule[]
+  /** The largest `relativeError` of all modules. */
+  worst: number
+}
+
+/** A module as it was before merging. */
+export interface MergedAway {
+  module: AdaptableModule
+  weight: WeightMatrix
+  bias: tf.Tensor1D | undefined
+}
+
+export const parseMergeOptions = (options: MergeOptions) => parseOptions(mergeSchema, options, 'merge')
+
+const FORMATS = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' } as const
+
+function targetFormat(weights: z.output<typeof mergeSchema>['weights'], from: WeightMatrix['format']) {
+  if (weights === 'requantize') return from
+  if (weights !== 'auto') return FORMATS[weights]
+  return from === 'f32' || from === 'f16' ? from : 'bf16'
+}
+
+const allFinite = (tensor: tf.Tensor) =>
+  tf.tidy(() => (tensor.dataSync() as Float32Array).every((value) => Number.isFinite(value)))
+
+/**
+ * Folds stacks of layers into their modules' weights. The originals are handed back, not disposed.
+ *
+ * @throws {TunesmithError} `unsupported` for a layer that is no change of a weight, `numerical` when a merged weight is
+ *   not finite; no module is changed then.
+ */
+export function mergeStacks(
+  stacks: ReadonlyMap<AdaptableModule, readonly AdapterLayer[]>,
+  weights: z.output<typeof mergeSchema>['weights'],
+): { originals: MergedAway[]; modules: MergedModule[] } {
+  const made: { module: AdaptableModule; weight: WeightMatrix; bias: tf.Tensor1D | undefined; report: MergedModule }[] =
+    []
+  try {
+    for (const [module, layers] of stacks) made.push(mergeModule(module, layers, weights))
+  } catch (error) {
+    for (const { module, weight, bias } of made) {
+      disposeWeight(weight)
+      if (module instanceof LinearModule && bias !== module.bias) bias?.dispose()
+    }
+    throw error
+  }
+  const originals = made.map(({ module, weight, bias }) => {
+    const original = { module, weight: module.weight, bias: module instanceof LinearModule ? module.bias : undefined }
+    module.weight = weight
+    if (module instanceof LinearModule) module.bias = bias
+    return original
+  })
+  return { originals, modules: made.map(({ report }) => report) }
+}
+
+function mergeModule(
+  module: AdaptableModule,
+  layers: readonly AdapterLayer[],
+  weights: z.output<typeof mergeSchema>['weights'],
+) {
+  const { format: from, blockSize } = module.weight
+  const to = targetFormat(weights, from)
+  const bias = module instanceof LinearModule ? module.bias : undefined
+  const result = withoutRecording(() =>
+    tf.tidy(() => {
+      let dense = { weight: tf.clone(dequantize(module.weight)), bias }
+      for (const layer of layers) {
+        if (!layer.merge)
+          throw new TunesmithError('The adapter is no change of a weight and cannot be merged', {
+            code: 'unsupported',
+            where: module.name,
+            remedy: 'Keep it beside the model',
+          })
+        dense = layer.merge(dense)
+      }
+      if (!allFinite(dense.weight) || (dense.bias && !allFinite(dense.bias)))
+        throw new TunesmithError('The merged weight has values that are not finite', {
+          code: 'numerical',
+          where: module.name,
+          remedy: 'The adapter is damaged or training diverged; go back to an earlier checkpoint',
+        })
+      const stored = storeWeight(dense.weight, { format: to, blockSize })
+      const relativeError = to === 'f32' ? 0 : relativeDifference(dense.weight, dequantize(stored))
+      return {
+        weight: stored,
+        bias: dense.bias && dense.bias !== bias ? tf.keep(tf.clone(dense.bias)) : bias,
+        relativeError,
+      } as never as tf.TensorContainer
+    }),
+  ) as unknown as { weight: WeightMatrix; bias: tf.Tensor1D | undefined; relativeError: number }
+  const { weight, relativeError } = result
+  return { module, weight, bias: result.bias, report: { name: module.name, from, to, relativeError } }
+}
+
+/** Brings modules back to what they were, and lets go of the merged weights. */
+export function restoreModules(originals: readonly MergedAway[]): void {
+  for (const { module, weight, bias } of originals) {
+    disposeWeight(module.weight)
+    module.weight = weight
+    if (!(module instanceof LinearModule)) continue
+    if (module.bias !== bias) module.bias?.dispose()
+    module.bias = bias
+  }
+}
+
+/** The head and the embeddings are no longer the same matrix. */
+export function untie({ config }: CausalLM): void {
+  config.tieWordEmbeddings = false
+  config.raw = { ...config.raw, tie_word_embeddings: false }
+}
+
+/** Makes merging final: releases the original weights. Of a tied pair, the one that was not merged keeps its own. */
+export function letGo(model: CausalLM, originals: readonly MergedAway[]): void {
+  for (const { module, weight, bias } of originals) {
+    if ([model.embedTokens, model.lmHead].some((other) => other !== module && other.weight === weight)) untie(model)
+    else disposeWeight(weight)
+    if (bias && module instanceof LinearModule && module.bias !== bias) bias.dispose()
+  }
+}
+
+/** Norm of the difference over norm of `exact`. */
+export function relativeDifference(exact: tf.Tensor, other: tf.Tensor): number {
+  return tf.tidy(() => {
+    const norm = tf.norm(exact).dataSync()[0]!
+    return norm === 0 ? 0 : tf.norm(tf.sub(exact, other)).dataSync()[0]! / norm
+  })
+}
