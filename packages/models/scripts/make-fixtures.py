@@ -79,6 +79,9 @@ def save_model(model, folder):
 
 
 FAMILIES = {
+    "llama": dict(attention_bias=True, mlp_bias=True, head_dim=16),
+    "mistral": dict(sliding_window=8),
+    "qwen2": dict(tie_word_embeddings=True),
     "qwen3": dict(head_dim=16, use_sliding_window=True, sliding_window=8, max_window_layers=1),
     "gemma2": dict(head_dim=16, sliding_window=8, query_pre_attn_scalar=24, attn_logit_softcapping=6.0, final_logit_softcapping=4.0),
     "phi3": dict(sliding_window=12, partial_rotary_factor=0.5),

@@ -4,9 +4,21 @@ export { attention, attentionLinears, gatedMlp, mlpLinears } from './architectur
 export { type ModelInput, packSequences } from './batch'
 export { CausalLM, EVERY_BLOCK, type ForwardOptions, type ModelAdapterNames } from './causal-lm'
 export { type ModelConfig, parseModelConfig } from './config'
+export { type FitChatOptions, type FittedChat, fitChat } from './generation/fit-chat'
 export { type GeneratedToken, type GenerateOptions, generate, streamTokens } from './generation/generate'
+export type { GenerationDefaults } from './generation/generation-config'
 export { KvCache } from './generation/kv-cache'
 export { createSampler, type Sampler, type SamplingOptions, samplingDistribution } from './generation/sampler'
+export {
+  endTokens,
+  type GeneratedText,
+  type GenerateTextOptions,
+  generateText,
+  streamText,
+  type TextPiece,
+} from './generation/text'
+export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './gguf/export'
+export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layout'
 export { createModel, type LoadModelOptions, loadModel } from './load'
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
 export { inverseFrequencies, type RopeConfig } from './rope'

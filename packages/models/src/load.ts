@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { CausalLM } from './causal-lm'
 import { checkTensors, tensorShapes } from './checkpoint-tensors'
 import { parseModelConfig } from './config'
+import { readGenerationDefaults } from './generation/generation-config'
 import { findQuantized } from './quantized'
 import { readWeights } from './read-weights'
 import { randomWeights } from './weight-source'
@@ -14,8 +15,7 @@ const loadSchema = z.strictObject({
   /**
    * `auto` keeps the checkpoint's own dtype, or its quantization; `float32` widens every weight. Default `auto`.
    *
-   * A quantized weight that is widened is rounded to the dtype it was quantized from, as in Python; kept, it is
-   * multiplied unrounded.
+   * A 4-bit weight's values are rounded to the dtype it was quantized from, as in Python, whether widened or kept.
    */
   dtype: z.enum(['auto', 'float32']).default('auto'),
   /**
@@ -48,6 +48,7 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
   // Gemma's embedding scale is rounded to the dtype that is computed in.
   if (parsed.dtype === 'float32') config.dtype = 'float32'
   quantizationConfigFromJson(config.raw) // refuses other methods by name
+  const generation = await readGenerationDefaults(folder, config)
   const checkpoint = await openCheckpoint(folder)
   try {
     const shapes = tensorShapes(config)
@@ -62,7 +63,9 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
     const { dtype, quantizationConfig, onProgress } = parsed
     const widen = dtype === 'float32'
     const source = await readWeights({ shapes, checkpoint, quantized, folder, widen, quantizationConfig, onProgress })
-    return new CausalLM(config, source, nameOrPath)
+    const model = new CausalLM(config, source, nameOrPath)
+    model.generation = generation
+    return model
   } finally {
     await checkpoint.close()
   }

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises'
 import { selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import { type CausalLM, streamTokens } from '@tunesmith/models'
+import { type CausalLM, fitChat, streamText } from '@tunesmith/models'
 import type { ChatMessage, Tokenizer } from '@tunesmith/tokenization'
 import { Command } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
@@ -14,25 +14,6 @@ interface ChatOptions {
   temperature: number
   topP: number
   seed: number
-}
-
-/** The latest turns that leave room for an answer; whole question-answer pairs are dropped from the front. */
-function fit(tokenizer: Tokenizer, messages: ChatMessage[], room: number): number[] {
-  const encode = () =>
-    tokenizer.encode(tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true }), { addSpecialTokens: false })
-      .ids
-  let ids = encode()
-  while (ids.length > room) {
-    const first = messages.findIndex(({ role }) => role === 'user')
-    if (messages.length - first < 3)
-      throw new TunesmithError(`The message takes ${ids.length} tokens, and there is room for ${room}`, {
-        code: 'invalid_data',
-        remedy: 'Ask something shorter, or lower --max-new-tokens',
-      })
-    messages.splice(first, 2)
-    ids = encode()
-  }
-  return [...ids]
 }
 
 async function chat(path: string, options: ChatOptions): Promise<void> {
@@ -60,8 +41,10 @@ async function chat(path: string, options: ChatOptions): Promise<void> {
     if (text === '/reset') messages = fresh()
     else if (text) {
       messages.push({ role: 'user', content: text })
-      const prompt = fit(tokenizer, messages, model.config.maxPositionEmbeddings - options.maxNewTokens)
-      messages.push({ role: 'assistant', content: await answer(model, tokenizer, prompt, options) })
+      const maxTokens = model.config.maxPositionEmbeddings - options.maxNewTokens
+      const { ids, messages: kept } = fitChat(tokenizer, messages, { maxTokens })
+      messages = kept
+      messages.push({ role: 'assistant', content: await answer(model, tokenizer, ids, options) })
     }
     if (terminal) readline.prompt()
   }
@@ -71,21 +54,12 @@ async function chat(path: string, options: ChatOptions): Promise<void> {
 /** Prints the answer as it comes. */
 async function answer(model: CausalLM, tokenizer: Tokenizer, prompt: number[], options: ChatOptions): Promise<string> {
   const { maxNewTokens, temperature, topP, seed } = options
-  const stops = [...model.config.eosTokenIds, ...(tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId])]
-  const sampling = temperature > 0 ? { doSample: true, temperature, topP, seed } : {}
-  const stream = tokenizer.decodeStream({ skipSpecialTokens: true })
+  const sampling = temperature > 0 ? { doSample: true, temperature, topP, seed } : { doSample: false }
   let text = ''
-  const write = (piece: string) => {
-    text += piece
-    process.stdout.write(piece)
+  for await (const piece of streamText(model, tokenizer, [prompt], { maxNewTokens, ...sampling })) {
+    text += piece.text
+    process.stdout.write(piece.text)
   }
-  for await (const { token, finish } of streamTokens(model, [prompt], {
-    maxNewTokens,
-    stopTokenIds: stops,
-    ...sampling,
-  }))
-    if (finish !== 'stop') write(stream.push(token))
-  write(stream.end())
   process.stdout.write('\n')
   return text.trim()
 }

@@ -1,6 +1,6 @@
 import { createProgress, TunesmithError } from '@tunesmith/core'
 import { type Dataset, detectFormat, type ExampleRow, type Message, toExampleRow } from '@tunesmith/datasets'
-import { type CausalLM, streamTokens } from '@tunesmith/models'
+import { type CausalLM, endTokens, streamTokens } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
 
 /** A held-out question as people read it, and the answer it should get. */
@@ -65,10 +65,7 @@ export async function answerAll(
   rows: readonly HeldOut[],
   { label, maxNewTokens, batchSize }: AnswerOptions,
 ): Promise<string[]> {
-  const stops = new Set([
-    ...model.config.eosTokenIds,
-    ...(tokenizer.eosTokenId === undefined ? [] : [tokenizer.eosTokenId]),
-  ])
+  const stopTokenIds = endTokens(model, tokenizer)
   const answers: string[] = []
   const progress = createProgress({ label, total: rows.length })
   for (let i = 0; i < rows.length; i += batchSize) {
@@ -79,7 +76,9 @@ export async function answerAll(
     const prompts = batch.map(({ promptIds }) => promptIds)
     for await (const { sequence, token, finish } of streamTokens(model, prompts, {
       maxNewTokens,
-      stopTokenIds: [...stops],
+      stopTokenIds,
+      // Whatever generation_config.json says: two models are compared by their best guesses.
+      doSample: false,
     })) {
       if (finish !== 'stop') outputs[sequence]!.push(token)
       if (finish) finished++

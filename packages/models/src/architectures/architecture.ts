@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import type { ModelConfig } from '../config'
+import type { GgufLayout } from '../gguf/layout'
 import type { StepContext } from '../step-context'
 
 /** Size of one linear layer. */
@@ -33,6 +34,8 @@ export interface Architecture {
   normOffset?: number
   /** Multiplies the embeddings. Default 1. */
   embeddingScale?(config: ModelConfig): number
+  /** llama.cpp's names, for exporting GGUF; without it that is refused. */
+  gguf?: GgufLayout
   /** x `[tokens, hidden]` to `[tokens, hidden]`. */
   block(layer: DecoderLayer, x: tf.Tensor2D, step: StepContext): tf.Tensor2D
 }

@@ -20,7 +20,7 @@ const logitsOf = (model: CausalLM, ids: number[]) =>
   tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync() as Float32Array)
 
 describe('tiny models made by transformers', () => {
-  for (const name of ['qwen3', 'gemma2', 'phi3'])
+  for (const name of ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma2', 'phi3'])
     it(`${name}: logits, 64 greedy tokens, and the loss`, async () => {
       const model = await loadModel(join(fixtures, name), { dtype: 'float32' })
       const golden = await openSafetensors(join(fixtures, name, 'expected.safetensors'))

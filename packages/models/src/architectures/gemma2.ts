@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { LLAMA_MODULES } from '../gguf/layout'
+import { f32 } from '../gguf/values'
 import type { Architecture } from './architecture'
 import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
 
@@ -31,6 +33,23 @@ export const gemma2: Architecture = {
   normOffset: 1,
   // A model stored in bfloat16 multiplies by the root rounded to bfloat16.
   embeddingScale: ({ hiddenSize, dtype }) => roundTo(Math.sqrt(hiddenSize), dtype),
+  gguf: {
+    architecture: 'gemma2',
+    modules: {
+      ...LLAMA_MODULES,
+      post_attention_layernorm: 'post_attention_norm',
+      pre_feedforward_layernorm: 'ffn_norm',
+      post_feedforward_layernorm: 'post_ffw_norm',
+    },
+    slidingWindow: true,
+    metadata: ({ attentionSoftcap, logitSoftcap }) => ({
+      attn_logit_softcapping: f32(attentionSoftcap),
+      final_logit_softcapping: f32(logitSoftcap),
+    }),
+    // The largest model is told by its layers, and scales by the width of a head in the residual stream.
+    attentionScale: ({ numHiddenLayers, hiddenSize, numAttentionHeads, headDim }) =>
+      (numHiddenLayers === 46 ? hiddenSize / numAttentionHeads : headDim) ** -0.5,
+  },
   block(layer, x, step) {
     const attended = attention(layer, layer.norm('input_layernorm', x), step)
     const middle: tf.Tensor2D = tf.add(x, layer.norm('post_attention_layernorm', attended))

@@ -11,5 +11,6 @@ export const mistral: Architecture = {
   }),
   norms: llama.norms,
   usesWindow: true,
+  gguf: llama.gguf,
   block: llama.block,
 }

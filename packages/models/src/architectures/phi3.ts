@@ -1,5 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { swiglu } from '@tunesmith/backend'
+import { LLAMA_MODULES } from '../gguf/layout'
+import { u32 } from '../gguf/values'
 import type { Architecture, DecoderLayer } from './architecture'
 import { llama } from './llama'
 
@@ -21,6 +23,12 @@ export const phi3: Architecture = {
     }
   },
   norms: llama.norms,
+  gguf: {
+    architecture: 'phi3',
+    modules: { ...LLAMA_MODULES, 'self_attn.qkv_proj': 'attn_qkv', 'mlp.gate_up_proj': 'ffn_up' },
+    slidingWindow: true,
+    metadata: ({ rope }) => ({ 'rope.scaling.original_context_length': u32(rope.originalMaxPositionEmbeddings) }),
+  },
   block(layer, x, step) {
     const { numAttentionHeads, numKeyValueHeads, headDim, windows } = layer.config
     const queries = numAttentionHeads * headDim

@@ -1,3 +1,4 @@
+import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
 import { llama } from './llama'
 import { attentionLinears, mlpLinears } from './parts'
@@ -11,5 +12,6 @@ export const qwen2: Architecture = {
     ...mlpLinears(config, false),
   }),
   norms: llama.norms,
+  gguf: { architecture: 'qwen2', modules: LLAMA_MODULES },
   block: llama.block,
 }

@@ -1,3 +1,4 @@
+import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
 import { llama } from './llama'
 import { attentionLinears, mlpLinears } from './parts'
@@ -16,5 +17,9 @@ export const qwen3: Architecture = {
     'self_attn.q_norm': config.headDim,
     'self_attn.k_norm': config.headDim,
   }),
+  gguf: {
+    architecture: 'qwen3',
+    modules: { ...LLAMA_MODULES, 'self_attn.q_norm': 'attn_q_norm', 'self_attn.k_norm': 'attn_k_norm' },
+  },
   block: llama.block,
 }

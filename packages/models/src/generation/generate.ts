@@ -5,46 +5,93 @@ import type { CausalLM } from '../causal-lm'
 import { KvCache } from './kv-cache'
 import { createSampler, samplingSchema } from './sampler'
 
-const generateSchema = samplingSchema.extend({
-  /** Default 128. */
-  maxNewTokens: z.number().int().positive().default(128),
+const ids = z.array(z.number().int().nonnegative())
+
+export const generateSchema = samplingSchema.partial().extend({
+  /** Longest answer. Default that of generation_config.json, else 128. */
+  maxNewTokens: z.number().int().positive().optional(),
   /** Tokens that end a sequence; default the model's end-of-sequence tokens. `[]` never stops early. */
-  stopTokenIds: z.array(z.number().int()).optional(),
-  /** The adapter for each prompt, where several are loaded; `__base__` for none. Default: the active one for all. */
-  adapterNames: z.array(z.string()).optional(),
+  stopTokenIds: ids.optional(),
+  /** Runs of tokens that end a sequence. Default none. */
+  stopSequences: z.array(ids.min(1)).default([]),
+  /** Answers to each prompt; they differ only when sampling. Default 1. */
+  numReturnSequences: z.number().int().positive().default(1),
   /** Stops at the next token when aborted. */
   signal: z.instanceof(AbortSignal).optional(),
 })
 export type GenerateOptions = z.input<typeof generateSchema>
 
 export interface GeneratedToken {
-  /** Which prompt it continues. */
+  /** Which sequence it continues: answer `a` to prompt `p` is sequence `p * numReturnSequences + a`. */
   sequence: number
   token: number
-  /** Set with a sequence's last token: it was a stop token, or the length ran out. */
+  /** Set with a sequence's last token: it completed a stop token or sequence, or the length ran out. */
   finish?: 'stop' | 'length'
+  /** With `finish: 'stop'`: how many of the last tokens are what stopped it, and no part of the answer. */
+  stopLength?: number
 }
+
+/** Called with each new token, and with `stopLength` when it stops the sequence; true ends the sequence with it. */
+export type StopWhen = (sequence: number, token: number, stopLength: number | undefined) => boolean
+
+/** Options with what generation_config.json says in place of what they leave open. */
+function withDefaults(model: CausalLM, options: GenerateOptions, where: string) {
+  const { raw: _, bosTokenId: __, eosTokenIds, padTokenId: ___, ...defaults } = model.generation
+  const parsed = parseOptions(generateSchema, options, where)
+  const { maxNewTokens, stopTokenIds, stopSequences, numReturnSequences, signal, ...sampling } = parsed
+  const { maxNewTokens: usual = 128, ...usualSampling } = defaults
+  // What was not given has its default here already; the model's own comes first.
+  const given = Object.fromEntries(
+    Object.entries(sampling).filter(([name]) => options[name as keyof GenerateOptions] !== undefined),
+  )
+  const settings = parseOptions(samplingSchema, { ...usualSampling, ...given }, where)
+  if (numReturnSequences > 1 && !settings.doSample)
+    throw new TunesmithError('Several answers to a prompt are all the same without sampling', {
+      code: 'invalid_options',
+      where: `${where}: numReturnSequences`,
+      remedy: 'Set doSample: true',
+    })
+  return {
+    maxNewTokens: maxNewTokens ?? usual,
+    stops: new Set(stopTokenIds ?? eosTokenIds),
+    stopSequences,
+    numReturnSequences,
+    signal,
+    sampling: settings,
+  }
+}
+
+const endsWith = (tokens: readonly number[], from: number, end: readonly number[]) =>
+  tokens.length - from >= end.length && end.every((token, i) => tokens[tokens.length - end.length + i] === token)
 
 /**
  * Continues prompts of different lengths together, one token each per step, and yields the tokens as they come.
  *
  * The prompts are read in one padding-free pass; after that every step reads one token per unfinished sequence.
- * Between steps the event loop runs.
+ * Between steps the event loop runs. What the options leave open, generation_config.json decides, as in transformers; but nothing is cut
+ * off by top-k unless one of the two says so.
  *
  * @param prompts token ids, each at least one and with room for an answer in the model's context.
  * @throws {TunesmithError} `invalid_data` for an empty or too long prompt, `aborted` when the signal fires.
  */
-export async function* streamTokens(
+export function streamTokens(
   model: CausalLM,
   prompts: readonly ArrayLike<number>[],
   options: GenerateOptions = {},
 ): AsyncGenerator<GeneratedToken> {
-  const { maxNewTokens, stopTokenIds, adapterNames, signal, ...sampling } = parseOptions(
-    generateSchema,
-    options,
-    'generate',
-  )
-  const stops = new Set(stopTokenIds ?? model.config.eosTokenIds)
+  return decode(model, prompts, options, 'generate')
+}
+
+/** {@link streamTokens}, with another reason to stop. */
+export async function* decode(
+  model: CausalLM,
+  prompts: readonly ArrayLike<number>[],
+  options: GenerateOptions,
+  where: string,
+  stopWhen?: StopWhen,
+): AsyncGenerator<GeneratedToken> {
+  const settings = withDefaults(model, options, where)
+  const { maxNewTokens, stops, stopSequences, numReturnSequences: answers, signal, sampling } = settings
   const context = model.config.maxPositionEmbeddings
   prompts.forEach((prompt, i) => {
     if (prompt.length > 0 && prompt.length < context) return
@@ -52,38 +99,47 @@ export async function* streamTokens(
       code: 'invalid_data',
     })
   })
-  if (adapterNames && adapterNames.length !== prompts.length)
-    throw new TunesmithError(`There are ${adapterNames.length} adapter names for ${prompts.length} prompts`, {
-      code: 'invalid_options',
-      where: 'adapterNames',
-    })
-  const sequences = prompts.map((prompt) => Array.from(prompt))
-  const samplers = prompts.map((_, i) => createSampler(sampling, String(i)))
-  const longest = sequences.reduce((max, { length }) => Math.max(max, length), 0)
-  const cache = new KvCache(
-    model.config,
-    sequences.length,
-    Math.min(context, longest + maxNewTokens),
-    model.virtualTokens?.count,
-  )
-  let active = sequences.map((_, i) => i)
+  if (prompts.length === 0) return
+  const promptOf = (sequence: number) => prompts[Math.floor(sequence / answers)]!
+  const sequences = Array.from({ length: prompts.length * answers }, (_, s) => Array.from(promptOf(s)))
+  const samplers = sequences.map((_, s) => createSampler(sampling, String(s)))
+  const longest = prompts.reduce((max, { length }) => Math.max(max, length), 0)
+  const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens))
+  const width = model.config.vocabSize
+  const checkSignal = () => {
+    if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })
+  }
   try {
-    while (active.length > 0) {
-      if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })
-      const logits = nextLogits(model, cache, active, sequences, adapterNames)
+    checkSignal()
+    // Each prompt is read once, for its first answer; the others begin with a copy of what the cache then holds.
+    const first = prompts.map((_, p) => p * answers)
+    let logits = nextLogits(model, cache, first, sequences)
+    for (const s of first) for (let a = 1; a < answers; a++) cache.copy(s, s + a)
+    let rowOf = (s: number) => Math.floor(s / answers)
+    let active = sequences.map((_, s) => s)
+    for (;;) {
       const still: number[] = []
-      for (const [row, i] of active.entries()) {
-        const sequence = sequences[i]!
-        const width = model.config.vocabSize
-        const token = samplers[i]!(logits.subarray(row * width, (row + 1) * width), sequence)
+      for (const s of active) {
+        const sequence = sequences[s]!
+        const row = rowOf(s) * width
+        const token = samplers[s]!(logits.subarray(row, row + width), sequence)
         sequence.push(token)
-        const full = sequence.length - prompts[i]!.length >= maxNewTokens || sequence.length >= context
-        const finish = stops.has(token) ? 'stop' : full ? 'length' : undefined
-        if (!finish) still.push(i)
-        yield { sequence: i, token, ...(finish && { finish }) }
+        const start = promptOf(s).length
+        const run = stopSequences.find((end) => endsWith(sequence, start, end))
+        const stopLength = stops.has(token) ? 1 : run?.length
+        const stopped = stopWhen?.(s, token, stopLength) || stopLength !== undefined
+        const full = sequence.length - start >= maxNewTokens || sequence.length >= context
+        const finish = stopped ? 'stop' : full ? 'length' : undefined
+        if (!finish) still.push(s)
+        yield { sequence: s, token, ...(finish && { finish }), ...(stopLength !== undefined && { stopLength }) }
       }
-      active = still
+      if (still.length === 0) return
       await new Promise<void>((resolve) => setImmediate(resolve))
+      checkSignal()
+      active = still
+      logits = nextLogits(model, cache, active, sequences)
+      const rows = new Map(active.map((s, row) => [s, row]))
+      rowOf = (s) => rows.get(s)!
     }
   } finally {
     cache.dispose()
@@ -96,14 +152,13 @@ function nextLogits(
   cache: KvCache,
   active: readonly number[],
   sequences: readonly number[][],
-  names?: readonly string[],
 ): Float32Array {
   const inputIds: number[] = []
   const positions: number[] = []
   const cuSeqlens = [0]
-  for (const i of active) {
-    const sequence = sequences[i]!
-    for (let position = cache.lengths[i]!; position < sequence.length; position++) {
+  for (const s of active) {
+    const sequence = sequences[s]!
+    for (let position = cache.lengths[s]!; position < sequence.length; position++) {
       inputIds.push(sequence[position]!)
       positions.push(position)
     }
@@ -114,8 +169,7 @@ function nextLogits(
     active.map((_, a) => cuSeqlens[a + 1]! - cuSeqlens[a]!),
   )
   return tf.tidy(() => {
-    const adapterNames = names && active.map((i) => names[i]!)
-    let hidden = model.forward({ inputIds, positions, cuSeqlens, adapterNames }, { cache })
+    let hidden = model.forward({ inputIds, positions, cuSeqlens }, { cache })
     if (inputIds.length > active.length)
       hidden = tf.gather(
         hidden,
@@ -129,15 +183,18 @@ function nextLogits(
 }
 
 /**
- * Like {@link streamTokens}, all at once: the new tokens of each prompt, without the stop token.
+ * Like {@link streamTokens}, all at once: the new tokens of each sequence, without what stopped it.
  */
 export async function generate(
   model: CausalLM,
   prompts: readonly ArrayLike<number>[],
   options: GenerateOptions = {},
 ): Promise<number[][]> {
-  const outputs: number[][] = prompts.map(() => [])
-  for await (const { sequence, token, finish } of streamTokens(model, prompts, options))
-    if (finish !== 'stop') outputs[sequence]!.push(token)
+  const outputs: number[][] = []
+  for await (const { sequence, token, stopLength } of streamTokens(model, prompts, options)) {
+    outputs[sequence] ??= []
+    outputs[sequence].push(token)
+    if (stopLength) outputs[sequence].length -= stopLength
+  }
   return outputs
 }

@@ -73,6 +73,18 @@ export class KvCache {
     return { keys, values, ranges: this.#ranges! }
   }
 
+  /** Gives one sequence the keys and values of another. */
+  copy(from: number, to: number): void {
+    const length = this.lengths[from]!
+    this.lengths[to] = length
+    tf.tidy(() => {
+      const rows = tf.range(to * this.capacity, to * this.capacity + length, 1, 'int32')
+      for (const { keys, values } of this.#layers)
+        for (const held of [keys, values])
+          kvCacheUpdate(held, tf.slice2d(held, [from * this.capacity, 0], [length, -1]), rows)
+    })
+  }
+
   #releaseStep(): void {
     tf.dispose([this.#rows, this.#ranges?.kvStart, this.#ranges?.kvLength].filter((t) => t !== undefined))
   }

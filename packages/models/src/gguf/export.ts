@@ -1,0 +1,63 @@
+import { join } from 'node:path'
+import { parseOptions, writeFileAtomic } from '@tunesmith/core'
+import type { Tokenizer } from '@tunesmith/tokenization'
+import { z } from 'zod'
+import type { CausalLM } from '../causal-lm'
+import { exportNotes, layoutOf, modelMetadata, modelTensors } from './model'
+import { modelfile } from './modelfile'
+import { tokenizerMetadata } from './tokenizer'
+import { string, u32 } from './values'
+import { GGUF_TENSOR_TYPES, writeGguf } from './write'
+
+const exportSchema = z.strictObject({
+  /**
+   * Storage of the matrices. With `q4_0` the embeddings and the head are `q8_0`; a matrix whose rows are not whole
+   * blocks of 32 is `f16`; vectors are always `f32`. Default `f16`.
+   */
+  type: z.enum(GGUF_TENSOR_TYPES).default('f16'),
+  /** The model's name in the file. Default the folder's or Hub id's last part. */
+  name: z.string().optional(),
+})
+export type ExportGgufOptions = z.input<typeof exportSchema>
+
+export interface ExportedGguf {
+  /** The GGUF file. */
+  file: string
+  /** The Modelfile beside it, for `ollama create NAME -f Modelfile`. */
+  modelfile: string
+  /** What llama.cpp will do differently, a sentence each; usually none. */
+  notes: string[]
+}
+
+/** llama.cpp's numbers for what a file mostly holds. */
+const FILE_TYPES = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
+
+/**
+ * Writes a model with its tokenizer and chat template as one GGUF file for llama.cpp and Ollama, and a Modelfile beside
+ * it. Weights that are stored otherwise, 4-bit ones too, are converted piece by piece. An adapter must be merged first.
+ *
+ * @param folder where `NAME.TYPE.gguf` and `Modelfile` go.
+ * @throws {TunesmithError} `unsupported` for an architecture, a rotary scaling or a tokenizer that llama.cpp does not have.
+ */
+export async function exportGguf(
+  model: CausalLM,
+  tokenizer: Tokenizer,
+  folder: string,
+  options: ExportGgufOptions = {},
+): Promise<ExportedGguf> {
+  const { type, name } = parseOptions(exportSchema, options, 'exportGguf')
+  const layout = layoutOf(model)
+  const notes = exportNotes(model, layout)
+  const title = name ?? model.nameOrPath?.split(/[\\/]/).filter(Boolean).at(-1) ?? 'model'
+  const metadata = modelMetadata(model.config, layout)
+  metadata.set('general.type', string('model'))
+  metadata.set('general.name', string(title))
+  metadata.set('general.file_type', u32(FILE_TYPES[type]))
+  if (type === 'q8_0' || type === 'q4_0') metadata.set('general.quantization_version', u32(2))
+  for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation))
+    metadata.set(key, value)
+  const file = `${title.replace(/[^\w.-]+/g, '-')}.${type}.gguf`
+  await writeGguf(join(folder, file), metadata, modelTensors(model, layout, type))
+  await writeFileAtomic(join(folder, 'Modelfile'), modelfile(file, tokenizer, model.generation))
+  return { file: join(folder, file), modelfile: join(folder, 'Modelfile'), notes }
+}

@@ -1,0 +1,154 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import { dequantize, type WeightMatrix } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import { GGUF_BLOCKSIZE } from '@tunesmith/quantization'
+import { architectureOf } from '../architectures'
+import type { CausalLM } from '../causal-lm'
+import type { ModelConfig } from '../config'
+import { inverseFrequencies } from '../rope'
+import type { GgufLayout } from './layout'
+import { f32, type GgufValue, string, u32 } from './values'
+import type { GgufTensor, GgufTensorType } from './write'
+
+/** A matrix is read in pieces of about this many numbers. */
+const PIECE = 1 << 24
+
+/** @throws {TunesmithError} `unsupported` for a family that llama.cpp or its description here does not know. */
+export function layoutOf({ config }: CausalLM): GgufLayout {
+  const { gguf } = architectureOf(config.modelType)
+  if (gguf) return gguf
+  throw new TunesmithError(`There is no GGUF layout for models of the type "${config.modelType}"`, {
+    code: 'unsupported',
+    remedy: "Export safetensors, or give the architecture a `gguf` with llama.cpp's names",
+  })
+}
+
+/** The configuration as llama.cpp names it. */
+export function modelMetadata(config: ModelConfig, layout: GgufLayout): Map<string, GgufValue> {
+  const { rope, windows } = config
+  const metadata = new Map<string, GgufValue>([['general.architecture', string(layout.architecture)]])
+  const set = (key: string, value: GgufValue) => metadata.set(`${layout.architecture}.${key}`, value)
+  set('block_count', u32(config.numHiddenLayers))
+  set('context_length', u32(config.maxPositionEmbeddings))
+  set('embedding_length', u32(config.hiddenSize))
+  set('feed_forward_length', u32(config.intermediateSize))
+  set('vocab_size', u32(config.vocabSize))
+  set('attention.head_count', u32(config.numAttentionHeads))
+  set('attention.head_count_kv', u32(config.numKeyValueHeads))
+  set('attention.key_length', u32(config.headDim))
+  set('attention.value_length', u32(config.headDim))
+  set('attention.layer_norm_rms_epsilon', f32(config.rmsNormEps))
+  set('rope.dimension_count', u32(rope.rotaryDim))
+  set('rope.freq_base', f32(rope.theta))
+  if (rope.type === 'linear' || rope.type === 'yarn') {
+    set('rope.scaling.type', string(rope.type))
+    set('rope.scaling.factor', f32(rope.factor))
+    set('rope.scaling.original_context_length', u32(rope.originalMaxPositionEmbeddings))
+  }
+  if (rope.type === 'yarn') {
+    set('rope.scaling.yarn_beta_fast', f32(rope.betaFast))
+    set('rope.scaling.yarn_beta_slow', f32(rope.betaSlow))
+    // llama.cpp multiplies this by 1 + 0.1 ln(factor), which is the usual value of the whole.
+    set('rope.scaling.attn_factor', f32(rope.attentionFactor / (1 + 0.1 * Math.log(rope.factor))))
+  }
+  if (layout.slidingWindow) set('attention.sliding_window', u32(Math.max(0, ...windows)))
+  for (const [key, value] of Object.entries(layout.metadata?.(config) ?? {})) set(key, value)
+  return metadata
+}
+
+/** What llama.cpp will do differently, a sentence each. @throws {TunesmithError} `unsupported` for what it cannot do at all. */
+export function exportNotes({ config }: CausalLM, layout: GgufLayout): string[] {
+  if (config.rope.type === 'dynamic')
+    throw new TunesmithError('llama.cpp has no rotary scaling of the type "dynamic"', {
+      code: 'unsupported',
+      remedy: 'Export safetensors instead',
+    })
+  const window = Math.max(0, ...config.windows)
+  if (window === 0 || window >= config.maxPositionEmbeddings || layout.slidingWindow) return []
+  return [`llama.cpp reads all keys where this model looks at the last ${window}: answers differ in longer texts`]
+}
+
+/** Rows of heads from halves (0 .. d/2, d/2 .. d) to neighbouring pairs, as llama.cpp's rotation has them. */
+function interleave(values: Float32Array, headDim: number, columns: number): Float32Array {
+  const result = new Float32Array(values.length)
+  const half = headDim / 2
+  for (let row = 0; row < values.length / columns; row++) {
+    const within = row % headDim
+    const to = row - within + (within < half ? 2 * within : 2 * (within - half) + 1)
+    result.set(values.subarray(row * columns, (row + 1) * columns), to * columns)
+  }
+  return result
+}
+
+function* matrixPieces(weight: WeightMatrix, rows: number): Generator<Float32Array> {
+  for (let start = 0; start < weight.outFeatures; start += rows) {
+    const piece = dequantize(weight, start, Math.min(start + rows, weight.outFeatures))
+    const values = piece.dataSync() as Float32Array
+    piece.dispose()
+    yield values
+  }
+}
+
+/** The tensors of a model under llama.cpp's names and in its layout; values are made when they are asked for. */
+export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTensorType): GgufTensor[] {
+  const { config } = model
+  const { normOffset = 0 } = architectureOf(config.modelType)
+  const queryScale = config.attentionScale / (layout.attentionScale?.(config) ?? config.headDim ** -0.5)
+  const tensors: GgufTensor[] = []
+
+  const nameOf = (module: string): string => {
+    const [, layer, part] = /^model\.layers\.(\d+)\.(.+)$/.exec(module) ?? []
+    const name =
+      part === undefined
+        ? { 'model.embed_tokens': 'token_embd', 'model.norm': 'output_norm', lm_head: 'output' }[module]
+        : layout.modules[part]
+    if (name === undefined)
+      throw new TunesmithError(`llama.cpp's name of ${module} is not known`, { code: 'unsupported', where: module })
+    return part === undefined ? name : `blk.${layer}.${name}`
+  }
+  /** Rotation's order of rows and a scale that llama.cpp does not know, for queries and keys. */
+  const adapt = (module: string, values: Float32Array, columns: number): Float32Array => {
+    const isQuery = module.endsWith('.q_proj')
+    const scaled = isQuery && Math.abs(queryScale - 1) > 1e-12 ? values.map((value) => value * queryScale) : values
+    const rotates = layout.interleavedRotary && (isQuery || module.endsWith('.k_proj'))
+    return rotates ? interleave(scaled, config.headDim, columns) : scaled
+  }
+  const matrix = (module: string, weight: WeightMatrix, wanted: GgufTensorType) => {
+    const { outFeatures, inFeatures } = weight
+    const fits = inFeatures % GGUF_BLOCKSIZE === 0 || !/^q/.test(wanted)
+    // Pieces are whole heads.
+    const rows = Math.max(1, Math.floor(PIECE / inFeatures / config.headDim)) * config.headDim
+    tensors.push({
+      name: `${nameOf(module)}.weight`,
+      type: fits ? wanted : 'f16',
+      shape: [outFeatures, inFeatures],
+      *values() {
+        for (const piece of matrixPieces(weight, rows)) yield adapt(module, piece, inFeatures)
+      },
+    })
+  }
+  const vector = (name: string, size: number, values: () => Float32Array) =>
+    tensors.push({ name, type: 'f32', shape: [size], values: () => [values()] })
+
+  // With 4 bits per weight the embeddings and the head keep 8, as they matter most.
+  const outer = type === 'q4_0' ? 'q8_0' : type
+  matrix(model.embedTokens.name, model.embedTokens.weight, outer)
+  for (const { name, weight, bias } of model.linears.values()) {
+    if (name === 'lm_head') {
+      if (!config.tieWordEmbeddings) matrix(name, weight, outer)
+      continue
+    }
+    matrix(name, weight, type)
+    if (bias) vector(`${nameOf(name)}.bias`, bias.size, () => adapt(name, bias.dataSync() as Float32Array, 1))
+  }
+  for (const { name, weight } of model.norms.values()) {
+    const values = () => (weight as tf.Tensor1D).dataSync() as Float32Array
+    vector(`${nameOf(name)}.weight`, weight.size, () => values().map((value) => value + normOffset))
+  }
+  if (config.rope.type === 'llama3') {
+    const plain = inverseFrequencies({ ...config.rope, type: 'default' }, 1)
+    const scaled = inverseFrequencies(config.rope, 1)
+    vector('rope_freqs.weight', plain.length, () => plain.map((frequency, i) => frequency / scaled[i]!))
+  }
+  return tensors
+}

@@ -1,0 +1,139 @@
+import { TunesmithError } from '@tunesmith/core'
+import type { Tokenizer } from '@tunesmith/tokenization'
+import type { GenerationDefaults } from '../generation/generation-config'
+import { preTokenizerName } from './pre-tokenizer'
+import { bool, floats, type GgufValue, integers, string, strings, u32 } from './values'
+
+/** llama.cpp's kinds of token. */
+const NORMAL = 1
+const UNKNOWN = 2
+const CONTROL = 3
+const USER_DEFINED = 4
+const UNUSED = 5
+const BYTE = 6
+
+interface BpeModel {
+  type: string
+  vocab: Record<string, number>
+  merges: (string | [string, string])[]
+  byte_fallback?: boolean
+  ignore_merges?: boolean
+}
+
+interface Step {
+  type: string
+  prepend_scheme?: string
+  normalizers?: Step[]
+  pretokenizers?: Step[]
+}
+
+const steps = (step: Step | null, parts: 'normalizers' | 'pretokenizers'): Step[] =>
+  step?.type === 'Sequence' ? (step[parts] ?? []) : step ? [step] : []
+
+/** SentencePiece puts a space before the text: as a normalizer does, or a pre-tokenizer. */
+function addsSpacePrefix(tokenizer: Tokenizer): boolean {
+  const { normalizer, pre_tokenizer } = tokenizer.json as unknown as {
+    normalizer: Step | null
+    pre_tokenizer: Step | null
+  }
+  return (
+    steps(normalizer, 'normalizers').some(({ type }) => type === 'Prepend') ||
+    steps(pre_tokenizer, 'pretokenizers').some(
+      ({ type, prepend_scheme }) => type === 'Metaspace' && prepend_scheme !== 'never',
+    )
+  )
+}
+
+/** The order of the merges as scores, as SentencePiece has it: the first merge that makes a piece counts. */
+function pieceScores(model: BpeModel, size: number): number[] {
+  // What no merge makes comes after all.
+  const scores = new Array<number>(size).fill(-model.merges.length)
+  const scored = new Set<number>()
+  model.merges.forEach((merge, rank) => {
+    const [left, right] = typeof merge === 'string' ? (merge.split(' ') as [string, string]) : merge
+    const id = model.vocab[left + right]
+    if (id === undefined || scored.has(id)) return
+    scored.add(id)
+    scores[id] = -rank
+  })
+  return scores
+}
+
+/**
+ * A tokenizer as GGUF metadata: a SentencePiece-like one (`byte_fallback`) as `llama`, a byte-level one as `gpt2` with
+ * the name of its word pattern.
+ *
+ * @param vocabSize rows of the embeddings; ids without a token are filled up.
+ * @throws {TunesmithError} `unsupported` for another kind of tokenizer, `incompatible` when it has more ids than the model.
+ */
+export function tokenizerMetadata(
+  tokenizer: Tokenizer,
+  vocabSize: number,
+  generation: GenerationDefaults,
+): Map<string, GgufValue> {
+  const model = tokenizer.json.model as unknown as BpeModel
+  if (model.type !== 'BPE')
+    throw new TunesmithError(`A ${model.type} tokenizer cannot be written into a GGUF file`, {
+      code: 'unsupported',
+      where: tokenizer.where,
+      remedy: 'Export safetensors instead',
+    })
+  const tokens = Array.from({ length: vocabSize }, (_, id) => `[PAD${id}]`)
+  const types = new Array<number>(vocabSize).fill(UNUSED)
+  const place = (id: number, content: string, type: number) => {
+    if (id >= vocabSize)
+      throw new TunesmithError(`The token "${content}" has the id ${id}, and the model ${vocabSize} embeddings`, {
+        code: 'incompatible',
+        where: tokenizer.where,
+        remedy: 'Use the tokenizer that belongs to the model',
+      })
+    tokens[id] = content
+    types[id] = type
+  }
+  for (const [content, id] of Object.entries(model.vocab))
+    place(id, content, model.byte_fallback && /^<0x[0-9A-F]{2}>$/.test(content) ? BYTE : NORMAL)
+  // A token that is left as it is with spaces as SentencePiece writes them.
+  for (const { id, content, special } of tokenizer.json.added_tokens as {
+    id: number
+    content: string
+    special?: boolean
+  }[])
+    place(
+      id,
+      model.byte_fallback && !special ? content.replaceAll(' ', '▁') : content,
+      special ? CONTROL : USER_DEFINED,
+    )
+  const { unkTokenId } = tokenizer
+  if (unkTokenId !== undefined && model.byte_fallback) types[unkTokenId] = UNKNOWN
+
+  const metadata = new Map<string, GgufValue>()
+  const set = (key: string, value: GgufValue) => metadata.set(`tokenizer.ggml.${key}`, value)
+  set('model', string(model.byte_fallback ? 'llama' : 'gpt2'))
+  set('pre', string(model.byte_fallback ? 'default' : preTokenizerName(tokenizer.json as never, tokenizer.where)))
+  set('tokens', strings(tokens))
+  set('token_type', integers(types))
+  if (model.byte_fallback) {
+    set('scores', floats(pieceScores(model, vocabSize)))
+    set('add_space_prefix', bool(addsSpacePrefix(tokenizer)))
+  } else set('merges', strings(model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')))))
+
+  const bos = tokenizer.bosTokenId ?? generation.bosTokenId
+  const eos = tokenizer.eosTokenId ?? generation.eosTokenIds[0]
+  const pad = tokenizer.padTokenId ?? generation.padTokenId
+  // The end of a turn, where it is another token than the end of the text.
+  const eot = generation.eosTokenIds.find((id) => id !== eos)
+  for (const [name, id] of Object.entries({ bos, eos, eot, unknown: unkTokenId, padding: pad }))
+    if (id !== undefined && id < vocabSize) set(`${name}_token_id`, u32(id))
+  const { before, after } = tokenizer.framing
+  set('add_bos_token', bool(bos !== undefined && before[0] === bos))
+  set('add_eos_token', bool(eos !== undefined && after.at(-1) === eos))
+
+  const { default: template, ...named } = tokenizer.chatTemplates
+  const chat = template ?? tokenizer.chatTemplate
+  if (chat !== undefined) metadata.set('tokenizer.chat_template', string(chat))
+  if (Object.keys(named).length > 0) {
+    metadata.set('tokenizer.chat_templates', strings(Object.keys(named)))
+    for (const [name, text] of Object.entries(named)) metadata.set(`tokenizer.chat_template.${name}`, string(text))
+  }
+  return metadata
+}
