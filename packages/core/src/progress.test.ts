@@ -31,6 +31,16 @@ it('prints plain lines elsewhere, no more often than asked, and the last one alw
   expect(written[5]).toBe('load: 100/100 5s<0s done\n')
 })
 
+it('does not count what was done before as speed', () => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  const { written, stream } = fakeStream(false)
+  const progress = createProgress({ label: 'train', total: 100, initial: 90, stream, plainIntervalMs: 1 })
+  vi.advanceTimersByTime(5000)
+  progress.update(95)
+  vi.useRealTimers()
+  expect(written).toEqual(['train: 95/100 5s<5s\n'])
+})
+
 it('writes durations short', () => {
   expect([0, 42, 185, 7620, Number.POSITIVE_INFINITY].map(formatDuration)).toEqual(['0s', '42s', '3m05s', '2h07m', '?'])
 })

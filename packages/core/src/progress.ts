@@ -1,6 +1,8 @@
 export interface ProgressOptions {
   label: string
   total: number
+  /** Units done before this program began; they say nothing about its speed. Default 0. */
+  initial?: number
   /** Where to write; default standard error, so that piped standard output stays clean. */
   stream?: NodeJS.WriteStream
   /** Without a terminal a plain line is printed at most this often. Default 5000 ms. */
@@ -27,18 +29,20 @@ export function formatDuration(seconds: number): string {
 export function createProgress({
   label,
   total,
+  initial = 0,
   stream = process.stderr,
   plainIntervalMs = 5000,
 }: ProgressOptions): Progress {
   const start = performance.now()
   const terminal = stream.isTTY === true
   let lastPrint = terminal ? Number.NEGATIVE_INFINITY : start
-  let last = { done: 0, note: '' }
+  let last = { done: initial, note: '' }
 
   const line = () => {
     const elapsed = (performance.now() - start) / 1000
     const share = total > 0 ? Math.min(1, last.done / total) : 1
-    const eta = last.done > 0 ? formatDuration((elapsed / last.done) * Math.max(0, total - last.done)) : '?'
+    const done = last.done - initial
+    const eta = done > 0 ? formatDuration((elapsed / done) * Math.max(0, total - last.done)) : '?'
     const facts = `${last.done}/${total} ${formatDuration(elapsed)}<${eta}${last.note ? ` ${last.note}` : ''}`
     if (!terminal) return `${label}: ${facts}`
     const filled = Math.round(share * 24)

@@ -4,18 +4,25 @@ import type { TrainerCallback } from '../events'
 import { consoleReporter } from './console'
 import { jsonlReporter } from './jsonl'
 import { lossChartReporter } from './loss-chart'
+import { tensorboardReporter } from './tensorboard/tensorboard'
+import { mlflowReporter } from './tracking/mlflow'
+import { trackioReporter } from './tracking/trackio'
+import { wandbReporter } from './tracking/wandb'
 
-export const REPORTERS = ['console', 'jsonl', 'chart'] as const
+export const REPORTERS = ['console', 'jsonl', 'chart', 'tensorboard', 'wandb', 'mlflow', 'trackio'] as const
 export type ReporterName = (typeof REPORTERS)[number]
 
-/** The reporter of that name, writing where and under which name the config says. */
-export function createReporter(name: ReporterName, { outputDir }: SFTConfig): TrainerCallback {
-  switch (name) {
-    case 'console':
-      return consoleReporter()
-    case 'jsonl':
-      return jsonlReporter(join(outputDir, 'logs.jsonl'))
-    case 'chart':
-      return lossChartReporter(join(outputDir, 'loss.svg'))
-  }
+const CREATE: Record<ReporterName, (config: SFTConfig) => TrainerCallback> = {
+  console: () => consoleReporter(),
+  jsonl: ({ outputDir }) => jsonlReporter(join(outputDir, 'logs.jsonl')),
+  chart: ({ outputDir }) => lossChartReporter(join(outputDir, 'loss.svg')),
+  tensorboard: ({ outputDir }) => tensorboardReporter(join(outputDir, 'runs')),
+  wandb: () => wandbReporter(),
+  mlflow: () => mlflowReporter(),
+  trackio: () => trackioReporter(),
+}
+
+/** The reporter of that name; it writes into `outputDir`, or takes its settings from the environment as the original does. */
+export function createReporter(name: ReporterName, config: SFTConfig): TrainerCallback {
+  return CREATE[name](config)
 }

@@ -1,0 +1,19 @@
+import type { EvalLog, TrainLog } from '../events'
+
+const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+
+/**
+ * The numbers of a log under the names transformers' integrations give them, so that our runs and Python's share charts:
+ * `train/grad_norm`, `train/epoch`, `eval/loss`, `eval/rouge_l`.
+ */
+export function reportedMetrics(log: TrainLog | EvalLog): Record<string, number> {
+  const isEval = 'evalLoss' in log
+  const metrics: Record<string, number> = {}
+  for (const [key, value] of Object.entries(log)) {
+    if (key === 'step' || typeof value !== 'number') continue
+    // An evaluation's epoch is the training's.
+    const name = snakeCase(key)
+    metrics[isEval && name.startsWith('eval_') ? `eval/${name.slice(5)}` : `train/${name}`] = value
+  }
+  return metrics
+}

@@ -1,0 +1,50 @@
+import type { TrainPlan, TrainResult } from '../../events'
+
+/** The numbers of one log or evaluation. */
+export interface MetricPoint {
+  step: number
+  /** Milliseconds since 1970. */
+  time: number
+  /** `train/loss`, `eval/rouge_l`... */
+  metrics: Record<string, number>
+}
+
+export interface RunStart {
+  runName: string
+  config: TrainPlan['config']
+  /** What {@link TrackingService.open} returned when this run began, if it goes on from a checkpoint. */
+  continued: RunIdentity | undefined
+  time: number
+}
+
+/** How a service knows a run: plain JSON, kept beside the checkpoints. */
+export type RunIdentity = Record<string, string>
+
+export type RunEnding = TrainResult['ended']
+
+/**
+ * A place that keeps runs, as its HTTP API has it. Every call may be repeated after a failure, also when the server had
+ * already done its part.
+ */
+export interface TrackingService {
+  /** For messages. */
+  readonly title: string
+  /** Keys and tokens: whatever a server answers, they are not shown. */
+  readonly secrets: readonly string[]
+  /** @returns what is needed to go on with the run later; `url` is shown to the user. */
+  open(run: RunStart, signal: AbortSignal): Promise<{ identity: RunIdentity; url?: string }>
+  send(points: readonly MetricPoint[], signal: AbortSignal): Promise<void>
+  close(ending: RunEnding, signal: AbortSignal): Promise<void>
+  /** Says that the run is alive when there was nothing to send for `heartbeatMs`. */
+  heartbeat?(signal: AbortSignal): Promise<void>
+}
+
+/** Names as Python has them, so that settings can be compared across libraries. */
+export function flatSettings(config: object): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  )
+}

@@ -1,0 +1,62 @@
+import { basename, join, resolve } from 'node:path'
+import type { EvalLog, TrainerCallback, TrainLog } from '../../events'
+import { reportedMetrics } from '../metric-names'
+import { Delivery, type DeliveryOptions } from './delivery'
+import { RunRecord } from './run-record'
+import type { TrackingService } from './service'
+
+export interface TrackingOptions
+  extends Partial<Pick<DeliveryOptions, 'say' | 'capacity' | 'batchSize' | 'backoffMs' | 'heartbeatMs'>> {
+  /** How long the end of training waits for what is not delivered yet. Default 15,000 ms. */
+  flushMs?: number
+}
+
+const toStandardError = (message: string) => {
+  process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${message}\n`)
+}
+
+/**
+ * Reports to a service over HTTP. Training neither waits for it nor fails with it: what goes wrong is said in a line, once.
+ *
+ * @param id names the file in `outputDir` that remembers the run, for a resume.
+ * @param create throws when a setting is missing.
+ */
+export function trackingReporter(
+  id: string,
+  create: () => TrackingService,
+  { say = toStandardError, flushMs = 15_000, ...options }: TrackingOptions = {},
+): TrainerCallback {
+  let delivery: Delivery | undefined
+  let record: RunRecord
+  const report = (log: TrainLog | EvalLog) => {
+    const point = { step: log.step, time: Date.now(), metrics: reportedMetrics(log) }
+    if (delivery && !record.has(point)) delivery.push(point)
+  }
+  return {
+    async onTrainBegin({ config, resumedStep }) {
+      let service: TrackingService
+      try {
+        service = create()
+      } catch (error) {
+        say((error as Error).message, 'warning')
+        return
+      }
+      record = new RunRecord(join(config.outputDir, 'reporters', `${id}.json`))
+      const runName = config.runName ?? basename(resolve(config.outputDir))
+      const continued = resumedStep > 0 ? await record.load() : undefined
+      delivery = new Delivery({
+        ...options,
+        service,
+        say,
+        run: { runName, config, continued, time: Date.now() },
+        onOpen: (identity) => record.opened(identity),
+        onDelivered: (points) => record.delivered(points),
+      })
+    },
+    onLog: report,
+    onEvaluate: report,
+    async onTrainEnd({ ended }) {
+      await delivery?.finish(ended, flushMs)
+    },
+  }
+}

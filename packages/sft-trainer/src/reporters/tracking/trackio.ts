@@ -1,0 +1,108 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { z } from 'zod'
+import type { TrainerCallback } from '../../events'
+import { jsonNumber, RequestError, requestJson } from './request'
+import { flatSettings, type MetricPoint, type RunStart, type TrackingService } from './service'
+import { type TrackingOptions, trackingReporter } from './tracking-reporter'
+
+const schema = z.strictObject({
+  /** A dashboard's address, may hold `?write_token=`. Default `TRACKIO_SERVER_URL`. */
+  serverUrl: z.string().optional(),
+  /** A dashboard on a Hugging Face Space, `user/name`, instead. Default `TRACKIO_SPACE_ID`. */
+  spaceId: z.string().optional(),
+  /** Default `TRACKIO_PROJECT`, or "tunesmith". */
+  project: z.string().optional(),
+  /** For a dashboard of one's own. Default the one in the address, or `TRACKIO_WRITE_TOKEN`. */
+  writeToken: z.string().optional(),
+  /** For a Space. Default `HF_TOKEN`. */
+  hfToken: z.string().optional(),
+  fetch: z.custom<typeof fetch>((value) => typeof value === 'function').default(() => fetch),
+})
+export type TrackioOptions = z.input<typeof schema>
+
+/** Reports to a Trackio dashboard, through the HTTP API its own remote client uses. */
+export function trackioReporter(options: TrackioOptions = {}, tracking?: TrackingOptions): TrainerCallback {
+  const parsed = parseOptions(schema, options, 'trackioReporter')
+  return trackingReporter('trackio', () => new Trackio(parsed), tracking)
+}
+
+/** Spaces live on subdomains. */
+function spaceUrl(id: string): string {
+  return `https://${id.replace(/[/_.]/g, '-').toLowerCase()}.hf.space`
+}
+
+class Trackio implements TrackingService {
+  readonly title = 'Trackio'
+  readonly secrets: string[]
+  readonly #root: string
+  readonly #headers: Record<string, string> = {}
+  readonly #hfToken: string | null = null
+  readonly #project: string
+  #run = { name: '', id: '' }
+  #config: Record<string, unknown> | undefined
+
+  constructor(readonly options: z.output<typeof schema>) {
+    const { env } = process
+    const space = options.spaceId ?? (options.serverUrl ? undefined : env.TRACKIO_SPACE_ID)
+    const given = options.serverUrl ?? (space ? spaceUrl(space) : env.TRACKIO_SERVER_URL)
+    if (!given)
+      throw new TunesmithError('Trackio gets no logs: there is no dashboard', {
+        code: 'invalid_options',
+        where: 'TRACKIO_SERVER_URL',
+        remedy: "Set it to a dashboard's address, or TRACKIO_SPACE_ID to a Space",
+      })
+    const url = new URL(given)
+    this.#root = (url.origin + url.pathname).replace(/\/+$/, '')
+    this.#project = options.project ?? env.TRACKIO_PROJECT ?? 'tunesmith'
+    // A Hugging Face token goes to Hugging Face only.
+    if (url.hostname.endsWith('.hf.space')) {
+      this.#hfToken = options.hfToken ?? env.HF_TOKEN ?? null
+      if (this.#hfToken) this.#headers.authorization = `Bearer ${this.#hfToken}`
+    }
+    const writeToken = options.writeToken ?? url.searchParams.get('write_token') ?? env.TRACKIO_WRITE_TOKEN
+    if (writeToken) this.#headers['x-trackio-write-token'] = writeToken
+    this.secrets = [writeToken, this.#hfToken].filter(
+      (secret) => typeof secret === 'string' && secret !== '',
+    ) as string[]
+  }
+
+  async open({ runName, config, continued }: RunStart, signal: AbortSignal) {
+    const { fetch } = this.options
+    const version = await requestJson(`${this.#root}/version`, { method: 'GET', headers: this.#headers, signal, fetch })
+    if ((version as { api_version?: number }).api_version !== 1)
+      throw new RequestError(`${this.#root} is no Trackio dashboard with the HTTP API 1; update it`, false)
+    this.#run = continued
+      ? { name: continued.name!, id: continued.id! }
+      : { name: runName, id: this.#run.id || randomUUID() }
+    this.#config = continued ? undefined : flatSettings(config)
+    return {
+      identity: { ...this.#run, project: this.#project },
+      url: `${this.#root}/?project=${encodeURIComponent(this.#project)}`,
+    }
+  }
+
+  async send(points: readonly MetricPoint[], signal: AbortSignal): Promise<void> {
+    const logs = points.map(({ step, metrics }, i) => ({
+      project: this.#project,
+      run: this.#run.name,
+      run_id: this.#run.id,
+      metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, jsonNumber(value)])),
+      step,
+      config: i === 0 ? (this.#config ?? null) : null,
+      // The same for the same log, so that the server can leave out what comes twice.
+      log_id: createHash('sha256')
+        .update(`${this.#run.id} ${step} ${Object.keys(metrics)}`)
+        .digest('hex')
+        .slice(0, 32),
+    }))
+    const url = `${this.#root}/api/bulk_log`
+    const body = { args: [], kwargs: { logs, hf_token: this.#hfToken } }
+    const answer = await requestJson(url, { headers: this.#headers, body, signal, fetch: this.options.fetch })
+    const { error } = answer as { error?: string | null }
+    if (error != null) throw new RequestError(`${url} refused the logs: ${error}`, false)
+    this.#config = undefined
+  }
+
+  async close(): Promise<void> {}
+}
