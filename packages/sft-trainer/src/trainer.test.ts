@@ -3,36 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
-import { Random } from '@tunesmith/core'
-import type { TokenizedExample } from '@tunesmith/datasets'
 import { createModel } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { SFTTrainer, type SFTTrainerOptions, type TrainLog } from './index'
-
-const config = {
-  model_type: 'llama',
-  vocab_size: 48,
-  hidden_size: 32,
-  intermediate_size: 64,
-  num_hidden_layers: 2,
-  num_attention_heads: 4,
-  num_key_value_heads: 2,
-  max_position_embeddings: 64,
-  rms_norm_eps: 1e-5,
-  initializer_range: 0.2,
-  tie_word_embeddings: true,
-  eos_token_id: 1,
-}
-
-/** Sequences that count upwards from a random start: something to learn. */
-function countingExamples(count: number): TokenizedExample[] {
-  const random = new Random(7)
-  return Array.from({ length: count }, () => {
-    const start = 2 + random.int(20)
-    const inputIds = Array.from({ length: 5 + random.int(12) }, (_, i) => start + i)
-    return { inputIds, labels: inputIds.map((id, i) => (i < 2 ? -100 : id)) }
-  })
-}
+import { countingExamples, TINY_MODEL } from './testing/counting-task'
 
 let folder: string
 beforeAll(async () => {
@@ -44,7 +18,7 @@ afterAll(() => rm(folder, { recursive: true }))
 async function train(args: Partial<SFTTrainerOptions['args']>, options: Partial<SFTTrainerOptions> = {}) {
   const losses: number[] = []
   const tensors: number[] = []
-  const model = createModel(config, { seed: 3 })
+  const model = createModel(TINY_MODEL, { seed: 3 })
   const trainer = new SFTTrainer({
     model,
     args: {
@@ -150,7 +124,7 @@ describe('SFTTrainer', () => {
   it('stops at an abort, and refuses what would teach nothing', async () => {
     await expect(train({ learningRate: 0 })).rejects.toMatchObject({ code: 'invalid_options' })
     await expect(train({ learningRat: 1 } as never)).rejects.toThrow('did you mean "learningRate"')
-    const model = createModel(config)
+    const model = createModel(TINY_MODEL)
     const trainer = new SFTTrainer({
       model,
       args: { outputDir: folder, reportTo: [], saveStrategy: 'no' },
@@ -160,7 +134,7 @@ describe('SFTTrainer', () => {
   })
 
   it('says so when the loss is not a number', async () => {
-    const model = createModel(config)
+    const model = createModel(TINY_MODEL)
     tf.tidy(() => (model.norms.get('model.norm')!.weight as tf.Variable).assign(tf.fill([32], Number.NaN)))
     const trainer = new SFTTrainer({
       model,

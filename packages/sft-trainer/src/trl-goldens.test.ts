@@ -78,8 +78,9 @@ const record = (name: string) => readJsonFile<Recording>(join(folder!, `${name}.
 function sequencesOf({ input_ids, labels, seq_lengths = [input_ids.length] }: Prepared): TokenizedExample[] {
   let at = 0
   return seq_lengths.map((length) => {
-    const [start, end] = [at, (at += length)]
-    return { inputIds: input_ids.slice(start, end), labels: labels.slice(start, end) }
+    const start = at
+    at += length
+    return { inputIds: input_ids.slice(start, at), labels: labels.slice(start, at) }
   })
 }
 
@@ -182,7 +183,7 @@ describe.runIf(folder)('what TRL recorded', () => {
       const ids = Array.from(new BigInt64Array(await read('input_ids')), Number)
       const key = [...golden.tensors.keys()].find((key) => key.includes(name))!
       const expected = new Float32Array(await read(key))
-      const logits = tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync())
+      const logits = tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync() as Float32Array)
       await golden.close()
       expect(logits.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0)).toBeLessThan(1e-4)
       model.dispose()
