@@ -130,18 +130,24 @@ export class CausalLM {
     return tf.tidy(() => {
       const ids = tf.tensor1d(Int32Array.from(input.inputIds), 'int32')
       return this.#withNames(input, () => {
-        let x = this.embedTokens.forward(ids)
+        let x = this.embed(ids)
         const { virtualTokens } = this
         const prompt = virtualTokens?.embeddings && new VirtualLayout(input, virtualTokens.count)
+        // Virtual embeddings are not scaled where tokens' are: in transformers 5 that is the embedding layer's business.
         if (prompt) x = prompt.extend(x, virtualTokens?.embeddings?.())
-        const scale = this.#architecture.embeddingScale?.(this.config)
-        if (scale) x = tf.mul(x, scale)
         const options = { cache, gradientCheckpointing }
         if (!prompt) return this.forwardEmbeddings(x, input, options)
         const { positions, cuSeqlens } = prompt
         return prompt.strip(this.forwardEmbeddings(x, { ...input, positions, cuSeqlens }, options))
       })
     })
+  }
+
+  /** ids int32 `[tokens]` to what the first block reads, `[tokens, hidden]`: scaled where the architecture does so. */
+  embed(ids: tf.Tensor1D): tf.Tensor2D {
+    const scale = this.#architecture.embeddingScale?.(this.config)
+    if (!scale) return this.embedTokens.forward(ids)
+    return tf.tidy(() => tf.mul(this.embedTokens.forward(ids), scale))
   }
 
   /** Lets the adapters of the modules see which sequence wants which of them. */
