@@ -29,6 +29,8 @@ export interface LayerCall {
   training: boolean
   /** For dropout masks: differs between layers and micro-batches, and is the same when a block is computed again. */
   seed: number
+  /** Another number whenever parameters may have changed, for what is worth keeping while they have not. */
+  version: number
 }
 
 /** What lies under a layer: its module, or the layer of another active adapter. */
@@ -48,6 +50,8 @@ export interface DenseModule {
 export interface AdapterLayer {
   /** The trainable variables, by what follows the module's name in the file (`lora_A.weight`). */
   readonly parameters: Readonly<Record<string, tf.Variable>>
+  /** Trainable variables of other layers that this one computes with; checkpointing needs to know. */
+  readonly uses?: readonly tf.Variable[]
   /** On a linear layer: x `[tokens, in]` to `[tokens, out]`. Differentiable by x and the parameters. */
   forward?(x: tf.Tensor2D, below: Below<tf.Tensor2D>, call: LayerCall): tf.Tensor2D
   /** On the embeddings: ids int32 `[tokens]` to `[tokens, hidden]`. */
@@ -64,7 +68,9 @@ export interface AdapterLayer {
   merge?(module: DenseModule): DenseModule
   /** Called when base weights change under the layer (another adapter is merged or loaded). */
   baseChanged?(): void
-  /** Releases what the layer holds beside its parameters, and undoes what it did to the module. */
+  /** Undoes what making the layer did to its module's weight, when the adapter is taken off without being merged. */
+  undo?(): void
+  /** Releases what the layer holds beside its parameters. */
   dispose?(): void
 }
 
@@ -72,7 +78,9 @@ export interface OptimizerStep {
   /** Steps done, counted from 1. */
   step: number
   totalSteps: number
-  /** The gradient a parameter was just updated with (before clipping), or undefined. */
+  /** What gradients were multiplied by in the update: clipping, and the loss scale undone. */
+  gradScale: number
+  /** The gradient of a parameter in this step, before `gradScale`; undefined for a parameter of others. */
   gradient(parameter: tf.Variable): tf.Tensor | undefined
 }
 
@@ -90,6 +98,12 @@ export interface SharedParts {
   afterOptimizerStep?(step: OptimizerStep): void
   /** What a training checkpoint must hold besides the file's tensors, by name. */
   readonly trainingState?: Readonly<Record<string, tf.Variable>>
+  /** How the file's tensors differ from the variables (those of the layers too), by whole keys; both run in `tf.tidy`. */
+  readonly file?: {
+    write(variables: ReadonlyMap<string, tf.Tensor>): Map<string, tf.Tensor>
+    /** The way back, for tensors of the shapes that `write` gives. */
+    read(stored: ReadonlyMap<string, tf.Tensor>): Map<string, tf.Tensor>
+  }
   dispose?(): void
 }
 
@@ -99,6 +113,8 @@ export interface SharedContext<Config> {
   targets: readonly AdaptableModule[]
   /** For initial values: its own stream of the adapter's seed. */
   random: Random
+  /** The parameters come from a file next: initial values do not matter. */
+  loading: boolean
 }
 
 export interface LayerContext<Config, Shared> {
@@ -135,7 +151,7 @@ export interface Adapter<
   /** Keys of adapter_config.json that are not simply the options in snake_case. */
   readonly json?: {
     /** Further keys to write, or other values for the options'. */
-    write?(config: Config, model: CausalLM): Record<string, unknown>
+    write?(config: Config, model: CausalLM, shared: Shared): Record<string, unknown>
     /** Options from keys that are not; gets the whole file, and what it returns goes before the plain reading. */
     read?(json: Readonly<Record<string, unknown>>): Record<string, unknown>
     /** Features that change the numbers and are not there: an error unless null, false or empty. */

@@ -3,6 +3,7 @@ import { Random, TunesmithError } from '@tunesmith/core'
 import { type CausalLM, EVERY_BLOCK } from '@tunesmith/models'
 import type { AdaptableModule, Adapter, AdapterConfig, AdapterLayer, SharedParts } from './adapter'
 import { targetedModules } from './target-modules'
+import { trainableTokenLayers } from './trainable-tokens'
 import { type TrainedCopy, trainedCopies } from './trained-copies'
 
 /** An adapter on a model: its layers by module, what belongs to no module, and the copies it trains. */
@@ -25,7 +26,7 @@ export function attach(
   const targets =
     adapter.targets?.(model, config) ??
     ('targetModules' in adapter.schema.shape ? targetedModules(model, config, { defaultTargets }) : [])
-  const shared = adapter.shared?.(model, { config, targets, random: new Random(seed, adapter.peftType) })
+  const shared = adapter.shared?.(model, { config, targets, random: new Random(seed, adapter.peftType), loading })
   const layers = new Map<AdaptableModule, { layer: AdapterLayer; index: number }>()
   const made = { adapter, config, layers, shared, copies: [] as TrainedCopy[] }
   try {
@@ -34,6 +35,7 @@ export function attach(
         const random = new Random(seed, module.name)
         layers.set(module, { layer: adapter.layer(module, { config, model, shared, random, loading }), index })
       }
+    for (const [module, layer] of trainableTokenLayers(model, config)) layers.set(module, { layer, index: layers.size })
     made.copies.push(...trainedCopies(model, config, targets))
     return made
   } catch (error) {
@@ -42,9 +44,14 @@ export function attach(
   }
 }
 
-/** Lets go of everything an adapter holds; its copies must be out of the model's way. */
-export function release({ layers, shared, copies }: Attached): void {
-  for (const { layer } of layers.values()) {
+/**
+ * Lets go of everything an adapter holds; its copies must be out of the model's way.
+ *
+ * @param merged it lives on in the base weights, which therefore stay as they are.
+ */
+export function release({ layers, shared, copies }: Attached, { merged = false }: { merged?: boolean } = {}): void {
+  for (const { layer } of [...layers.values()].reverse()) {
+    if (!merged) layer.undo?.()
     layer.dispose?.()
     for (const variable of Object.values(layer.parameters)) variable.dispose()
   }
@@ -79,7 +86,7 @@ export function variablesByModule({ layers, shared, copies }: Attached): Map<str
   const all = new Map<string, tf.Variable[]>()
   const add = (module: string, ...variables: tf.Variable[]) =>
     all.set(module, [...(all.get(module) ?? []), ...variables])
-  for (const [module, { layer }] of layers) add(module.name, ...Object.values(layer.parameters))
+  for (const [module, { layer }] of layers) add(module.name, ...Object.values(layer.parameters), ...(layer.uses ?? []))
   for (const { module, variable } of copies) add(module.name, variable)
   const parameters = Object.values(shared?.parameters ?? {})
   if (parameters.length > 0) add(EVERY_BLOCK, ...parameters)
@@ -89,7 +96,7 @@ export function variablesByModule({ layers, shared, copies }: Attached): Map<str
 /** Parameters that the model has more because of an adapter. A bias is trained in its place, a saved module beside it. */
 export function addedParameters({ layers, shared, copies }: Attached): number {
   const inLayers = [...layers.values()].flatMap(({ layer }) => Object.values(layer.parameters))
-  const inShared = [...Object.values(shared?.parameters ?? {}), ...Object.values(shared?.buffers ?? {})]
+  const inShared = Object.values(shared?.parameters ?? {})
   const inCopies = copies.filter(({ inPlace }) => !inPlace).map(({ variable }) => variable)
   return [...inLayers, ...inShared, ...inCopies].reduce((sum, { size }) => sum + size, 0)
 }

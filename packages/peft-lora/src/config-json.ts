@@ -1,6 +1,6 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
-import type { Adapter, AdapterConfig } from './adapter'
+import type { Adapter, AdapterConfig, SharedParts } from './adapter'
 import { adapterOf } from './registry'
 import { effectiveTargets } from './target-modules'
 
@@ -8,7 +8,10 @@ const camel = (key: string) => key.replace(/_([a-z0-9])/g, (_, letter: string) =
 const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** The content of PEFT's adapter_config.json. */
-export function configToJson(adapter: Adapter, config: AdapterConfig, model: CausalLM): Record<string, unknown> {
+export function configToJson(
+  { adapter, config, shared }: { adapter: Adapter; config: AdapterConfig; shared: SharedParts | undefined },
+  model: CausalLM,
+): Record<string, unknown> {
   const options = config as unknown as Record<string, unknown>
   const json: Record<string, unknown> = {
     auto_mapping: null,
@@ -20,7 +23,7 @@ export function configToJson(adapter: Adapter, config: AdapterConfig, model: Cau
   for (const option of Object.keys(adapter.schema.shape)) json[snake(option)] = options[option] ?? null
   if ('targetModules' in adapter.schema.shape)
     json.target_modules = effectiveTargets(model, config, adapter.defaultTargets)
-  return sorted({ ...json, ...adapter.json?.write?.(config, model) })
+  return sorted({ ...json, ...adapter.json?.write?.(config, model, shared) })
 }
 
 const sorted = (json: Record<string, unknown>) =>

@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import {
-  bf16ToF32,
-  f16ToF32,
   openSafetensors,
+  readFloats,
   readJsonFile,
   type SafetensorsFile,
   type TensorToWrite,
+  tensorMismatches,
   writeSafetensors,
 } from '@tunesmith/hub'
 import type { CausalLM } from '@tunesmith/models'
@@ -31,17 +31,15 @@ export async function savePeftModel(
   { adapterName }: SavePeftModelOptions = {},
 ): Promise<void> {
   const attached = peft.adapter(adapterName)
-  const tensors: TensorToWrite[] = [...fileTensors(attached)].map(([name, variable]) => {
-    const values = variable.dataSync() as Float32Array
-    return {
-      name,
-      dtype: 'F32',
-      shape: variable.shape,
-      data: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-    }
-  })
+  const tensors = tf.tidy(
+    () =>
+      [...storedTensors(attached)].map(([name, tensor]) => {
+        const { buffer, byteOffset, byteLength } = tensor.dataSync() as Float32Array
+        return { name, dtype: 'F32', shape: tensor.shape, data: new Uint8Array(buffer, byteOffset, byteLength) }
+      }) as never,
+  ) as unknown as TensorToWrite[]
   await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' } })
-  const config = configToJson(attached.adapter, attached.config, peft.model)
+  const config = configToJson(attached, peft.model)
   await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`)
 }
 
@@ -108,37 +106,32 @@ export async function loadAdapter(peft: PeftModel, folder: string, adapterName: 
   }
 }
 
+/** The tensors of an adapter's file; what is computed for it belongs to the surrounding `tf.tidy`. */
+function storedTensors(attached: Attached): ReadonlyMap<string, tf.Tensor> {
+  const variables = fileTensors(attached)
+  return attached.shared?.file?.write(variables) ?? variables
+}
+
 async function readTensors(attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
-  const wanted = fileTensors(attached)
   const rename = attached.adapter.renameKey ?? ((key: string) => key)
-  const stored = new Map([...weights.tensors.keys()].map((key) => [rename(key), key]))
-  const missing = [...wanted.keys()].filter((name) => !stored.has(name))
-  const extra = [...stored.keys()].filter((name) => !wanted.has(name))
-  const misshapen = [...wanted].flatMap(([name, { shape }]) => {
-    const found = weights.tensors.get(stored.get(name) ?? '')?.shape
-    return found && found.join() !== shape.join() ? [`${name} is [${found}] instead of [${shape}]`] : []
+  const keys = new Map([...weights.tensors.keys()].map((key) => [rename(key), key]))
+  const expected = new Map<string, readonly number[]>()
+  tf.tidy(() => {
+    for (const [name, { shape }] of storedTensors(attached)) expected.set(name, shape)
   })
-  const problems = [
-    ...(missing.length ? [`missing: ${missing.join(', ')}`] : []),
-    ...(extra.length ? [`not part of it: ${extra.join(', ')}`] : []),
-    ...(misshapen.length ? [`wrong shape: ${misshapen.join(', ')}`] : []),
-  ]
+  const found = new Map([...keys].map(([name, key]) => [name, weights.tensors.get(key)!.shape]))
+  const problems = tensorMismatches({ expected, found })
   if (problems.length > 0)
     throw new TunesmithError(`The adapter does not fit the model; ${problems.join('; ')}`, {
       code: 'incompatible',
       where: file,
       remedy: 'Load the base model that adapter_config.json names',
     })
-  for (const [name, variable] of wanted) {
-    const key = stored.get(name)!
-    const { dtype, shape } = weights.tensors.get(key)!
-    const bytes = await weights.read(key)
-    const values =
-      dtype === 'BF16'
-        ? bf16ToF32(bytes)
-        : dtype === 'F16'
-          ? f16ToF32(bytes)
-          : new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
-    tf.tidy(() => variable.assign(tf.tensor(values, [...shape])))
-  }
+  const values = new Map<string, Float32Array>()
+  for (const name of expected.keys()) values.set(name, await readFloats(weights, keys.get(name)!))
+  tf.tidy(() => {
+    const stored = new Map([...values].map(([name, data]) => [name, tf.tensor(data, [...expected.get(name)!])]))
+    const tensors = attached.shared?.file?.read(stored) ?? stored
+    for (const [name, variable] of fileTensors(attached)) variable.assign(tensors.get(name)!)
+  })
 }

@@ -39,7 +39,8 @@ export interface MergeReport {
 export interface MergedAway {
   module: AdaptableModule
   weight: WeightMatrix
-  bias: tf.Tensor1D | undefined
+  /** Only where merging changed it; a bias that an adapter trains is no matter of merging. */
+  bias?: tf.Tensor1D | undefined
 }
 
 export const parseMergeOptions = (options: MergeOptions) => parseOptions(mergeSchema, options, 'merge')
@@ -77,9 +78,10 @@ export function mergeStacks(
     throw error
   }
   const originals = made.map(({ module, weight, bias }) => {
-    const original = { module, weight: module.weight, bias: module instanceof LinearModule ? module.bias : undefined }
+    const changed = module instanceof LinearModule && module.bias !== bias
+    const original: MergedAway = { module, weight: module.weight, ...(changed && { bias: module.bias }) }
     module.weight = weight
-    if (module instanceof LinearModule) module.bias = bias
+    if (changed) module.bias = bias
     return original
   })
   return { originals, modules: made.map(({ report }) => report) }
@@ -129,8 +131,8 @@ export function restoreModules(originals: readonly MergedAway[]): void {
   for (const { module, weight, bias } of originals) {
     disposeWeight(module.weight)
     module.weight = weight
-    if (!(module instanceof LinearModule)) continue
-    if (module.bias !== bias) module.bias?.dispose()
+    if (!(module instanceof LinearModule) || !bias) continue
+    module.bias?.dispose()
     module.bias = bias
   }
 }
@@ -146,7 +148,7 @@ export function letGo(model: CausalLM, originals: readonly MergedAway[]): void {
   for (const { module, weight, bias } of originals) {
     if ([model.embedTokens, model.lmHead].some((other) => other !== module && other.weight === weight)) untie(model)
     else disposeWeight(weight)
-    if (bias && module instanceof LinearModule && module.bias !== bias) bias.dispose()
+    bias?.dispose()
   }
 }
 

@@ -181,7 +181,7 @@ describe('files', () => {
     const model = fresh()
     const failure = loadPeftModel(model, folder)
     await expect(failure).rejects.toMatchObject({ code: 'incompatible', where: path })
-    for (const part of [`missing: ${first.name}`, `not part of it: ${renamed.name}`, `wrong shape: ${second.name}`])
+    for (const part of [`missing: ${first.name}`, `not expected: ${renamed.name}`, `wrong shape: ${second.name}`])
       await expect(failure).rejects.toThrow(part)
     expect(logitsOf(model)).toEqual(base)
   })

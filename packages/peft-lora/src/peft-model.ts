@@ -29,7 +29,7 @@ export interface AddAdapterOptions {
  * adapters.
  */
 export class PeftModel {
-  readonly #call: CallState = { training: false, seed: 0 }
+  readonly #call: CallState = { training: false, seed: 0, version: 0 }
   readonly #adapters = new Map<string, Attached>()
   #active: string[] = []
   #disabled = false
@@ -172,11 +172,13 @@ export class PeftModel {
   train(seed: number): void {
     this.#call.training = true
     this.#call.seed = seed
+    this.#call.version++
   }
 
   /** Dropout off. */
   eval(): void {
     this.#call.training = false
+    this.#call.version++
   }
 
   /**
@@ -214,15 +216,17 @@ export class PeftModel {
    * To be called after each step of the optimizer.
    *
    * @param gradients of the step, by the keys of {@link parameters}.
+   * @param gradScale what the optimizer multiplied them by. Default 1.
    */
-  afterOptimizerStep(step: number, totalSteps: number, gradients: ReadonlyMap<string, tf.Tensor>): void {
+  afterOptimizerStep(step: number, totalSteps: number, gradients: ReadonlyMap<string, tf.Tensor>, gradScale = 1): void {
+    this.#call.version++
     const listening = this.#active
       .flatMap((name) => this.adapter(name).shared ?? [])
       .filter((s) => s.afterOptimizerStep)
     if (listening.length === 0) return
     const byVariable = new Map([...this.parameters()].map(([key, variable]) => [variable, gradients.get(key)]))
     for (const shared of listening)
-      shared.afterOptimizerStep!({ step, totalSteps, gradient: (parameter) => byVariable.get(parameter) })
+      shared.afterOptimizerStep!({ step, totalSteps, gradScale, gradient: (parameter) => byVariable.get(parameter) })
   }
 
   /** Numbers behind {@link trainableParametersLine}. */
@@ -297,14 +301,18 @@ export class PeftModel {
     this.#merged = undefined
     letGo(this.model, originals)
     this.#installation.keepCopies(names.flatMap((name) => this.adapter(name).copies))
-    return this.unload()
+    return this.#unload(names)
   }
 
   /** Takes all adapters off and releases them; the base model is as it was. */
   unload(): CausalLM {
     this.unmerge()
+    return this.#unload([])
+  }
+
+  #unload(merged: readonly string[]): CausalLM {
     this.#installation.takeOut()
-    for (const attached of this.#adapters.values()) release(attached)
+    for (const [name, attached] of [...this.#adapters].reverse()) release(attached, { merged: merged.includes(name) })
     this.#adapters.clear()
     this.#active = []
     owned.delete(this.model)
@@ -313,6 +321,7 @@ export class PeftModel {
 
   /** Tells the layers that base weights are not what they were. */
   baseChanged(): void {
+    this.#call.version++
     for (const { layers } of this.#adapters.values()) for (const { layer } of layers.values()) layer.baseChanged?.()
   }
 

@@ -13,13 +13,16 @@ export interface StackedLayer {
 export interface CallState {
   training: boolean
   seed: number
+  /** See {@link LayerCall.version}. */
+  version: number
 }
 
 /** The name of no adapter at all, in a batch where each sequence says which one it wants (PEFT's word). */
 export const BASE_NAME = '__base__'
 
-const callOf = ({ training, seed }: CallState, index: number): LayerCall => ({
+const callOf = ({ training, seed, version }: CallState, index: number): LayerCall => ({
   training,
+  version,
   seed: (seed + Math.imul(index, 0x85ebca6b)) | 0,
 })
 

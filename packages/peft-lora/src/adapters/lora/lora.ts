@@ -1,8 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { LinearModule } from '@tunesmith/models'
+import { withoutRecording } from '@tunesmith/backend'
+import { EmbeddingModule } from '@tunesmith/models'
 import type { Adapter } from '../../adapter'
 import { targetedModules } from '../../target-modules'
 import { checkLoraConfig, type LoraConfig, type LoraConfigOptions, loraConfigSchema, rankAndScaling } from './config'
+import { doraLinearLayer } from './dora-layer'
+import { loraEmbeddingLayer } from './embedding-layer'
+import { initialEmbeddingFactors, initialFactors, replaceBase } from './initial-factors'
 import { loraLinearLayer } from './linear-layer'
 
 declare module '../../config-types' {
@@ -20,17 +24,22 @@ export const lora: Adapter<LoraConfig, undefined> = {
     return targetedModules(model, config, { embeddings: true })
   },
   layer(module, { config, random }) {
-    const { r, scaling } = rankAndScaling(module.name, config)
+    const sizes = rankAndScaling(module.name, config)
+    const embeds = module instanceof EmbeddingModule
+    const factors = (embeds ? initialEmbeddingFactors : initialFactors)(module, config, sizes, random)
     const { inFeatures, outFeatures } = module.weight
-    const bound = 1 / Math.sqrt(inFeatures)
-    const draw =
-      config.initLoraWeights === 'gaussian' ? () => random.normal() / r : () => (2 * random.uniform() - 1) * bound
-    const values = Float32Array.from({ length: r * inFeatures }, draw)
-    const [a, b] = tf.tidy(() => [
-      tf.variable(tf.tensor2d(values, [r, inFeatures])),
-      tf.variable(tf.zeros<tf.Rank.R2>([outFeatures, r])),
-    ])
-    return loraLinearLayer(module as LinearModule, { a: a!, b: b!, scaling, dropout: config.loraDropout })
+    const [columns, rows] = embeds ? [outFeatures, inFeatures] : [inFeatures, outFeatures]
+    const [a, b] = withoutRecording(() =>
+      tf.tidy(() => [
+        tf.variable(tf.tensor2d(factors.a, [sizes.r, columns])),
+        tf.variable(tf.tensor2d(factors.b, [rows, sizes.r])),
+      ]),
+    )
+    const tensors = { a: a!, b: b!, scaling: sizes.scaling, dropout: config.loraDropout }
+    if (embeds) return loraEmbeddingLayer(module, tensors, config.useDora)
+    if (config.useDora) return doraLinearLayer(module, tensors)
+    const layer = loraLinearLayer(module, tensors)
+    return factors.residual ? { ...layer, initial: factors, undo: replaceBase(module, factors, sizes) } : layer
   },
   json: {
     write: (config) => ({ fan_in_fan_out: false, loftq_config: config.loftqConfig ?? {} }),

@@ -1,0 +1,172 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { dequantize, disposeWeight, packedWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
+import { type Random, TunesmithError } from '@tunesmith/core'
+import { absmaxOf, loftqInit, type Quantized4bit, quantMap4bit, truncatedSvd } from '@tunesmith/quantization'
+import type { AdaptableModule } from '../../adapter'
+import { storeWeight } from '../../store-weight'
+import type { LoraConfig } from './config'
+
+/** How A `[r, in]` and B `[out, r]` begin, and what becomes of the base weight. */
+export interface InitialFactors {
+  a: Float32Array
+  b: Float32Array
+  /** The weight without `scaling * B A`, which takes the base weight's place; absent when that stays as it is. */
+  residual?: WeightMatrix
+}
+
+/** The ways that move a part of the base weight into the adapter. */
+export const changesBase = ({ initLoraWeights }: LoraConfig): boolean =>
+  typeof initLoraWeights === 'string' && initLoraWeights !== 'gaussian'
+
+interface Sizes {
+  r: number
+  scaling: number
+}
+
+/** Of a linear layer. */
+export function initialFactors(
+  module: AdaptableModule,
+  config: LoraConfig,
+  { r, scaling }: Sizes,
+  random: Random,
+): InitialFactors {
+  const { inFeatures, outFeatures } = module.weight
+  const init = config.initLoraWeights
+  if (changesBase(config)) {
+    const how = init === 'olora' ? olora : init === 'loftq' ? loftq : pissa
+    return how(module, config, { r, scaling })
+  }
+  const uniform = (size: number, fanIn: number) => {
+    const bound = 1 / Math.sqrt(fanIn)
+    return Float32Array.from({ length: size }, () => (2 * random.uniform() - 1) * bound)
+  }
+  const a =
+    init === 'gaussian'
+      ? Float32Array.from({ length: r * inFeatures }, () => random.normal() / r)
+      : uniform(r * inFeatures, inFeatures)
+  return { a, b: init === false ? uniform(outFeatures * r, r) : new Float32Array(outFeatures * r) }
+}
+
+/** Of the embeddings: A `[r, vocab]` zero and B `[hidden, r]` normal, as in PEFT. */
+export function initialEmbeddingFactors(
+  { weight }: AdaptableModule,
+  { initLoraWeights }: LoraConfig,
+  { r }: Sizes,
+  random: Random,
+): InitialFactors {
+  const normal = (size: number) => Float32Array.from({ length: size }, () => random.normal())
+  const sizeOfA = r * weight.outFeatures
+  if (typeof initLoraWeights === 'string' && initLoraWeights !== 'gaussian')
+    throw new TunesmithError(`initLoraWeights "${initLoraWeights}" is for linear layers`, {
+      code: 'unsupported',
+      where: 'targetModules',
+      remedy: 'Leave embed_tokens out, or begin with true',
+    })
+  return {
+    a: initLoraWeights === false ? normal(sizeOfA) : new Float32Array(sizeOfA),
+    b: normal(r * weight.inFeatures),
+  }
+}
+
+const dense = (weight: WeightMatrix) =>
+  withoutRecording(() => tf.tidy(() => (dequantize(weight).dataSync() as Float32Array).slice()))
+
+/** `W - scaling * B A`, stored as W is. */
+function residualOf(weight: WeightMatrix, a: Float32Array, b: Float32Array, { r, scaling }: Sizes): WeightMatrix {
+  return withoutRecording(() =>
+    tf.tidy(() => {
+      const product = tf.matMul(tf.tensor2d(b, [weight.outFeatures, r]), tf.tensor2d(a, [r, weight.inFeatures]))
+      return storeWeight(tf.sub(dequantize(weight), tf.mul(product, scaling)), weight) as never
+    }),
+  )
+}
+
+/** Principal singular values and vectors, shared evenly between A and B. */
+function pissa(module: AdaptableModule, _: LoraConfig, sizes: Sizes): InitialFactors {
+  const { weight } = module
+  refuseQuantized(module, 'PiSSA')
+  const { outFeatures: rows, inFeatures: columns } = weight
+  const { r: rank, scaling } = sizes
+  const { u, s, vt } = truncatedSvd({ matrix: dense(weight), rows, columns, rank })
+  const roots = s.map((value) => Math.sqrt(value / scaling))
+  const a = vt.map((value, i) => value * roots[Math.floor(i / columns)]!)
+  const b = u.map((value, i) => value * roots[i % rank]!)
+  return { a, b, residual: residualOf(weight, a, b, sizes) }
+}
+
+/** Columns of Q and rows of R of the weight's QR decomposition (Gram-Schmidt, twice). */
+function olora({ weight }: AdaptableModule, _: LoraConfig, sizes: Sizes): InitialFactors {
+  const { outFeatures, inFeatures } = weight
+  const { r } = sizes
+  const values = dense(weight)
+  const columns = Array.from({ length: r }, (_, k) =>
+    Float64Array.from({ length: outFeatures }, (_, i) => values[i * inFeatures + k]!),
+  )
+  columns.forEach((column, k) => {
+    for (let round = 0; round < 2; round++)
+      for (const other of columns.slice(0, k)) {
+        const share = column.reduce((sum, value, i) => sum + value * other[i]!, 0)
+        for (let i = 0; i < outFeatures; i++) column[i]! -= share * other[i]!
+      }
+    const length = Math.sqrt(column.reduce((sum, value) => sum + value * value, 0))
+    for (let i = 0; i < outFeatures; i++) column[i]! /= length || 1
+  })
+  const b = Float32Array.from({ length: outFeatures * r }, (_, i) => columns[i % r]![Math.floor(i / r)]!)
+  const sums = new Float64Array(r * inFeatures)
+  for (let i = 0; i < outFeatures; i++)
+    for (let k = 0; k < r; k++) {
+      const q = columns[k]![i]!
+      for (let j = 0; j < inFeatures; j++) sums[k * inFeatures + j]! += q * values[i * inFeatures + j]!
+    }
+  const a = Float32Array.from(sums)
+  return { a, b, residual: residualOf(weight, a, b, sizes) }
+}
+
+/** What NF4 loses of the weight; the weight becomes NF4. */
+function loftq(module: AdaptableModule, config: LoraConfig, { r: rank, scaling }: Sizes): InitialFactors {
+  refuseQuantized(module, 'LoftQ')
+  const { outFeatures, inFeatures } = module.weight
+  const made = loftqInit({
+    data: dense(module.weight),
+    shape: [outFeatures, inFeatures],
+    rank,
+    scaling,
+    iterations: config.loftqConfig?.loftqIter ?? 1,
+  })
+  const quantized = made.quantized as Quantized4bit
+  const residual = packedWeight({
+    format: 'nf4',
+    outFeatures,
+    inFeatures,
+    blockSize: quantized.blocksize,
+    bytes: quantized.packed,
+    absmax: absmaxOf(quantized),
+    code: quantMap4bit('nf4'),
+  })
+  return { a: made.loraA, b: made.loraB, residual }
+}
+
+function refuseQuantized({ name, weight }: AdaptableModule, method: string): void {
+  if (['f32', 'bf16', 'f16'].includes(weight.format)) return
+  throw new TunesmithError(`${method} starts from a weight in full precision, not ${weight.format}`, {
+    code: 'unsupported',
+    where: name,
+    remedy: 'Load the model unquantized, or use initLoraWeights: true',
+  })
+}
+
+/** Puts the residual into the module; the returned function adds `scaling * B A` of the beginning again. */
+export function replaceBase(module: AdaptableModule, { a, b, residual }: InitialFactors, sizes: Sizes): () => void {
+  const put = (weight: WeightMatrix) => {
+    const before = module.weight
+    module.weight = weight
+    disposeWeight(before)
+  }
+  const { format } = module.weight
+  put(residual!)
+  return () => {
+    // What LoftQ quantized stays quantized: the original is not kept.
+    if (module.weight.format !== format) return
+    put(residualOf(module.weight, a, b, { ...sizes, scaling: -sizes.scaling }))
+  }
+}

@@ -1,0 +1,121 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { denseWeight, dequantize, embeddingLookup, withoutRecording } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import type { CausalLM } from '@tunesmith/models'
+import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
+import { matchesModule } from './target-modules'
+
+const KEY = 'token_adapter.trainable_tokens_delta'
+
+/**
+ * Layers that train single rows of the embeddings (`trainableTokenIndices`), by module. The head of a model that shares
+ * the embeddings shares the trained rows too, as in PEFT.
+ */
+export function trainableTokenLayers(
+  model: CausalLM,
+  { trainableTokenIndices, targetModules }: AdapterConfig,
+): Map<AdaptableModule, AdapterLayer> {
+  const layers = new Map<AdaptableModule, AdapterLayer>()
+  if (!trainableTokenIndices) return layers
+  const wrong = (what: string, remedy: string) =>
+    new TunesmithError(what, { code: 'invalid_options', where: 'trainableTokenIndices', remedy })
+  const byModule = Array.isArray(trainableTokenIndices)
+    ? { [model.embedTokens.name]: trainableTokenIndices }
+    : trainableTokenIndices
+  for (const [name, indices] of Object.entries(byModule)) {
+    const module = [model.embedTokens, model.lmHead].find((candidate) => matchesModule(candidate.name, [name]))
+    if (!module) throw wrong(`No embeddings are named ${name}`, 'There are embed_tokens and lm_head')
+    const outside = indices.filter((index) => index >= model.config.vocabSize)
+    if (outside.length > 0 || new Set(indices).size !== indices.length)
+      throw wrong(
+        `Token ids must differ and lie below ${model.config.vocabSize}`,
+        `Look at ${(outside.length ? outside : indices).slice(0, 5).join(', ')}`,
+      )
+    if (targetModules !== undefined && matchesModule(module.name, targetModules))
+      throw wrong(`${name} is in targetModules as well`, 'Choose one of the two')
+    const rows = withoutRecording(() =>
+      tf.tidy(() =>
+        tf.variable(
+          tf.concat2d(
+            indices.map((index) => dequantize(module.weight, index, index + 1)),
+            0,
+          ),
+        ),
+      ),
+    )
+    const tied = model.lmHead.weight === model.embedTokens.weight
+    if (module === model.embedTokens)
+      layers.set(module, tokenEmbeddings(model.config.vocabSize, indices, rows, { owns: true }))
+    if (module === model.lmHead && !tied)
+      layers.set(module, tokenHead(model.config.vocabSize, indices, rows, { owns: true }))
+    if (tied) {
+      layers.set(model.embedTokens, tokenEmbeddings(model.config.vocabSize, indices, rows, { owns: true }))
+      layers.set(model.lmHead, tokenHead(model.config.vocabSize, indices, rows, { owns: false }))
+    }
+  }
+  return layers
+}
+
+/** The base with some rows replaced. */
+function withRows(weight: tf.Tensor2D, indices: readonly number[], rows: tf.Tensor2D): tf.Tensor2D {
+  const { keep, place } = placement(weight.shape[0], indices)
+  return tf.add(tf.mul(weight, tf.expandDims(keep, 1)), tf.matMul(place, rows, true, false))
+}
+
+/** 0 at the trained ids and 1 elsewhere `[vocab]`; and where each trained row belongs, `[rows, vocab]`. */
+function placement(vocab: number, indices: readonly number[]): { keep: tf.Tensor1D; place: tf.Tensor2D } {
+  return withoutRecording(() => {
+    const keep = new Float32Array(vocab).fill(1)
+    for (const index of indices) keep[index] = 0
+    return { keep: tf.tensor1d(keep), place: tf.cast(tf.oneHot([...indices], vocab), 'float32') as tf.Tensor2D }
+  })
+}
+
+function tokenEmbeddings(
+  vocab: number,
+  indices: readonly number[],
+  rows: tf.Variable<tf.Rank.R2>,
+  { owns }: { owns: boolean },
+): AdapterLayer {
+  // Every other id reads a row of zeros behind the trained ones.
+  const slots = new Int32Array(vocab).fill(indices.length)
+  indices.forEach((index, slot) => {
+    slots[index] = slot
+  })
+  return {
+    parameters: owns ? { [KEY]: rows } : {},
+    embed: (ids, below) =>
+      tf.tidy(() => {
+        const wanted = ids.dataSync()
+        const [slot, keep] = withoutRecording(() => {
+          const found = Array.from(wanted, (id) => slots[id]!)
+          const others = found.map((s) => (s === indices.length ? 1 : 0))
+          return [tf.tensor1d(found, 'int32'), tf.tensor2d(others, [others.length, 1])] as const
+        })
+        const zeros = tf.zeros<tf.Rank.R2>([1, rows.shape[1]])
+        const trained = embeddingLookup(denseWeight(tf.concat2d([rows, zeros], 0)), slot)
+        return tf.add(tf.mul(below.forward(ids), keep), trained) as tf.Tensor2D
+      }),
+    merge: ({ weight, bias }) => ({ weight: withRows(weight, indices, rows), bias }),
+  }
+}
+
+/** The same rows on the output side: the logits of the trained ids come from them. */
+function tokenHead(
+  vocab: number,
+  indices: readonly number[],
+  rows: tf.Variable<tf.Rank.R2>,
+  { owns }: { owns: boolean },
+): AdapterLayer {
+  return {
+    parameters: owns ? { [KEY]: rows } : {},
+    uses: [rows],
+    forward: (x, below) =>
+      tf.tidy(() => {
+        const { keep, place } = placement(vocab, indices)
+        const trained = tf.matMul(tf.matMul(x, rows, false, true), place)
+        return tf.add(tf.mul(below.forward(x), keep), trained) as tf.Tensor2D
+      }),
+    merge: ({ weight, bias }) => ({ weight: withRows(weight, indices, rows), bias }),
+  }
+}
