@@ -29,6 +29,7 @@ export interface SavedRun {
   window: LogWindowState
   scaler: GradScalerState
   schedule: Record<string, number>
+  optim: string
   optimizer: Record<string, number>
   callbacks: Record<string, Record<string, unknown>>
   dataDigest: string

@@ -189,6 +189,7 @@ export class SFTTrainer {
       window: run.window.state(),
       scaler: run.scaler.state(),
       schedule: run.schedule.state(),
+      optim: config.optim,
       optimizer: optimizer.scalars(),
       callbacks: Object.fromEntries(
         emitter.callbacks.flatMap(({ name, state }) => (name && state ? [[name, state()]] : [])),

@@ -42,6 +42,12 @@ export async function readForResume(folder: string, config: SFTConfig, dataDiges
       remedy:
         'Resume with the same rows, tokenizer, maxLength and packing, or start a new run from the checkpoint’s adapter',
     })
+  if (saved.optim !== config.optim)
+    throw new TunesmithError(`The checkpoint was saved with the optimizer "${saved.optim}", not "${config.optim}"`, {
+      code: 'incompatible',
+      where: folder,
+      remedy: `Resume with optim "${saved.optim}", or start a new run from the checkpoint’s weights`,
+    })
   const { run } = saved
   const notices: ResumedRun['notices'] = [{ message: `resuming from ${folder}, step ${run.globalStep}`, level: 'info' }]
   const changed = await changedSettings(folder, config)
