@@ -5,7 +5,7 @@ import type { EvalLog } from './events'
 type MetricConfig = Pick<SFTConfig, 'metricForBestModel' | 'greaterIsBetter'>
 
 /** `eval_rouge_l`, `rougeL` and `evalRougeL` mean the same. */
-function metricKey(name: string): string {
+export function metricKey(name: string): string {
   const camel = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
   return /^eval[A-Z]/.test(camel) ? camel : `eval${camel[0]!.toUpperCase()}${camel.slice(1)}`
 }

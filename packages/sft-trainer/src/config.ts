@@ -141,10 +141,12 @@ export const sftConfigSchema = z.strictObject({
   predictWithGenerate: z.boolean().default(false),
   /** Longest answer in tokens. Default 128. */
   generationMaxNewTokens: count.default(128),
-  /** Evaluation rows that are answered, spread evenly. Default 32. */
+  /** Evaluation rows that are answered, drawn once with `seed`. Default 32. */
   generationSampleSize: count.default(32),
-  /** Prompts answered together. Default 8. */
+  /** Prompts answered together at most. Default 8. */
   generationBatchSize: count.default(8),
+  /** Their tokens, answers included: what the key/value cache of a batch may hold. Default 16,384. */
+  generationTokenBudget: count.default(16_384),
   /** What answers are scored with. Default rouge, bleu and exact_match. */
   generationMetrics: z.array(z.enum(['rouge', 'bleu', 'exact_match'])).default(['rouge', 'bleu', 'exact_match']),
 })

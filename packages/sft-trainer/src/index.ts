@@ -13,6 +13,14 @@ export type {
   TrainPlan,
   TrainResult,
 } from './events'
+export {
+  type ComputeMetrics,
+  type ComputeMetricsInput,
+  createGenerationMetrics,
+  type GenerationMetrics,
+  type GenerationResult,
+  type GenerationSample,
+} from './generation-metrics'
 export { INTERRUPT_EXIT_CODES } from './interrupt'
 export {
   createOptimizer,

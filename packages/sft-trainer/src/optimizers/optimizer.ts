@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import type { SafetensorsFile, TensorToWrite } from '@tunesmith/hub'
+import type { TensorReader, TensorToWrite } from '@tunesmith/hub'
 
 /** Parameters that are treated alike. */
 export interface ParameterGroup {
@@ -30,7 +30,7 @@ export interface Optimizer {
    *
    * @throws {TunesmithError} `incompatible` naming the tensors that are missing or of another shape.
    */
-  load(scalars: Record<string, number>, tensors: SafetensorsFile): Promise<void>
+  load(scalars: Record<string, number>, tensors: TensorReader): Promise<void>
   /** Bytes the state takes (or will take, before the first step), for the summary. */
   bytes(): number
   dispose(): void

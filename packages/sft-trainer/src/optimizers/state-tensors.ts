@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import type { SafetensorsFile, TensorToWrite } from '@tunesmith/hub'
+import type { TensorReader, TensorToWrite } from '@tunesmith/hub'
 import type { ParameterGroup } from './optimizer'
 
 /** One of the tensors an optimizer keeps beside a parameter. */
@@ -54,14 +54,14 @@ export class StateTensors<Key extends string> {
   }
 
   /** @throws {TunesmithError} `incompatible` when a tensor is missing or of another shape. */
-  async load(file: SafetensorsFile): Promise<void> {
+  async load(file: TensorReader): Promise<void> {
     for (const { name, param, key, tensor } of this.#all()) {
       const full = `${name}.${key}`
       const found = file.tensors.get(full)
       if (found?.shape.join() !== tensor.shape.join() || found.dtype !== tensor.dtype)
         throw new TunesmithError(`The optimizer state of ${full} is missing, or of another shape or type`, {
           code: 'incompatible',
-          where: file.path,
+          where: full,
           remedy: 'Resume with the model, adapter and optimizer the checkpoint was saved with',
         })
       fill(this.of(name, param)[key], await file.read(full), tensor)

@@ -1,0 +1,150 @@
+import { join } from 'node:path'
+import { Random, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { type Dataset, type ExampleRow, formatDataset } from '@tunesmith/datasets'
+import { type CausalLM, generateText } from '@tunesmith/models'
+import type { Tokenizer } from '@tunesmith/tokenization'
+import { metricKey } from '../best-metric'
+import type { SFTConfig } from '../config'
+import type { FormattingFunc } from '../prepare'
+import { tokenBudgetBatches } from './batches'
+import { type EvalPrompt, evalPrompts } from './prompts'
+import { generationScores } from './scores'
+
+/** All arrays have one element per answered row, in the order of the rows. */
+export interface ComputeMetricsInput {
+  prompts: string[]
+  predictions: string[]
+  references: string[]
+  /** The rows as they are in the dataset, with all their columns. */
+  rows: Record<string, unknown>[]
+}
+
+/** Scores answers; what it returns is logged as `eval` and the name: `{ accuracy }` as `evalAccuracy`. */
+export type ComputeMetrics = (input: ComputeMetricsInput) => Record<string, number> | Promise<Record<string, number>>
+
+export interface GenerationSample {
+  prompt: string
+  reference: string
+  prediction: string
+}
+
+export interface GenerationResult {
+  /** `evalRougeL`, `evalBleu`, `evalExactMatch`, `evalGenLen` (tokens per answer), and those of `computeMetrics`. */
+  metrics: Record<string, number>
+  samples: GenerationSample[]
+  /** Why the samples could not be written; absent when they were. */
+  notice?: string
+}
+
+export interface GenerationMetricsOptions {
+  dataset: Dataset
+  tokenizer: Tokenizer
+  config: SFTConfig
+  formattingFunc?: FormattingFunc | undefined
+  /** In addition to `generationMetrics` of the config. */
+  computeMetrics?: ComputeMetrics | undefined
+}
+
+export interface GenerationMetrics {
+  /**
+   * Answers the sampled prompts, scores the answers, and writes `generations/step-N.jsonl` in `outputDir`.
+   *
+   * @param stopped asked between batches; true ends it without a result.
+   */
+  run(model: CausalLM, context: { step: number; stopped?: () => boolean }): Promise<GenerationResult | undefined>
+}
+
+/**
+ * Generation metrics of an evaluation: a fixed sample of rows, drawn with the config's seed, is answered greedily in batches
+ * within a token budget.
+ *
+ * @throws {TunesmithError} `invalid_data` when no row has a prompt and a reference.
+ */
+export function createGenerationMetrics(options: GenerationMetricsOptions): GenerationMetrics {
+  const { dataset, tokenizer, config, formattingFunc, computeMetrics } = options
+  let prompts: EvalPrompt[] | undefined
+
+  function sample(model: CausalLM): EvalPrompt[] {
+    const formatted = formatDataset(dataset, { formattingFunc }).dataset as Dataset<ExampleRow>
+    const order = new Random(config.seed, 'generation sample').shuffle(
+      Array.from({ length: dataset.length }, (_, i) => i),
+    )
+    const maxLength = Math.max(1, model.config.maxPositionEmbeddings - config.generationMaxNewTokens)
+    const found = evalPrompts({
+      formatted,
+      rows: dataset,
+      tokenizer,
+      order,
+      count: config.generationSampleSize,
+      maxLength,
+    })
+    if (found.length > 0) return found
+    throw new TunesmithError('No evaluation row has a prompt to answer and a reference to compare with', {
+      code: 'invalid_data',
+      where: 'evalDataset',
+      remedy: `Use rows with prompt and completion, or messages that end with the assistant, of at most ${maxLength} tokens; or set predictWithGenerate to false`,
+    })
+  }
+
+  return {
+    async run(model, { step, stopped = () => false }) {
+      prompts ??= sample(model)
+      const maxNewTokens = config.generationMaxNewTokens
+      const lengths = prompts.map(({ ids }) => ids.length)
+      const predictions = new Array<string>(prompts.length)
+      let tokens = 0
+      for (const batch of tokenBudgetBatches(lengths, {
+        maxNewTokens,
+        batchSize: config.generationBatchSize,
+        tokenBudget: config.generationTokenBudget,
+      })) {
+        if (stopped()) return undefined
+        const asked = batch.map((i) => prompts![i]!.ids)
+        const answers = await generateText(model, tokenizer, asked, { doSample: false, maxNewTokens })
+        for (const [i, answer] of answers.entries()) {
+          predictions[batch[i]!] = answer.text.trim()
+          tokens += answer.tokens.length
+        }
+      }
+      const references = prompts.map(({ reference }) => reference.trim())
+      const metrics: Record<string, number> = {
+        ...generationScores(config.generationMetrics, { predictions, references }),
+        evalGenLen: tokens / prompts.length,
+        ...(await ownMetrics(prompts, predictions, references)),
+      }
+      const samples = prompts.map(({ prompt }, i) => ({
+        prompt,
+        reference: references[i]!,
+        prediction: predictions[i]!,
+      }))
+      const path = join(config.outputDir, 'generations', `step-${step}.jsonl`)
+      const lines = samples.map((line) => `${JSON.stringify(line)}\n`).join('')
+      const notice = await writeFileAtomic(path, lines).then(
+        () => undefined,
+        // A full disk must not end a training.
+        (error: Error) => `The generated answers could not be written: ${error.message}`,
+      )
+      return { metrics, samples, ...(notice === undefined ? {} : { notice }) }
+    },
+  }
+
+  async function ownMetrics(asked: EvalPrompt[], predictions: string[], references: string[]) {
+    if (!computeMetrics) return {}
+    const own = await computeMetrics({
+      prompts: asked.map(({ prompt }) => prompt),
+      predictions,
+      references,
+      rows: asked.map(({ row }) => row),
+    })
+    return Object.fromEntries(
+      Object.entries(own).map(([name, value]) => {
+        if (typeof value === 'number') return [metricKey(name), value]
+        throw new TunesmithError(`computeMetrics returned ${typeof value} for "${name}"`, {
+          code: 'invalid_options',
+          where: 'computeMetrics',
+          remedy: 'Return an object of numbers',
+        })
+      }),
+    )
+  }
+}

@@ -1,0 +1,10 @@
+export {
+  type ComputeMetrics,
+  type ComputeMetricsInput,
+  createGenerationMetrics,
+  type GenerationMetrics,
+  type GenerationMetricsOptions,
+  type GenerationResult,
+  type GenerationSample,
+} from './generation-metrics'
+export { GENERATION_METRICS, type GenerationMetric } from './scores'
