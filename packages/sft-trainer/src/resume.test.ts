@@ -49,7 +49,7 @@ describe('a resumed run ends as if it had never stopped', () => {
       // Stopped in the middle of a window and of an epoch.
       const stopping = tinyTrainer(
         { outputDir, ...args },
-        { ...options, callbacks: [{ onStepBegin: ({ step }) => step === 8 && first.interrupt() }] as never },
+        { ...options, callbacks: [{ onStepBegin: ({ step }) => void (step === 8 && first.interrupt()) }] },
       )
       const first = stopping.trainer
       const { ended, interruptedBy, lastCheckpoint } = await first.train()
