@@ -4,15 +4,15 @@ import { fileURLToPath } from 'node:url'
 import { TunesmithError } from '@tunesmith/core'
 
 /** Storage format, rounding, rows, columns, block size, elements, scales and code table of a weight, in the addon's order. */
-export type WeightArgs = [
+export type WeightArgs<Floats = Float32Array, Ints = Int32Array> = [
   format: number,
   rounding: number,
   rows: number,
   cols: number,
   blockSize: number,
-  data: Float32Array | Int32Array,
-  scale: Float32Array | null,
-  code: Float32Array | null,
+  data: Floats | Ints,
+  scale: Floats | null,
+  code: Floats | null,
 ]
 
 type F = Float32Array

@@ -1,5 +1,19 @@
 export { NativeBackend } from './backend'
 export type { NativeMemory } from './buffer-pool'
+export type { CudaDevice, CudaMemory } from './cuda/addon'
+export type { CudaPrecision } from './cuda/backend'
+export {
+  type CudaBackendInfo,
+  type CudaBackendOptions,
+  type CudaDiagnosis,
+  cudaMemory,
+  cudaReadBacks,
+  diagnoseCuda,
+  registerCudaBackend,
+  resetCudaPeak,
+  synchronizeCuda,
+  trimCudaMemory,
+} from './cuda/register'
 export {
   type NativeBackendInfo,
   nativeMemory,

@@ -28,17 +28,21 @@ const FORMATS: Record<string, [code: number, perWord: number]> = {
   int8: [4, 4],
 }
 
-/** One call of a kernel: checked access to its inputs, and outputs to fill. */
-export class KernelCall {
-  readonly addon: NativeBackend['addon']
+/** What a backend hands to its addon for a tensor: its array, or a handle of device memory. */
+export interface KernelMemory {
+  floats(x: TensorInfo): unknown
+  ints(x: TensorInfo): unknown
+}
+type Floats<Backend extends KernelMemory> = ReturnType<Backend['floats']>
+type Ints<Backend extends KernelMemory> = ReturnType<Backend['ints']>
 
+/** One call of a kernel: checked access to its inputs. */
+export class KernelInputs<Backend extends KernelMemory> {
   constructor(
     readonly kernel: string,
     readonly inputs: NamedTensorInfoMap,
-    readonly backend: NativeBackend,
-  ) {
-    this.addon = backend.addon
-  }
+    readonly backend: Backend,
+  ) {}
 
   fail(problem: string): never {
     throw new TunesmithError(`${this.kernel}: ${problem}`, { code: 'invalid_data', where: this.kernel })
@@ -61,16 +65,16 @@ export class KernelCall {
     return x
   }
 
-  floats(name: string, ...shape: number[]): Float32Array {
-    return this.backend.floats(this.info(name, 'float32', shape))
+  floats(name: string, ...shape: number[]): Floats<Backend> {
+    return this.backend.floats(this.info(name, 'float32', shape)) as Floats<Backend>
   }
 
-  optionalFloats(name: string, ...shape: number[]): Float32Array | null {
+  optionalFloats(name: string, ...shape: number[]): Floats<Backend> | null {
     return this.has(name) ? this.floats(name, ...shape) : null
   }
 
-  ints(name: string, ...shape: number[]): Int32Array {
-    return this.backend.ints(this.info(name, 'int32', shape))
+  ints(name: string, ...shape: number[]): Ints<Backend> {
+    return this.backend.ints(this.info(name, 'int32', shape)) as Ints<Backend>
   }
 
   /** `[rows, columns]` of a matrix input. */
@@ -78,12 +82,14 @@ export class KernelCall {
     return this.info(name, 'float32', [-1, -1]).shape as [number, number]
   }
 
-  output(...shape: number[]) {
-    return this.backend.output(shape, 'float32')
-  }
-
   /** The weight of a linear layer, `[outFeatures, inFeatures]`, in whatever format it has. */
-  weight({ format, outFeatures, inFeatures, blockSize = 0, roundTo = 'none' }: WeightAttrs): WeightArgs {
+  weight({
+    format,
+    outFeatures,
+    inFeatures,
+    blockSize = 0,
+    roundTo = 'none',
+  }: WeightAttrs): WeightArgs<Floats<Backend>, Ints<Backend>> {
     const known = FORMATS[format]
     if (!known) this.fail(`unknown weight format "${format}"; known: ${Object.keys(FORMATS).join(', ')}`)
     for (const [name, n] of Object.entries({ outFeatures, inFeatures }))
@@ -100,7 +106,7 @@ export class KernelCall {
         `a ${format} weight [${outFeatures}, ${inFeatures}] must be int32 [${needed}], ` +
           `not ${words.dtype} [${words.shape.join(', ')}]`,
       )
-    const data = this.backend.ints(words)
+    const data = this.backend.ints(words) as Ints<Backend>
     if (format === 'int8') return [code, 0, outFeatures, inFeatures, 1, data, this.flat('scale', outFeatures), null]
     if (perWord === 2) return [code, 0, outFeatures, inFeatures, 1, data, null, null]
     if (!Number.isSafeInteger(blockSize) || blockSize < 1) this.fail(`blockSize must be at least 1, not ${blockSize}`)
@@ -111,12 +117,23 @@ export class KernelCall {
   }
 
   /** A float32 input of this many elements, whatever its shape. */
-  flat(name: string, size: number): Float32Array {
+  flat(name: string, size: number): Floats<Backend> {
     const x = this.inputs[name]
     if (!x) this.fail(`input "${name}" is missing`)
     if (x.dtype !== 'float32' || util.sizeFromShape(x.shape) !== size)
       this.fail(`"${name}" must be float32 with ${size} elements, not ${x.dtype} [${x.shape.join(', ')}]`)
-    return this.backend.floats(x)
+    return this.backend.floats(x) as Floats<Backend>
+  }
+}
+
+/** A call of a native kernel, with outputs to fill. */
+export class KernelCall extends KernelInputs<NativeBackend> {
+  get addon(): NativeBackend['addon'] {
+    return this.backend.addon
+  }
+
+  output(...shape: number[]) {
+    return this.backend.output(shape, 'float32')
   }
 
   /** Ends a call into the addon: false means that working memory could not be had. */
@@ -129,10 +146,10 @@ export class KernelCall {
   }
 }
 
-/** Registers a kernel for the native backend in place of what is there. */
-export function replaceKernel(kernelName: string, kernelFunc: KernelFunc): void {
-  if (getKernel(kernelName, BACKEND_NAME)) unregisterKernel(kernelName, BACKEND_NAME)
-  registerKernel({ kernelName, backendName: BACKEND_NAME, kernelFunc })
+/** Registers a kernel for a backend, the native one by default, in place of what is there. */
+export function replaceKernel(kernelName: string, kernelFunc: KernelFunc, backendName = BACKEND_NAME): void {
+  if (getKernel(kernelName, backendName)) unregisterKernel(kernelName, backendName)
+  registerKernel({ kernelName, backendName, kernelFunc })
 }
 
 /** Registers `Tunesmith<name>`; whatever goes wrong in it is a {@link TunesmithError}. */

@@ -82,9 +82,9 @@ void finishNorm(Stream s, const double* partial, int64_t n, float* y);
 // mode 0 alike, 1 b is a row, 2 b is a value per row, 3 a is a row, 4 a is a value per row.
 void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t outer, int64_t inner);
 void unary(Stream s, Unary op, Array x, Array y, int64_t n);
-void scaleBy(Stream s, Array x, const float* factor, Array y, int64_t n);
 void softmax(Stream s, Array x, Array y, int64_t rows, int64_t cols);
 void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64_t axis, int64_t inner, float scale);
+// rows up to 2,097,120.
 void transpose2d(Stream s, Array x, Array y, int64_t rows, int64_t cols);
 void convert(Stream s, Array x, Array y, int64_t n);
 void fill(Stream s, Array y, float value, int64_t n);

@@ -11,6 +11,15 @@
 namespace tunesmith {
 namespace cuda {
 
+#ifdef __CUDACC__
+#define TUNESMITH_PRAGMA(text) _Pragma(#text)
+#define TUNESMITH_UNROLL_ALL _Pragma("unroll")
+#define TUNESMITH_UNROLL(n) TUNESMITH_PRAGMA(unroll n)
+#else
+#define TUNESMITH_UNROLL_ALL
+#define TUNESMITH_UNROLL(n)
+#endif
+
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 // ---- bfloat16 -------------------------------------------------------------------------------------------------------

@@ -22,9 +22,13 @@ struct Array {
 
 enum class Format : int { f32 = 0, bf16 = 1, f16 = 2, nf4 = 3, int8 = 4 };  // FP4 is NF4 with another code table
 
+// What code * absmax of a 4-bit weight is rounded to: the dtype it was quantized from, as bitsandbytes does.
+enum class Rounding : int { none = 0, bf16 = 1, f16 = 2 };
+
 // A weight [rows, cols], row-major, as it lies in memory.
 struct Weight {
   Format format = Format::f32;
+  Rounding rounding = Rounding::none;
   const void* data = nullptr;
   const float* scale = nullptr;  // NF4: absmax per block; INT8: one per row
   const float* code = nullptr;   // NF4: 16 values

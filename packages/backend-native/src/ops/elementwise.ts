@@ -5,8 +5,8 @@ import { replaceKernel } from '../kernel-call'
 type Info = tf.TensorInfo
 
 // Codes of the addon.
-const BINARY = { [tf.Add]: 0, [tf.Sub]: 1, [tf.Multiply]: 2, [tf.RealDiv]: 3, [tf.Maximum]: 4, [tf.Minimum]: 5 }
-const UNARY = {
+export const BINARY = { [tf.Add]: 0, [tf.Sub]: 1, [tf.Multiply]: 2, [tf.RealDiv]: 3, [tf.Maximum]: 4, [tf.Minimum]: 5 }
+export const UNARY = {
   [tf.Neg]: 0,
   [tf.Square]: 1,
   [tf.Sqrt]: 2,

@@ -3,7 +3,7 @@ import type { NativeBackend } from '../backend'
 import { replaceKernel } from '../kernel-call'
 
 /** Sizes before, along and after the reduced axes when these lie side by side; undefined otherwise. */
-function span(shape: number[], axis: number | number[] | undefined) {
+export function span(shape: number[], axis: number | number[] | undefined) {
   const all = axis === undefined || (Array.isArray(axis) && axis.length === 0)
   const axes = (all ? shape.map((_, i) => i) : tf.util.parseAxisParam(axis, shape)).sort((a, b) => a - b)
   if (axes.some((value, i) => value !== axes[0]! + i)) return undefined

@@ -1,12 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { Random } from '@tunesmith/core'
 import { expect } from 'vitest'
-import { registerNativeBackend } from '../index'
+import { registerCudaBackend, registerNativeBackend } from '../index'
+
+/** The backend the kernels' tests run on: `native`, or `cuda` when a test file of that backend asks for it. */
+export const backendUnderTest = () => (process.env.TUNESMITH_TEST_BACKEND === 'cuda' ? 'cuda' : 'native')
 
 /** Selects the backend under test. */
 export async function useNative(): Promise<void> {
-  registerNativeBackend()
-  await tf.setBackend('native')
+  if (backendUnderTest() === 'cuda') registerCudaBackend()
+  else registerNativeBackend()
+  await tf.setBackend(backendUnderTest())
 }
 
 /** Calls one of our kernels. */
@@ -37,7 +41,9 @@ export function error(got: ArrayLike<number>, want: ArrayLike<number>): number {
 
 export function expectClose(got: tf.Tensor, want: ArrayLike<number>, tolerance = 1e-5, what = ''): void {
   const e = error(got.dataSync(), want)
-  expect(e, `${what} relative error ${e}`).toBeLessThanOrEqual(tolerance)
+  // Half precision has a tolerance of its own.
+  const allowed = Math.max(tolerance, Number(process.env.TUNESMITH_TEST_TOLERANCE ?? 0))
+  expect(e, `${what} relative error ${e}`).toBeLessThanOrEqual(allowed)
 }
 
 /** Runs a property on several seeds; the seed of a failure is in its message. */

@@ -1,0 +1,206 @@
+// The module: opening a device, its memory, and what can be said about this machine without one.
+#include <cstring>
+#include <vector>
+
+#include "../host/library_finder.h"
+#include "args.h"
+#ifdef TUNESMITH_EMULATED_BUILD
+#include "../emulator/emulator.h"
+#endif
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+#ifdef TUNESMITH_EMULATED_BUILD
+constexpr bool kEmulated = true;
+#else
+constexpr bool kEmulated = false;
+#endif
+
+// Never destroyed: the driver may be gone by the time static objects end.
+Context* opened = nullptr;
+
+// Slot 0 stays empty: handle 0 is no tensor.
+std::vector<Buffer>& buffers() {
+  static auto* all = new std::vector<Buffer>(1);
+  return *all;
+}
+std::vector<size_t>& freeSlots() {
+  static auto* all = new std::vector<size_t>;
+  return *all;
+}
+
+Napi::Object describe(Napi::Env env, Context& c) {
+  const DeviceInfo d = c.runtime->info();
+  Napi::Object o = Napi::Object::New(env);
+  o.Set("name", d.name);
+  o.Set("totalBytes", static_cast<double>(d.totalBytes));
+  o.Set("freeBytes", static_cast<double>(d.freeBytes));
+  o.Set("capability", std::to_string(d.major) + "." + std::to_string(d.minor));
+  o.Set("multiprocessors", d.multiprocessors);
+  o.Set("driver", d.driverVersion);
+  o.Set("runtime", d.runtimeVersion);
+  o.Set("matrixProducts", c.gemm->description());
+  o.Set("emulated", kEmulated);
+  return o;
+}
+
+// open(device, precision): 0 bf16, 1 float32, 2 float32 with tf32 products. Opening again gives what is open.
+Napi::Value open(Args& a) {
+  const int device = a.small();
+  const int64_t precision = a.integer();
+  if (precision > 2) a.fail("a precision");
+  if (!opened) opened = new Context(device, precision == 0 ? Type::bf16 : Type::f32, precision == 2);
+  return describe(a.env(), *opened);
+}
+
+// Ends the use of the device; every tensor must have been freed.
+void close(Args&) {
+  delete opened;
+  opened = nullptr;
+  buffers().assign(1, Buffer());
+  freeSlots().clear();
+}
+
+Napi::Value libraries(Args& a) {
+  Napi::Object o = Napi::Object::New(a.env());
+  const System system = realSystem();
+  const auto look = [&](const char* key, const LibrarySpec& spec) {
+    const FoundLibrary found = findLibrary(spec, system);
+    Napi::Object l = Napi::Object::New(a.env());
+    l.Set("found", found.handle != nullptr);
+    l.Set("text", found.explain(spec));
+    l.Set("remedy", spec.remedy);
+    o.Set(key, l);
+  };
+  look("driver", driverSpec());
+  look("cublasLt", cublasLtSpec());
+  look("nccl", ncclSpec());
+  return o;
+}
+
+Napi::Value allocate(Args& a) {
+  const int64_t elements = a.integer(), type = a.integer();
+  if (type > 2) a.fail("a storage type");
+  const std::string label = a.text();
+  Context& c = context();
+  Buffer b;
+  b.array.type = static_cast<Type>(type);
+  b.elements = elements;
+  b.array.data = c.allocator->allocate(static_cast<size_t>(a.product(elements, 4) / 4) * bytesOf(b.array.type), c.stream, c.allocator->label(label));
+  size_t slot = buffers().size();
+  if (freeSlots().empty()) {
+    buffers().push_back(b);
+  } else {
+    slot = freeSlots().back();
+    freeSlots().pop_back();
+    buffers()[slot] = b;
+  }
+  return Napi::Number::New(a.env(), static_cast<double>(slot));
+}
+
+void release(Args& a) {
+  const int64_t handle = a.integer();
+  if (!bufferOf(handle)) a.fail("a tensor");
+  Buffer& b = buffers()[static_cast<size_t>(handle)];
+  context().allocator->release(b.array.data);
+  b = Buffer();
+  freeSlots().push_back(static_cast<size_t>(handle));
+}
+
+void write(Args& a) {
+  const Buffer* b = bufferOf(a.integer());
+  const Napi::TypedArray values = a.hostArray();
+  const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
+  if (!b || b->array.type == Type::bf16 || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements) a.fail("values of the tensor's type and size");
+  Context& c = context();
+  c.staging->upload(b->array.data, static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset(), values.ByteLength(), c.stream);
+}
+
+void read(Args& a) {
+  const Buffer* b = bufferOf(a.integer());
+  Napi::TypedArray values = a.hostArray();
+  const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
+  if (!b || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements) a.fail("an array of the tensor's type and size");
+  Context& c = context();
+  char* to = static_cast<char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
+  if (b->array.type != Type::bf16) return c.staging->download(to, b->array.data, values.ByteLength(), c.stream);
+  // Half the bytes over the bus; widened here from the back, so that one buffer is enough.
+  const size_t n = static_cast<size_t>(b->elements);
+  c.staging->download(to, b->array.data, n * 2, c.stream);
+  for (size_t i = n; i-- > 0;) {
+    uint16_t half;
+    std::memcpy(&half, to + 2 * i, 2);
+    const uint32_t bits = static_cast<uint32_t>(half) << 16;
+    std::memcpy(to + 4 * i, &bits, 4);
+  }
+}
+
+Napi::Value memory(Args& a) {
+  Context& c = context();
+  const MemoryUse use = c.allocator->use();
+  const DeviceInfo d = c.runtime->info();
+  Napi::Object o = Napi::Object::New(a.env());
+  o.Set("live", static_cast<double>(use.live));
+  o.Set("cached", static_cast<double>(use.cached));
+  o.Set("peak", static_cast<double>(use.peak));
+  o.Set("free", static_cast<double>(d.freeBytes));
+  o.Set("total", static_cast<double>(d.totalBytes));
+  Napi::Array consumers = Napi::Array::New(a.env());
+  uint32_t i = 0;
+  for (const Allocator::Consumer& consumer : c.allocator->consumers()) {
+    Napi::Object entry = Napi::Object::New(a.env());
+    entry.Set("name", consumer.name);
+    entry.Set("bytes", static_cast<double>(consumer.bytes));
+    entry.Set("count", static_cast<double>(consumer.count));
+    consumers.Set(i++, entry);
+  }
+  o.Set("consumers", consumers);
+  return o;
+}
+
+}  // namespace
+
+const Buffer* bufferOf(int64_t handle) {
+  const std::vector<Buffer>& all = buffers();
+  if (handle <= 0 || static_cast<size_t>(handle) >= all.size() || !all[static_cast<size_t>(handle)].array) return nullptr;
+  return &all[static_cast<size_t>(handle)];
+}
+
+Context& context() {
+  if (!opened) throw Failure("backend", "no CUDA device was opened");
+  return *opened;
+}
+
+void addRuntime(Napi::Env env, Napi::Object exports) {
+  add(env, exports, "open", open);
+  add(env, exports, "close", close);
+  add(env, exports, "libraries", libraries);
+  add(env, exports, "allocate", allocate);
+  add(env, exports, "free", release);
+  add(env, exports, "upload", write);
+  add(env, exports, "download", read);
+  add(env, exports, "memory", memory);
+  add(env, exports, "trim", [](Args&) { context().allocator->trim(); });
+  add(env, exports, "resetPeak", [](Args&) { context().allocator->resetPeak(); });
+  add(env, exports, "synchronize", [](Args&) { context().runtime->synchronize(context().stream); });
+#ifdef TUNESMITH_EMULATED_BUILD
+  // 0 forward, 1 reverse, 2 shuffled: the order in which the threads of a block run.
+  add(env, exports, "setSchedule", [](Args& a) { emulator::setSchedule(static_cast<emulator::Schedule>(a.integer())); });
+#endif
+}
+
+}  // namespace cuda
+}  // namespace tunesmith
+
+namespace {
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  tunesmith::cuda::addRuntime(env, exports);
+  tunesmith::cuda::addKernels(env, exports);
+  tunesmith::cuda::addOps(env, exports);
+  return exports;
+}
+}  // namespace
+
+NODE_API_MODULE(tunesmith_cuda, init)

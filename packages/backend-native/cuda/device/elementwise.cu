@@ -1,0 +1,239 @@
+// The plain operations of TensorFlow.js that a training step uses between our kernels.
+#include "../host/launch_geometry.h"
+#include "kernels.h"
+#include "vector.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+// An array whose storage type is looked at for each element: all threads agree, so it costs no divergence.
+struct Any {
+  void* data;
+  Type type;
+  __device__ __forceinline__ float get(int64_t i) const {
+    if (type == Type::bf16) return toFloat(static_cast<const bf16*>(data)[i]);
+    if (type == Type::i32) return static_cast<float>(static_cast<const int32_t*>(data)[i]);
+    return static_cast<const float*>(data)[i];
+  }
+  __device__ __forceinline__ void set(int64_t i, float x) const {
+    if (type == Type::bf16)
+      static_cast<bf16*>(data)[i] = fromFloat<bf16>(x);
+    else if (type == Type::i32)
+      static_cast<int32_t*>(data)[i] = static_cast<int32_t>(x);
+    else
+      static_cast<float*>(data)[i] = x;
+  }
+};
+Any any(Array a) { return {a.data, a.type}; }
+
+__device__ __forceinline__ float apply(Binary op, float a, float b) {
+  switch (op) {
+    case Binary::add:
+      return a + b;
+    case Binary::sub:
+      return a - b;
+    case Binary::mul:
+      return a * b;
+    case Binary::div:
+      return a / b;
+    // NaN wins, as in TensorFlow.js.
+    case Binary::max:
+      return a > b || a != a ? a : b;
+    default:
+      return a < b || a != a ? a : b;
+  }
+}
+
+__global__ void binaryKernel(Binary op, int mode, Any a, Any b, Any y, int64_t n, int64_t inner) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+    const int64_t ai = mode == 3 ? i % inner : mode == 4 ? i / inner : i;
+    const int64_t bi = mode == 1 ? i % inner : mode == 2 ? i / inner : i;
+    y.set(i, apply(op, a.get(ai), b.get(bi)));
+  }
+}
+
+// The residual addition: same type, same shape, eight at a time. y may be a or b.
+template <class T>
+__global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
+    float u[8], v[8];
+    loadEight(a + i, u);
+    loadEight(b + i, v);
+    for (int j = 0; j < 8; j++) u[j] += v[j];
+    storeEight(y + i, u);
+  }
+}
+
+__device__ __forceinline__ float apply(Unary op, float x) {
+  switch (op) {
+    case Unary::neg:
+      return -x;
+    case Unary::square:
+      return x * x;
+    case Unary::sqrt:
+      return sqrtf(x);
+    case Unary::rsqrt:
+      return 1.0f / sqrtf(x);
+    case Unary::exp:
+      return expf(x);
+    case Unary::log:
+      return logf(x);
+    case Unary::tanh:
+      return tanhf(x);
+    case Unary::sigmoid:
+      return 1.0f / (1.0f + expf(-x));
+    case Unary::relu:
+      return x > 0 || x != x ? x : 0.0f;
+    case Unary::abs:
+      return fabsf(x);
+    default:
+      return 1.0f / x;
+  }
+}
+
+__global__ void unaryKernel(Unary op, Any x, Any y, int64_t n) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, apply(op, x.get(i)));
+}
+
+__global__ void convertKernel(Any x, Any y, int64_t n) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, x.get(i));
+}
+
+__global__ void fillKernel(Any y, float value, int64_t n) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, value);
+}
+
+__global__ void softmaxKernel(Any x, Any y, int64_t cols) {
+  __shared__ float scratch[32];
+  const int64_t base = blockIdx.x * cols;
+  float top = -INFINITY;
+  for (int64_t i = threadIdx.x; i < cols; i += blockDim.x) top = fmaxf(top, x.get(base + i));
+  top = warpMax(top);
+  if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = top;
+  __syncthreads();
+  for (unsigned i = 0; i < blockDim.x / 32; i++) top = fmaxf(top, scratch[i]);
+  float sum = 0;
+  for (int64_t i = threadIdx.x; i < cols; i += blockDim.x) sum += expf(x.get(base + i) - top);
+  sum = blockSum(sum, scratch);
+  for (int64_t i = threadIdx.x; i < cols; i += blockDim.x) y.set(base + i, expf(x.get(base + i) - top) / sum);
+}
+
+// Sums along a row: a block per row.
+__global__ void sumRowsKernel(Any x, float* y, int64_t axis, float scale) {
+  __shared__ float scratch[32];
+  float sum = 0;
+  for (int64_t i = threadIdx.x; i < axis; i += blockDim.x) sum += x.get(blockIdx.x * axis + i);
+  sum = blockSum(sum, scratch);
+  if (threadIdx.x == 0) y[blockIdx.x] = sum * scale;
+}
+
+// Sums down columns in parts: thread per column, block.y per part, block.z per outer index.
+__global__ void sumColumnsKernel(Any x, float* partial, int64_t axis, int64_t inner, int64_t perSplit) {
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (column >= inner) return;
+  const int64_t first = blockIdx.y * perSplit, end = first + perSplit < axis ? first + perSplit : axis;
+  float sum = 0;
+  for (int64_t i = first; i < end; i++) sum += x.get((blockIdx.z * axis + i) * inner + column);
+  partial[(static_cast<int64_t>(blockIdx.z) * gridDim.y + blockIdx.y) * inner + column] = sum;
+}
+__global__ void addColumnPartsKernel(const float* partial, float* y, int64_t splits, int64_t inner, float scale) {
+  const int64_t column = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (column >= inner) return;
+  float sum = 0;
+  for (int64_t i = 0; i < splits; i++) sum += partial[(blockIdx.y * splits + i) * inner + column];
+  y[blockIdx.y * inner + column] = sum * scale;
+}
+
+// Through a 32 x 33 tile, so that reads and writes both run along rows; the odd width keeps columns in different banks.
+__global__ void transposeKernel(Any x, Any y, int64_t rows, int64_t cols) {
+  __shared__ float tile[32][33];
+  const int64_t r0 = static_cast<int64_t>(blockIdx.y) * 32, c0 = static_cast<int64_t>(blockIdx.x) * 32;
+  const int tx = static_cast<int>(threadIdx.x) & 31, ty = static_cast<int>(threadIdx.x) >> 5;
+  for (int i = ty; i < 32; i += 8)
+    if (r0 + i < rows && c0 + tx < cols) tile[i][tx] = x.get((r0 + i) * cols + c0 + tx);
+  __syncthreads();
+  for (int i = ty; i < 32; i += 8)
+    if (c0 + i < cols && r0 + tx < rows) y.set((c0 + i) * rows + r0 + tx, tile[tx][i]);
+}
+
+// int32 must keep its bits, which a float would not.
+template <class T>
+__global__ void copyStridedKernel(const T* x, T* y, int64_t n, int64_t cols, int64_t xStride, int64_t yStride) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x)
+    y[i / cols * yStride + i % cols] = x[i / cols * xStride + i % cols];
+}
+
+}  // namespace
+
+void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t outer, int64_t inner) {
+  const int64_t n = outer * inner;
+  if (n == 0) return;
+  if (op == Binary::add && mode == 0 && a.type == b.type && a.type == y.type && a.type != Type::i32 && n % 8 == 0)
+    return dispatch(a.type, true, [&](auto type, auto) {
+      using T = decltype(type);
+      const Geometry g = overItems(n / 8);
+      launch("add", addKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(a), as<T>(b), as<T>(y), n);
+    });
+  const Geometry g = overItems(n);
+  launch("binary", binaryKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, mode, any(a), any(b), any(y), n, inner);
+}
+
+void unary(Stream s, Unary op, Array x, Array y, int64_t n) {
+  if (n == 0) return;
+  const Geometry g = overItems(n);
+  launch("unary", unaryKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n);
+}
+
+void convert(Stream s, Array x, Array y, int64_t n) {
+  if (n == 0) return;
+  const Geometry g = overItems(n);
+  launch("convert", convertKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(x), any(y), n);
+}
+
+void fill(Stream s, Array y, float value, int64_t n) {
+  if (n == 0) return;
+  const Geometry g = overItems(n);
+  launch("fill", fillKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(y), value, n);
+}
+
+void softmax(Stream s, Array x, Array y, int64_t rows, int64_t cols) {
+  if (rows * cols == 0) return;
+  const Geometry g = overRows(rows, cols);
+  launch("softmax", softmaxKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(x), any(y), cols);
+}
+
+void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64_t axis, int64_t inner, float scale) {
+  if (outer * inner == 0) return;
+  if (inner == 1) {
+    const Geometry g = overRows(outer, axis);
+    return launch("sumRows", sumRowsKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(x), y, axis, scale);
+  }
+  const int64_t splits = columnSplits(axis, inner);
+  const unsigned across = static_cast<unsigned>(ceilDiv(inner, 128));
+  for (int64_t first = 0; first < outer; first += kMaxBlocksYZ) {
+    const unsigned some = static_cast<unsigned>(outer - first < kMaxBlocksYZ ? outer - first : kMaxBlocksYZ);
+    Any part = any(x);
+    part.data = static_cast<char*>(x.data) + first * axis * inner * static_cast<int64_t>(bytesOf(x.type));
+    launch("sumColumns", sumColumnsKernel, dim3(across, static_cast<unsigned>(splits), some), dim3(128), 0, s, part, partial, axis, inner, ceilDiv(axis, splits));
+    launch("addColumnParts", addColumnPartsKernel, dim3(across, some), dim3(128), 0, s, partial, y + first * inner, splits, inner, scale);
+  }
+}
+
+void transpose2d(Stream s, Array x, Array y, int64_t rows, int64_t cols) {
+  if (rows * cols == 0) return;
+  launch("transpose", transposeKernel, dim3(static_cast<unsigned>(ceilDiv(cols, 32)), static_cast<unsigned>(ceilDiv(rows, 32))), dim3(256), 0, s, any(x), any(y), rows, cols);
+}
+
+void copyStrided(Stream s, Array x, Array y, int64_t rows, int64_t cols, int64_t xStride, int64_t yStride) {
+  const int64_t n = rows * cols;
+  if (n == 0) return;
+  const Geometry g = overItems(n);
+  if (bytesOf(x.type) == 2)
+    launch("copy", copyStridedKernel<bf16>, dim3(g.blocks), dim3(g.threads), 0, s, as<bf16>(x), as<bf16>(y), n, cols, xStride, yStride);
+  else
+    launch("copy", copyStridedKernel<int32_t>, dim3(g.blocks), dim3(g.threads), 0, s, as<int32_t>(x), as<int32_t>(y), n, cols, xStride, yStride);
+}
+
+}  // namespace cuda
+}  // namespace tunesmith

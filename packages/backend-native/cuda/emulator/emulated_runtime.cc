@@ -1,0 +1,123 @@
+// The device and the matrix product of the emulated build: host memory, filled with NaN patterns; a plain loop.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <unordered_map>
+#include <vector>
+
+#include "../device/portable.h"
+#include "../host/failure.h"
+#include "../host/gemm.h"
+#include "../host/runtime.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+// A guard behind each block shows writes beyond its end when it is given back.
+constexpr size_t kGuard = 64;
+
+class EmulatedRuntime final : public Runtime {
+ public:
+  DeviceInfo info() override {
+    DeviceInfo d;
+    d.name = "emulated device";
+    d.totalBytes = limit();
+    d.freeBytes = limit() - used_;
+    d.major = 8;
+    d.multiprocessors = 1;
+    return d;
+  }
+  void* allocate(size_t bytes) override {
+    if (used_ + bytes > limit()) return nullptr;
+    char* p = static_cast<char*>(std::aligned_alloc(256, (bytes + kGuard + 255) / 256 * 256));
+    if (!p) return nullptr;
+    std::memset(p, 0xff, bytes + kGuard);
+    sizes_[p] = bytes;
+    used_ += bytes;
+    return p;
+  }
+  void release(void* pointer) override {
+    const auto at = sizes_.find(pointer);
+    const char* guard = static_cast<const char*>(pointer) + at->second;
+    for (size_t i = 0; i < kGuard; i++)
+      if (guard[i] != '\xff') throw Failure("internal", "a kernel wrote behind the end of its memory");
+    used_ -= at->second;
+    sizes_.erase(at);
+    std::free(pointer);
+  }
+  void* allocatePinned(size_t bytes) override { return std::malloc(bytes); }
+  void releasePinned(void* pointer) override { std::free(pointer); }
+  Stream createStream() override { return &streams_; }
+  Event createEvent() override { return &events_; }
+  void destroyEvent(Event) override {}
+  void record(Event, Stream) override {}
+  bool finished(Event) override { return true; }
+  void waitFor(Event) override {}
+  void streamWaits(Stream, Event) override {}
+  void synchronize(Stream) override {}
+  void copyToDevice(void* to, const void* from, size_t bytes, Stream) override { std::memcpy(to, from, bytes); }
+  void copyToHost(void* to, const void* from, size_t bytes, Stream) override { std::memcpy(to, from, bytes); }
+  void copyOnDevice(void* to, const void* from, size_t bytes, Stream) override { std::memmove(to, from, bytes); }
+
+ private:
+  static size_t limit() {
+    const char* text = std::getenv("TUNESMITH_CUDA_EMULATED_MB");
+    return static_cast<size_t>(text ? std::atoll(text) : 1024) << 20;
+  }
+  std::unordered_map<void*, size_t> sizes_;
+  size_t used_ = 0;
+  int streams_ = 0, events_ = 0;
+};
+
+std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld) {
+  std::vector<float> v(static_cast<size_t>(rows * cols));
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t c = 0; c < cols; c++)
+      v[static_cast<size_t>(r * cols + c)] = x.type == Type::bf16 ? toFloat(static_cast<const bf16*>(x.data)[r * ld + c]) : static_cast<const float*>(x.data)[r * ld + c];
+  return v;
+}
+
+class LoopGemm final : public Gemm {
+ public:
+  size_t workspaceBytes() const override { return 256; }
+  std::string description() const override { return "emulated matrix product"; }
+  void run(Stream, const GemmCall& g, void*) override {
+    if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32)) throw Failure("internal", "a product of types that cuBLASLt does not have");
+    const std::vector<float> a = floats(g.a, g.transposeA ? g.k : g.m, g.transposeA ? g.m : g.k, g.lda);
+    const std::vector<float> b = floats(g.b, g.transposeB ? g.n : g.k, g.transposeB ? g.k : g.n, g.ldb);
+    std::vector<float> row(static_cast<size_t>(g.n));
+    for (int64_t i = 0; i < g.m; i++) {
+      std::fill(row.begin(), row.end(), 0.0f);
+      for (int64_t j = 0; g.transposeB && j < g.n; j++) {
+        double sum = 0;
+        for (int64_t p = 0; p < g.k; p++) sum += static_cast<double>(a[static_cast<size_t>(g.transposeA ? p * g.m + i : i * g.k + p)]) * static_cast<double>(b[static_cast<size_t>(j * g.k + p)]);
+        row[static_cast<size_t>(j)] = static_cast<float>(sum);
+      }
+      for (int64_t p = 0; !g.transposeB && p < g.k; p++) {
+        const float left = a[static_cast<size_t>(g.transposeA ? p * g.m + i : i * g.k + p)];
+        for (int64_t j = 0; j < g.n; j++) row[static_cast<size_t>(j)] += left * b[static_cast<size_t>(p * g.n + j)];
+      }
+      for (int64_t j = 0; j < g.n; j++) {
+        float y = g.alpha * row[static_cast<size_t>(j)];
+        void* at = static_cast<char*>(g.c.data) + static_cast<size_t>(i * g.ldc + j) * bytesOf(g.c.type);
+        const auto value = [&](const void* p) { return g.c.type == Type::bf16 ? toFloat(*static_cast<const bf16*>(p)) : *static_cast<const float*>(p); };
+        if (g.beta != 0) y += g.beta * value(at);
+        if (g.bias) y += value(static_cast<const char*>(g.bias) + static_cast<size_t>(j) * bytesOf(g.c.type));
+        if (g.c.type == Type::bf16)
+          *static_cast<bf16*>(at) = fromFloat<bf16>(y);
+        else
+          *static_cast<float*>(at) = y;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+void noteLaunch(const char*, int) {}
+std::unique_ptr<Runtime> makeRuntime(int) { return std::make_unique<EmulatedRuntime>(); }
+std::unique_ptr<Gemm> makeGemm(bool) { return std::make_unique<LoopGemm>(); }
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,158 @@
+#include "allocator.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "failure.h"
+
+namespace tunesmith {
+namespace cuda {
+
+size_t roundedSize(size_t bytes) {
+  bytes = std::max<size_t>(bytes, 1);
+  size_t step = 64 * 1024;
+  if (bytes < kLargeBytes) {
+    step = 512;
+    while (step * 16 <= bytes) step *= 2;  // step <= bytes / 8
+  }
+  return (bytes + step - 1) / step * step;
+}
+
+Allocator::~Allocator() {
+  collect(true);
+  for (auto& [stream, blocks] : free_)
+    for (auto& [size, pointer] : blocks) runtime_.release(pointer);
+}
+
+int Allocator::label(const std::string& name) {
+  const auto at = std::find(labels_.begin(), labels_.end(), name);
+  if (at != labels_.end()) return static_cast<int>(at - labels_.begin());
+  labels_.push_back(name);
+  return static_cast<int>(labels_.size()) - 1;
+}
+
+void* Allocator::fromCache(size_t size, Stream stream) {
+  auto& blocks = free_[stream];
+  const auto at = blocks.lower_bound(size);
+  // A block much larger than asked for is kept for a request of its own size.
+  if (at == blocks.end() || at->first > size + size / 8) return nullptr;
+  void* pointer = at->second;
+  live_[pointer] = Block{at->first, stream, 0, {}};
+  use_.cached -= at->first;
+  blocks.erase(at);
+  return pointer;
+}
+
+void* Allocator::allocate(size_t bytes, Stream stream, int label) {
+  const size_t size = roundedSize(bytes);
+  collect(false);
+  void* pointer = fromCache(size, stream);
+  if (!pointer) {
+    pointer = runtime_.allocate(size);
+    if (!pointer) {
+      trim();
+      pointer = runtime_.allocate(size);
+    }
+    if (!pointer) fail(size, label);
+    live_[pointer] = Block{size, stream, 0, {}};
+  }
+  Block& block = live_[pointer];
+  block.label = label;
+  use_.live += block.size;
+  use_.peak = std::max(use_.peak, use_.live);
+  return pointer;
+}
+
+void Allocator::alsoUsedOn(void* pointer, Stream stream) {
+  Block& block = live_.at(pointer);
+  if (stream == block.stream || std::count(block.others.begin(), block.others.end(), stream)) return;
+  block.others.push_back(stream);
+}
+
+void Allocator::release(void* pointer) {
+  const auto at = live_.find(pointer);
+  if (at == live_.end()) throw Failure("internal", "memory was released twice or never allocated");
+  Block block = std::move(at->second);
+  live_.erase(at);
+  use_.live -= block.size;
+  use_.cached += block.size;
+  if (block.others.empty()) {
+    free_[block.stream].emplace(block.size, pointer);
+    return;
+  }
+  Pending waiting{pointer, block, {}};
+  for (Stream stream : block.others) {
+    waiting.events.push_back(runtime_.createEvent());
+    runtime_.record(waiting.events.back(), stream);
+  }
+  pending_.push_back(std::move(waiting));
+}
+
+void Allocator::collect(bool wait) {
+  std::vector<Pending> still;
+  for (Pending& p : pending_) {
+    const bool done = std::all_of(p.events.begin(), p.events.end(), [&](Event e) {
+      if (wait) runtime_.waitFor(e);
+      return wait || runtime_.finished(e);
+    });
+    if (!done) {
+      still.push_back(std::move(p));
+      continue;
+    }
+    for (Event e : p.events) runtime_.destroyEvent(e);
+    free_[p.block.stream].emplace(p.block.size, p.pointer);
+  }
+  pending_ = std::move(still);
+}
+
+void Allocator::trim() {
+  collect(true);
+  for (auto& [stream, blocks] : free_) {
+    // The driver may hand the memory to anyone: whatever runs on it must have ended.
+    if (!blocks.empty()) runtime_.synchronize(stream);
+    for (auto& [size, pointer] : blocks) {
+      runtime_.release(pointer);
+      use_.cached -= size;
+    }
+    blocks.clear();
+  }
+}
+
+std::vector<Allocator::Consumer> Allocator::consumers() const {
+  std::vector<Consumer> all(labels_.size());
+  for (size_t i = 0; i < all.size(); i++) all[i].name = labels_[i];
+  for (const auto& [pointer, block] : live_) {
+    all[static_cast<size_t>(block.label)].bytes += block.size;
+    all[static_cast<size_t>(block.label)].count++;
+  }
+  all.erase(std::remove_if(all.begin(), all.end(), [](const Consumer& c) { return c.count == 0; }), all.end());
+  std::sort(all.begin(), all.end(), [](const Consumer& a, const Consumer& b) { return a.bytes > b.bytes; });
+  return all;
+}
+
+namespace {
+std::string readable(size_t bytes) {
+  char text[32];
+  const double b = static_cast<double>(bytes);
+  if (bytes >= size_t{1} << 30)
+    std::snprintf(text, sizeof text, "%.2f GiB", b / (1 << 30));
+  else if (bytes >= size_t{1} << 20)
+    std::snprintf(text, sizeof text, "%.1f MiB", b / (1 << 20));
+  else
+    std::snprintf(text, sizeof text, "%.1f KiB", b / 1024);
+  return text;
+}
+}  // namespace
+
+void Allocator::fail(size_t size, int label) {
+  const DeviceInfo device = runtime_.info();
+  std::string message = "No GPU memory for " + readable(size) + " (" + labels_[static_cast<size_t>(label)] + "): " + readable(use_.live) + " are in use here, " +
+                        readable(device.freeBytes) + " of " + readable(device.totalBytes) + " are free on " + device.name + ". Largest:";
+  const std::vector<Consumer> all = consumers();
+  for (size_t i = 0; i < all.size() && i < 5; i++)
+    message += (i ? ", " : " ") + all[i].name + " " + readable(all[i].bytes) + " in " + std::to_string(all[i].count) + (all[i].count == 1 ? " tensor" : " tensors");
+  throw Failure("out_of_memory", message, "Use gradient checkpointing, shorter sequences, a smaller batch or 4-bit weights, or end other programs on the GPU");
+}
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,76 @@
+// A caching allocator in the order of streams.
+//
+// Memory that is given back serves the next request on the same stream at once: the stream runs the old use before the new
+// one. Memory that another stream used as well waits until that stream has passed an event. Blocks go back to the driver
+// only when it has no more.
+#pragma once
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "runtime.h"
+
+namespace tunesmith {
+namespace cuda {
+
+// Smaller than this, sizes are rounded so that an eighth is wasted at most; from here on to multiples of 64 KiB.
+constexpr size_t kLargeBytes = size_t{1} << 20;
+size_t roundedSize(size_t bytes);
+
+struct MemoryUse {
+  size_t live = 0, cached = 0, peak = 0;
+};
+
+class Allocator {
+ public:
+  explicit Allocator(Runtime& runtime) : runtime_(runtime) {}
+  ~Allocator();
+  Allocator(const Allocator&) = delete;
+  Allocator& operator=(const Allocator&) = delete;
+
+  // A number for the name under which memory is counted.
+  int label(const std::string& name);
+  // Uninitialised memory for work on `stream`. Throws Failure("out_of_memory") with the largest consumers.
+  void* allocate(size_t bytes, Stream stream, int label = 0);
+  // `stream` reads or writes the block too.
+  void alsoUsedOn(void* pointer, Stream stream);
+  void release(void* pointer);
+  // Gives all unused memory back to the driver; waits for streams that still use some.
+  void trim();
+
+  MemoryUse use() const { return use_; }
+  void resetPeak() { use_.peak = use_.live; }
+  // Names, bytes and counts of live memory, most bytes first.
+  struct Consumer {
+    std::string name;
+    size_t bytes = 0, count = 0;
+  };
+  std::vector<Consumer> consumers() const;
+
+ private:
+  struct Block {
+    size_t size = 0;
+    Stream stream = nullptr;
+    int label = 0;
+    std::vector<Stream> others;
+  };
+  struct Pending {
+    void* pointer;
+    Block block;
+    std::vector<Event> events;
+  };
+  void collect(bool wait);
+  void* fromCache(size_t size, Stream stream);
+  [[noreturn]] void fail(size_t size, int label);
+
+  Runtime& runtime_;
+  std::unordered_map<void*, Block> live_;
+  std::map<Stream, std::multimap<size_t, void*>> free_;
+  std::vector<Pending> pending_;
+  std::vector<std::string> labels_ = {"other"};
+  MemoryUse use_;
+};
+
+}  // namespace cuda
+}  // namespace tunesmith

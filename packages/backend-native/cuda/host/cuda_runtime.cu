@@ -1,0 +1,137 @@
+// The device through CUDA's runtime, linked statically; it opens the driver itself when the first call needs it.
+#include <cuda_runtime.h>
+
+#include <mutex>
+#include <set>
+
+#include "../device/portable.h"
+#include "failure.h"
+#include "library_finder.h"
+#include "runtime.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+// The first launch that failed; launches return nothing, so that the thread that submits them never waits.
+struct LaunchError {
+  std::string kernel;
+  cudaError_t error = cudaSuccess;
+};
+LaunchError& launchError() {
+  static LaunchError error;
+  return error;
+}
+
+void check(cudaError_t error, const char* what) {
+  if (error == cudaSuccess) return;
+  const std::string reason = std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error);
+  const std::string kernel = launchError().error != cudaSuccess ? " (kernel " + launchError().kernel + ")" : "";
+  throw Failure(error == cudaErrorMemoryAllocation ? "out_of_memory" : "backend", std::string("CUDA: ") + what + " failed" + kernel + ": " + reason);
+}
+
+class CudaRuntime final : public Runtime {
+ public:
+  explicit CudaRuntime(int device) : device_(device) {
+    const FoundLibrary driver = findLibrary(driverSpec(), realSystem());
+    if (!driver.handle) throw Failure("backend", driver.explain(driverSpec()), driverSpec().remedy);
+    int count = 0;
+    const cudaError_t error = cudaGetDeviceCount(&count);
+    if (error == cudaErrorInsufficientDriver) {
+      int version = 0;
+      cudaDriverGetVersion(&version);
+      throw Failure("backend", "The NVIDIA driver is too old: it supports CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10) + ", this addon was built with CUDA " + std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10),
+                    "Update the driver, or build the addon with an older toolkit (npm run build:cuda)");
+    }
+    if (error != cudaSuccess || count == 0)
+      throw Failure("backend", std::string("No NVIDIA GPU can be used: ") + (error != cudaSuccess ? cudaGetErrorString(error) : "the driver shows none"), "Check nvidia-smi and CUDA_VISIBLE_DEVICES");
+    if (device_ >= count) throw Failure("backend", "There is no GPU " + std::to_string(device_) + ", only " + std::to_string(count), "Choose another with TUNESMITH_CUDA_DEVICE");
+    check(cudaSetDevice(device_), "choosing the device");
+    cudaDeviceProp properties;
+    check(cudaGetDeviceProperties(&properties, device_), "asking the device");
+    if (properties.major < 8)
+      throw Failure("backend", std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) + ", at least 8.0 is needed", "Use another GPU, or TUNESMITH_BACKEND=native");
+    info_.name = properties.name;
+    info_.major = properties.major;
+    info_.minor = properties.minor;
+    info_.multiprocessors = properties.multiProcessorCount;
+    cudaDriverGetVersion(&info_.driverVersion);
+    cudaRuntimeGetVersion(&info_.runtimeVersion);
+  }
+
+  DeviceInfo info() override {
+    cudaMemGetInfo(&info_.freeBytes, &info_.totalBytes);
+    return info_;
+  }
+
+  void* allocate(size_t bytes) override {
+    void* p = nullptr;
+    const cudaError_t error = cudaMalloc(&p, bytes);
+    if (error == cudaSuccess) return p;
+    // A failed allocation leaves a mark that the next check would find.
+    cudaGetLastError();
+    if (error == cudaErrorMemoryAllocation) return nullptr;
+    check(error, "allocating memory");
+    return nullptr;
+  }
+  void release(void* pointer) override { cudaFree(pointer); }
+  void* allocatePinned(size_t bytes) override {
+    void* p = nullptr;
+    if (cudaMallocHost(&p, bytes) == cudaSuccess) return p;
+    cudaGetLastError();
+    return nullptr;
+  }
+  void releasePinned(void* pointer) override { cudaFreeHost(pointer); }
+
+  Stream createStream() override {
+    cudaStream_t stream = nullptr;
+    check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
+    return stream;
+  }
+  Event createEvent() override {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
+    return event;
+  }
+  void destroyEvent(Event event) override { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+  void record(Event event, Stream stream) override { check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)), "recording an event"); }
+  bool finished(Event event) override {
+    const cudaError_t error = cudaEventQuery(static_cast<cudaEvent_t>(event));
+    if (error == cudaErrorNotReady) {
+      cudaGetLastError();
+      return false;
+    }
+    check(error, "work before an event");
+    return true;
+  }
+  void waitFor(Event event) override { check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "work before an event"); }
+  void streamWaits(Stream stream, Event event) override { check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event), 0), "waiting on a stream"); }
+  void synchronize(Stream stream) override {
+    check(launchError().error, "a launch");
+    check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "work on the GPU");
+  }
+
+  void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)), "copying to the GPU"); }
+  void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)), "copying from the GPU"); }
+  void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)), "copying on the GPU"); }
+
+ private:
+  int device_;
+  DeviceInfo info_;
+};
+
+}  // namespace
+
+void noteLaunch(const char* name, int error) {
+  if (error != 0 && launchError().error == cudaSuccess) launchError() = {name, static_cast<cudaError_t>(error)};
+}
+
+void allowShared(const void* kernel, size_t bytes) {
+  static std::set<std::pair<const void*, size_t>> done;
+  if (done.insert({kernel, bytes}).second) noteLaunch("shared memory", static_cast<int>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))));
+}
+
+std::unique_ptr<Runtime> makeRuntime(int device) { return std::make_unique<CudaRuntime>(device); }
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,34 @@
+// The matrix product as the operations ask for it; cuBLASLt behind it, or a plain loop in the emulated build.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "types.h"
+
+namespace tunesmith {
+namespace cuda {
+
+// Row-major c[m, n] = alpha op(a)[m, k] op(b)[k, n] + beta c + bias[n]. a and b have one type; c has it too or is float32.
+struct GemmCall {
+  int64_t m = 0, n = 0, k = 0;
+  Array a, b, c;
+  bool transposeA = false, transposeB = false;
+  int64_t lda = 0, ldb = 0, ldc = 0;  // elements from one row as it lies to the next
+  float alpha = 1, beta = 0;
+  const void* bias = nullptr;  // of c's type
+};
+
+class Gemm {
+ public:
+  virtual ~Gemm() = default;
+  // `workspace` is of workspaceBytes() and used by this stream only.
+  virtual void run(Stream stream, const GemmCall& call, void* workspace) = 0;
+  virtual size_t workspaceBytes() const = 0;
+  virtual std::string description() const = 0;
+};
+
+// Throws Failure when the library is missing. `tf32`: float32 products may round their factors to tf32.
+std::unique_ptr<Gemm> makeGemm(bool tf32);
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,47 @@
+// What the host side needs of a device. The real one is CUDA's runtime; tests and the emulated build bring others.
+#pragma once
+#include <memory>
+#include <string>
+
+#include "types.h"
+
+namespace tunesmith {
+namespace cuda {
+
+struct DeviceInfo {
+  std::string name;
+  size_t totalBytes = 0, freeBytes = 0;
+  int major = 0, minor = 0, multiprocessors = 0;
+  int driverVersion = 0, runtimeVersion = 0;  // 13000 is 13.0
+};
+
+class Runtime {
+ public:
+  virtual ~Runtime() = default;
+  virtual DeviceInfo info() = 0;
+  // nullptr when there is no memory.
+  virtual void* allocate(size_t bytes) = 0;
+  virtual void release(void* pointer) = 0;
+  virtual void* allocatePinned(size_t bytes) = 0;
+  virtual void releasePinned(void* pointer) = 0;
+
+  virtual Stream createStream() = 0;
+  virtual Event createEvent() = 0;
+  virtual void destroyEvent(Event event) = 0;
+  virtual void record(Event event, Stream stream) = 0;
+  virtual bool finished(Event event) = 0;
+  virtual void waitFor(Event event) = 0;
+  virtual void streamWaits(Stream stream, Event event) = 0;
+  // Waits for all work of the stream; throws Failure when any of it failed.
+  virtual void synchronize(Stream stream) = 0;
+
+  virtual void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) = 0;
+  virtual void copyToHost(void* to, const void* from, size_t bytes, Stream stream) = 0;
+  virtual void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) = 0;
+};
+
+// The runtime this addon was built for. `device` counts from 0.
+std::unique_ptr<Runtime> makeRuntime(int device);
+
+}  // namespace cuda
+}  // namespace tunesmith

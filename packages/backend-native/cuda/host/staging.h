@@ -1,0 +1,36 @@
+// Pinned memory between the host's arrays and the device: a few slots in turn, so that filling one overlaps the copy of another.
+#pragma once
+#include <vector>
+
+#include "runtime.h"
+
+namespace tunesmith {
+namespace cuda {
+
+class Staging {
+ public:
+  Staging(Runtime& runtime, size_t slots = 4, size_t slotBytes = size_t{8} << 20);
+  ~Staging();
+  Staging(const Staging&) = delete;
+  Staging& operator=(const Staging&) = delete;
+
+  // Copies behind what `stream` has to do already; `from` is free again on return.
+  void upload(void* to, const void* from, size_t bytes, Stream stream);
+  // Copies and waits.
+  void download(void* to, const void* from, size_t bytes, Stream stream);
+
+ private:
+  struct Slot {
+    void* memory = nullptr;
+    Event event = nullptr;
+    bool busy = false;
+  };
+  Slot& next();
+
+  Runtime& runtime_;
+  size_t slotBytes_, turn_ = 0;
+  std::vector<Slot> slots_;
+};
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,43 @@
+#include "context.h"
+
+#include "../device/kernels.h"
+
+namespace tunesmith {
+namespace cuda {
+
+Context::Context(int device, Type activations, bool tf32) : type(activations) {
+  runtime = makeRuntime(device);
+  gemm = makeGemm(tf32);
+  allocator = std::make_unique<Allocator>(*runtime);
+  staging = std::make_unique<Staging>(*runtime);
+  order = std::make_unique<StreamOrder>(*runtime);
+  stream = order->stream(order->add("compute"));
+  scratchLabel = allocator->label("working memory");
+  workspace = allocator->allocate(gemm->workspaceBytes(), stream, allocator->label("matrix product workspace"));
+}
+
+Context::~Context() {
+  if (stream) {
+    try {
+      runtime->synchronize(stream);
+    } catch (...) {
+      // Whoever wanted the results was told already.
+    }
+  }
+}
+
+Operand::Operand(Context& c, Array a, int64_t elements, Type type) : array_(a) {
+  if (!a || a.type == type) return;
+  copy_.emplace_back(c, elements, type);
+  array_ = copy_.back().array();
+  convert(c.stream, a, array_, elements);
+}
+
+Temp upload(Context& c, const std::vector<int32_t>& values) {
+  Temp t(c, static_cast<int64_t>(values.size()), Type::i32);
+  c.staging->upload(t.ints(), values.data(), values.size() * 4, c.stream);
+  return t;
+}
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,203 @@
+// Linear layers: frozen, trainable and LoRA. Weights are expanded into reused working memory for cuBLASLt; one to four rows
+// (decoding) read them as they lie instead.
+#include "operations.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+// The weight as a matrix cuBLASLt can multiply with: itself when it has the context's type.
+class Expanded {
+ public:
+  Expanded(Context& c, const Weight& w) {
+    const bool direct = (w.format == Format::bf16 && c.type == Type::bf16) || (w.format == Format::f32 && c.type == Type::f32);
+    if (direct) {
+      array_ = {const_cast<void*>(w.data), c.type};
+      return;
+    }
+    memory_.emplace_back(c, w.rows * w.cols, c.type);
+    array_ = memory_.back().array();
+    dequantize(c.stream, w, 0, w.rows, array_);
+  }
+  operator Array() const { return array_; }
+
+ private:
+  std::vector<Temp> memory_;
+  Array array_;
+};
+
+GemmCall product(int64_t m, int64_t n, int64_t k, Array a, bool transposeA, Array b, bool transposeB, Array c) {
+  GemmCall g;
+  g.m = m;
+  g.n = n;
+  g.k = k;
+  g.a = a;
+  g.b = b;
+  g.c = c;
+  g.transposeA = transposeA;
+  g.transposeB = transposeB;
+  g.lda = transposeA ? m : k;
+  g.ldb = transposeB ? k : n;
+  g.ldc = n;
+  return g;
+}
+
+// An output in another type than the products have is computed beside and converted.
+class Result {
+ public:
+  Result(Context& c, Array wanted, int64_t elements, Type type) : context_(c), wanted_(wanted), elements_(elements), operand_(wanted) {
+    if (wanted.type == type) return;
+    memory_.emplace_back(c, elements, type);
+    operand_ = memory_.back().array();
+  }
+  operator Array() const { return operand_; }
+  void finish() {
+    if (!memory_.empty()) convert(context_.stream, operand_, wanted_, elements_);
+  }
+
+ private:
+  Context& context_;
+  Array wanted_;
+  int64_t elements_;
+  Array operand_;
+  std::vector<Temp> memory_;
+};
+
+bool nothing(Context& c, int64_t m, int64_t n, int64_t k, Array y) {
+  if (m * n == 0) return true;
+  if (k > 0) return false;
+  fill(c.stream, y, 0, m * n);
+  return true;
+}
+
+}  // namespace
+
+void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y) {
+  if (!bias && nothing(c, tokens, w.rows, w.cols, y)) return;
+  if (tokens == 0) return;
+  const Operand in(c, x, tokens * w.cols, c.type);
+  Result out(c, y, tokens * w.rows, c.type);
+  if (tokens <= kDecodeRows) {
+    const Operand b(c, bias, w.rows, Type::f32);
+    decodeLinear(c.stream, w, in, b.floats(), nullptr, nullptr, 0, 0, out, tokens);
+    return out.finish();
+  }
+  const Operand b(c, bias, w.rows, c.type);
+  const Expanded weight(c, w);
+  GemmCall g = product(tokens, w.rows, w.cols, in, false, weight, true, out);
+  g.bias = Array(b).data;
+  c.multiply(g);
+  out.finish();
+}
+
+void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array dx) {
+  if (nothing(c, tokens, w.cols, w.rows, dx)) return;
+  const Operand in(c, dy, tokens * w.rows, c.type);
+  Result out(c, dx, tokens * w.cols, c.type);
+  const Expanded weight(c, w);
+  c.multiply(product(tokens, w.cols, w.rows, in, false, weight, false, out));
+  out.finish();
+}
+
+void linearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, Array dy, Array x, Array dw) {
+  if (nothing(c, out, in, tokens, dw)) return;
+  const Operand left(c, dy, tokens * out, c.type), right(c, x, tokens * in, c.type);
+  c.multiply(product(out, in, tokens, left, true, right, false, dw));
+}
+
+void matMul(Context& c, int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, Array a, Array b, Array y) {
+  if (nothing(c, m, n, k, y)) return;
+  // bf16 only when both are: what a user brought as float32 is multiplied as such.
+  const Type type = a.type == Type::bf16 && b.type == Type::bf16 ? Type::bf16 : Type::f32;
+  const Operand left(c, a, m * k, type), right(c, b, k * n, type);
+  Result out(c, y, m * n, y.type == Type::bf16 && type == Type::f32 ? Type::f32 : y.type);
+  c.multiply(product(m, n, k, left, transposeA, right, transposeB, out));
+  out.finish();
+}
+
+// y = scaling xa B^T first, then the large product on top of it, with the bias in its epilogue.
+void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array x, Array bias, Array y, Array xa) {
+  if (tokens == 0) return;
+  const Operand in(c, x, tokens * w.cols, c.type);
+  Result out(c, y, tokens * w.rows, c.type);
+  if (tokens <= kDecodeRows && !lora.dropout.on) {
+    const Operand a(c, lora.a, lora.rank * w.cols, Type::f32), b(c, lora.b, w.rows * lora.rank, Type::f32), plain(c, bias, w.rows, Type::f32);
+    Weight down;
+    down.data = Array(a).data;
+    down.rows = lora.rank;
+    down.cols = w.cols;
+    Result low(c, xa, tokens * lora.rank, c.type);
+    decodeLinear(c.stream, down, in, nullptr, nullptr, nullptr, 0, 0, low, tokens);
+    low.finish();
+    const Operand lowFloats(c, low, tokens * lora.rank, Type::f32);
+    decodeLinear(c.stream, w, in, plain.floats(), lowFloats.floats(), b.floats(), static_cast<int>(lora.rank), lora.scaling, out, tokens);
+    return out.finish();
+  }
+  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type), plain(c, bias, w.rows, c.type);
+  Result low(c, xa, tokens * lora.rank, c.type);
+  {
+    std::vector<Temp> dropped;
+    Array source = in;
+    if (lora.dropout.on) {
+      dropped.emplace_back(c, tokens * w.cols, c.type);
+      source = dropped.back().array();
+      dropout(c.stream, in, source, tokens * w.cols, lora.dropout);
+    }
+    c.multiply(product(tokens, lora.rank, w.cols, source, false, a, true, low));
+  }
+  GemmCall up = product(tokens, w.rows, lora.rank, low, false, b, true, out);
+  up.alpha = lora.scaling;
+  c.multiply(up);
+  const Expanded weight(c, w);
+  GemmCall base = product(tokens, w.rows, w.cols, in, false, weight, true, out);
+  base.beta = 1;
+  base.bias = Array(plain).data;
+  c.multiply(base);
+  out.finish();
+  low.finish();
+}
+
+// dx = mask (scaling dy B) A + dy W: the masked term goes first, so that the mask touches nothing else.
+void loraLinearInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array dy, Array dx) {
+  if (tokens == 0) return;
+  const Operand in(c, dy, tokens * w.rows, c.type);
+  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type);
+  Result out(c, dx, tokens * w.cols, c.type);
+  const Temp low(c, tokens * lora.rank, c.type);
+  GemmCall down = product(tokens, lora.rank, w.rows, in, false, b, false, low.array());
+  down.alpha = lora.scaling;
+  c.multiply(down);
+  c.multiply(product(tokens, w.cols, lora.rank, low.array(), false, a, false, out));
+  if (lora.dropout.on) dropout(c.stream, out, out, tokens * w.cols, lora.dropout);
+  const Expanded weight(c, w);
+  GemmCall base = product(tokens, w.cols, w.rows, in, false, weight, false, out);
+  base.beta = 1;
+  c.multiply(base);
+  out.finish();
+}
+
+void loraLinearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, const Lora& lora, Array dy, Array x, Array xa, Array dA, Array dB) {
+  if (tokens == 0) {
+    fill(c.stream, dA, 0, lora.rank * in);
+    return fill(c.stream, dB, 0, out * lora.rank);
+  }
+  const Operand grad(c, dy, tokens * out, c.type), input(c, x, tokens * in, c.type), low(c, xa, tokens * lora.rank, c.type), b(c, lora.b, out * lora.rank, c.type);
+  const Temp back(c, tokens * lora.rank, c.type);
+  GemmCall down = product(tokens, lora.rank, out, grad, false, b, false, back.array());
+  down.alpha = lora.scaling;
+  c.multiply(down);
+  std::vector<Temp> dropped;
+  Array source = input;
+  if (lora.dropout.on) {
+    dropped.emplace_back(c, tokens * in, c.type);
+    source = dropped.back().array();
+    dropout(c.stream, input, source, tokens * in, lora.dropout);
+  }
+  c.multiply(product(lora.rank, in, tokens, back.array(), true, source, false, dA));
+  GemmCall forB = product(out, lora.rank, tokens, grad, true, low, false, dB);
+  forB.alpha = lora.scaling;
+  c.multiply(forB);
+}
+
+}  // namespace cuda
+}  // namespace tunesmith

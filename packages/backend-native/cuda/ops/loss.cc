@@ -1,0 +1,117 @@
+// The head and its loss in chunks of labelled rows, the embedding's gradient, the norm of gradients.
+#include <algorithm>
+#include <numeric>
+
+#include "../host/failure.h"
+#include "../host/launch_geometry.h"
+#include "operations.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+GemmCall rowMajor(int64_t m, int64_t n, int64_t k, Array a, bool transposeA, Array b, bool transposeB, Array y) {
+  GemmCall g;
+  g.m = m;
+  g.n = n;
+  g.k = k;
+  g.a = a;
+  g.b = b;
+  g.c = y;
+  g.transposeA = transposeA;
+  g.transposeB = transposeB;
+  g.lda = transposeA ? m : k;
+  g.ldb = transposeB ? k : n;
+  g.ldc = n;
+  return g;
+}
+
+}  // namespace
+
+void crossEntropy(Context& c, const CrossEntropy& p) {
+  const int64_t vocab = p.weight.rows, h = p.weight.cols;
+  std::vector<int32_t> rows;
+  for (int64_t t = 0; t < p.tokens; t++) {
+    if (p.hostLabels[t] >= vocab) throw Failure("invalid_data", "LinearCrossEntropy: expected labels inside the vocabulary");
+    if (p.hostLabels[t] >= 0) rows.push_back(static_cast<int32_t>(t));
+  }
+  for (float* y : {p.nll, p.entropy, p.correct}) fill(c.stream, {y, Type::f32}, 0, p.tokens);
+  if (p.dHidden) fill(c.stream, p.dHidden, 0, p.tokens * h);
+  if (p.dWeight) fill(c.stream, p.dWeight, 0, vocab * h);
+  const int64_t count = static_cast<int64_t>(rows.size());
+  if (count == 0 || vocab == 0) return fill(c.stream, {p.lossSum, Type::f32}, 0, 1);
+
+  const Operand hidden(c, p.hidden, p.tokens * h, c.type);
+  const Operand bias(c, p.bias, vocab, Type::f32);
+  const bool direct = (p.weight.format == Format::bf16 && c.type == Type::bf16) || (p.weight.format == Format::f32 && c.type == Type::f32);
+  const Temp expanded(c, direct ? 1 : vocab * h, c.type);
+  Array weight = {const_cast<void*>(p.weight.data), c.type};
+  if (!direct) {
+    weight = expanded.array();
+    dequantize(c.stream, p.weight, 0, vocab, weight);
+  }
+  const bool gradient = p.dHidden || p.dWeight, separate = c.type == Type::bf16;
+  const int64_t chunk = logitRows(count, vocab, gradient && separate ? 6 : 4);
+  const Temp index = upload(c, rows), losses(c, p.tokens, Type::f32);
+  fill(c.stream, losses.array(), 0, p.tokens);
+  const Temp x(c, chunk * h, c.type), logits(c, chunk * vocab, Type::f32), scaled(c, gradient && separate ? chunk * vocab : 1, c.type), dx(c, p.dHidden ? chunk * h : 1, c.type);
+  for (int64_t first = 0; first < count; first += chunk) {
+    const int64_t some = std::min(chunk, count - first);
+    LossRows l;
+    l.rows = index.ints() + first;
+    l.labels = p.labels;
+    l.count = some;
+    l.vocab = vocab;
+    l.labelSmoothing = p.labelSmoothing;
+    l.softcap = p.softcap;
+    l.dft = p.dft;
+    l.nll = p.nll;
+    l.entropy = p.entropy;
+    l.correct = p.correct;
+    l.loss = losses.floats();
+    gatherRows(c.stream, hidden, l.rows, x.array(), some, h);
+    GemmCall forward = rowMajor(some, vocab, h, x.array(), false, weight, true, logits.array());
+    forward.bias = bias.floats();
+    if (h > 0) c.multiply(forward);
+    const Array slope = separate ? scaled.array() : logits.array();
+    softmaxLoss(c.stream, logits.floats(), l, gradient ? slope : Array());
+    if (p.dHidden && h > 0) {
+      c.multiply(rowMajor(some, h, vocab, slope, false, weight, false, dx.array()));
+      scatterRows(c.stream, dx.array(), l.rows, p.dHidden, some, h);
+    }
+    if (p.dWeight && h > 0) {
+      GemmCall forW = rowMajor(vocab, h, some, slope, true, x.array(), false, p.dWeight);
+      forW.beta = 1;
+      c.multiply(forW);
+    }
+  }
+  sumInDouble(c.stream, losses.floats(), p.tokens, p.lossSum);
+}
+
+void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab, int64_t h, Array dw) {
+  fill(c.stream, dw, 0, vocab * h);
+  if (tokens == 0) return;
+  std::vector<int32_t> order(static_cast<size_t>(tokens)), starts;
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return hostIds[a] < hostIds[b]; });
+  for (size_t i = 0; i < order.size(); i++) {
+    const int32_t id = hostIds[order[i]];
+    if (id < 0 || id >= vocab) throw Failure("invalid_data", "EmbeddingGrad: expected ids inside the table");
+    if (i == 0 || hostIds[order[i - 1]] != id) starts.push_back(static_cast<int32_t>(i));
+  }
+  const int64_t distinct = static_cast<int64_t>(starts.size());
+  starts.push_back(static_cast<int32_t>(tokens));
+  const Temp o = upload(c, order), s = upload(c, starts);
+  embeddingGrad(c.stream, dy, ids, o.ints(), s.ints(), distinct, static_cast<float*>(dw.data), h);
+}
+
+void gradNorm(Context& c, const std::vector<std::pair<Array, int64_t>>& grads, float* norm) {
+  const int64_t parts = kNormBlocks * static_cast<int64_t>(grads.size());
+  const Temp partial(c, std::max<int64_t>(parts * 2, 1), Type::f32);
+  double* sums = static_cast<double*>(partial.array().data);
+  for (size_t i = 0; i < grads.size(); i++) sumSquares(c.stream, grads[i].first, grads[i].second, sums + kNormBlocks * static_cast<int64_t>(i));
+  finishNorm(c.stream, sums, parts, norm);
+}
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,51 @@
+// The kernels of @tunesmith/backend on one device, out of launches and matrix products. Shapes as in that package;
+// arrays may be float32 or bf16 and are converted to the context's type where an operation needs it.
+#pragma once
+#include "../device/kernels.h"
+#include "context.h"
+
+namespace tunesmith {
+namespace cuda {
+
+struct Lora {
+  Array a, b;  // [rank, in], [out, rank]
+  int64_t rank = 0;
+  float scaling = 1;
+  Dropout dropout;
+};
+
+void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y);
+void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array dx);
+// dw[out, in] = dy^T x, float32.
+void linearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, Array dy, Array x, Array dw);
+void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array x, Array bias, Array y, Array xa);
+void loraLinearInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array dy, Array dx);
+void loraLinearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, const Lora& lora, Array dy, Array x, Array xa, Array dA, Array dB);
+// c[m, n] = op(a) op(b), any mixture of types.
+void matMul(Context& c, int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, Array a, Array b, Array y);
+
+// Host copies of boundaries and ranges are checked; throws Failure("invalid_data").
+struct AttentionBounds {
+  const int32_t *cuSeqlens = nullptr, *kvStart = nullptr, *kvLength = nullptr;
+};
+void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t);
+void attentionGrad(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t);
+
+struct CrossEntropy {
+  int64_t tokens = 0;
+  Weight weight;
+  Array hidden, bias;
+  const int32_t* labels = nullptr;      // device
+  const int32_t* hostLabels = nullptr;  // the same, host
+  float labelSmoothing = 0, softcap = 0;
+  bool dft = false;
+  float *lossSum = nullptr, *nll = nullptr, *entropy = nullptr, *correct = nullptr;
+  Array dHidden, dWeight;  // empty when not wanted; dWeight float32
+};
+void crossEntropy(Context& c, const CrossEntropy& p);
+
+void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab, int64_t h, Array dw);
+void gradNorm(Context& c, const std::vector<std::pair<Array, int64_t>>& grads, float* norm);
+
+}  // namespace cuda
+}  // namespace tunesmith

@@ -1,0 +1,201 @@
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { TunesmithError } from '@tunesmith/core'
+import type { WeightArgs } from '../addon'
+
+/** A number that stands for device memory in the addon; 0 is none. */
+export type Handle = number
+
+/** How the addon stores a tensor: what TensorFlow.js calls float32 may be bf16. */
+export const STORAGE = { f32: 0, bf16: 1, i32: 2 } as const
+export type Storage = (typeof STORAGE)[keyof typeof STORAGE]
+
+export type CudaWeight = WeightArgs<Handle, Handle>
+
+/** A device as the addon describes it. */
+export interface CudaDevice {
+  name: string
+  totalBytes: number
+  freeBytes: number
+  /** Compute capability, e.g. `9.0`. */
+  capability: string
+  multiprocessors: number
+  /** CUDA versions of the driver and of the addon, 13000 for 13.0. */
+  driver: number
+  runtime: number
+  matrixProducts: string
+  /** True for the test build, which runs the kernels on the CPU. */
+  emulated: boolean
+}
+
+/** What the device's memory is used for, in bytes. */
+export interface CudaMemory {
+  /** In use by tensors and working memory. */
+  live: number
+  /** Free and kept for the next tensor. */
+  cached: number
+  /** The most that was in use at once. */
+  peak: number
+  /** Of the whole device, other programs included. */
+  free: number
+  total: number
+  /** Operations whose results take the most, largest first. */
+  consumers: { name: string; bytes: number; count: number }[]
+}
+
+export interface CudaLibrary {
+  found: boolean
+  text: string
+  remedy: string
+}
+
+type AttentionArgs = [
+  ...shape: [
+    tokens: number,
+    keys: number,
+    sequences: number,
+    heads: number,
+    kvHeads: number,
+    headDim: number,
+    scale: number,
+    window: number,
+    softcap: number,
+  ],
+  ...tensors: [q: Handle, k: Handle, v: Handle],
+  ...device: [cuSeqlens: Handle, kvStart: Handle | null, kvLength: Handle | null],
+  ...host: [cuSeqlens: Int32Array, kvStart: Int32Array | null, kvLength: Int32Array | null],
+]
+
+export type { AttentionArgs }
+
+/** The functions of the CUDA addon. Tensors are handles; what goes wrong is thrown with `code` and `remedy`. */
+export interface CudaAddon {
+  open(device: number, precision: number): CudaDevice
+  close(): void
+  libraries(): { driver: CudaLibrary; cublasLt: CudaLibrary; nccl: CudaLibrary }
+  allocate(elements: number, storage: Storage, label: string): Handle
+  free(handle: Handle): void
+  upload(handle: Handle, values: Float32Array | Int32Array): void
+  download(handle: Handle, values: Float32Array | Int32Array): void
+  memory(): CudaMemory
+  trim(): void
+  resetPeak(): void
+  synchronize(): void
+  /** The emulated build only: 0 forward, 1 reverse, 2 shuffled order of the threads of a block. */
+  setSchedule?(schedule: number): void
+
+  frozenLinear(tokens: number, ...rest: [...CudaWeight, x: Handle, bias: Handle | null, y: Handle]): void
+  frozenLinearGrad(tokens: number, ...rest: [...CudaWeight, dy: Handle, dx: Handle]): void
+  linearWeightGrad(tokens: number, out: number, inner: number, dy: Handle, x: Handle, dw: Handle): void
+  loraLinear(tokens: number, rank: number, ...rest: [...CudaWeight, ...(number | null)[]]): void
+  loraLinearInputGrad(tokens: number, rank: number, ...rest: [...CudaWeight, ...number[]]): void
+  loraLinearWeightGrad(tokens: number, rank: number, out: number, inner: number, ...rest: number[]): void
+  dequantize(rowStart: number, rowEnd: number, ...rest: [...CudaWeight, y: Handle]): void
+  embeddingLookup(tokens: number, ...rest: [...CudaWeight, ids: Handle, host: Int32Array, y: Handle]): void
+  embeddingGrad(tokens: number, vocab: number, h: number, dy: Handle, ids: Handle, host: Int32Array, dw: Handle): void
+
+  rmsNorm(tokens: number, h: number, x: Handle, weight: Handle, eps: number, offset: number, y: Handle): void
+  rmsNormGrad(...args: [...number[]]): void
+  rmsNormWeightGrad(tokens: number, h: number, dy: Handle, x: Handle, eps: number, dw: Handle): void
+  rope(
+    tokens: number,
+    heads: number,
+    headDim: number,
+    rotaryDim: number,
+    inverse: boolean,
+    ...rest: [x: Handle, cos: Handle, sin: Handle, y: Handle]
+  ): void
+  swiglu(size: number, gelu: boolean, gate: Handle, up: Handle, y: Handle): void
+  swigluGrad(size: number, gelu: boolean, dy: Handle, gate: Handle, up: Handle, dgate: Handle, dup: Handle): void
+  attention(...args: [...AttentionArgs, out: Handle, lse: Handle]): void
+  attentionGrad(
+    ...args: [...AttentionArgs, dout: Handle, out: Handle, lse: Handle, dq: Handle, dk: Handle, dv: Handle]
+  ): void
+  crossEntropy(
+    tokens: number,
+    ...rest: [
+      ...CudaWeight,
+      hidden: Handle,
+      bias: Handle | null,
+      labels: Handle,
+      host: Int32Array,
+      labelSmoothing: number,
+      softcap: number,
+      dft: boolean,
+      lossSum: Handle,
+      nll: Handle,
+      entropy: Handle,
+      correct: Handle,
+      dHidden: Handle | null,
+      dWeight: Handle | null,
+    ]
+  ): void
+  /** lr, beta1, beta2, eps, weightDecay, step, gradScale, then size, param, grad, expAvg, expAvgSq for each tensor. */
+  adamW(...args: number[]): void
+  /** The norm's handle, then size and handle of each tensor. */
+  gradNorm(...args: number[]): void
+  copyRows(
+    count: number,
+    width: number,
+    capacity: number,
+    ...rest: [x: Handle, rows: Handle, host: Int32Array, cache: Handle]
+  ): void
+
+  binary(op: number, mode: number, outer: number, inner: number, a: Handle, b: Handle, y: Handle): void
+  unary(op: number, size: number, x: Handle, y: Handle): void
+  softmax(rows: number, cols: number, x: Handle, y: Handle): void
+  reduceSum(outer: number, axis: number, inner: number, scale: number, x: Handle, y: Handle): void
+  transpose2d(rows: number, cols: number, x: Handle, y: Handle): void
+  convert(size: number, x: Handle, y: Handle): void
+  fill(size: number, value: number, y: Handle): void
+  copy(size: number, x: Handle, y: Handle): void
+  copyStrided(rows: number, cols: number, ...fromAndTo: number[]): void
+  matMul(
+    m: number,
+    n: number,
+    k: number,
+    transposeA: boolean,
+    transposeB: boolean,
+    ...rest: [a: Handle, b: Handle, y: Handle]
+  ): void
+}
+
+const release = (name: string) => fileURLToPath(new URL(`../../build/Release/${name}`, import.meta.url))
+
+let loaded: CudaAddon | undefined
+
+/**
+ * The CUDA addon: the file in `TUNESMITH_CUDA_ADDON`, a package prebuilt for this platform, or what `npm run build:cuda`
+ * made. With `TUNESMITH_CUDA_EMULATE=1` the test build, which needs no GPU and is slow.
+ *
+ * @throws {TunesmithError} `backend` when none is there or it does not load.
+ */
+export function loadCudaAddon(): CudaAddon {
+  if (loaded) return loaded
+  const require = createRequire(import.meta.url)
+  const places =
+    process.env.TUNESMITH_CUDA_EMULATE === '1'
+      ? [release('tunesmith_cuda_emulated.node')]
+      : process.env.TUNESMITH_CUDA_ADDON
+        ? [process.env.TUNESMITH_CUDA_ADDON]
+        : [`@tunesmith/backend-native-cuda-${process.platform}-${process.arch}`, release('tunesmith_cuda.node')]
+  const problems: string[] = []
+  for (const place of places)
+    try {
+      if (place.startsWith('@')) require.resolve(place)
+      else if (!existsSync(place)) throw new Error('not there')
+      loaded = require(place) as CudaAddon
+      return loaded
+    } catch (error) {
+      const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
+      problems.push(
+        `${place.startsWith('@') ? place : basename(place)}: ${missing ? 'not installed' : (error as Error).message.split('\n')[0]}`,
+      )
+    }
+  throw new TunesmithError(`The CUDA addon is not there (${problems.join('; ')})`, {
+    code: 'backend',
+    remedy: 'Run `npm run build:cuda` in @tunesmith/backend-native (needs the CUDA toolkit, nvcc)',
+  })
+}

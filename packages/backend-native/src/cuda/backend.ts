@@ -1,0 +1,200 @@
+import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
+import { type backend_util, DataStorage, type DataType, engine, type TensorInfo, util } from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
+import { type CudaAddon, type CudaDevice, type Handle, STORAGE, type Storage } from './addon'
+import { TensorData } from './tensor-data'
+
+type Values = backend_util.BackendValues
+type DataId = TensorInfo['dataId']
+
+/** How activations are stored and multiplied. */
+export type CudaPrecision = 'bf16' | 'f32' | 'tf32'
+const PRECISIONS: readonly CudaPrecision[] = ['bf16', 'f32', 'tf32']
+
+/** Up to this many bytes, what is on the device may be on the host as well: labels, lengths, scalars. */
+const KEPT_BYTES = 4 * 1024 * 1024
+/** Arrays up to this size go to the device with their first use there, larger ones at once. */
+const LAZY_BYTES = 64 * 1024
+
+/** Calls the addon; what it throws becomes a TunesmithError. */
+export function guarded<Result>(call: () => Result): Result {
+  try {
+    return call()
+  } catch (error) {
+    const { message, code, remedy } = error as Error & { code?: string; remedy?: string }
+    if (error instanceof TunesmithError) throw error
+    if (typeof code !== 'string') throw error
+    throw new TunesmithError(message, { code: code as never, remedy: remedy || undefined, cause: error })
+  }
+}
+
+/**
+ * TensorFlow.js on an NVIDIA GPU. Tensors live on the device; kernels are submitted to its stream and this thread goes
+ * on, until a value is read.
+ *
+ * It is TensorFlow.js' CPU backend underneath: an operation that has no kernel on the device reads its inputs back and
+ * runs there, and says so once.
+ */
+export class CudaBackend extends MathBackendCPU {
+  readonly addon: CudaAddon
+  readonly device: CudaDevice
+  readonly precision: CudaPrecision
+  /** Storage of activations and of their gradients. */
+  readonly activation: Storage
+  /** The kernel that runs, for error messages and the count of memory. */
+  running = 'other'
+  /** Operations that read device memory back to run on the CPU, in the order they were met. */
+  readonly readBacks = new Set<string>()
+  #nextId = 0
+  #fallback: string | undefined
+
+  constructor(addon: CudaAddon, precision: CudaPrecision, device = 0) {
+    super()
+    this.addon = addon
+    this.precision = precision
+    this.device = guarded(() => addon.open(device, PRECISIONS.indexOf(precision)))
+    this.activation = precision === 'bf16' ? STORAGE.bf16 : STORAGE.f32
+    this.data = new DataStorage(this, engine())
+  }
+
+  override write(values: Values, shape: number[], dtype: DataType): DataId {
+    const dataId = { id: this.#nextId++ }
+    this.move(dataId, values, shape, dtype, 1)
+    return dataId
+  }
+
+  override move(dataId: DataId, values: Values, shape: number[], dtype: DataType, refCount: number): void {
+    const size = util.sizeFromShape(shape)
+    const data = new TensorData((x) => this.#read(x), values, dtype, refCount, size)
+    this.data.set(dataId, data as never)
+    if (dtype !== 'float32' && dtype !== 'int32') return
+    if (Array.isArray(values)) data.host = util.toTypedArray(values as unknown as number[], dtype) as Values
+    if (values === undefined || values === null) return
+    if (size * 4 > LAZY_BYTES) this.#upload(data)
+    // The user may change the array before its first use here.
+    else if (ArrayBuffer.isView(data.host)) data.host = (data.host as Float32Array).slice()
+  }
+
+  /** A tensor on the device for a kernel to fill. */
+  output(shape: number[], storage: Storage): { info: TensorInfo; handle: Handle } {
+    const size = util.sizeFromShape(shape)
+    const dtype = storage === STORAGE.i32 ? 'int32' : 'float32'
+    const data = new TensorData((x) => this.#read(x), undefined, dtype, 1, size)
+    data.handle = guarded(() => this.addon.allocate(size, storage, this.running))
+    data.storage = storage
+    const dataId = { id: this.#nextId++ }
+    this.data.set(dataId, data as never)
+    return { info: { dataId, shape, dtype }, handle: data.handle }
+  }
+
+  #data({ dataId }: { dataId: DataId }): TensorData {
+    return this.data.get(dataId) as unknown as TensorData
+  }
+
+  /** The tensor's device memory; uploads what is on the host only. */
+  floats(x: TensorInfo): Handle {
+    const data = this.#data(x)
+    if (data.handle === 0) this.#upload(data)
+    return data.handle
+  }
+
+  ints(x: TensorInfo): Handle {
+    return this.floats(x)
+  }
+
+  /** The values of integers that host code looks at: boundaries, ids, labels. */
+  hostInts(x: TensorInfo): Int32Array {
+    const { values } = this.#data(x)
+    return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>)
+  }
+
+  /** Device memory that a kernel writes to in place, stored as asked for; converted once when it is not. */
+  writable(x: TensorInfo, storage: Storage): Handle {
+    const data = this.#data(x)
+    const handle = this.floats(x)
+    if (data.storage !== storage) {
+      const converted = guarded(() => this.addon.allocate(data.size, storage, this.running))
+      guarded(() => this.addon.convert(data.size, handle, converted))
+      this.addon.free(handle)
+      data.handle = converted
+      data.storage = storage
+    }
+    data.host = undefined
+    return data.handle
+  }
+
+  storageOf(x: TensorInfo): Storage {
+    const data = this.#data(x)
+    return data.handle === 0 ? (x.dtype === 'int32' ? STORAGE.i32 : STORAGE.f32) : data.storage
+  }
+
+  /** True when the tensors are small and on the host, where the CPU is faster than a launch. */
+  onHost(...tensors: TensorInfo[]): boolean {
+    return tensors.every((x) => {
+      const data = this.#data(x)
+      return data.handle === 0 && data.size * 4 <= LAZY_BYTES
+    })
+  }
+
+  #upload(data: TensorData): void {
+    const { host, dtype, size } = data
+    const Kind = dtype === 'int32' ? Int32Array : Float32Array
+    const array = host instanceof Kind ? host : Kind.from(host as ArrayLike<number>)
+    const storage = dtype === 'int32' ? STORAGE.i32 : STORAGE.f32
+    const handle = guarded(() => this.addon.allocate(size, storage, dtype === 'int32' ? 'packed weights' : 'data'))
+    guarded(() => this.addon.upload(handle, array))
+    data.handle = handle
+    data.storage = storage
+    data.host = size * 4 > KEPT_BYTES || dtype !== 'int32' ? undefined : size * 4 > LAZY_BYTES ? array.slice() : array
+  }
+
+  #read(data: TensorData): Values {
+    if (this.#fallback && !this.readBacks.has(this.#fallback)) {
+      this.readBacks.add(this.#fallback)
+      process.emitWarning(
+        `${this.#fallback} has no CUDA kernel for these inputs: they are copied from the GPU and it runs on the CPU`,
+        { code: 'TUNESMITH_CUDA_FALLBACK' },
+      )
+    }
+    const values = data.dtype === 'int32' ? new Int32Array(data.size) : new Float32Array(data.size)
+    guarded(() => this.addon.download(data.handle, values))
+    if (data.size * 4 <= LAZY_BYTES) data.host = values
+    return values
+  }
+
+  /** Runs a kernel of the CPU backend; reading device memory in it is noted under its name. */
+  runOnCpu<Result>(kernel: string, run: () => Result): Result {
+    const outer = this.#fallback
+    this.#fallback = kernel
+    try {
+      return run()
+    } finally {
+      this.#fallback = outer
+    }
+  }
+
+  override readSync(dataId: DataId): Values {
+    const data = this.data.get(dataId) as unknown as TensorData
+    if (data.complexTensorInfos || !ArrayBuffer.isView(data.values)) return super.readSync(dataId)
+    // A copy: what is kept here must not change when the user changes what was read.
+    return (super.readSync(dataId) as Float32Array).slice()
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    if (!this.data.has(dataId)) return true
+    const data = this.data.get(dataId) as unknown as TensorData
+    data.refCount--
+    if (!force && data.refCount > 0) return false
+    if (data.complexTensorInfos) {
+      this.disposeData(data.complexTensorInfos.real.dataId, true)
+      this.disposeData(data.complexTensorInfos.imag.dataId, true)
+    }
+    this.data.delete(dataId)
+    if (data.handle !== 0) guarded(() => this.addon.free(data.handle))
+    return true
+  }
+
+  override memory() {
+    return { unreliable: false, reasons: [] as string[] }
+  }
+}

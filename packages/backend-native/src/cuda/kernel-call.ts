@@ -1,0 +1,61 @@
+import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
+import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+import { KernelInputs, replaceKernel } from '../kernel-call'
+import { type CudaAddon, type Handle, STORAGE } from './addon'
+import { type CudaBackend, guarded } from './backend'
+
+export const CUDA_BACKEND_NAME = 'cuda'
+
+/** One call of a kernel on the device: checked inputs as handles, and outputs. */
+export class CudaCall extends KernelInputs<CudaBackend> {
+  get addon(): CudaAddon {
+    return this.backend.addon
+  }
+
+  /** An activation, or the gradient of one: bf16 unless float32 was chosen. */
+  activation(...shape: number[]) {
+    return this.backend.output(shape, this.backend.activation)
+  }
+
+  /** A statistic, or the gradient of a parameter: float32. */
+  float32(...shape: number[]) {
+    return this.backend.output(shape, STORAGE.f32)
+  }
+
+  /** An int32 input on the device and on the host. */
+  boundaries(name: string, ...shape: number[]): { handle: Handle; host: Int32Array } {
+    const x = this.info(name, 'int32', shape)
+    return { handle: this.backend.ints(x), host: this.backend.hostInts(x) }
+  }
+}
+
+export function replaceCudaKernel(name: string, kernel: KernelFunc): void {
+  replaceKernel(name, kernel, CUDA_BACKEND_NAME)
+}
+
+/** Registers `Tunesmith<name>` on the device; whatever goes wrong in it is a {@link TunesmithError} that names it. */
+export function defineCudaKernel<Attrs>(
+  name: string,
+  run: (call: CudaCall, attrs: Attrs) => TensorInfo | TensorInfo[],
+): void {
+  const kernelName = `Tunesmith${name}`
+  replaceCudaKernel(kernelName, ({ inputs, attrs, backend }) => {
+    const cuda = backend as CudaBackend
+    const outer = cuda.running
+    cuda.running = name
+    try {
+      return guarded(() => run(new CudaCall(name, inputs, cuda), attrs as Attrs))
+    } catch (error) {
+      const { message, code, remedy } = error as TunesmithError
+      if (isTunesmithError(error) && message.startsWith(name)) throw error
+      throw new TunesmithError(`${name}: ${message}`, {
+        code: isTunesmithError(error) ? code : 'internal',
+        where: kernelName,
+        remedy,
+        cause: error,
+      })
+    } finally {
+      cuda.running = outer
+    }
+  })
+}
