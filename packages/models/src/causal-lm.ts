@@ -53,6 +53,8 @@ export class CausalLM {
   readonly lmHead: LinearModule
   /** Positions that an adapter puts before every sequence; set and removed by adapters. */
   virtualTokens: VirtualTokens | undefined
+  /** The cache of the running forward pass: while it is the same, no parameter changes. Adapters read it. */
+  runningCache: KvCache | undefined
   /** Checks the `adapterNames` of a batch; set and removed by adapters. */
   checkAdapterNames: ((names: readonly string[]) => void) | undefined
   /** Which adapter each sequence of the running forward pass wants; adapters read it. */
@@ -129,7 +131,7 @@ export class CausalLM {
     this.#checkIds(input.inputIds)
     return tf.tidy(() => {
       const ids = tf.tensor1d(Int32Array.from(input.inputIds), 'int32')
-      return this.#withNames(input, () => {
+      return this.#during(input, cache, () => {
         let x = this.embed(ids)
         const { virtualTokens } = this
         const prompt = virtualTokens?.embeddings && new VirtualLayout(input, virtualTokens.count)
@@ -150,12 +152,24 @@ export class CausalLM {
     return tf.tidy(() => tf.mul(this.embedTokens.forward(ids), scale))
   }
 
-  /** Lets the adapters of the modules see which sequence wants which of them. */
-  #withNames<Result>({ adapterNames, cuSeqlens }: ModelInput, f: () => Result): Result {
-    if (!adapterNames) return f()
-    if (adapterNames.length !== cuSeqlens.length - 1)
-      throw new TunesmithError(`There are ${adapterNames.length} adapter names for ${cuSeqlens.length - 1} sequences`, {
+  /** Lets adapters see what they need to know of the running pass. */
+  #during<Result>({ adapterNames, cuSeqlens }: ModelInput, cache: KvCache | undefined, f: () => Result): Result {
+    if (adapterNames) this.#checkNames(adapterNames, cuSeqlens.length - 1)
+    this.adapterNames = adapterNames && { names: adapterNames, cuSeqlens }
+    this.runningCache = cache
+    try {
+      return f()
+    } finally {
+      this.adapterNames = undefined
+      this.runningCache = undefined
+    }
+  }
+
+  #checkNames(names: readonly string[], sequences: number): void {
+    if (names.length !== sequences)
+      throw new TunesmithError(`There are ${names.length} adapter names for ${sequences} sequences`, {
         code: 'invalid_data',
+        where: 'adapterNames',
         remedy: 'Give one name per sequence',
       })
     if (!this.checkAdapterNames)
@@ -164,13 +178,7 @@ export class CausalLM {
         where: 'adapterNames',
         remedy: 'Load the adapters first, or leave the names out',
       })
-    this.checkAdapterNames(adapterNames)
-    this.adapterNames = { names: adapterNames, cuSeqlens }
-    try {
-      return f()
-    } finally {
-      this.adapterNames = undefined
-    }
+    this.checkAdapterNames(names)
   }
 
   /** Like {@link forward}, from embeddings `[tokens, hidden]` (virtual ones among them) instead of token ids. */

@@ -29,8 +29,11 @@ export interface LayerCall {
   training: boolean
   /** For dropout masks: differs between layers and micro-batches, and is the same when a block is computed again. */
   seed: number
-  /** Another number whenever parameters may have changed, for what is worth keeping while they have not. */
-  version: number
+  /**
+   * While this is the same object, no parameter changes, and what follows from them alone is worth keeping: the cache of
+   * a generation. undefined elsewhere.
+   */
+  reuse: object | undefined
 }
 
 /** What lies under a layer: its module, or the layer of another active adapter. */

@@ -29,7 +29,7 @@ export interface AddAdapterOptions {
  * adapters.
  */
 export class PeftModel {
-  readonly #call: CallState = { training: false, seed: 0, version: 0 }
+  readonly #call: CallState
   readonly #adapters = new Map<string, Attached>()
   #active: string[] = []
   #disabled = false
@@ -44,6 +44,13 @@ export class PeftModel {
         remedy: 'Use addAdapter on its PeftModel, or unload the first adapter',
       })
     owned.add(model)
+    this.#call = {
+      training: false,
+      seed: 0,
+      get reuse() {
+        return model.runningCache
+      },
+    }
     this.#installation = new Installation(model, this.#call)
   }
 
@@ -172,13 +179,11 @@ export class PeftModel {
   train(seed: number): void {
     this.#call.training = true
     this.#call.seed = seed
-    this.#call.version++
   }
 
   /** Dropout off. */
   eval(): void {
     this.#call.training = false
-    this.#call.version++
   }
 
   /**
@@ -219,7 +224,6 @@ export class PeftModel {
    * @param gradScale what the optimizer multiplied them by. Default 1.
    */
   afterOptimizerStep(step: number, totalSteps: number, gradients: ReadonlyMap<string, tf.Tensor>, gradScale = 1): void {
-    this.#call.version++
     const listening = this.#active
       .flatMap((name) => this.adapter(name).shared ?? [])
       .filter((s) => s.afterOptimizerStep)
@@ -321,7 +325,6 @@ export class PeftModel {
 
   /** Tells the layers that base weights are not what they were. */
   baseChanged(): void {
-    this.#call.version++
     for (const { layers } of this.#adapters.values()) for (const { layer } of layers.values()) layer.baseChanged?.()
   }
 

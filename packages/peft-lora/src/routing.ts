@@ -13,16 +13,16 @@ export interface StackedLayer {
 export interface CallState {
   training: boolean
   seed: number
-  /** See {@link LayerCall.version}. */
-  version: number
+  /** See {@link LayerCall.reuse}. */
+  readonly reuse: object | undefined
 }
 
 /** The name of no adapter at all, in a batch where each sequence says which one it wants (PEFT's word). */
 export const BASE_NAME = '__base__'
 
-const callOf = ({ training, seed, version }: CallState, index: number): LayerCall => ({
+const callOf = ({ training, seed, reuse }: CallState, index: number): LayerCall => ({
   training,
-  version,
+  reuse,
   seed: (seed + Math.imul(index, 0x85ebca6b)) | 0,
 })
 

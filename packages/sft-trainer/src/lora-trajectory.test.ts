@@ -57,16 +57,20 @@ beforeAll(async () => {
 })
 
 describe.runIf(folder)('sixty steps of PEFT', () => {
-  for (const [name, gradientCheckpointing] of [
-    ['a_lora_qv', false],
-    ['b_rslora_all', false],
-    ['b_rslora_all', true],
+  for (const [name, base, gradientCheckpointing] of [
+    ['a_lora_qv', 'tiny-llama', false],
+    ['b_rslora_all', 'tiny-llama', false],
+    ['b_rslora_all', 'tiny-llama', true],
+    ['c_dora', 'tiny-llama', false],
+    ['c_dora', 'tiny-llama', true],
+    ['d_bias_modules_to_save', 'tiny-llama', false],
+    ['d2_bias_modules_to_save_qwen2', 'tiny-qwen2', false],
   ] as const)
     it(`${name}${gradientCheckpointing ? ' with checkpointing' : ''}: losses, norms, final adapter, logits, merge`, async () => {
       const trajectory = await readJsonFile<Trajectory>(join(folder!, name, 'trajectory.json'))
       const batches = await openSafetensors(join(folder!, 'batches.safetensors'))
       const micro = await Promise.all(Array.from({ length: 12 }, (_, i) => goldenBatch(batches, i)))
-      const model = await loadModel(join(folder!, '..', 'tiny-llama'))
+      const model = await loadModel(join(folder!, '..', base))
       const peft = await loadPeftModel(model, join(folder!, name, 'initial'))
       const parameters = peft.parameters()
       const optimizer = adamW([{ parameters, lrScale: 1, weightDecay: 0.01 }], {

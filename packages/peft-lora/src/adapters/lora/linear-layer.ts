@@ -22,7 +22,10 @@ export function dropped(x: tf.Tensor2D, rate: number, seed: number): tf.Tensor2D
 }
 
 /** `scaling * (x A^T) B^T`, differentiable. */
-export function lowRank(x: tf.Tensor2D, { a, b, scaling }: LoraTensors): tf.Tensor2D {
+export function lowRank(
+  x: tf.Tensor2D,
+  { a, b, scaling }: { a: tf.Tensor2D; b: tf.Tensor2D; scaling: number },
+): tf.Tensor2D {
   return tf.mul(tf.matMul(tf.matMul(x, a, false, true), b, false, true), scaling)
 }
 

@@ -41,7 +41,6 @@ export function rowNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraT
       return tf.add(tf.mul(along, 2 * scaling), tf.mul(own, scaling * scaling))
     },
     () => sizesOnly(getWeight()) && tf.ones<tf.Rank.R1>([getWeight().outFeatures]),
-    () => [a.dataId, b.dataId],
   )
 }
 
@@ -59,7 +58,6 @@ export function columnNorms(getWeight: () => WeightMatrix, { a, b, scaling }: Lo
       return tf.add(tf.mul(along, 2 * scaling), tf.mul(own, scaling * scaling))
     },
     () => sizesOnly(getWeight()) && tf.ones<tf.Rank.R1>([getWeight().inFeatures]),
-    () => [a.dataId, b.dataId],
   )
 }
 
@@ -67,10 +65,9 @@ function weightNorms(
   baseSquares: () => tf.Tensor,
   updateSquares: () => tf.Tensor,
   withoutValues: () => tf.Tensor1D | false,
-  identity: () => object[],
 ): WeightNorms {
   let base: tf.Tensor | undefined
-  let known: { lengths: tf.Tensor1D; version: number; identity: object[] } | undefined
+  let known: { lengths: tf.Tensor1D; reuse: object } | undefined
   const compute = () =>
     withoutRecording(() =>
       tf.tidy(() => {
@@ -86,13 +83,10 @@ function weightNorms(
   }
   return {
     lengths(call) {
-      // While training, parameters change in place with every step; between steps the lengths are worth keeping.
-      if (!call || call.training) return compute()
-      const now = identity()
-      if (known && known.version === call.version && known.identity.every((id, i) => id === now[i]))
-        return known.lengths
+      if (!call?.reuse) return compute()
+      if (known?.reuse === call.reuse) return known.lengths
       forget()
-      known = { lengths: tf.keep(compute()), version: call.version, identity: now }
+      known = { lengths: tf.keep(compute()), reuse: call.reuse }
       return known.lengths
     },
     reset() {
