@@ -63,18 +63,24 @@ async function train(
 
 /** What api.wandb.ai does, as far as its client shows: upsertBucket, and lines of files written at offsets. */
 function wandbServer() {
-  const runs = new Map<string, { config: never; files: Record<string, string[]>; ends: object[] }>()
+  const runs = new Map<
+    string,
+    { config: Record<string, { value: unknown }>; files: Record<string, string[]>; ends: object[] }
+  >()
   const handler = ({ path, headers, body, method }: FakeRequest): FakeAnswer => {
     if (headers.authorization !== `Basic ${Buffer.from(`api:${KEY}`).toString('base64')}`)
       return { status: 401, body: { error: `the key ${KEY} is wrong` } }
     if (method === 'POST' && path === '/graphql') {
       const { query, variables } = body as { query: string; variables: Record<string, string> }
       if (!query.includes('upsertBucket')) return { status: 400 }
-      const run = runs.get(variables.name!) ?? { config: JSON.parse(variables.config!) as never, files: {}, ends: [] }
+      const run = runs.get(variables.name!) ?? { config: {}, files: {}, ends: [] }
+      if (variables.config) run.config = JSON.parse(variables.config)
       runs.set(variables.name!, run)
       const historyLineCount = run.files['wandb-history.jsonl']?.length ?? 0
       const project = { name: variables.project, entity: { name: variables.entity ?? 'someone' } }
-      return { body: { data: { upsertBucket: { bucket: { name: variables.name, historyLineCount, project } } } } }
+      return {
+        body: { data: { upsertBucket: { bucket: { config: JSON.stringify(run.config), historyLineCount, project } } } },
+      }
     }
     const match = /^\/files\/someone\/tunesmith\/(\w+)\/file_stream$/.exec(path)
     const run = match && runs.get(match[1]!)
@@ -100,7 +106,8 @@ describe('wandbReporter', () => {
     await train(reporter(), [3, 4], { resumedStep: 2 })
     expect(runs.size).toBe(1)
     const [run] = [...runs.values()]
-    const rows = run!.files['wandb-history.jsonl']!.map((line) => JSON.parse(line))
+    const parse = (line: string) => JSON.parse(line.replaceAll(':NaN', ':"NaN"'))
+    const rows = run!.files['wandb-history.jsonl']!.map(parse)
     expect(rows.map((row) => [row._step, row['train/global_step'], row['train/loss'] ?? row['eval/rouge_l']])).toEqual([
       [0, 1, 1],
       [1, 2, 0.5],
@@ -110,7 +117,12 @@ describe('wandbReporter', () => {
       [5, 4, 'NaN'],
     ])
     expect(run!.config).toMatchObject({ learning_rate: { value: 2e-5 } })
-    expect(JSON.parse(run!.files['wandb-summary.json']!.at(-1)!)).toMatchObject({ 'train/loss': 0.25, 'eval/loss': 1 })
+    expect(parse(run!.files['wandb-summary.json']!.at(-1)!)).toMatchObject({ 'train/loss': 0.25, 'eval/loss': 1 })
+    // Every chart has the training's step as its axis.
+    const { m } = run!.config._wandb!.value as { m: Record<string, unknown>[] }
+    expect(m[0]).toEqual({ '1': 'train/global_step', '6': [3] })
+    expect(m).toContainEqual({ '1': 'eval/rouge_l', '5': 1, '6': [1, 3] })
+    expect(m).toHaveLength(1 + new Set(m.slice(1).map((definition) => definition['1'])).size)
     expect(run!.ends).toEqual([{ preempting: true }, { complete: true, exitcode: 0 }])
     expect(said.filter((line) => line.startsWith('info'))).toHaveLength(2)
     expect(said.join()).not.toContain(KEY)

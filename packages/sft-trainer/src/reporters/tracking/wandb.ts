@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../events'
-import { jsonNumber, RequestError, requestJson } from './request'
+import { RequestError, requestJson } from './request'
 import { flatSettings, type MetricPoint, type RunEnding, type RunStart, type TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
@@ -42,31 +42,56 @@ function netrcPassword(host: string): string | undefined {
 
 const UPSERT = `mutation UpsertRun($name: String!, $project: String, $entity: String, $displayName: String, $config: JSONString, $host: String, $state: String) {
   upsertBucket(input: {name: $name, modelName: $project, entityName: $entity, displayName: $displayName, config: $config, host: $host, state: $state}) {
-    bucket { name historyLineCount project { name entity { name } } }
+    bucket { name config historyLineCount project { name entity { name } } }
   }
 }`
 
 interface UpsertAnswer {
   data?: {
     upsertBucket?: {
-      bucket: { name: string; historyLineCount: number | null; project: { name: string; entity: { name: string } } }
+      bucket: {
+        config: string | null
+        historyLineCount: number | null
+        project: { name: string; entity: { name: string } }
+      }
     }
   }
   errors?: { message: string }[]
 }
 
-/** Charts are drawn over the training's step: the metric definitions of wandb's `define_metric`, as it stores them. */
-const STEP_METRIC = [
-  { '1': 'train/global_step', '6': [3] },
-  { '2': '*', '5': 1, '6': [1] },
+const STEP = 'train/global_step'
+
+/** What wandb's `define_metric` stores for charts over the training's step: names, and of which one the axis is. */
+const definitions = (names: readonly string[]) => [
+  { '1': STEP, '6': [3] },
+  ...names.map((name) => ({ '1': name, '5': 1, '6': [1, 3] })),
 ]
+
+/** The names in a run's stored configuration. */
+function definedNames(config: string | null): string[] {
+  try {
+    const stored: { '1': string }[] = JSON.parse(config ?? '{}')._wandb.value.m
+    return stored.map((definition) => definition['1']).filter((name) => name !== STEP)
+  } catch {
+    return []
+  }
+}
+
+/** A line of history, where numbers that JSON does not have stand as Python writes them. */
+const jsonLine = (row: Record<string, unknown>) =>
+  `{${Object.entries(row)
+    .map(([key, value]) => `${JSON.stringify(key)}:${typeof value === 'number' ? value : JSON.stringify(value)}`)
+    .join(',')}}`
 
 class Wandb implements TrackingService {
   readonly title = 'Weights & Biases'
   readonly secrets: string[]
   readonly #root: string
   readonly #headers: Record<string, string>
-  #runId = ''
+  #run: Record<string, string | null> = {}
+  #settings: Record<string, unknown> = {}
+  /** Metrics whose charts have their axis. */
+  readonly #defined = new Set<string>()
   #stream = ''
   #started = 0
   /** Lines of history the server has. */
@@ -90,34 +115,35 @@ class Wandb implements TrackingService {
 
   async open({ runName, config, continued, time }: RunStart, signal: AbortSignal) {
     const { env } = process
-    this.#runId ||= continued?.runId ?? env.WANDB_RUN_ID ?? randomBytes(4).toString('hex')
     this.#started = time
-    const settings: Record<string, unknown> = flatSettings(config)
-    const wrapped = Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, { value }]))
-    const variables = {
-      name: this.#runId,
+    this.#run = {
+      name: this.#run.name ?? continued?.runId ?? env.WANDB_RUN_ID ?? randomBytes(4).toString('hex'),
       project: continued?.project ?? this.options.project ?? env.WANDB_PROJECT ?? 'tunesmith',
       entity: continued?.entity ?? this.options.entity ?? env.WANDB_ENTITY ?? null,
-      displayName: env.WANDB_NAME ?? runName,
-      config: JSON.stringify({ ...wrapped, _wandb: { value: { m: STEP_METRIC } } }),
-      host: hostname(),
-      state: 'running',
     }
+    this.#settings = Object.fromEntries(Object.entries(flatSettings(config)).map(([key, value]) => [key, { value }]))
+    const begin = { displayName: env.WANDB_NAME ?? runName, host: hostname(), state: 'running' }
+    const bucket = await this.#upsert({ ...begin, ...(continued ? {} : { config: this.#config([]) }) }, signal)
+    for (const name of definedNames(bucket.config)) this.#defined.add(name)
+    this.#lines = bucket.historyLineCount ?? 0
+    const [project, entity, runId] = [bucket.project.name, bucket.project.entity.name, this.#run.name!]
+    this.#stream = `${this.#root}/files/${[entity, project, runId].map(encodeURIComponent).join('/')}/file_stream`
+    const pages = this.#root.replace('//api.', '//')
+    return { identity: { runId, project, entity }, url: `${pages}/${entity}/${project}/runs/${runId}` }
+  }
+
+  #config(metrics: readonly string[]): string {
+    return JSON.stringify({ ...this.#settings, _wandb: { value: { m: definitions(metrics) } } })
+  }
+
+  async #upsert(values: Record<string, string>, signal: AbortSignal) {
     const { fetch } = this.options
     const url = `${this.#root}/graphql`
-    const body = { operationName: 'UpsertRun', query: UPSERT, variables }
+    const body = { operationName: 'UpsertRun', query: UPSERT, variables: { ...this.#run, ...values } }
     const answer = (await requestJson(url, { headers: this.#headers, body, signal, fetch })) as UpsertAnswer
     const bucket = answer.data?.upsertBucket?.bucket
-    if (!bucket || answer.errors?.length)
-      throw new RequestError(`${url} refused the run: ${answer.errors?.[0]?.message ?? 'no run came back'}`, false)
-    const [project, entity] = [bucket.project.name, bucket.project.entity.name]
-    this.#lines = bucket.historyLineCount ?? 0
-    this.#stream = `${this.#root}/files/${[entity, project, this.#runId].map(encodeURIComponent).join('/')}/file_stream`
-    const pages = this.#root.replace('//api.', '//')
-    return {
-      identity: { runId: this.#runId, project, entity },
-      url: `${pages}/${entity}/${project}/runs/${this.#runId}`,
-    }
+    if (bucket && !answer.errors?.length) return bucket
+    throw new RequestError(`${url} refused the run: ${answer.errors?.[0]?.message ?? 'no run came back'}`, false)
   }
 
   #post(body: object, signal: AbortSignal): Promise<unknown> {
@@ -125,9 +151,15 @@ class Wandb implements TrackingService {
   }
 
   async send(points: readonly MetricPoint[], signal: AbortSignal): Promise<void> {
+    const names = new Set(points.flatMap(({ metrics }) => Object.keys(metrics)))
+    const unknown = [...names].filter((name) => !this.#defined.has(name))
+    if (unknown.length > 0) {
+      await this.#upsert({ config: this.#config([...this.#defined, ...unknown]) }, signal)
+      for (const name of unknown) this.#defined.add(name)
+    }
     const rows = points.map(({ step, time, metrics }, i) => ({
-      ...Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, jsonNumber(value)])),
-      'train/global_step': step,
+      ...metrics,
+      [STEP]: step,
       _step: this.#lines + i,
       _runtime: (time - this.#started) / 1000,
       _timestamp: time / 1000,
@@ -137,8 +169,8 @@ class Wandb implements TrackingService {
     await this.#post(
       {
         files: {
-          'wandb-history.jsonl': { offset: this.#lines, content: rows.map((row) => JSON.stringify(row)) },
-          'wandb-summary.json': { offset: 0, content: [JSON.stringify(summary)] },
+          'wandb-history.jsonl': { offset: this.#lines, content: rows.map(jsonLine) },
+          'wandb-summary.json': { offset: 0, content: [jsonLine(summary)] },
         },
       },
       signal,
