@@ -3,6 +3,7 @@ import { chatCommand } from './commands/chat'
 import { dataCommand } from './commands/data'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
+import { exportCommand } from './commands/export'
 import { inspectCommand } from './commands/inspect'
 import { quantizeCommand } from './commands/quantize'
 import { quickstartCommand } from './commands/quickstart'
@@ -22,6 +23,7 @@ for (const command of [
   evalCommand(),
   chatCommand(),
   quantizeCommand(),
+  exportCommand(),
   doctorCommand(),
 ])
   program.addCommand(command.option('--verbose', 'print stack traces with errors'))

@@ -22,7 +22,13 @@ export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layou
 export { createModel, type LoadModelOptions, loadModel } from './load'
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
 export { inverseFrequencies, type RopeConfig } from './rope'
-export { modelTensors, type SaveModelOptions, saveModel } from './save'
+export {
+  modelTensors,
+  type SavePretrainedOptions as SaveModelOptions,
+  type SavePretrainedOptions,
+  savePretrained,
+  savePretrained as saveModel,
+} from './save-pretrained'
 export type { AttendOptions, StepContext } from './step-context'
 export { makeTrainable } from './trainable'
 export { VirtualLayout, type VirtualTokens } from './virtual-tokens'

@@ -6,7 +6,7 @@ import { dequantize, selectBackend } from '@tunesmith/backend'
 import { openSafetensors } from '@tunesmith/hub'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type CausalLM, createModel, generate, loadModel, packSequences, saveModel } from './index'
+import { type CausalLM, createModel, generate, loadModel, packSequences, savePretrained } from './index'
 import { floats, ints, largestDifference } from './testing/golden-tensors'
 
 const folder = sharedPath('goldens')
@@ -91,7 +91,7 @@ describe('quantizing while loading', () => {
   it('leaves the head and the embeddings alone and stays near the weights', async () => {
     const dir = await scratch()
     const made = createModel(config, { seed: 3 })
-    await saveModel(made, dir, { dtype: 'bfloat16' })
+    await savePretrained(made, dir, { dtype: 'bfloat16' })
     made.dispose()
     for (const quantizationConfig of [
       { loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true },
@@ -121,7 +121,7 @@ describe('quantizing while loading', () => {
   it('refuses a configuration that contradicts itself', async () => {
     const dir = await scratch()
     const made = createModel(config)
-    await saveModel(made, dir)
+    await savePretrained(made, dir)
     made.dispose()
     await expect(loadModel(dir, { quantizationConfig: { loadIn4bit: true, loadIn8bit: true } })).rejects.toThrow(/both/)
     await expect(loadModel(dir, { quantizationConfig: { loadIn4Bit: true } as never })).rejects.toThrow(/loadIn4bit/)

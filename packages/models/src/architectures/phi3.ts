@@ -26,7 +26,6 @@ export const phi3: Architecture = {
   gguf: {
     architecture: 'phi3',
     modules: { ...LLAMA_MODULES, 'self_attn.qkv_proj': 'attn_qkv', 'mlp.gate_up_proj': 'ffn_up' },
-    slidingWindow: true,
     metadata: ({ rope }) => ({ 'rope.scaling.original_context_length': u32(rope.originalMaxPositionEmbeddings) }),
   },
   block(layer, x, step) {

@@ -14,7 +14,7 @@ import {
   generate,
   generateText,
   loadModel,
-  saveModel,
+  savePretrained,
   streamText,
   streamTokens,
 } from '../index'
@@ -108,7 +108,7 @@ describe('generate', () => {
 
   it('takes from generation_config.json what the options leave open', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tunesmith-generation-'))
-    await saveModel(model, folder)
+    await savePretrained(model, folder)
     const same = async (file: object, options: GenerateOptions, as: GenerateOptions) => {
       await writeFile(join(folder, 'generation_config.json'), JSON.stringify(file))
       const loaded = await loadModel(folder)

@@ -3,6 +3,7 @@ import { parseOptions, writeFileAtomic } from '@tunesmith/core'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { CausalLM } from '../causal-lm'
+import { refuseAdapters } from '../save-pretrained'
 import { exportNotes, layoutOf, modelMetadata, modelTensors } from './model'
 import { modelfile } from './modelfile'
 import { tokenizerMetadata } from './tokenizer'
@@ -17,6 +18,11 @@ const exportSchema = z.strictObject({
   type: z.enum(GGUF_TENSOR_TYPES).default('f16'),
   /** The model's name in the file. Default the folder's or Hub id's last part. */
   name: z.string().optional(),
+  /**
+   * llama.cpp's name of the way a byte-level tokenizer cuts text into words, such as `gpt-2`. Default: found from the
+   * tokenizer; where that has no name, the export is refused, and one that is near can be given here.
+   */
+  preTokenizer: z.string().optional(),
 })
 export type ExportGgufOptions = z.input<typeof exportSchema>
 
@@ -45,7 +51,8 @@ export async function exportGguf(
   folder: string,
   options: ExportGgufOptions = {},
 ): Promise<ExportedGguf> {
-  const { type, name } = parseOptions(exportSchema, options, 'exportGguf')
+  const { type, name, preTokenizer } = parseOptions(exportSchema, options, 'exportGguf')
+  refuseAdapters(model, 'exportGguf')
   const layout = layoutOf(model)
   const notes = exportNotes(model, layout)
   const title = name ?? model.nameOrPath?.split(/[\\/]/).filter(Boolean).at(-1) ?? 'model'
@@ -54,7 +61,7 @@ export async function exportGguf(
   metadata.set('general.name', string(title))
   metadata.set('general.file_type', u32(FILE_TYPES[type]))
   if (type === 'q8_0' || type === 'q4_0') metadata.set('general.quantization_version', u32(2))
-  for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation))
+  for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation, preTokenizer))
     metadata.set(key, value)
   const file = `${title.replace(/[^\w.-]+/g, '-')}.${type}.gguf`
   await writeGguf(join(folder, file), metadata, modelTensors(model, layout, type))

@@ -23,22 +23,19 @@ const CASED = String.raw`[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{L
 const UPPER = String.raw`|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`
 const CASED_REST = String.raw`| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 
-/** Word patterns of tokenizer.json and llama.cpp's names for them, whole words first and then merges only. */
-const PATTERNS = new Map<string, { ignoringMerges: string; merging: string }>([
-  // Llama 3 and what was made from it. llama.cpp's llama-bpe takes words that are tokens whole; smaug-bpe does not.
-  [String.raw`${CONTRACTIONS}${WORD}|\p{N}{1,3}${REST}`, { ignoringMerges: 'llama-bpe', merging: 'smaug-bpe' }],
-  [String.raw`${CONTRACTIONS}${WORD}|\p{N}${REST}`, { ignoringMerges: 'qwen2', merging: 'qwen2' }],
+/**
+ * Word patterns of tokenizer.json and llama.cpp's names for them: where a word that is a token is taken whole
+ * (`ignore_merges`), and where merges make every token.
+ */
+const PATTERNS = new Map<string, { whole?: string; merged?: string }>([
+  // Llama 3 and what was made from it.
+  [String.raw`${CONTRACTIONS}${WORD}|\p{N}{1,3}${REST}`, { whole: 'llama-bpe', merged: 'smaug-bpe' }],
+  [String.raw`${CONTRACTIONS}${WORD}|\p{N}${REST}`, { merged: 'qwen2' }],
   // Mistral Nemo.
-  [String.raw`${CASED}${UPPER}|\p{N}${CASED_REST}`, { ignoringMerges: 'tekken', merging: 'tekken' }],
+  [String.raw`${CASED}${UPPER}|\p{N}${CASED_REST}`, { whole: 'tekken' }],
   // Phi 4 mini.
-  [
-    String.raw`${CASED}${CONTRACTIONS}?${UPPER}${CONTRACTIONS}?|\p{N}{1,3}${CASED_REST}`,
-    { ignoringMerges: 'gpt-4o', merging: 'gpt-4o' },
-  ],
+  [String.raw`${CASED}${CONTRACTIONS}?${UPPER}${CONTRACTIONS}?|\p{N}{1,3}${CASED_REST}`, { merged: 'gpt-4o' }],
 ])
-
-/** llama.cpp takes words that are tokens whole with these names only. */
-const TAKES_WHOLE = new Set(['llama-bpe', 'tekken'])
 
 /**
  * llama.cpp's name for the way a byte-level tokenizer cuts text into words.
@@ -55,18 +52,19 @@ export function preTokenizerName({ pre_tokenizer, normalizer, model }: WordRules
   const plain = normalizer === null || kind === 'NFC'
   if (plain && bytes?.type === 'ByteLevel' && !bytes.add_prefix_space) {
     const [only] = before
-    if (before.length === 0 && bytes.use_regex !== false && !model.ignore_merges) return 'gpt-2'
-    if (before.length === 1 && only!.type === 'Digits' && only!.individual_digits && bytes.use_regex !== false)
-      return 'smollm'
-    const names = before.length === 1 && only!.type === 'Split' && PATTERNS.get(only!.pattern?.Regex ?? '')
-    if (names && bytes.use_regex === false) {
-      const name = model.ignore_merges ? names.ignoringMerges : names.merging
-      if (!model.ignore_merges || TAKES_WHOLE.has(name) || name === 'gpt-4o') return name
+    const words = bytes.use_regex !== false && !model.ignore_merges
+    if (words && before.length === 0) return 'gpt-2'
+    if (words && before.length === 1 && only!.type === 'Digits' && only!.individual_digits) return 'smollm'
+    if (!words && before.length === 1 && only!.type === 'Split' && bytes.use_regex === false) {
+      const names = PATTERNS.get(only!.pattern?.Regex ?? '')
+      const name = model.ignore_merges ? names?.whole : names?.merged
+      if (name) return name
     }
   }
   throw new TunesmithError('llama.cpp has no way of its own for how this tokenizer cuts text into words', {
     code: 'unsupported',
     where,
-    remedy: 'Export safetensors instead; transformers and vLLM read the tokenizer as it is',
+    remedy:
+      'Export safetensors instead, which transformers and vLLM read with the tokenizer as it is; or give the name of a similar way as preTokenizer, and some texts become other tokens',
   })
 }

@@ -64,12 +64,14 @@ function pieceScores(model: BpeModel, size: number): number[] {
  * the name of its word pattern.
  *
  * @param vocabSize rows of the embeddings; ids without a token are filled up.
+ * @param preTokenizer the name of the word pattern, where the tokenizer's own has none.
  * @throws {TunesmithError} `unsupported` for another kind of tokenizer, `incompatible` when it has more ids than the model.
  */
 export function tokenizerMetadata(
   tokenizer: Tokenizer,
   vocabSize: number,
   generation: GenerationDefaults,
+  preTokenizer?: string,
 ): Map<string, GgufValue> {
   const model = tokenizer.json.model as unknown as BpeModel
   if (model.type !== 'BPE')
@@ -109,7 +111,12 @@ export function tokenizerMetadata(
   const metadata = new Map<string, GgufValue>()
   const set = (key: string, value: GgufValue) => metadata.set(`tokenizer.ggml.${key}`, value)
   set('model', string(model.byte_fallback ? 'llama' : 'gpt2'))
-  set('pre', string(model.byte_fallback ? 'default' : preTokenizerName(tokenizer.json as never, tokenizer.where)))
+  set(
+    'pre',
+    string(
+      model.byte_fallback ? 'default' : (preTokenizer ?? preTokenizerName(tokenizer.json as never, tokenizer.where)),
+    ),
+  )
   set('tokens', strings(tokens))
   set('token_type', integers(types))
   if (model.byte_fallback) {

@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { selectBackend } from '@tunesmith/backend'
+import { TunesmithError } from '@tunesmith/core'
+import {
+  type ExportGgufOptions,
+  exportGguf,
+  loadModel,
+  type SavePretrainedOptions,
+  savePretrained,
+} from '@tunesmith/models'
+import { adapterBaseModel, loadPeftModel } from '@tunesmith/peft-lora'
+import { Tokenizer } from '@tunesmith/tokenization'
+import { Command, Option } from 'commander'
+
+const GGUF_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
+const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
+
+interface ExportOptions {
+  to: 'gguf' | 'safetensors'
+  out: string
+  adapter?: string
+  base?: string
+  type?: (typeof GGUF_TYPES)[number]
+  name?: string
+  preTokenizer?: string
+  maxShardSize?: string
+}
+
+const isAdapter = (path: string) => existsSync(join(path, 'adapter_config.json'))
+
+async function run(path: string, options: ExportOptions): Promise<void> {
+  const { to, out, type, name, preTokenizer, maxShardSize } = options
+  const dtype: SavePretrainedOptions['dtype'] = type === undefined ? 'auto' : DTYPES[type as keyof typeof DTYPES]
+  if (to === 'safetensors' && dtype === undefined)
+    throw new TunesmithError(`safetensors are written as ${Object.keys(DTYPES).join(', ')}, not ${type}`, {
+      code: 'invalid_options',
+      where: '--type',
+      remedy: 'Choose one of these, use --to gguf, or `tunesmith quantize` for 4 bits in safetensors',
+    })
+  await selectBackend()
+  const adapter = isAdapter(path) ? path : options.adapter
+  const basePath = isAdapter(path) ? (options.base ?? (await adapterBaseModel(path))) : path
+  const model = await loadModel(basePath)
+  const own = adapter !== undefined && existsSync(join(adapter, 'tokenizer.json'))
+  const tokenizer = await Tokenizer.fromPretrained(own ? adapter : basePath)
+  if (adapter !== undefined) (await loadPeftModel(model, adapter)).mergeAndUnload()
+  if (to === 'safetensors') {
+    await savePretrained(model, out, { dtype, tokenizer, ...(maxShardSize !== undefined && { maxShardSize }) })
+    console.log(`written to ${out}`)
+  } else {
+    const settings: ExportGgufOptions = { type, name, preTokenizer }
+    const { file, notes } = await exportGguf(model, tokenizer, out, settings)
+    for (const note of notes) console.warn(`Note: ${note}.`)
+    console.log(`written to ${file}`)
+    console.log(`for Ollama: cd ${out} && ollama create ${name ?? 'my-model'} -f Modelfile`)
+  }
+  model.dispose()
+}
+
+export function exportCommand(): Command {
+  return new Command('export')
+    .description(
+      'write a model, with its adapter merged, for other programs: GGUF for llama.cpp and Ollama, or safetensors',
+    )
+    .argument('<model>', 'a folder of a model or an adapter, or a Hub id')
+    .addOption(new Option('--to <format>', 'kind of file').choices(['gguf', 'safetensors']).default('gguf'))
+    .requiredOption('--out <folder>', 'where it goes')
+    .option('--adapter <folder>', 'adapter to merge into the model')
+    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .addOption(
+      new Option('--type <type>', 'storage of the weights; default f16 in GGUF, in safetensors as they are').choices(
+        GGUF_TYPES,
+      ),
+    )
+    .option('--name <name>', "the model's name in the GGUF file")
+    .option(
+      '--pre-tokenizer <name>',
+      "llama.cpp's name of how text is cut into words, when the tokenizer's own way has none",
+    )
+    .option('--max-shard-size <size>', 'largest safetensors file, like 2GB')
+    .action(run)
+}

@@ -1,0 +1,146 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { selectBackend } from '@tunesmith/backend'
+import { Tokenizer } from '@tunesmith/tokenization'
+import { pythonVenv } from '@tunesmith/tooling/python'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createModel, exportGguf, parseModelConfig } from '../index'
+import { exportNotes, layoutOf } from './model'
+import { ollamaTemplate } from './modelfile'
+import { preTokenizerName } from './pre-tokenizer'
+
+const tokenizers = fileURLToPath(new URL('../fixtures/tokenizers', import.meta.url))
+const run = promisify(execFile)
+let folder: string
+let tokenizer: Tokenizer
+
+beforeAll(async () => {
+  await selectBackend()
+  folder = await mkdtemp(join(tmpdir(), 'tunesmith-gguf-'))
+  tokenizer = await Tokenizer.fromPretrained(join(tokenizers, 'byte-level'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const config = {
+  model_type: 'llama',
+  vocab_size: 340,
+  hidden_size: 64,
+  intermediate_size: 80,
+  num_hidden_layers: 1,
+  num_attention_heads: 4,
+  max_position_embeddings: 64,
+}
+
+describe('exportGguf', () => {
+  it('writes a Modelfile with the chat template, the end and the sampling', async () => {
+    const model = createModel(config)
+    model.generation = { ...model.generation, eosTokenIds: [0, 2], doSample: true, temperature: 0.6, topP: 0.9 }
+    const { modelfile, file } = await exportGguf(model, tokenizer, folder, { type: 'q8_0', name: 'My model!' })
+    expect(file).toBe(join(folder, 'My-model-.q8_0.gguf'))
+    expect(await readFile(modelfile, 'utf8')).toBe(
+      [
+        'FROM ./My-model-.q8_0.gguf',
+        'TEMPLATE """{{ if .System }}<|im_start|>system',
+        '{{ .System }}<|im_end|>',
+        '<|im_start|>user',
+        '{{ else }}<|im_start|>user',
+        '{{ end }}{{ .Prompt }}<|im_end|>',
+        '<|im_start|>assistant',
+        '{{ .Response }}<|im_end|>',
+        '"""',
+        'PARAMETER stop "<|endoftext|>"',
+        'PARAMETER stop "<|im_end|>"',
+        'PARAMETER temperature 0.6',
+        'PARAMETER top_p 0.9',
+        '',
+      ].join('\n'),
+    )
+    model.dispose()
+  })
+
+  it('leaves the template to the file where turns look different', async () => {
+    const chatTemplate = (template: string) =>
+      new Tokenizer({
+        tokenizerJson: tokenizer.json,
+        config: { ...tokenizer.config, chat_template: template },
+      } as never)
+    const turns = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}"
+    expect(ollamaTemplate(chatTemplate(`${turns}{% if add_generation_prompt %}assistant: {% endif %}`))).toContain(
+      '{{ .Prompt }}\nassistant: {{ .Response }}\n',
+    )
+    expect(ollamaTemplate(chatTemplate(`Once. ${turns}{% if add_generation_prompt %}assistant: {% endif %}`))).toBe(
+      undefined,
+    )
+  })
+
+  it('refuses what llama.cpp does not have, by name, and says what it does differently', async () => {
+    const dynamic = createModel({ ...config, rope_parameters: { rope_type: 'dynamic', factor: 2 } })
+    await expect(exportGguf(dynamic, tokenizer, folder)).rejects.toThrow(/dynamic/)
+    const small = createModel({ ...config, vocab_size: 300 })
+    await expect(exportGguf(small, tokenizer, folder)).rejects.toThrow(/the model 300 embeddings/)
+    const windowed = createModel({ ...config, model_type: 'mistral', sliding_window: 16 })
+    expect(exportNotes(windowed, layoutOf(windowed))[0]).toMatch(/last 16/)
+    for (const model of [dynamic, small, windowed]) model.dispose()
+    expect(parseModelConfig({ ...config, model_type: 'gemma2' }).modelType).toBe('gemma2')
+  })
+
+  it('names the ways to cut words, and refuses others', () => {
+    const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: true }
+    const name = (pre_tokenizer: unknown, model = {}, normalizer: unknown = null) =>
+      preTokenizerName({ pre_tokenizer, model, normalizer }, 'here')
+    expect(name(bytes)).toBe('gpt-2')
+    const sequence = (...pretokenizers: unknown[]) => ({ type: 'Sequence', pretokenizers })
+    expect(name(sequence({ type: 'Digits', individual_digits: true }, bytes))).toBe('smollm')
+    expect(() => name(sequence({ type: 'Digits', individual_digits: false }, bytes))).toThrow(/llama\.cpp/)
+    expect(() => name({ ...bytes, add_prefix_space: true })).toThrow(/llama\.cpp/)
+    expect(() => name(bytes, {}, { type: 'Lowercase' })).toThrow(/llama\.cpp/)
+    const split = { type: 'Split', pattern: { Regex: '\\w+' }, behavior: 'Isolated' }
+    expect(() => name(sequence(split, { ...bytes, use_regex: false }))).toThrow(/llama\.cpp/)
+  })
+
+  // The first time pip may have to fetch the package.
+  it("Python's gguf reads it: names, types, shapes and values", { timeout: 900_000 }, async (context) => {
+    const { python, reason } = await pythonVenv('gguf', ['gguf'])
+    if (!python) context.skip(`gguf for Python is not available: ${reason}`)
+    const model = createModel(config, { seed: 2 })
+    const weight = Array.from(model.linears.get('model.layers.0.mlp.up_proj')!.weight.weight.dataSync())
+    for (const [type, tolerance] of [
+      ['f32', 0],
+      ['bf16', 2 ** -8],
+      ['q8_0', 0.01],
+      ['q4_0', 0.2],
+    ] as const) {
+      const { file } = await exportGguf(model, tokenizer, folder, { type, name: 'read' })
+      const script = `
+import gguf, json, sys
+r = gguf.GGUFReader(sys.argv[1])
+t = {t.name: t for t in r.tensors}
+up = gguf.quants.dequantize(t["blk.0.ffn_up.weight"].data, t["blk.0.ffn_up.weight"].tensor_type)
+print(json.dumps(dict(
+  tensors={n: [x.tensor_type.name, [int(v) for v in x.shape]] for n, x in t.items()},
+  architecture=r.fields["general.architecture"].contents(),
+  tokens=len(r.fields["tokenizer.ggml.tokens"].contents()),
+  template=r.fields["tokenizer.chat_template"].contents(),
+  up=up.reshape(-1).tolist(),
+)))`
+      const { stdout } = await run(python!, ['-c', script, file], { maxBuffer: 1e8 })
+      const read = JSON.parse(stdout)
+      const stored = type.toUpperCase()
+      expect(read.tensors['blk.0.ffn_up.weight']).toEqual([stored, [64, 80]])
+      // Rows of 80 are no whole blocks.
+      expect(read.tensors['blk.0.ffn_down.weight']).toEqual([stored.startsWith('Q') ? 'F16' : stored, [80, 64]])
+      expect(read.tensors['token_embd.weight']).toEqual([type === 'q4_0' ? 'Q8_0' : stored, [64, 340]])
+      expect(read.tensors['output_norm.weight']).toEqual(['F32', [64]])
+      expect(Object.keys(read.tensors).length).toBe(12)
+      expect([read.architecture, read.tokens, read.template]).toEqual(['llama', 340, tokenizer.chatTemplate])
+      const largest = weight.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
+      for (const [i, value] of (read.up as number[]).entries())
+        expect(Math.abs(value - weight[i]!)).toBeLessThanOrEqual(tolerance * largest)
+    }
+    model.dispose()
+  })
+})

@@ -1,0 +1,141 @@
+import { copyFile, mkdir, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type * as tf from '@tensorflow/tfjs-core'
+import { dequantize, type WeightMatrix } from '@tunesmith/backend'
+import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { f32ToBf16, f32ToF16, type TensorToWrite, writeShardedSafetensors } from '@tunesmith/hub'
+import { Tokenizer } from '@tunesmith/tokenization'
+import { z } from 'zod'
+import type { CausalLM } from './causal-lm'
+
+const DTYPES = { float32: 'F32', bfloat16: 'BF16', float16: 'F16' } as const
+type Dtype = keyof typeof DTYPES
+
+const saveSchema = z.strictObject({
+  /**
+   * Dtype of the matrices and vectors in the files. Default `auto`: that of the weights in memory; for quantized weights, which are
+   * expanded, the one they were quantized from.
+   */
+  dtype: z.enum(['auto', 'float32', 'bfloat16', 'float16']).default('auto'),
+  /** Largest file: bytes, or text like `5GB` or `500MB`. Default `5GB`. */
+  maxShardSize: z.union([z.string(), z.number()]).optional(),
+  /** Saved beside the weights. */
+  tokenizer: z.instanceof(Tokenizer).optional(),
+  /** A folder whose tokenizer files are copied as they are; instead of `tokenizer`. */
+  tokenizerFrom: z.string().optional(),
+})
+export type SavePretrainedOptions = z.input<typeof saveSchema>
+
+function encode(values: Float32Array, dtype: Dtype): Uint8Array {
+  const typed = dtype === 'bfloat16' ? f32ToBf16(values) : dtype === 'float16' ? f32ToF16(values) : values
+  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
+}
+
+/** A matrix is expanded in pieces of about this many numbers. */
+const PIECE = 1 << 24
+
+function encodeMatrix(weight: WeightMatrix, dtype: Dtype): Uint8Array {
+  const { outFeatures, inFeatures } = weight
+  const bytes = new Uint8Array(outFeatures * inFeatures * (dtype === 'float32' ? 4 : 2))
+  const step = Math.max(1, Math.floor(PIECE / inFeatures))
+  let at = 0
+  for (let row = 0; row < outFeatures; row += step) {
+    const rows = dequantize(weight, row, Math.min(row + step, outFeatures))
+    const piece = encode(rows.dataSync() as Float32Array, dtype)
+    rows.dispose()
+    bytes.set(piece, at)
+    at += piece.byteLength
+  }
+  return bytes
+}
+
+/** Every tensor of a model under its checkpoint name; the data is made when it is written. A tied head is left out. */
+export function* modelTensors(model: CausalLM, dtype: Dtype): Generator<TensorToWrite> {
+  const matrix = (name: string, weight: WeightMatrix): TensorToWrite => ({
+    name,
+    dtype: DTYPES[dtype],
+    shape: [weight.outFeatures, weight.inFeatures],
+    data: async () => encodeMatrix(weight, dtype),
+  })
+  const vector = (name: string, tensor: tf.Tensor1D): TensorToWrite => ({
+    name,
+    dtype: DTYPES[dtype],
+    shape: [tensor.size],
+    data: async () => encode(tensor.dataSync() as Float32Array, dtype),
+  })
+  yield matrix(`${model.embedTokens.name}.weight`, model.embedTokens.weight)
+  for (const module of model.linears.values()) {
+    if (module === model.lmHead && model.config.tieWordEmbeddings) continue
+    yield matrix(`${module.name}.weight`, module.weight)
+    if (module.bias) yield vector(`${module.name}.bias`, module.bias)
+  }
+  for (const module of model.norms.values()) yield vector(`${module.name}.weight`, module.weight)
+}
+
+/** The widest dtype of the weights in memory, so that nothing is lost. */
+function dtypeOf(model: CausalLM): Dtype {
+  const formats = new Set([...model.linears.values(), model.embedTokens].map(({ weight }) => weight.format))
+  if (formats.has('f32')) return 'float32'
+  if (formats.has('bf16')) return formats.has('f16') ? 'float32' : 'bfloat16'
+  if (formats.has('f16')) return 'float16'
+  const { dtype } = model.config
+  return dtype === 'float16' || dtype === 'float32' ? dtype : 'bfloat16'
+}
+
+const TOKENIZER_FILES =
+  /^(tokenizer.*\.(json|model)|special_tokens_map\.json|added_tokens\.json|chat_template\.(jinja|json)|vocab\.json|merges\.txt)$/
+
+/** generation_config.json: as it was read, with the special tokens as they are now. */
+function generationConfig({ generation }: CausalLM): Record<string, unknown> {
+  const { bosTokenId, eosTokenIds, padTokenId, raw } = generation
+  return {
+    ...raw,
+    ...(bosTokenId !== undefined && { bos_token_id: bosTokenId }),
+    ...(eosTokenIds.length > 0 && { eos_token_id: eosTokenIds.length === 1 ? eosTokenIds[0] : eosTokenIds }),
+    ...(padTokenId !== undefined && { pad_token_id: padTokenId }),
+  }
+}
+
+/**
+ * Saves a model in Hugging Face layout: safetensors (sharded with an index when large), config.json,
+ * generation_config.json and, when one is given, the tokenizer. transformers, vLLM and {@link loadModel} read it.
+ *
+ * Quantized weights are expanded; an adapter must be merged first. Each file appears whole or not at all.
+ *
+ * @throws {TunesmithError} `io`; `invalid_options` for a shard size that is none; `unsupported` with an adapter on the model.
+ */
+export async function savePretrained(
+  model: CausalLM,
+  folder: string,
+  options: SavePretrainedOptions = {},
+): Promise<void> {
+  const { dtype: wanted, maxShardSize, tokenizer, tokenizerFrom } = parseOptions(saveSchema, options, 'savePretrained')
+  refuseAdapters(model, 'savePretrained')
+  const dtype = wanted === 'auto' ? dtypeOf(model) : wanted
+  await mkdir(folder, { recursive: true })
+  await writeShardedSafetensors(folder, modelTensors(model, dtype), { maxShardSize, metadata: { format: 'pt' } })
+  const { quantization_config: _, torch_dtype: __, ...raw } = model.config.raw
+  const write = (name: string, value: object) =>
+    writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`)
+  await write('config.json', { ...raw, dtype, torch_dtype: dtype })
+  await write('generation_config.json', generationConfig(model))
+  if (tokenizer) await tokenizer.save(folder)
+  else if (tokenizerFrom)
+    for (const name of await readdir(tokenizerFrom))
+      if (TOKENIZER_FILES.test(name)) await copyFile(join(tokenizerFrom, name), join(folder, name))
+}
+
+/** Files of the whole model would silently leave out what an adapter adds. */
+export function refuseAdapters(model: CausalLM, where: string): void {
+  const modules = [...model.linears.values(), model.embedTokens]
+  const adapted = modules.find(({ override }) => override !== undefined)?.name
+  if (adapted === undefined && !model.virtualTokens) return
+  throw new TunesmithError(
+    `An adapter sits on ${adapted ?? 'the model'}, and a file of the whole model cannot hold it`,
+    {
+      code: 'unsupported',
+      where,
+      remedy: 'Merge the adapter first, or save the adapter itself',
+    },
+  )
+}
