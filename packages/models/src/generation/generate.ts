@@ -104,7 +104,8 @@ export async function* decode(
   const sequences = Array.from({ length: prompts.length * answers }, (_, s) => Array.from(promptOf(s)))
   const samplers = sequences.map((_, s) => createSampler(sampling, String(s)))
   const longest = prompts.reduce((max, { length }) => Math.max(max, length), 0)
-  const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens))
+  const virtual = model.virtualTokens?.count ?? 0
+  const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens), virtual)
   const width = model.config.vocabSize
   const checkSignal = () => {
     if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })

@@ -77,11 +77,12 @@ export class KvCache {
   copy(from: number, to: number): void {
     const length = this.lengths[from]!
     this.lengths[to] = length
+    const held = length === 0 ? 0 : this.#virtual + length
     tf.tidy(() => {
-      const rows = tf.range(to * this.capacity, to * this.capacity + length, 1, 'int32')
+      const rows = tf.range(to * this.capacity, to * this.capacity + held, 1, 'int32')
       for (const { keys, values } of this.#layers)
-        for (const held of [keys, values])
-          kvCacheUpdate(held, tf.slice2d(held, [from * this.capacity, 0], [length, -1]), rows)
+        for (const all of [keys, values])
+          kvCacheUpdate(all, tf.slice2d(all, [from * this.capacity, 0], [held, -1]), rows)
     })
   }
 
