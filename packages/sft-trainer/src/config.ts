@@ -1,5 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
+import { GENERATION_METRICS } from './generation-metrics/scores'
 import { OPTIMIZERS } from './optimizers'
 import { REPORTERS } from './reporters'
 import { SCHEDULES } from './schedules'
@@ -148,7 +149,7 @@ export const sftConfigSchema = z.strictObject({
   /** Their tokens, answers included: what the key/value cache of a batch may hold. Default 16,384. */
   generationTokenBudget: count.default(16_384),
   /** What answers are scored with. Default rouge, bleu and exact_match. */
-  generationMetrics: z.array(z.enum(['rouge', 'bleu', 'exact_match'])).default(['rouge', 'bleu', 'exact_match']),
+  generationMetrics: z.array(z.enum(GENERATION_METRICS)).default([...GENERATION_METRICS]),
 })
 
 /** TrainingArguments' and SFTConfig's names in camelCase; defaults theirs where not said otherwise. */

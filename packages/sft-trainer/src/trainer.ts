@@ -14,6 +14,7 @@ import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
 import { createEmitter } from './emitter'
 import { evaluateLoss } from './evaluate'
 import type { EvalLog, TrainerCallback, TrainPlan, TrainResult } from './events'
+import { type ComputeMetrics, type GenerationMetrics, generationMetricsOf } from './generation-metrics'
 import { GradScaler } from './grad-scaler'
 import { checkConfig, dataNotices } from './guards'
 import { Interrupt } from './interrupt'
@@ -42,6 +43,8 @@ export interface SFTTrainerOptions {
   /** Puts a new adapter on `model`. Without one, and without an adapter, the weights themselves are trained. */
   peftConfig?: LoraConfigOptions
   formattingFunc?: FormattingFunc
+  /** Scores answers to evaluation prompts, beside `generationMetrics`; asks for them even without `predictWithGenerate`. */
+  computeMetrics?: ComputeMetrics
   /** Called beside the reporters. */
   callbacks?: readonly TrainerCallback[]
 }
@@ -64,6 +67,7 @@ export class SFTTrainer {
   readonly parameters: ReadonlyMap<string, tf.Variable>
   readonly #options: SFTTrainerOptions
   readonly #interrupt = new Interrupt()
+  readonly #generation: GenerationMetrics | undefined
   #evalData: BatchRows | undefined
   /** Of the training done so far: where a later evaluation stands. */
   #state = newRunState()
@@ -74,6 +78,7 @@ export class SFTTrainer {
     this.config = sftConfig(options.args)
     checkConfig(this.config, { hasEvalDataset: options.evalDataset !== undefined })
     this.#schedule(1)
+    this.#generation = generationMetricsOf(options, this.config)
     const { model, peftConfig } = options
     if (model instanceof PeftModel) {
       if (peftConfig)
@@ -174,7 +179,7 @@ export class SFTTrainer {
       window: new LogWindow(),
       position: stream.state(),
       interrupt: this.#interrupt,
-      evaluate: () => this.#evaluate(run),
+      evaluate: () => this.#evaluate(run, (warning) => emitter.notice(warning, 'warning')),
       save: () =>
         keeper.save(state, () => ({
           ...{ model, peft, parameters, tokenizer, optimizer, config },
@@ -260,15 +265,23 @@ export class SFTTrainer {
     }
   }
 
-  async #evaluate({ state, interrupt }: Pick<TrainRun, 'state' | 'interrupt'>): Promise<EvalLog | undefined> {
+  async #evaluate(
+    { state, interrupt }: Pick<TrainRun, 'state' | 'interrupt'>,
+    say: (warning: string) => void | Promise<void>,
+  ): Promise<EvalLog | undefined> {
     const start = performance.now()
+    const step = state.globalStep
+    const stopped = () => interrupt.reason !== undefined
     const data = await this.#evalRows()
-    const metrics = await evaluateLoss(this.model, data, this.config, () => interrupt.reason !== undefined)
-    if (!metrics) return undefined
+    const metrics = await evaluateLoss(this.model, data, this.config, stopped)
+    const answers = metrics && (await this.#generation?.run(this.model, { step, stopped }))
+    if (!metrics || (this.#generation && !answers)) return undefined
+    if (answers?.notice) await say(answers.notice)
     return {
-      step: state.globalStep,
+      step,
       epoch: state.epoch,
       ...metrics,
+      ...answers?.metrics,
       evalNumTokens: state.numTokens,
       evalRuntime: (performance.now() - start) / 1000,
     }
@@ -287,9 +300,10 @@ export class SFTTrainer {
     return this.#evalData
   }
 
-  /** Loss and perplexity on `evalDataset`, of the weights as they are. */
+  /** Loss, perplexity and, where asked for, generation metrics on `evalDataset`, of the weights as they are. */
   async evaluate(): Promise<EvalLog> {
-    const log = await this.#evaluate({ state: this.#state, interrupt: new Interrupt() })
+    const run = { state: this.#state, interrupt: new Interrupt() }
+    const log = await this.#evaluate(run, (warning) => console.warn(warning))
     return log!
   }
 

@@ -7,7 +7,7 @@ import { Dataset } from '@tunesmith/datasets'
 import { createModel, generateText } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SFTConfigOptions, sftConfig } from '../config'
-import { SFTTrainer } from '../index'
+import { SFTTrainer, type SFTTrainerOptions } from '../index'
 import { LETTER_MODEL, letterChats, letterDataset, letterTokenizer } from '../testing/letter-task'
 import { tokenBudgetBatches } from './batches'
 import { type ComputeMetricsInput, createGenerationMetrics, type GenerationMetricsOptions } from './index'
@@ -130,6 +130,58 @@ describe('createGenerationMetrics', () => {
     await expect(metrics({ generationMaxNewTokens: 47 }).run(trained.model, { step: 1 })).rejects.toThrow(
       'at most 1 tokens',
     )
+  })
+})
+
+describe('SFTTrainer', () => {
+  const trainer = (args: Partial<SFTConfigOptions>, options: Partial<SFTTrainerOptions> = {}) =>
+    new SFTTrainer({
+      model: createModel(LETTER_MODEL, { seed: 1 }),
+      tokenizer,
+      trainDataset: letterDataset(),
+      evalDataset: letterDataset(),
+      args: {
+        outputDir: folder,
+        learningRate: 1e-2,
+        perDeviceTrainBatchSize: 20,
+        maxSteps: 4,
+        generationMaxNewTokens: 12,
+        generationSampleSize: 6,
+        evalStrategy: 'steps',
+        evalSteps: 2,
+        reportTo: [],
+        saveStrategy: 'no',
+        predictWithGenerate: true,
+        neftuneNoiseAlpha: 5,
+        ...args,
+      },
+      ...options,
+    })
+
+  it('logs generation metrics with each evaluation, without a trace in the training', async () => {
+    const losses: number[][] = []
+    const tensors: number[] = []
+    for (const predictWithGenerate of [true, false]) {
+      const made = trainer(
+        { predictWithGenerate, loggingSteps: 1 },
+        { callbacks: [{ onEvaluate: () => void tensors.push(tf.memory().numTensors) }] },
+      )
+      const { logs, evals } = await made.train()
+      losses.push(logs.map(({ loss }) => loss))
+      expect(evals.map(({ step }) => step)).toEqual([2, 4])
+      for (const log of evals) expect('evalRougeL' in log).toBe(predictWithGenerate)
+      expect(await made.evaluate()).toMatchObject({ ...evals[1], evalRuntime: expect.anything() })
+    }
+    expect(losses[0]).toEqual(losses[1])
+    expect(tensors[1]).toBe(tensors[0])
+    expect(await readFile(join(folder, 'generations', 'step-4.jsonl'), 'utf8')).toContain('"prediction"')
+  })
+
+  it('asks for answers when there is a computeMetrics, and refuses rows without text', async () => {
+    const { evals } = await trainer({ predictWithGenerate: false }, { computeMetrics: () => ({ mine: 0.25 }) }).train()
+    expect(evals[0]).toMatchObject({ evalMine: 0.25 })
+    const evalDataset = [{ inputIds: [1, 2, 3], labels: [1, 2, 3] }]
+    expect(() => trainer({}, { evalDataset })).toThrow('need rows of text and a tokenizer')
   })
 })
 

@@ -7,4 +7,5 @@ export {
   type GenerationResult,
   type GenerationSample,
 } from './generation-metrics'
+export { generationMetricsOf } from './of-trainer'
 export { GENERATION_METRICS, type GenerationMetric } from './scores'
