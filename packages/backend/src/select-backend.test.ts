@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { currentBackend, selectBackend } from './index'
+import { BACKEND_NAMES, currentBackend, selectBackend } from './index'
 
 afterEach(() => vi.unstubAllEnvs())
 
@@ -18,10 +18,7 @@ describe('selectBackend', () => {
   it('says why it passed over the faster ones', async () => {
     vi.stubEnv('TUNESMITH_BACKEND', '')
     const { name, passedOver } = await selectBackend({ backend: 'auto' })
-    const faster = ['native', 'tensorflow', 'wasm', 'cpu'].slice(
-      0,
-      ['native', 'tensorflow', 'wasm', 'cpu'].indexOf(name),
-    )
+    const faster = BACKEND_NAMES.slice(0, BACKEND_NAMES.indexOf(name))
     expect(passedOver.map((backend) => backend.name)).toEqual(faster)
     for (const { reason } of passedOver) expect(reason).not.toBe('')
   })

@@ -6,7 +6,7 @@ import { portableKernels } from './kernels'
 import { registerPortable } from './portable/register'
 import { loadTensorFlow } from './tensorflow/load'
 
-export const BACKEND_NAMES = ['native', 'tensorflow', 'wasm', 'cpu'] as const
+export const BACKEND_NAMES = ['cuda', 'native', 'tensorflow', 'wasm', 'cpu'] as const
 export type BackendName = (typeof BACKEND_NAMES)[number]
 
 const optionsSchema = z.strictObject({
@@ -27,8 +27,15 @@ export interface SelectedBackend {
 
 /** Loads and registers one backend; throws when it is not there. Returns its description. */
 const loaders: Record<BackendName, () => Promise<string>> = {
-  async native() {
+  async cuda() {
     // Not a dependency: backend-native stands on this package, and who wants only wasm need not have it.
+    const native = (await importOptional('@tunesmith/backend-native')) as {
+      registerCudaBackend: () => { name: string; precision: string; matrixProducts: string }
+    }
+    const { name, precision, matrixProducts } = native.registerCudaBackend()
+    return `CUDA on ${name} (${precision}, ${matrixProducts})`
+  },
+  async native() {
     const native = (await importOptional('@tunesmith/backend-native')) as {
       registerNativeBackend: () => { isa: string; threads: number }
     }
@@ -51,7 +58,7 @@ let selected: SelectedBackend | undefined
 /**
  * Picks the TensorFlow.js backend, makes it current and gives it every kernel it lacks.
  *
- * The order is native, tensorflow, wasm, cpu; `backend` or the variable `TUNESMITH_BACKEND` forces one.
+ * The order is cuda, native, tensorflow, wasm, cpu; `backend` or the variable `TUNESMITH_BACKEND` forces one.
  *
  * @throws {TunesmithError} `backend` when the forced one is not there, with the reason.
  */

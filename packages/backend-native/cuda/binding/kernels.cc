@@ -256,6 +256,35 @@ void optimize(Args& a) {
   adamW(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
 }
 
+// adamW8bit(n, param, grad, state1, state2, absmax1, absmax2, qmap1, qmap2, lr, beta1, beta2, eps, weightDecay, step, gradScale)
+void optimize8bit(Args& a) {
+  Context& c = context();
+  AdamW8bit o;
+  o.n = a.integer();
+  const int64_t words = (o.n + 3) / 4, blocks = (o.n + 255) / 256;
+  o.param = a.f32(o.n);
+  const Operand grad(c, a.floats(o.n), o.n, Type::f32);
+  o.grad = grad.floats();
+  o.codes1 = reinterpret_cast<uint8_t*>(a.ints(words));
+  o.codes2 = reinterpret_cast<uint8_t*>(a.ints(words));
+  o.absmax1 = a.f32(blocks);
+  o.absmax2 = a.f32(blocks);
+  o.qmap1 = a.f32(256);
+  o.qmap2 = a.f32(256);
+  const double lr = a.number(), beta1 = a.number(), beta2 = a.number();
+  o.eps = a.real();
+  const double weightDecay = a.number(), step = static_cast<double>(a.integer());
+  o.gradScale = a.real();
+  o.rate = static_cast<float>(-lr / (1 - std::pow(beta1, step)));
+  o.root = static_cast<float>(std::sqrt(1 - std::pow(beta2, step)));
+  o.shrink = static_cast<float>(1 - lr * weightDecay);
+  o.beta1 = static_cast<float>(beta1);
+  o.rest1 = static_cast<float>(1 - beta1);
+  o.beta2 = static_cast<float>(beta2);
+  o.rest2 = static_cast<float>(1 - beta2);
+  adamW8bit(c.stream, o);
+}
+
 // gradNorm(norm, then per tensor n, x).
 void norms(Args& a) {
   float* y = a.f32(1);
@@ -301,6 +330,7 @@ void addKernels(Napi::Env env, Napi::Object exports) {
   add(env, exports, "attentionGrad", attendGrad);
   add(env, exports, "crossEntropy", loss);
   add(env, exports, "adamW", optimize);
+  add(env, exports, "adamW8bit", optimize8bit);
   add(env, exports, "gradNorm", norms);
   add(env, exports, "copyRows", copyRows);
 }

@@ -64,15 +64,18 @@ struct AdamWTensor {
   int64_t n;
 };
 void adamW(Stream s, const AdamWTensor* tensors, int count, const AdamW& o);
-// bitsandbytes' blockwise states: codes with an absmax per 256 elements, and the two code tables of 256 values.
-struct AdamW8bitTensor {
+// bitsandbytes' blockwise states: a code per element, a scale per 256, two ascending tables of 256 values.
+struct AdamW8bit {
   float* param;
   const float* grad;
-  uint8_t *state1, *state2;
+  uint8_t *codes1, *codes2;
   float *absmax1, *absmax2;
+  const float *qmap1, *qmap2;
   int64_t n;
+  // -lr / (1 - beta1^step), sqrt(1 - beta2^step), 1 - lr weightDecay, and the rest as given.
+  float rate, root, shrink, eps, gradScale, beta1, rest1, beta2, rest2;
 };
-void adamW8bit(Stream s, const AdamW8bitTensor& t, const float* qmap1, const float* qmap2, const AdamW& o);
+void adamW8bit(Stream s, const AdamW8bit& o);
 constexpr int64_t kNormBlocks = 256;
 // partial[0 .. kNormBlocks) = sums of squares of parts of x.
 void sumSquares(Stream s, Array x, int64_t n, double* partial);

@@ -85,6 +85,16 @@ __device__ __forceinline__ bf16 fromFloat<bf16>(float x) {
   return r;
 }
 
+// A product that is rounded before anything is added to it; the compiler would otherwise fuse the two.
+__device__ __forceinline__ float roundedProduct(float a, float b) {
+#ifdef __CUDA_ARCH__
+  return __fmul_rn(a, b);
+#else
+  const volatile float product = a * b;
+  return product;
+#endif
+}
+
 // ---- eight elements at once: 16 bytes of bf16, 32 of float ----------------------------------------------------------
 
 struct alignas(16) Eight {

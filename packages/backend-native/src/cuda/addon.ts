@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { TunesmithError } from '@tunesmith/core'
 import type { WeightArgs } from '../addon'
+import { releaseFile } from '../release-file'
 
 /** A number that stands for device memory in the addon; 0 is none. */
 export type Handle = number
@@ -134,6 +134,8 @@ export interface CudaAddon {
   ): void
   /** lr, beta1, beta2, eps, weightDecay, step, gradScale, then size, param, grad, expAvg, expAvgSq for each tensor. */
   adamW(...args: number[]): void
+  /** Size, param, grad, state1, state2, absmax1, absmax2, qmap1, qmap2, then the numbers as adamW has them. */
+  adamW8bit(...args: number[]): void
   /** The norm's handle, then size and handle of each tensor. */
   gradNorm(...args: number[]): void
   copyRows(
@@ -162,8 +164,6 @@ export interface CudaAddon {
   ): void
 }
 
-const release = (name: string) => fileURLToPath(new URL(`../../build/Release/${name}`, import.meta.url))
-
 let loaded: CudaAddon | undefined
 
 /**
@@ -177,10 +177,10 @@ export function loadCudaAddon(): CudaAddon {
   const require = createRequire(import.meta.url)
   const places =
     process.env.TUNESMITH_CUDA_EMULATE === '1'
-      ? [release('tunesmith_cuda_emulated.node')]
+      ? [releaseFile('tunesmith_cuda_emulated.node')]
       : process.env.TUNESMITH_CUDA_ADDON
         ? [process.env.TUNESMITH_CUDA_ADDON]
-        : [`@tunesmith/backend-native-cuda-${process.platform}-${process.arch}`, release('tunesmith_cuda.node')]
+        : [`@tunesmith/backend-native-cuda-${process.platform}-${process.arch}`, releaseFile('tunesmith_cuda.node')]
   const problems: string[] = []
   for (const place of places)
     try {

@@ -5,7 +5,7 @@ import { Random } from '@tunesmith/core'
 import { sharedPath, sharedTensors } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { setNumThreads } from '../index'
-import { normals, useNative } from '../testing/harness'
+import { backendUnderTest, normals, useNative } from '../testing/harness'
 
 beforeAll(useNative)
 
@@ -55,7 +55,7 @@ describe('AdamW with 8-bit moments', () => {
       setNumThreads(2)
       await tf.setBackend('cpu')
       const portable = trajectory(size, 6)
-      await tf.setBackend('native')
+      await tf.setBackend(backendUnderTest())
       expect(native).toEqual(portable)
     },
   )

@@ -2,11 +2,14 @@ import * as tf from '@tensorflow/tfjs-core'
 import { Random } from '@tunesmith/core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { setNumThreads } from '../index'
-import { expectClose, matrix, normals, property, run, useNative } from '../testing/harness'
+import { backendUnderTest, expectClose, matrix, normals, property, run, useNative } from '../testing/harness'
 import { dropoutMask, product } from '../testing/reference'
 import { FORMATS, nearest, randomWeight } from '../testing/weights'
 
 beforeAll(useNative)
+
+// What only the native backend has: threads, packed panels, caches.
+const nativeTest = backendUnderTest() === 'native' ? test : () => {}
 
 const SIZES = [1, 2, 3, 5, 8, 13, 14, 15, 16, 17, 28, 31, 33, 48, 65, 127, 130]
 
@@ -126,7 +129,7 @@ test('4-bit values are rounded as bfloat16 and float16 are: every size, ties, de
   tf.dispose(inputs)
 })
 
-test('a weight too large for the caches is unpacked past them to the same values', () => {
+nativeTest('a weight too large for the caches is unpacked past them to the same values', () => {
   property(1, (random) => {
     const [rows, cols] = [2050, 2080]
     const w = randomWeight(random, 'nf4', rows, cols, 32)
@@ -176,7 +179,7 @@ test('matMul, batched, broadcast and transposed', () => {
   })
 })
 
-test('more rows than are packed at a time, and results that do not depend on the threads', () => {
+nativeTest('more rows than are packed at a time, and results that do not depend on the threads', () => {
   tf.tidy(() => {
     const x = tf.randomNormal<tf.Rank.R2>([2100, 70], 0, 1, 'float32', 1)
     const w = tf.randomNormal<tf.Rank.R2>([150, 70], 0, 1, 'float32', 2)

@@ -59,6 +59,24 @@ export function registerCudaTraining(): void {
     return []
   })
 
+  defineCudaKernel<AdamWAttrs>('AdamW8bitStep', (call, attrs) => {
+    const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
+    if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
+    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
+    const size = util.sizeFromShape(shape)
+    const written = (name: string, dtype: 'float32' | 'int32', sizes: number[]) =>
+      call.backend.writable(call.info(name, dtype, sizes), dtype === 'int32' ? STORAGE.i32 : STORAGE.f32)
+    const words = [Math.ceil(size / 4)]
+    const blocks = [Math.ceil(size / 256)]
+    const param = written('param', 'float32', shape)
+    const states = [written('state1', 'int32', words), written('state2', 'int32', words)]
+    const scales = [written('absmax1', 'float32', blocks), written('absmax2', 'float32', blocks)]
+    const maps = [call.floats('qmap1', 256), call.floats('qmap2', 256)]
+    const numbers = [lr, beta1, beta2, eps, weightDecay, step, gradScale]
+    call.addon.adamW8bit(size, param, call.floats('grad', ...shape), ...states, ...scales, ...maps, ...numbers)
+    return []
+  })
+
   defineCudaKernel('GradNorm', (call) => {
     const tensors = Object.entries(call.inputs as Record<string, TensorInfo>).flatMap(([name, { shape }]) => [
       util.sizeFromShape(shape),

@@ -1,0 +1,23 @@
+import { spawnSync } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const script = join(dirname(fileURLToPath(import.meta.url)), '../../scripts/build-cuda.mjs')
+
+/**
+ * Points the kernels' tests at the emulated CUDA backend, building it when its sources changed. Must come before the
+ * backend is loaded.
+ *
+ * @returns false, with a printed reason, where it cannot be built.
+ */
+export function emulateCuda(precision: 'f32' | 'bf16'): boolean {
+  process.env.TUNESMITH_TEST_BACKEND = 'cuda'
+  process.env.TUNESMITH_CUDA_EMULATE = '1'
+  process.env.TUNESMITH_CUDA_PRECISION = precision
+  if (precision === 'bf16') process.env.TUNESMITH_TEST_TOLERANCE = '2e-2'
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--emulated'], { encoding: 'utf8' })
+  if (status !== 0) throw new Error(`${stdout}${stderr}`)
+  if (!stdout.includes('skipped')) return true
+  console.log(stdout.trim())
+  return false
+}
