@@ -40,15 +40,19 @@ export function loraLinear(
     name: 'LoraLinear',
     inputs: { x, loraA, loraB, ...(bias && { bias }) },
     forward: () => runKernel('TunesmithLoraLinear', { x, ...tensors, loraA, loraB, ...(bias && { bias }) }, all),
-    save: ([, xa]) => [x, xa!],
-    gradient: (dy, [x, xa]) => {
+    // A and B too: they may be computed ones, gone by the time of the backward pass.
+    save: ([, xa]) => [x, xa!, loraA, loraB],
+    gradient: (dy, [x, xa, keptA, keptB]) => {
       let both: tf.Tensor[] | undefined
       const grads = () => {
-        both ??= runKernel('TunesmithLoraLinearWeightGrad', { dy, x: x!, xa: xa!, loraB }, attrs)
+        both ??= runKernel('TunesmithLoraLinearWeightGrad', { dy, x: x!, xa: xa!, loraB: keptB! }, attrs)
         return both
       }
       return {
-        x: () => runKernel('TunesmithLoraLinearInputGrad', { dy, ...tensors, loraA, loraB }, all)[0]!,
+        x: () => {
+          const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB! }
+          return runKernel('TunesmithLoraLinearInputGrad', inputs, all)[0]!
+        },
         loraA: () => grads()[0]!,
         loraB: () => grads()[1]!,
         bias: () => tf.sum(dy, 0),
