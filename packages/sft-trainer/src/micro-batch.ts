@@ -13,6 +13,8 @@ export interface LossSums {
   correct: number
   labels: number
   tokens: number
+  /** What the adapter adds to the mean loss per token (AdaLoRA's regulariser); 0 for most. */
+  auxiliary: number
 }
 
 export interface LossOptions {
@@ -34,13 +36,14 @@ function compute(model: CausalLM, batch: PackedBatch, options: LossOptions) {
 function readSums(sums: tf.Tensor, batch: PackedBatch): LossSums {
   const [loss, nll, entropy, correct] = sums.dataSync() as Float32Array as unknown as [number, number, number, number]
   sums.dispose()
-  return { loss, nll, entropy, correct, labels: batch.numLabels, tokens: batch.inputIds.length }
+  return { loss, nll, entropy, correct, labels: batch.numLabels, tokens: batch.inputIds.length, auxiliary: 0 }
 }
 
 /**
  * Forward and backward over one micro-batch.
  *
  * @param weight of each token: 1 over the labelled tokens of the whole accumulation window, times the loss scale.
+ * @param extra the adapter's own loss, and its weight.
  * @returns the sums, and the gradients of the weighted loss by parameter name; the caller disposes them.
  */
 export function forwardBackward(
@@ -49,16 +52,23 @@ export function forwardBackward(
   batch: PackedBatch,
   weight: number,
   options: LossOptions,
+  extra?: { loss: () => tf.Scalar | undefined; weight: number },
 ): { sums: LossSums; grads: Map<string, tf.Tensor> } {
-  let sums: tf.Tensor | undefined
+  const kept: { sums?: tf.Tensor; auxiliary?: tf.Tensor } = {}
   const { value, grads } = valueAndGrads(() => {
     const computed = compute(model, batch, options)
-    sums = tf.keep(computed.sums)
-    return tf.mul(computed.loss, weight)
+    kept.sums = tf.keep(computed.sums)
+    const weighted: tf.Scalar = tf.mul(computed.loss, weight)
+    const added = extra?.loss()
+    if (!added) return weighted
+    kept.auxiliary = tf.keep(withoutRecording(() => tf.clone(added)))
+    return tf.add<tf.Scalar>(weighted, tf.mul(added, extra!.weight))
   }, [...parameters.values()])
   value.dispose()
   const names = [...parameters.keys()]
-  return { sums: readSums(sums!, batch), grads: new Map(grads.map((grad, i) => [names[i]!, grad])) }
+  const read = { ...readSums(kept.sums!, batch), auxiliary: kept.auxiliary?.dataSync()[0] ?? 0 }
+  kept.auxiliary?.dispose()
+  return { sums: read, grads: new Map(grads.map((grad, i) => [names[i]!, grad])) }
 }
 
 /** The loss of one batch, without gradients. */

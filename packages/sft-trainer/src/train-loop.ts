@@ -108,13 +108,15 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
     const micros = stream.nextWindow()
     // Every labelled token of the window weighs the same, whichever micro-batch it is in.
     const numItems = micros.reduce((sum, { batch }) => sum + batch.numLabels, 0)
+    const weight = scaler.scale / Math.max(1, numItems)
+    const extra = peft && { loss: () => peft.auxiliaryLoss(), weight: scaler.scale / micros.length }
     const grads = new Map<string, tf.Tensor>()
     const sums: LossSums[] = []
     for (const [micro, { batch }] of micros.entries()) {
       const seed = microSeed(config.seed, step, micro)
       peft?.train(seed)
       neftune?.draw(batch.cuSeqlens, seed)
-      const made = forwardBackward(model, parameters, batch, scaler.scale / Math.max(1, numItems), config)
+      const made = forwardBackward(model, parameters, batch, weight, config, extra)
       sums.push(made.sums)
       for (const [name, grad] of made.grads) accumulate(grads, name, grad)
       // Between micro-batches the event loop runs: signals, servers, progress.
@@ -131,7 +133,8 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
     }
 
     // The update, unless something is not a number.
-    const loss = sums.reduce((sum, micro) => sum + micro.loss, 0) / Math.max(1, numItems)
+    const total = (key: 'loss' | 'auxiliary') => sums.reduce((sum, micro) => sum + micro[key], 0)
+    const loss = total('loss') / Math.max(1, numItems) + total('auxiliary') / micros.length
     const norm = gradNorm([...grads.values()]) / scaler.scale
     const finite = Number.isFinite(loss) && Number.isFinite(norm)
     const lr = config.learningRate * schedule.factor(state.updates)
@@ -139,6 +142,7 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
       const clip = config.maxGradNorm > 0 ? Math.min(1, config.maxGradNorm / (norm + 1e-6)) : 1
       await emit('onPreOptimizerStep', { step, gradNorm: norm })
       optimizer.step(grads, lr, clip / scaler.scale)
+      peft?.afterOptimizerStep(step, totalSteps, grads, clip / scaler.scale)
       state.updates++
       state.totalLoss += loss
       state.lossCount++

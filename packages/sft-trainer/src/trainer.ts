@@ -3,7 +3,7 @@ import { currentBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
 import { type CausalLM, makeTrainable, saveModel } from '@tunesmith/models'
-import { getPeftModel, type LoraConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
+import { getPeftModel, type PeftConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { type BatchRows, batchRows, createBatchStream, dataDigest } from './batches'
 import { greaterIsBetter } from './best-metric'
@@ -41,7 +41,7 @@ export interface SFTTrainerOptions {
   /** Needed unless all datasets are tokenized. */
   tokenizer?: Tokenizer
   /** Puts a new adapter on `model`. Without one, and without an adapter, the weights themselves are trained. */
-  peftConfig?: LoraConfigOptions
+  peftConfig?: PeftConfigOptions
   formattingFunc?: FormattingFunc
   /** Scores answers to evaluation prompts, beside `generationMetrics`; asks for them even without `predictWithGenerate`. */
   computeMetrics?: ComputeMetrics
@@ -215,7 +215,7 @@ export class SFTTrainer {
         labelledTokensPerEpoch: data.labelledTokens,
         packingEfficiency: data.efficiency,
         trainableParameters,
-        allParameters: model.parameterCount() + (peft ? trainableParameters : 0),
+        allParameters: peft?.parameterCounts().all ?? model.parameterCount(),
         memory: estimateMemory(memory),
         resumedStep: state.globalStep,
         resumedFrom: resume.folder,
@@ -256,7 +256,9 @@ export class SFTTrainer {
       await emitter.emit('onTrainEnd', result)
       return result
     } catch (error) {
-      throw explainOutOfMemory(error, memory)
+      const explained = explainOutOfMemory(error, memory)
+      await emitter.emit('onTrainError', { error: explained as Error })
+      throw explained
     } finally {
       this.#interrupt.stop()
       peft?.eval()

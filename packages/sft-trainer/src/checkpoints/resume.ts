@@ -72,7 +72,7 @@ export async function readForResume(folder: string, config: SFTConfig, dataDiges
 
 /** Puts weights, optimizer and everything that counts back to where they were. */
 export async function restoreRun({ folder, saved }: ResumedRun, run: TrainRun): Promise<void> {
-  await loadParameters(folder, run.parameters)
+  await loadParameters(folder, new Map([...run.parameters, ...(run.peft?.trainingState() ?? [])]))
   await loadOptimizer(folder, run.optimizer, saved.optimizer)
   run.schedule.load(saved.schedule)
   run.scaler.load(saved.scaler)

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { writeFileAtomic, writeFolderAtomic } from '@tunesmith/core'
@@ -31,17 +32,27 @@ export function variableBytes(variable: tf.Variable): Uint8Array {
 }
 
 /**
- * What is trained but not in the adapter's file under the same name and shape: an adapter may save something derived
- * from its parameters.
+ * What is trained but not in the adapter's file with the same values, for an adapter may save something derived from its
+ * parameters; and what else it must remember.
  */
-async function notInAdapter(folder: string, parameters: CheckpointContent['parameters']): Promise<TensorToWrite[]> {
-  const file = await openSafetensors(join(folder, ADAPTER_FILE))
-  const missing = [...parameters].filter(([name, { shape }]) => {
-    const info = file.tensors.get(name)
-    return info?.dtype !== 'F32' || info.shape.join() !== shape.join()
-  })
-  await file.close()
-  return missing.map(([name, variable]) => ({
+async function notInAdapter(
+  folder: string,
+  peft: PeftModel,
+  parameters: CheckpointContent['parameters'],
+): Promise<TensorToWrite[]> {
+  const path = join(folder, ADAPTER_FILE)
+  const file = existsSync(path) ? await openSafetensors(path) : undefined
+  const rest = new Map<string, tf.Variable>(peft.trainingState())
+  for (const [name, variable] of parameters) {
+    const info = file?.tensors.get(name)
+    const same =
+      info?.dtype === 'F32' &&
+      info.shape.join() === variable.shape.join() &&
+      Buffer.compare(await file!.read(name), variableBytes(variable)) === 0
+    if (!same) rest.set(name, variable)
+  }
+  await file?.close()
+  return [...rest].map(([name, variable]) => ({
     name,
     dtype: 'F32' as const,
     shape: variable.shape,
@@ -59,7 +70,7 @@ export async function saveCheckpoint(folder: string, content: CheckpointContent)
   await writeFolderAtomic(folder, async (temporary) => {
     if (peft) {
       await savePeftModel(peft, temporary)
-      const rest = await notInAdapter(temporary, parameters)
+      const rest = await notInAdapter(temporary, peft, parameters)
       if (rest.length > 0) await writeSafetensors(join(temporary, TRAINABLE_FILE), rest)
     } else await saveModel(model, temporary)
     await tokenizer?.save(temporary)
