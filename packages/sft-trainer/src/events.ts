@@ -151,6 +151,8 @@ export interface TrainerCallback {
   onSave?(event: { step: number; folder: string; seconds: number }, context: CallbackContext): void | Promise<void>
   onEpochEnd?(event: { epoch: number }, context: CallbackContext): void | Promise<void>
   onTrainEnd?(result: TrainResult, context: CallbackContext): void | Promise<void>
+  /** Training ends with an error, and without `onTrainEnd`. */
+  onTrainError?(event: { error: Error }, context: CallbackContext): void | Promise<void>
   /** Something a person should know: a skipped step, an incomplete checkpoint, a full disk. */
   onNotice?(notice: Notice, context: CallbackContext): void | Promise<void>
   /** What the callback remembers, plain JSON, saved with each checkpoint under `name`. */

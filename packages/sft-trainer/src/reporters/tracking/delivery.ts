@@ -32,6 +32,8 @@ export class Delivery {
   #ending: RunEnding | undefined
   #wake: () => void = () => {}
   #unreachable = false
+  /** The last try failed. */
+  #failing = false
 
   constructor(options: DeliveryOptions) {
     const say: DeliveryOptions['say'] = (message, level) => {
@@ -58,7 +60,8 @@ export class Delivery {
     this.#wake()
     let timer: NodeJS.Timeout | undefined
     const limit = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, limitMs)
+      // A server that was not there all along is not waited for as long.
+      timer = setTimeout(resolve, this.#failing ? limitMs / 5 : limitMs)
     })
     await Promise.race([this.#done, limit])
     clearTimeout(timer)
@@ -93,9 +96,12 @@ export class Delivery {
     const { backoffMs, service, say } = this.#options
     for (let pause = backoffMs; ; pause = Math.min(60_000, 2 * pause)) {
       try {
-        return await action(this.#abort.signal)
+        const result = await action(this.#abort.signal)
+        this.#failing = false
+        return result
       } catch (error) {
         if (!(error instanceof RequestError) || !error.retryable || this.#abort.signal.aborted) throw error
+        this.#failing = true
         // A server that is busy is not worth a line; one that is not there is, once.
         if (!this.#unreachable && error.status !== 429) {
           this.#unreachable = true

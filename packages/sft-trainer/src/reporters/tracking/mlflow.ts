@@ -117,7 +117,7 @@ class Mlflow implements TrackingService {
   }
 
   async close(ending: RunEnding, signal: AbortSignal): Promise<void> {
-    const status = ending === 'interrupted' ? 'KILLED' : 'FINISHED'
+    const status = ending === 'failed' ? 'FAILED' : ending === 'interrupted' ? 'KILLED' : 'FINISHED'
     await this.#call('runs/update', { run_id: this.#runId, status, end_time: Date.now() }, signal)
   }
 }

@@ -20,7 +20,7 @@ export interface RunStart {
 /** How a service knows a run: plain JSON, kept beside the checkpoints. */
 export type RunIdentity = Record<string, string>
 
-export type RunEnding = TrainResult['ended']
+export type RunEnding = TrainResult['ended'] | 'failed'
 
 /**
  * A place that keeps runs, as its HTTP API has it. Every call may be repeated after a failure, also when the server had

@@ -58,5 +58,8 @@ export function trackingReporter(
     async onTrainEnd({ ended }) {
       await delivery?.finish(ended, flushMs)
     },
+    async onTrainError() {
+      await delivery?.finish('failed', flushMs)
+    },
   }
 }

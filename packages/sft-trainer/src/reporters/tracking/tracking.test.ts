@@ -314,6 +314,15 @@ describe('a service that is not there', () => {
     expect(warnings()).toEqual([expect.stringMatching(/answered 502.*training goes on/)])
   })
 
+  it('hears of a training that failed', async () => {
+    const { runs, handler } = mlflowServer()
+    const { url } = await server(handler)
+    const reporter = mlflowReporter({ trackingUri: url, token: KEY }, tracking())
+    await reporter.onTrainBegin!(plan({ outputDir: folder }), context())
+    await reporter.onTrainError!({ error: new Error('the loss is NaN') }, context())
+    expect(runs.get('run0')!.states).toEqual(['RUNNING', 'FAILED'])
+  })
+
   it('keeps a bounded number of logs, the newest', async () => {
     const { runs, handler } = mlflowServer()
     let up = false

@@ -185,6 +185,9 @@ class Wandb implements TrackingService {
 
   async close(ending: RunEnding, signal: AbortSignal): Promise<void> {
     // An interrupted run goes on later: the server is told to wait for it.
-    await this.#post(ending === 'interrupted' ? { preempting: true } : { complete: true, exitcode: 0 }, signal)
+    await this.#post(
+      ending === 'interrupted' ? { preempting: true } : { complete: true, exitcode: ending === 'failed' ? 1 : 0 },
+      signal,
+    )
   }
 }
