@@ -74,10 +74,10 @@ export function configFromJson(
   const options: Record<string, unknown> = { peftType: json.peft_type, ...read?.(json) }
   for (const [key, value] of Object.entries(json)) {
     const option = camel(key)
-    if (option in options || isNeutral(value) || INFORMATIVE.has(key)) continue
-    if (ignored.includes(key) || refused.includes(key)) continue
+    if (option in options || INFORMATIVE.has(key) || ignored.includes(key) || refused.includes(key)) continue
+    if (isNeutral(value) && value !== false) continue
     if (option in adapter.schema.shape) options[option] = value
-    else warn(`${where}: the key "${key}" is not known and was not used`)
+    else if (value !== false) warn(`${where}: the key "${key}" is not known and was not used`)
   }
   return { adapter, config: parseOptions(adapter.schema, options, where) }
 }

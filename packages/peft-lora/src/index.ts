@@ -11,8 +11,30 @@ export type {
   SharedContext,
   SharedParts,
 } from './adapter'
+export { adaLora } from './adapters/adalora/adalora'
+export { type AdaLoraConfig, type AdaLoraConfigOptions, adaLoraConfigSchema } from './adapters/adalora/config'
+export {
+  type BottleneckConfig,
+  type BottleneckConfigOptions,
+  bottleneck,
+  bottleneckConfigSchema,
+} from './adapters/bottleneck'
+export { type Ia3Config, type Ia3ConfigOptions, ia3, ia3ConfigSchema } from './adapters/ia3'
 export { type LoraConfig, type LoraConfigOptions, loraConfig, loraConfigSchema } from './adapters/lora/config'
 export { lora } from './adapters/lora/lora'
+export {
+  type PrefixTuningConfig,
+  type PrefixTuningConfigOptions,
+  prefixTuningConfigSchema,
+} from './adapters/prefix-tuning/config'
+export { prefixTuning } from './adapters/prefix-tuning/prefix-tuning'
+export {
+  type PromptTuningConfig,
+  type PromptTuningConfigOptions,
+  promptTuning,
+  promptTuningConfigSchema,
+} from './adapters/prompt-tuning'
+export { type VeraConfig, type VeraConfigOptions, vera, veraConfigSchema } from './adapters/vera'
 // All of the file, so that the interface in it can be added to from outside.
 export * from './config-types'
 export { adapterBaseModel, loadAdapter, loadPeftModel, type SavePeftModelOptions, savePeftModel } from './files'

@@ -214,7 +214,7 @@ export class PeftModel {
   /** What the active adapters add to the loss of a micro-batch (a mean per token); undefined when nothing. */
   auxiliaryLoss(): tf.Scalar | undefined {
     const parts = this.#active.flatMap((name) => this.adapter(name).shared?.loss?.() ?? [])
-    return parts.length > 1 ? (tf.addN(parts) as tf.Scalar) : parts[0]
+    return parts.length > 1 ? (tf.sum(tf.stack(parts)) as tf.Scalar) : parts[0]
   }
 
   /**

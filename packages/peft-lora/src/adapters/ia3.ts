@@ -1,0 +1,91 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
+import type { LinearModule } from '@tunesmith/models'
+import { z } from 'zod'
+import type { Adapter } from '../adapter'
+import { targetedModules, targetOptions } from '../target-modules'
+import { modulesToSaveOption } from '../trained-copies'
+
+export const ia3ConfigSchema = z.strictObject({
+  peftType: z.literal('IA3'),
+  targetModules: targetOptions.targetModules,
+  excludeModules: targetOptions.excludeModules,
+  /**
+   * Those of the targets whose input is scaled instead of their output: endings of names, or one regular expression over
+   * whole names. Default `down_proj`.
+   */
+  feedforwardModules: z.union([z.string(), z.array(z.string())]).optional(),
+  modulesToSave: modulesToSaveOption.modulesToSave,
+  /** Whether scales begin as ones. false: normal deviates, for tests. Default true. */
+  initIa3Weights: z.boolean().default(true),
+})
+/** What a caller may write. */
+export type Ia3ConfigOptions = z.input<typeof ia3ConfigSchema>
+/** With defaults filled in. */
+export type Ia3Config = z.output<typeof ia3ConfigSchema>
+
+declare module '../config-types' {
+  interface PeftConfigTypes {
+    IA3: Ia3ConfigOptions
+  }
+}
+
+/** PEFT's table; phi3, which is not in it, has keys and values in one matrix. */
+const defaultTargets = (modelType: string): string[] => {
+  if (modelType === 'phi3') return ['qkv_proj', 'down_proj']
+  return [modelType === 'llama' || modelType === 'mistral' ? 'k_proj' : 'q_proj', 'v_proj', 'down_proj']
+}
+
+const feedforwardOf = ({ feedforwardModules = ['down_proj'] }: Ia3Config) => feedforwardModules
+
+function isFeedforward(name: string, config: Ia3Config): boolean {
+  const modules = feedforwardOf(config)
+  if (typeof modules === 'string') return new RegExp(`^(?:${modules})$`).test(name)
+  return modules.some((ending) => name.endsWith(ending))
+}
+
+function checkConfig({ targetModules, feedforwardModules }: Ia3Config): void {
+  if (!Array.isArray(targetModules) || !Array.isArray(feedforwardModules)) return
+  const extra = feedforwardModules.filter((module) => !targetModules.includes(module))
+  if (extra.length > 0)
+    throw new TunesmithError(`feedforwardModules names ${extra.join(', ')}, which targetModules does not`, {
+      code: 'invalid_options',
+      where: 'IA3 config',
+      remedy: 'Name them in targetModules too',
+    })
+}
+
+/** IA3 (Liu et al. 2022): one trained factor per output of a linear layer, or per input of a feed-forward one. */
+export const ia3: Adapter<Ia3Config, undefined> = {
+  peftType: 'IA3',
+  schema: ia3ConfigSchema,
+  defaultTargets,
+  targets(model, config) {
+    checkConfig(config)
+    return targetedModules(model, config, { defaultTargets })
+  },
+  layer(module, { config, random }) {
+    const { inFeatures, outFeatures } = (module as LinearModule).weight
+    const onInput = isFeedforward(module.name, config)
+    const size = onInput ? inFeatures : outFeatures
+    const values = Float32Array.from({ length: size }, () => (config.initIa3Weights ? 1 : random.normal()))
+    const scale = tf.tidy(() => tf.variable(tf.tensor2d(values, onInput ? [1, size] : [size, 1])))
+    const row = () => tf.reshape(scale, [1, size]) as tf.Tensor2D
+    return {
+      parameters: { ia3_l: scale },
+      forward: (x, below) =>
+        tf.tidy(() => (onInput ? below.forward(tf.mul(x, row())) : tf.mul(below.forward(x), row()))),
+      merge: ({ weight, bias }) => ({
+        weight: tf.mul(weight, scale),
+        bias: bias && !onInput ? (tf.mul(bias, tf.reshape(scale, [size])) as tf.Tensor1D) : bias,
+      }),
+    }
+  },
+  json: {
+    write: (config) => ({
+      fan_in_fan_out: false,
+      feedforward_modules: feedforwardOf(config),
+    }),
+    refused: ['fan_in_fan_out'],
+  },
+}

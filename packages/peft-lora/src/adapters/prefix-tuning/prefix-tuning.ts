@@ -1,0 +1,71 @@
+import * as tf from '@tensorflow/tfjs-core'
+import type { CausalLM } from '@tunesmith/models'
+import type { Adapter, SharedParts } from '../../adapter'
+import { type PrefixTuningConfig, type PrefixTuningConfigOptions, prefixTuningConfigSchema } from './config'
+import { projection } from './projection'
+
+declare module '../../config-types' {
+  interface PeftConfigTypes {
+    PREFIX_TUNING: PrefixTuningConfigOptions
+  }
+}
+
+/** Key of the file: keys and values of all layers in one matrix `[count, layers * 2 * width]`. */
+const KEY = 'prompt_embeddings'
+
+const widthOf = ({ config: { numKeyValueHeads, headDim } }: CausalLM) => numKeyValueHeads * headDim
+
+/** Trained keys and values themselves; of layer l, the keys are part 2 l and the values part 2 l + 1. */
+function plain(matrix: tf.Variable<tf.Rank.R2>, count: number, width: number): SharedParts {
+  const part = (index: number) => tf.slice2d(matrix, [0, index * width], [count, width])
+  const keyValues = (layer: number) => ({ keys: part(2 * layer), values: part(2 * layer + 1) })
+  return { parameters: { [KEY]: matrix }, virtualTokens: { count, keyValues } }
+}
+
+/**
+ * Prefix tuning (Li and Liang 2021): trained keys and values before every sequence, in every layer.
+ *
+ * With `prefixProjection` a perceptron makes them while training; a file holds what it made, so a loaded adapter goes on
+ * from the keys and values themselves (PEFT's files are the same, and PEFT cannot train them on).
+ */
+export const prefixTuning: Adapter<PrefixTuningConfig, SharedParts> = {
+  peftType: 'PREFIX_TUNING',
+  schema: prefixTuningConfigSchema,
+  shared(model, { config, random, loading }) {
+    const { numVirtualTokens: count, prefixProjection, initWeights, encoderHiddenSize } = config
+    const width = widthOf(model)
+    const layers = model.config.numHiddenLayers
+    const zero = initWeights === 'zero'
+    if (!prefixProjection || loading) {
+      const shape: [number, number] = [count, 2 * layers * width]
+      const normal = () => Float32Array.from({ length: shape[0] * shape[1] }, () => random.normal())
+      const matrix = tf.tidy(() => tf.variable(loading || zero ? tf.zeros(shape) : tf.tensor2d(normal(), shape)))
+      return plain(matrix as tf.Variable<tf.Rank.R2>, count, width)
+    }
+    const sizes = { count, width, hidden: encoderHiddenSize ?? width, layers, zero }
+    const { parameters, keyValues } = projection(sizes, random)
+    const computed = () =>
+      Array.from({ length: layers }, (_, layer) => keyValues(layer)).flatMap(({ keys, values }) => [keys, values])
+    return {
+      parameters,
+      virtualTokens: { count, keyValues },
+      file: {
+        write(variables) {
+          const others = [...variables].filter(([key]) => !(key in parameters))
+          return new Map([[KEY, tf.concat2d(computed(), 1)], ...others])
+        },
+        read: (stored) => new Map(stored),
+      },
+    }
+  },
+  json: {
+    write: ({ encoderHiddenSize }, model) => ({
+      encoder_hidden_size: encoderHiddenSize ?? widthOf(model),
+      num_attention_heads: model.config.numKeyValueHeads,
+      num_layers: model.config.numHiddenLayers,
+      num_transformer_submodules: 1,
+      token_dim: widthOf(model),
+    }),
+    ignored: ['num_attention_heads', 'num_layers', 'num_transformer_submodules', 'token_dim'],
+  },
+}

@@ -1,0 +1,118 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { Random, TunesmithError } from '@tunesmith/core'
+import type { LinearModule } from '@tunesmith/models'
+import { z } from 'zod'
+import type { Adapter } from '../adapter'
+import { targetOptions } from '../target-modules'
+import { modulesToSaveOption } from '../trained-copies'
+import { dropped } from './lora/linear-layer'
+
+export const veraConfigSchema = z.strictObject({
+  peftType: z.literal('VERA'),
+  /** Rank; larger than LoRA's, since only vectors are trained. Default 256. */
+  r: z.number().int().positive().default(256),
+  targetModules: targetOptions.targetModules,
+  layersToTransform: targetOptions.layersToTransform,
+  layersPattern: targetOptions.layersPattern,
+  modulesToSave: modulesToSaveOption.modulesToSave,
+  /** Seed of the shared random matrices. Default 0. PEFT draws others from it, so they are always saved. */
+  projectionPrngKey: z.number().int().default(0),
+  /** The shared matrices are in the file. Always true here. */
+  saveProjection: z.literal(true).default(true),
+  /** Probability of dropping an element of the input during training. Default 0. */
+  veraDropout: z.number().min(0).lt(1).default(0),
+  /** What `vera_lambda_d` begins as. Default 0.1. */
+  dInitial: z.number().default(0.1),
+  /** Biases that are trained. Default `none`. */
+  bias: z.enum(['none', 'all', 'vera_only']).default('none'),
+  /** false: normal deviates and ones instead of `dInitial` and zeros, for tests. Default true. */
+  initWeights: z.boolean().default(true),
+})
+/** What a caller may write. */
+export type VeraConfigOptions = z.input<typeof veraConfigSchema>
+/** With defaults filled in. */
+export type VeraConfig = z.output<typeof veraConfigSchema>
+
+declare module '../config-types' {
+  interface PeftConfigTypes {
+    VERA: VeraConfigOptions
+  }
+}
+
+interface Projections {
+  buffers: { 'base_model.vera_A': tf.Variable<tf.Rank.R2>; 'base_model.vera_B': tf.Variable<tf.Rank.R2> }
+}
+
+/** Kaiming uniform for a rectified linear unit: within the root of six over the number of inputs. */
+function kaiming(rows: number, columns: number, random: Random): tf.Variable<tf.Rank.R2> {
+  const bound = Math.sqrt(6 / columns)
+  const values = Float32Array.from({ length: rows * columns }, () => (2 * random.uniform() - 1) * bound)
+  return tf.tidy(() => tf.variable(tf.tensor2d(values, [rows, columns]), false))
+}
+
+/**
+ * VeRA (Kopiczko et al. 2023): `lambda_b * B (lambda_d * A x)` with A and B random, frozen and shared by all layers; the
+ * vectors are trained. A and B are as large as the largest layer needs; others use their first columns and rows.
+ */
+export const vera: Adapter<VeraConfig, Projections> = {
+  peftType: 'VERA',
+  schema: veraConfigSchema,
+  shared(_model, { config: { r, projectionPrngKey }, targets }) {
+    const widest = (of: (module: LinearModule) => number) => Math.max(...targets.map((m) => of(m as LinearModule)))
+    const random = new Random(projectionPrngKey, 'VERA')
+    return {
+      buffers: {
+        'base_model.vera_A': kaiming(
+          r,
+          widest(({ weight }) => weight.inFeatures),
+          random,
+        ),
+        'base_model.vera_B': kaiming(
+          widest(({ weight }) => weight.outFeatures),
+          r,
+          random,
+        ),
+      },
+    }
+  },
+  layer(module, { config: { r, dInitial, initWeights, veraDropout }, shared: { buffers }, random }) {
+    const { inFeatures, outFeatures } = (module as LinearModule).weight
+    const [lambdaB, lambdaD] = tf.tidy(() => [
+      tf.variable(initWeights ? tf.zeros([outFeatures]) : tf.ones([outFeatures])),
+      tf.variable(tf.tensor1d(Float32Array.from({ length: r }, () => (initWeights ? dInitial : random.normal())))),
+    ]) as [tf.Variable<tf.Rank.R1>, tf.Variable<tf.Rank.R1>]
+    const rows = () => tf.slice2d(buffers['base_model.vera_B'], [0, 0], [outFeatures, r])
+    const columns = () => tf.slice2d(buffers['base_model.vera_A'], [0, 0], [r, inFeatures])
+    const delta = (x: tf.Tensor2D): tf.Tensor2D => {
+      const reduced = tf.mul(tf.matMul(x, columns(), false, true), lambdaD) as tf.Tensor2D
+      return tf.mul(tf.matMul(reduced, rows(), false, true), lambdaB)
+    }
+    return {
+      parameters: { vera_lambda_b: lambdaB, vera_lambda_d: lambdaD },
+      forward: (x, below, { training, seed }) =>
+        tf.tidy(() => tf.add(below.forward(x), delta(dropped(x, training ? veraDropout : 0, seed)))),
+      delta: (x) => tf.tidy(() => delta(x)),
+      merge: ({ weight, bias }) => {
+        const left = tf.mul(rows(), tf.reshape(lambdaB, [outFeatures, 1])) as tf.Tensor2D
+        const right = tf.mul(columns(), tf.reshape(lambdaD, [r, 1])) as tf.Tensor2D
+        return { weight: tf.add(weight, tf.matMul(left, right)), bias }
+      },
+    }
+  },
+  json: {
+    write: () => ({ fan_in_fan_out: false }),
+    read(json) {
+      if (json.save_projection === false)
+        throw new TunesmithError(
+          "The adapter was saved without its random matrices, which only torch's generator gives",
+          {
+            code: 'unsupported',
+            where: 'save_projection',
+            remedy: 'Save it again in PEFT from a model whose VeraConfig has save_projection=True',
+          },
+        )
+      return {}
+    },
+    refused: ['fan_in_fan_out'],
+  },
+}
