@@ -12,7 +12,12 @@ export {
   createAdamW8bitState,
   disposeAdamW8bitState,
 } from './kernels/adamw-8bit'
-export { type AttentionKernelAttrs, type CausalAttentionAttrs, causalAttention, type KeyRanges } from './kernels/causal-attention'
+export {
+  type AttentionKernelAttrs,
+  type CausalAttentionAttrs,
+  causalAttention,
+  type KeyRanges,
+} from './kernels/causal-attention'
 export { dropoutMask } from './kernels/dropout-mask'
 export { embeddingLookup } from './kernels/embedding'
 export { kvCacheUpdate } from './kernels/kv-cache'
@@ -26,6 +31,7 @@ export {
 } from './kernels/linear-cross-entropy'
 export { type LoraLinearAttrs, loraLinear } from './kernels/lora-linear'
 export { type AdamWAttrs, adamWStep, gradNorm } from './kernels/optimizer'
+export { residualAdd } from './kernels/residual'
 export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'
 export { type RotaryEmbeddingAttrs, type RotaryTables, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'
 export { type SwiGLUAttrs, swiglu } from './kernels/swiglu'

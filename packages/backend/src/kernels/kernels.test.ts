@@ -9,6 +9,7 @@ import {
   linearCrossEntropy,
   loraLinear,
   packedWeight,
+  residualAdd,
   rmsNorm,
   rotaryEmbedding,
   rotaryTables,
@@ -55,6 +56,17 @@ for (const backend of testedBackends)
   describe(`kernels on ${backend}`, () => {
     beforeAll(async () => {
       expect((await selectBackend({ backend })).name).toBe(backend)
+    })
+
+    property('residualAdd, which keeps neither input', (random) => {
+      const shape = [random.pick([1, 3]), random.pick([1, 5])] as const
+      checkOperation(
+        [normals(random, ...shape), normals(random, ...shape)],
+        (x, y) => residualAdd(x as Matrix, y as Matrix),
+        (x, y) => Array.from(x, (value, i) => value + y[i]!),
+        `[${shape}]`,
+      )
+      expect(() => residualAdd(tf.zeros([1, 2]), tf.zeros([2, 2]))).toThrow(/shapes differ/)
     })
 
     property('rmsNorm', (random) => {

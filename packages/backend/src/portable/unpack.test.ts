@@ -50,5 +50,10 @@ for (const format of ['bf16', 'f16'] as const)
     }
     const largest = values.at(-1)!
     const beyond = [Number.POSITIVE_INFINITY, -largest, 3.4e38, Number.NaN, ...new Array(12).fill(1)]
-    expect([...round(beyond).subarray(0, 4)]).toEqual([Number.POSITIVE_INFINITY, -largest, Number.POSITIVE_INFINITY, Number.NaN])
+    expect([...round(beyond).subarray(0, 4)]).toEqual([
+      Number.POSITIVE_INFINITY,
+      -largest,
+      Number.POSITIVE_INFINITY,
+      Number.NaN,
+    ])
   })

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import { residualAdd } from '@tunesmith/backend'
 import { LLAMA_MODULES } from '../gguf/layout'
 import { f32 } from '../gguf/values'
 import type { Architecture } from './architecture'
@@ -52,9 +52,9 @@ export const gemma2: Architecture = {
   },
   block(layer, x, step) {
     const attended = attention(layer, layer.norm('input_layernorm', x), step)
-    const middle: tf.Tensor2D = tf.add(x, layer.norm('post_attention_layernorm', attended))
+    const middle = residualAdd(x, layer.norm('post_attention_layernorm', attended))
     const fed = gatedMlp(layer, layer.norm('pre_feedforward_layernorm', middle))
-    return tf.add(middle, layer.norm('post_feedforward_layernorm', fed))
+    return residualAdd(middle, layer.norm('post_feedforward_layernorm', fed))
   },
 }
 

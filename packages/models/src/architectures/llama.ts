@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs-core'
+import { residualAdd } from '@tunesmith/backend'
 import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
 import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
@@ -13,7 +13,7 @@ export const llama: Architecture = {
   norms: ({ hiddenSize }) => ({ input_layernorm: hiddenSize, post_attention_layernorm: hiddenSize }),
   gguf: { architecture: 'llama', modules: LLAMA_MODULES, interleavedRotary: true },
   block(layer, x, step) {
-    const attended: tf.Tensor2D = tf.add(x, attention(layer, layer.norm('input_layernorm', x), step))
-    return tf.add(attended, gatedMlp(layer, layer.norm('post_attention_layernorm', attended)))
+    const attended = residualAdd(x, attention(layer, layer.norm('input_layernorm', x), step))
+    return residualAdd(attended, gatedMlp(layer, layer.norm('post_attention_layernorm', attended)))
   },
 }

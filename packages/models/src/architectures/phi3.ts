@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { swiglu } from '@tunesmith/backend'
+import { residualAdd, swiglu } from '@tunesmith/backend'
 import { LLAMA_MODULES } from '../gguf/layout'
 import { u32 } from '../gguf/values'
 import type { Architecture, DecoderLayer } from './architecture'
@@ -37,8 +37,8 @@ export const phi3: Architecture = {
     const k = step.rotate(columns(qkv, queries, keys))
     const v = columns(qkv, queries + keys, keys)
     const heads = step.attend(layer.index, q, k, v, { slidingWindow: windows[layer.index]! })
-    const attended: tf.Tensor2D = tf.add(x, layer.linear('self_attn.o_proj', heads))
-    return tf.add(attended, feedForward(layer, layer.norm('post_attention_layernorm', attended)))
+    const attended = residualAdd(x, layer.linear('self_attn.o_proj', heads))
+    return residualAdd(attended, feedForward(layer, layer.norm('post_attention_layernorm', attended)))
   },
 }
 
