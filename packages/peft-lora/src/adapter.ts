@@ -53,6 +53,8 @@ export interface DenseModule {
 export interface AdapterLayer {
   /** The trainable variables, by what follows the module's name in the file (`lora_A.weight`). */
   readonly parameters: Readonly<Record<string, tf.Variable>>
+  /** How many numbers PEFT counts among the parameters though they are constants. Default 0. */
+  readonly constants?: number
   /** Trainable variables of other layers that this one computes with; checkpointing needs to know. */
   readonly uses?: readonly tf.Variable[]
   /** On a linear layer: x `[tokens, in]` to `[tokens, out]`. Differentiable by x and the parameters. */

@@ -98,5 +98,6 @@ export function addedParameters({ layers, shared, copies }: Attached): number {
   const inLayers = [...layers.values()].flatMap(({ layer }) => Object.values(layer.parameters))
   const inShared = Object.values(shared?.parameters ?? {})
   const inCopies = copies.filter(({ inPlace }) => !inPlace).map(({ variable }) => variable)
-  return [...inLayers, ...inShared, ...inCopies].reduce((sum, { size }) => sum + size, 0)
+  const constants = [...layers.values()].reduce((sum, { layer }) => sum + (layer.constants ?? 0), 0)
+  return [...inLayers, ...inShared, ...inCopies].reduce((sum, { size }) => sum + size, constants)
 }

@@ -65,6 +65,10 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
     ['c_dora', 'tiny-llama', true],
     ['d_bias_modules_to_save', 'tiny-llama', false],
     ['d2_bias_modules_to_save_qwen2', 'tiny-qwen2', false],
+    ['e_ia3', 'tiny-llama', false],
+    ['e_ia3', 'tiny-llama', true],
+    ['f_prompt_tuning', 'tiny-llama', false],
+    ['f_prompt_tuning', 'tiny-llama', true],
   ] as const)
     it(`${name}${gradientCheckpointing ? ' with checkpointing' : ''}: losses, norms, final adapter, logits, merge`, async () => {
       const trajectory = await readJsonFile<Trajectory>(join(folder!, name, 'trajectory.json'))
@@ -120,11 +124,15 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
         tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync() as Float32Array)
       for (const i of [0, 1]) {
         const ids = (await tensor(batches, `eval.${i}.input_ids`)).values as number[]
-        expect(largestDifference(logitsOf(ids), (await tensor(golden, `logits_final.${i}`)).values)).toBeLessThan(1e-4)
+        // Rows of virtual tokens come first; we do not return them.
+        const logits = (await tensor(golden, `logits_final.${i}`)).values.slice(-ids.length * model.config.vocabSize)
+        expect(largestDifference(logitsOf(ids), logits)).toBeLessThan(1e-4)
       }
       optimizer.dispose()
-      peft.mergeAndUnload()
-      for (const i of [0, 1]) {
+      const mergeable = golden.tensors.has('logits_merged.0')
+      if (mergeable) peft.mergeAndUnload()
+      else peft.unload()
+      for (const i of mergeable ? [0, 1] : []) {
         const ids = (await tensor(batches, `eval.${i}.input_ids`)).values as number[]
         expect(largestDifference(logitsOf(ids), (await tensor(golden, `logits_merged.${i}`)).values)).toBeLessThan(1e-4)
       }

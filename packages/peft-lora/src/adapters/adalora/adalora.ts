@@ -85,6 +85,8 @@ export const adaLora: Adapter<AdaLoraConfig, AdaLoraShared> = {
     const tensors = () => ({ a: tf.mul(a, e) as tf.Tensor2D, b, scaling })
     return {
       parameters: { ...factors },
+      // The rank that scaling divides by.
+      constants: 1,
       forward: (x, below, { training, seed }) =>
         tf.tidy(() => {
           const dropout = training ? config.loraDropout : 0
