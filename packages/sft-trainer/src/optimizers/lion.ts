@@ -18,10 +18,10 @@ export function lion(groups: readonly ParameterGroup[], { beta1, beta2 }: { beta
     layout: (_, { shape }) => ({ exp_avg: { dtype: 'F32', shape } }),
     update({ param, grad, state: { exp_avg: average }, lr, weightDecay, gradScale }) {
       tf.tidy(() => {
-        const g = tf.mul(grad, gradScale)
-        const direction = sign(tf.add(tf.mul(average, beta1), tf.mul(g, 1 - beta1)))
-        param.assign(tf.sub(tf.mul(param, 1 - lr * weightDecay), tf.mul(direction, lr)))
-        average.assign(tf.add(tf.mul(average, beta2), tf.mul(g, 1 - beta2)))
+        const direction = sign(tf.add(tf.mul(average, beta1), tf.mul(grad, gradScale * (1 - beta1))))
+        const decayed = weightDecay === 0 ? param : tf.mul(param, 1 - lr * weightDecay)
+        param.assign(tf.sub(decayed, tf.mul(direction, lr)))
+        average.assign(tf.add(tf.mul(average, beta2), tf.mul(grad, gradScale * (1 - beta2))))
       })
     },
   })

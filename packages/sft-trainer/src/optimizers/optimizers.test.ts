@@ -111,6 +111,23 @@ for (const backend of ['native', 'cpu'] satisfies BackendName[])
       })
     }
 
+    it('scales gradients, and keeps nothing of them', () => {
+      for (const golden of cases) {
+        const [scaled, plain] = [firstValues(), firstValues()]
+        const optimizers = [create(golden, scaled), create(golden, plain)] as const
+        for (let number = 1; number <= 4; number++) {
+          const grads = gradients(number)
+          const halves = new Map([...grads].map(([key, grad]) => [key, tf.mul(grad, 0.5)]))
+          optimizers[0].step(grads, LR, 0.5)
+          optimizers[1].step(halves, LR, 1)
+          tf.dispose([...grads.values(), ...halves.values()])
+        }
+        expect(snapshot(plain)).toEqual(snapshot(scaled))
+        for (const optimizer of optimizers) optimizer.dispose()
+        tf.dispose([...scaled.values(), ...plain.values()])
+      }
+    })
+
     it('goes on from a saved state bit for bit', async () => {
       for (const golden of cases) {
         const [whole, parts] = [firstValues(), firstValues()]

@@ -25,10 +25,11 @@ export function sgd(groups: readonly ParameterGroup[], args: z.output<typeof sgd
     layout: (_, { shape }) => (momentum === 0 ? {} : { momentum_buffer: { dtype: 'F32', shape } }),
     update({ param, grad, state: { momentum_buffer: buffer }, lr, weightDecay, gradScale, step }) {
       tf.tidy(() => {
-        let direction = tf.mul(grad, gradScale)
+        let direction = gradScale === 1 ? grad : tf.mul(grad, gradScale)
         if (weightDecay !== 0) direction = tf.add(direction, tf.mul(param, weightDecay))
         if (momentum !== 0) {
-          buffer.assign(step === 1 ? direction : tf.add(tf.mul(buffer, momentum), tf.mul(direction, 1 - dampening)))
+          const added = dampening === 0 || step === 1 ? direction : tf.mul(direction, 1 - dampening)
+          buffer.assign(step === 1 ? tf.clone(added) : tf.add(tf.mul(buffer, momentum), added))
           direction = nesterov ? tf.add(direction, tf.mul(buffer, momentum)) : buffer
         }
         param.assign(tf.sub(param, tf.mul(direction, lr)))
