@@ -12,7 +12,9 @@ import {
   writeSafetensors,
 } from '@tunesmith/hub'
 import type { CausalLM } from '@tunesmith/models'
+import { plainLora } from './adapters/lora/plain-lora'
 import { type Attached, fileTensors } from './attached'
+import { baseModuleOf, loadBaseTensor } from './base-tensors'
 import { baseModelOf, configFromJson, configToJson } from './config-json'
 import { PeftModel } from './peft-model'
 
@@ -22,25 +24,32 @@ const WEIGHTS_FILE = 'adapter_model.safetensors'
 export interface SavePeftModelOptions {
   /** Which adapter. Default: the first active one. */
   adapterName?: string
+  /**
+   * Saves what PiSSA or OLoRA learned as a plain LoRA of twice the rank, which fits the original base model. Without it the
+   * file says how the adapter began, and loading it prepares the base model in the same way. Default false.
+   */
+  asPlainLora?: boolean
 }
 
 /** Saves an adapter in PEFT's layout; `PeftModel.from_pretrained` in Python reads it. */
 export async function savePeftModel(
   peft: PeftModel,
   folder: string,
-  { adapterName }: SavePeftModelOptions = {},
+  { adapterName, asPlainLora = false }: SavePeftModelOptions = {},
 ): Promise<void> {
   const attached = peft.adapter(adapterName)
-  const tensors = tf.tidy(
-    () =>
-      [...storedTensors(attached)].map(([name, tensor]) => {
-        const { buffer, byteOffset, byteLength } = tensor.dataSync() as Float32Array
-        return { name, dtype: 'F32', shape: tensor.shape, data: new Uint8Array(buffer, byteOffset, byteLength) }
-      }) as never,
-  ) as unknown as TensorToWrite[]
+  let { config } = attached
+  const tensors = tf.tidy(() => {
+    const plain = asPlainLora ? plainLora(attached) : undefined
+    config = plain?.config ?? config
+    return [...(plain?.tensors ?? storedTensors(attached))].map(([name, tensor]) => {
+      const { buffer, byteOffset, byteLength } = tensor.dataSync() as Float32Array
+      return { name, dtype: 'F32', shape: tensor.shape, data: new Uint8Array(buffer, byteOffset, byteLength) }
+    }) as never
+  }) as unknown as TensorToWrite[]
   await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' } })
-  const config = configToJson(attached, peft.model)
-  await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(config, null, 2)}\n`)
+  const json = configToJson({ ...attached, config }, peft.model)
+  await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(json, null, 2)}\n`)
 }
 
 /** The base model an adapter names, so that it can be loaded first. */
@@ -94,7 +103,7 @@ export async function loadAdapter(peft: PeftModel, folder: string, adapterName: 
   try {
     peft.addConfigured(adapterName, config, { seed: 0, loading: true })
     try {
-      await readTensors(peft.adapter(adapterName), weights, file)
+      await readTensors(peft.model, peft.adapter(adapterName), weights, file)
     } catch (error) {
       peft.deleteAdapter(adapterName)
       throw error
@@ -112,13 +121,18 @@ function storedTensors(attached: Attached): ReadonlyMap<string, tf.Tensor> {
   return attached.shared?.file?.write(variables) ?? variables
 }
 
-async function readTensors(attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
+async function readTensors(model: CausalLM, attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
   const rename = attached.adapter.renameKey ?? ((key: string) => key)
   const keys = new Map([...weights.tensors.keys()].map((key) => [rename(key), key]))
   const expected = new Map<string, readonly number[]>()
   tf.tidy(() => {
     for (const [name, { shape }] of storedTensors(attached)) expected.set(name, shape)
   })
+  const own = new Set(expected.keys())
+  for (const name of keys.keys()) {
+    const base = expected.has(name) ? undefined : baseModuleOf(model, name)?.weight
+    if (base) expected.set(name, [base.outFeatures, base.inFeatures])
+  }
   const found = new Map([...keys].map(([name, key]) => [name, weights.tensors.get(key)!.shape]))
   const problems = tensorMismatches({ expected, found })
   if (problems.length > 0)
@@ -128,7 +142,9 @@ async function readTensors(attached: Attached, weights: SafetensorsFile, file: s
       remedy: 'Load the base model that adapter_config.json names',
     })
   const values = new Map<string, Float32Array>()
-  for (const name of expected.keys()) values.set(name, await readFloats(weights, keys.get(name)!))
+  for (const name of expected.keys())
+    if (own.has(name)) values.set(name, await readFloats(weights, keys.get(name)!))
+    else await loadBaseTensor(model, weights, keys.get(name)!)
   tf.tidy(() => {
     const stored = new Map([...values].map(([name, data]) => [name, tf.tensor(data, [...expected.get(name)!])]))
     const tensors = attached.shared?.file?.read(stored) ?? stored

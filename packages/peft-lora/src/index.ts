@@ -22,6 +22,7 @@ export {
 export { type Ia3Config, type Ia3ConfigOptions, ia3, ia3ConfigSchema } from './adapters/ia3'
 export { type LoraConfig, type LoraConfigOptions, loraConfig, loraConfigSchema } from './adapters/lora/config'
 export { lora } from './adapters/lora/lora'
+export { addWeightedAdapter, type WeightedAdapterOptions } from './adapters/lora/weighted-adapter'
 export {
   type PrefixTuningConfig,
   type PrefixTuningConfigOptions,

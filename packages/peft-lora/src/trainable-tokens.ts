@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { denseWeight, dequantize, embeddingLookup, withoutRecording } from '@tunesmith/backend'
+import { denseWeight, dequantize, embeddingLookup, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
@@ -33,16 +33,7 @@ export function trainableTokenLayers(
       )
     if (targetModules !== undefined && matchesModule(module.name, targetModules))
       throw wrong(`${name} is in targetModules as well`, 'Choose one of the two')
-    const rows = withoutRecording(() =>
-      tf.tidy(() =>
-        tf.variable(
-          tf.concat2d(
-            indices.map((index) => dequantize(module.weight, index, index + 1)),
-            0,
-          ),
-        ),
-      ),
-    )
+    const rows = rowsOf(module.weight, indices)
     const tied = model.lmHead.weight === model.embedTokens.weight
     if (module === model.embedTokens)
       layers.set(module, tokenEmbeddings(model.config.vocabSize, indices, rows, { owns: true }))
@@ -54,6 +45,17 @@ export function trainableTokenLayers(
     }
   }
   return layers
+}
+
+/** Variables with the values of some rows. Weights without values (sizes only) give zeros. */
+function rowsOf(weight: WeightMatrix, indices: readonly number[]): tf.Variable<tf.Rank.R2> {
+  return withoutRecording(() =>
+    tf.tidy(() => {
+      const row = (index: number) =>
+        weight.weight ? dequantize(weight, index, index + 1) : tf.zeros<tf.Rank.R2>([1, weight.inFeatures])
+      return tf.variable(tf.concat2d(indices.map(row), 0))
+    }),
+  )
 }
 
 /** The base with some rows replaced. */

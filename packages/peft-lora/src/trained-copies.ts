@@ -113,7 +113,8 @@ export function trainedCopies(
   const modules: AnyModule[] = [model.embedTokens, ...model.linears.values(), ...model.norms.values()]
   const tiedHead = model.config.tieWordEmbeddings && ensureWeightTying ? [model.lmHead] : []
   for (const wanted of modulesToSave) {
-    const found = modules.filter(({ name }) => name === wanted || name.endsWith(`.${wanted}`))
+    // PEFT's rule: any end of the name will do, so `norm` means all the norms.
+    const found = modules.filter(({ name }) => name.endsWith(wanted))
     if (found.length === 0)
       throw new TunesmithError(`No module is named ${wanted}`, {
         code: 'invalid_options',

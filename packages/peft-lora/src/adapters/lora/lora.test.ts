@@ -29,7 +29,7 @@ testAdapter({
 
 testAdapter({
   name: 'LoRA beside a trained head and norms',
-  config: { r: 2, modulesToSave: ['lm_head', 'norm'] },
+  config: { r: 2, modulesToSave: ['lm_head', 'model.norm'] },
   keys: [...keysOf(QV), 'base_model.model.lm_head.weight', 'base_model.model.model.norm.weight'],
 })
 

@@ -8,6 +8,7 @@ import { doraLinearLayer } from './dora-layer'
 import { loraEmbeddingLayer } from './embedding-layer'
 import { initialEmbeddingFactors, initialFactors, replaceBase } from './initial-factors'
 import { loraLinearLayer } from './linear-layer'
+import type { LayerWithInitial } from './plain-lora'
 
 declare module '../../config-types' {
   interface PeftConfigTypes {
@@ -39,11 +40,28 @@ export const lora: Adapter<LoraConfig, undefined> = {
     if (embeds) return loraEmbeddingLayer(module, tensors, config.useDora)
     if (config.useDora) return doraLinearLayer(module, tensors)
     const layer = loraLinearLayer(module, tensors)
-    return factors.residual ? { ...layer, initial: factors, undo: replaceBase(module, factors, sizes) } : layer
+    if (!factors.residual) return layer
+    const changing: LayerWithInitial = { ...layer, initial: factors, undo: replaceBase(module, factors, sizes) }
+    return changing
   },
   json: {
-    write: (config) => ({ fan_in_fan_out: false, loftq_config: config.loftqConfig ?? {} }),
-    refused: ['lora_bias', 'fan_in_fan_out', 'layer_replication', 'target_parameters'],
-    ignored: ['megatron_config', 'megatron_core', 'qalora_group_size'],
+    write: ({ loftqConfig }) => ({
+      fan_in_fan_out: false,
+      loftq_config: loftqConfig ? { loftq_bits: loftqConfig.loftqBits, loftq_iter: loftqConfig.loftqIter } : {},
+    }),
+    read: ({ init_lora_weights: init, loftq_config: loftq }) => {
+      const { loftq_bits: loftqBits = 4, loftq_iter: loftqIter = 1 } = (loftq ?? {}) as Record<string, unknown>
+      return {
+        // Other beginnings that leave the base weight as it is no longer matter: the weights are in the file.
+        initLoraWeights:
+          typeof init === 'string' && !/^(gaussian|pissa|olora|loftq|corda|lora_ga)/.test(init) ? true : (init ?? true),
+        loftqConfig: init === 'loftq' ? { loftqBits, loftqIter } : undefined,
+      }
+    },
+    refused: [
+      ...['lora_bias', 'fan_in_fan_out', 'layer_replication', 'target_parameters', 'alora_invocation_tokens'],
+      ...['use_qalora', 'use_bdlora', 'velora_config', 'kasa_config', 'monteclora_config', 'arrow_config'],
+    ],
+    ignored: ['megatron_config', 'megatron_core', 'qalora_group_size', 'eva_config', 'corda_config', 'lora_ga_config'],
   },
 }

@@ -1,0 +1,31 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { dequantize, disposeWeight, withoutRecording } from '@tunesmith/backend'
+import { readFloats, type SafetensorsFile } from '@tunesmith/hub'
+import type { CausalLM } from '@tunesmith/models'
+import { relativeDifference } from './merge'
+import { storeWeight } from './store-weight'
+
+const KEY = /^base_model\.model\.(.*(?:embed_tokens|lm_head))(?:\.base_layer)?\.weight$/
+
+/** The module whose own weight a tensor is: PEFT adds those of the embeddings and the head when they are adapted. */
+export function baseModuleOf(model: CausalLM, key: string) {
+  const name = KEY.exec(key)?.[1]
+  return [model.embedTokens, model.lmHead].find((module) => module.name === name)
+}
+
+/** Makes a base weight the one of the file, as PEFT does, unless it is that already. */
+export async function loadBaseTensor(model: CausalLM, weights: SafetensorsFile, key: string): Promise<void> {
+  const module = baseModuleOf(model, key)!
+  const { weight } = module
+  const values = await readFloats(weights, key)
+  withoutRecording(() =>
+    tf.tidy(() => {
+      const stored = tf.tensor2d(values, [weight.outFeatures, weight.inFeatures])
+      // A difference below bfloat16's rounding is the file's dtype, not another weight.
+      if (relativeDifference(stored, dequantize(weight)) < 1e-3) return
+      const replacement = storeWeight(stored, weight)
+      for (const other of [model.embedTokens, model.lmHead]) if (other.weight === weight) other.weight = replacement
+      disposeWeight(weight)
+    }),
+  )
+}
