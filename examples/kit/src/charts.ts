@@ -3,8 +3,8 @@ const escapeXml = (text: string) => text.replace(/[&<>"]/g, (character) => ENTIT
 
 // Okabe and Ito's palette, told apart by colour-blind readers too; lightened for dark pages.
 const STYLE =
-  '.ts-bars{--c0:#8a8f98;--c1:#0072b2;--c2:#d55e00;--ink:#1d1d1f;--grid:#d8d8dc;font:12px system-ui,sans-serif;max-width:40rem}' +
-  '@media(prefers-color-scheme:dark){.ts-bars{--c0:#7f858f;--c1:#56b4e9;--c2:#f08a3c;--ink:#e8e8ea;--grid:#45454a}}' +
+  '.ts-bars{--c0:#8a8f98;--c1:#d55e00;--c2:#b0568c;--c3:#0072b2;--ink:#1d1d1f;--grid:#d8d8dc;font:12px system-ui,sans-serif;max-width:40rem}' +
+  '@media(prefers-color-scheme:dark){.ts-bars{--c0:#7f858f;--c1:#f08a3c;--c2:#e79bc6;--c3:#56b4e9;--ink:#e8e8ea;--grid:#45454a}}' +
   '.ts-bars text{fill:var(--ink)}.ts-bars .t{font-weight:600;font-size:13px}'
 
 export interface Bar {
@@ -16,7 +16,7 @@ export interface Bar {
 
 export interface IntervalChartOptions {
   title: string
-  /** Names of the systems, in the order of each group's bars. At most three. */
+  /** Names of the systems, in the order of each group's bars, at most four; the last one has the strongest colour. */
   systems: readonly string[]
   groups: readonly { name: string; bars: readonly Bar[] }[]
   /** Right end of the axis. Default 1. */
@@ -43,6 +43,8 @@ export function intervalChart({ title, systems, groups, max = 1, xLabel = '' }: 
       `<text x="${at}" y="${bottom + 16}" text-anchor="middle">${Number((share * max).toPrecision(3))}</text>`
     )
   })
+  // The first is the baseline, in grey, and the last is what the page is about.
+  const colour = (s: number) => `var(--c${s > 0 && s === systems.length - 1 ? 3 : s})`
   const bars = groups.map(({ name, bars }, g) => {
     const y = top + g * step
     const drawn = bars.map(({ score, low, high }, s) => {
@@ -54,7 +56,7 @@ export function intervalChart({ title, systems, groups, max = 1, xLabel = '' }: 
           : `<path d="M${n(x(low))} ${middle}H${n(x(high))}M${n(x(low))} ${n(at + 3)}v${BAR - 8}M${n(x(high))} ${n(at + 3)}v${BAR - 8}" stroke="var(--ink)" stroke-width="1.3"/>`
       const shown = max > 10 ? score.toFixed(1) : score.toFixed(3)
       return (
-        `<rect x="${LEFT}" y="${at}" width="${n(x(score) - LEFT)}" height="${BAR - 2}" fill="var(--c${s})"/>${whisker}` +
+        `<rect x="${LEFT}" y="${at}" width="${n(x(score) - LEFT)}" height="${BAR - 2}" fill="${colour(s)}"/>${whisker}` +
         `<text x="${n(x(Math.max(score, high ?? score)) + 6)}" y="${at + BAR - 4}">${shown}</text>`
       )
     })
@@ -63,7 +65,7 @@ export function intervalChart({ title, systems, groups, max = 1, xLabel = '' }: 
   })
   let column = LEFT
   const legend = systems.map((name, s) => {
-    const item = `<rect x="${column}" y="26" width="10" height="10" fill="var(--c${s})"/><text x="${column + 15}" y="35">${escapeXml(name)}</text>`
+    const item = `<rect x="${column}" y="26" width="10" height="10" fill="${colour(s)}"/><text x="${column + 15}" y="35">${escapeXml(name)}</text>`
     column += 34 + 7 * name.length
     return item
   })

@@ -15,7 +15,12 @@ export function saveFigures({ name, mode, outputDir }: ExampleRun, figures: Figu
 
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`
 export const count = (value: number): string => Math.round(value).toLocaleString('en-US')
-export const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(bytes < 1e8 ? 3 : 1)} GB`
+export const bytesText = (bytes: number): string =>
+  bytes < 1e6
+    ? `${(bytes / 1e3).toFixed(0)} kB`
+    : bytes < 1e8
+      ? `${(bytes / 1e6).toFixed(1)} MB`
+      : `${(bytes / 1e9).toFixed(1)} GB`
 
 /** `0.512 [0.431, 0.594]` */
 export const range = ({ score, low, high }: { score: number; low: number; high: number }, digits = 3): string =>

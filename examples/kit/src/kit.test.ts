@@ -1,9 +1,20 @@
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { intervalChart, memoryPlan, range, readOptions, showSettings, showSvg, showTable, textTable } from './index'
+import {
+  intervalChart,
+  memoryPlan,
+  range,
+  readOptions,
+  SHAPES,
+  showPlan,
+  showSettings,
+  showSvg,
+  showTable,
+  textTable,
+} from './index'
 
 const script = pathToFileURL('/clone/examples/some-example/src/notebook.ts').href
 const printed = () => {
@@ -21,10 +32,10 @@ describe('the options of an example', () => {
     expect(readOptions(script, ['--smoke'])).toMatchObject({
       name: 'some-example',
       mode: 'smoke',
-      outputDir: '/clone/runs/some-example-smoke',
+      outputDir: relative(process.cwd(), '/clone/runs/some-example-smoke'),
     })
     const data = readOptions(script, ['--data', 'rows', '--quick', '--output=here'])
-    expect(data).toMatchObject({ mode: 'data', dataDir: 'rows', quick: true, outputDir: join(process.cwd(), 'here') })
+    expect(data).toMatchObject({ mode: 'data', dataDir: 'rows', quick: true, outputDir: 'here' })
     expect(readOptions(script, ['--yes'])).toMatchObject({ mode: 'full', confirmed: true })
     expect(readOptions(script, []).pick({ smoke: 1, data: 2, full: 3 })).toBe(3)
   })
@@ -36,24 +47,8 @@ describe('the options of an example', () => {
 })
 
 describe('the plan of a full run', () => {
-  const tinyLlama = {
-    model_type: 'llama',
-    vocab_size: 32000,
-    hidden_size: 2048,
-    intermediate_size: 5632,
-    num_hidden_layers: 22,
-    num_attention_heads: 32,
-    num_key_value_heads: 4,
-  }
-  const llama8b = {
-    model_type: 'llama',
-    vocab_size: 128256,
-    hidden_size: 4096,
-    intermediate_size: 14336,
-    num_hidden_layers: 32,
-    num_attention_heads: 32,
-    num_key_value_heads: 8,
-  }
+  const tinyLlama = SHAPES['TinyLlama/TinyLlama-1.1B-Chat-v1.0']
+  const llama8b = SHAPES['unsloth/Meta-Llama-3.1-8B-bnb-4bit']
   const common = { weights: 'nf4', optimizerBytes: 8, tokens: 2048, gradientCheckpointing: true } as const
 
   it("prints PEFT's line from the shapes alone", () => {
@@ -64,6 +59,18 @@ describe('the plan of a full run', () => {
     expect(plan.trainable).toBe(41_943_040)
     // 6.98e9 quantized weights, and two embeddings of 128256 x 4096 in 16 bits
     expect(plan.weights / 1e9).toBeCloseTo(3.6 + 2.1, 1)
+  })
+
+  it('ends a full run that was not confirmed, before anything is downloaded', () => {
+    const lines = printed()
+    const exit = vi.spyOn(process, 'exit').mockImplementation(() => undefined as never)
+    const options = { ...common, lora: { r: 16, targetModules: ['q_proj', 'v_proj'] } }
+    showPlan(readOptions(script, ['--smoke']), 'TinyLlama/TinyLlama-1.1B-Chat-v1.0', options)
+    showPlan(readOptions(script, ['--yes']), 'TinyLlama/TinyLlama-1.1B-Chat-v1.0', options)
+    expect(exit).not.toHaveBeenCalled()
+    expect(lines.join('')).toContain('2,252,800')
+    showPlan(readOptions(script, []), 'TinyLlama/TinyLlama-1.1B-Chat-v1.0', options)
+    expect(exit).toHaveBeenCalledWith(0)
   })
 
   it('knows what checkpointing and 4 bits save', () => {

@@ -1,6 +1,8 @@
 import { freemem, totalmem } from 'node:os'
 import { parseModelConfig } from '@tunesmith/models'
-import { gigabytes } from './figures'
+import { bytesText } from './figures'
+import type { ExampleRun } from './run'
+import { type FullModel, SHAPES } from './shapes'
 import { showTable } from './show'
 
 /** What a full run needs to know before anything is downloaded. */
@@ -80,26 +82,27 @@ export function memoryPlan(options: PlanOptions): MemoryPlan {
   }
 }
 
-/** Shows the plan of a full run: what is trained, and the memory it takes beside what this machine has. */
-export function showPlan(name: string, options: PlanOptions): MemoryPlan {
-  const plan = memoryPlan(options)
-  console.log(plan.line)
+/**
+ * Shows what the full run trains and the memory it takes, beside what this machine has. A full run that was not confirmed
+ * with `--yes` ends here, before anything is downloaded.
+ */
+export function showPlan(run: ExampleRun, model: FullModel, options: Omit<PlanOptions, 'config'>): MemoryPlan {
+  const plan = memoryPlan({ ...options, config: SHAPES[model] })
+  const checkpointed = options.gradientCheckpointing ? ', checkpointed' : ''
   showTable(
-    ['memory', 'estimate'],
+    ['the full run', model],
     [
-      [`${name}, weights (${options.weights})`, gigabytes(plan.weights)],
-      ['adapter, its gradients and optimizer state', gigabytes(plan.adapter)],
-      [
-        `activations, ${options.tokens} tokens${options.gradientCheckpointing ? ', checkpointed' : ''}`,
-        gigabytes(plan.activations),
-      ],
-      ['together', gigabytes(plan.total)],
+      ['parameters', plan.line],
+      [`weights (${options.weights})`, bytesText(plan.weights)],
+      ['adapter, gradients, optimizer', bytesText(plan.adapter)],
+      [`activations (${options.tokens} tokens${checkpointed})`, bytesText(plan.activations)],
+      ['together, estimated from the shapes', bytesText(plan.total)],
+      ['memory of this machine', `${bytesText(totalmem())}, ${bytesText(freemem())} of it free`],
     ],
-    { caption: 'Estimated from the shapes alone; buffers of the runtime come on top' },
   )
+  if (run.mode === 'full' && !run.confirmed) {
+    console.log('This is the plan of the full run; nothing was downloaded yet. Start it with --yes, or see --smoke.')
+    process.exit(0)
+  }
   return plan
 }
-
-/** This machine's memory, to stand beside the plan's. */
-export const memoryHere = (): string =>
-  `this machine: ${gigabytes(totalmem())} of memory, ${gigabytes(freemem())} of it free`

@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { isTunesmithError, nearestName, TunesmithError } from '@tunesmith/core'
@@ -62,7 +62,8 @@ export function readOptions(script: string, args: readonly string[]): ExampleRun
     name,
     mode,
     folder,
-    outputDir: resolve(values.output ?? join(folder, '..', '..', 'runs', `${name}-${mode}`)),
+    // Relative, so that what is printed and rendered names no one's folders.
+    outputDir: relative(process.cwd(), resolve(values.output ?? join(folder, '..', '..', 'runs', `${name}-${mode}`))),
     dataDir: values.data ?? '',
     confirmed: values.yes ?? false,
     quick: values.quick ?? false,

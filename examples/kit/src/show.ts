@@ -17,8 +17,12 @@ const short = (text: string, width: number) => {
   return flat.length > width ? `${flat.slice(0, width - 1)}…` : flat
 }
 
-/** A table as plain text, columns aligned; long cells are cut. */
-export function textTable(header: readonly string[], rows: readonly (readonly string[])[], width = 60): string {
+/** A table as plain text, columns aligned; long cells are cut so that a line has about 160 characters. */
+export function textTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  width = Math.max(30, Math.floor(160 / header.length)),
+): string {
   const cells = [header, ...rows].map((row) => row.map((cell) => short(cell, width)))
   const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]!.length)))
   return cells

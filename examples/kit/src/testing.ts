@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { exampleCommand, findExample, sourceHash } from '@tunesmith/tooling/examples'
+import { fineTune, readFineTuneConfig } from 'tunesmith'
 
 export interface ExampleResult<Figures> {
   figures: Figures
@@ -48,4 +49,30 @@ export function pageIsCurrent(name: string): boolean {
   const { script, page } = findExample(name)
   const rendered = /<meta name="source-sha256" content="(\w+)">/.exec(readFileSync(page, 'utf8'))?.[1]
   return rendered === sourceHash(readFileSync(script, 'utf8'))
+}
+
+/**
+ * Reads both configs of an example, and runs two steps of the small one on the rows that the notebook left.
+ *
+ * @returns the steps made, and ROUGE-L of the answers.
+ */
+export async function checkConfigs(
+  name: string,
+  { outputDir }: Pick<ExampleResult<unknown>, 'outputDir'>,
+): Promise<{ steps: number; rougeL: number }> {
+  const { folder } = findExample(name)
+  await readFineTuneConfig(join(folder, 'config.yaml'))
+  const config = await readFineTuneConfig(join(folder, 'config.smoke.yaml'))
+  const rows = (part: string) => join(outputDir, 'rows', `${part}.jsonl`)
+  const { metrics } = await fineTune(
+    {
+      ...config,
+      dataset: { ...config.dataset, train: rows('train'), test: rows('test') },
+      training: { ...config.training, maxSteps: 2, saveStrategy: 'no', reportTo: [] },
+      evaluation: { ...config.evaluation, maxRows: 2, maxNewTokens: 16 },
+      outputDir: join(outputDir, 'cli'),
+    },
+    () => {},
+  )
+  return { steps: metrics.training.steps, rougeL: metrics.test!.tuned.rougeL.score }
 }

@@ -1,0 +1,60 @@
+import { sharedPath } from '@tunesmith/tooling/shared'
+import { checkConfigs, type ExampleResult, pageIsCurrent, runExample } from 'example-kit/testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+interface Figures {
+  trainable: number
+  loss: { first: number; last: number }
+  accuracy: { base: number; tuned: number; merged: number; withoutContext: number; majority: number }
+  rougeL: { base: number; tuned: number }
+  bleu: { base: number; tuned: number }
+  longestChat: number
+  chatBudget: number
+  files: string[]
+}
+
+const name = 'llama31-pubmedqa-rag'
+
+describe('the smoke run', () => {
+  let result: ExampleResult<Figures>
+  beforeAll(async () => {
+    result = await runExample<Figures>(name, ['--smoke'])
+  }, 300_000)
+  afterAll(() => result?.remove())
+
+  it('learns to decide and to say why, and keeps it through the merge', () => {
+    const { trainable, loss, accuracy, rougeL, bleu, files } = result.figures
+    expect(trainable).toBe(41_943_040)
+    expect(loss.last).toBeLessThan(loss.first / 4)
+    expect(accuracy.base).toBeLessThan(0.3)
+    expect(accuracy.tuned).toBeGreaterThan(0.8)
+    expect(accuracy.merged).toBeGreaterThan(0.8)
+    expect(rougeL.tuned).toBeGreaterThan(rougeL.base + 0.25)
+    expect(bleu.tuned).toBeGreaterThan(bleu.base + 10)
+    expect(files.filter((file) => !result.has(file))).toEqual([])
+  })
+
+  it('needs the abstract, and keeps its conversations short', () => {
+    const { accuracy, longestChat, chatBudget } = result.figures
+    expect(accuracy.withoutContext).toBeLessThan(accuracy.merged - 0.2)
+    expect(longestChat).toBeLessThanOrEqual(chatBudget - 64)
+  })
+
+  it('has configs that `tunesmith train` reads, and runs on its rows', async () => {
+    const { steps, rougeL } = await checkConfigs(name, result)
+    expect(steps).toBe(2)
+    expect(rougeL).toBeGreaterThanOrEqual(0)
+  })
+
+  it('stands in the committed page as it is', () => {
+    expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
+  })
+})
+
+const data = sharedPath('data/pubmedqa')
+it.skipIf(!data)('reads the real data set', { timeout: 300_000 }, async () => {
+  const { figures, remove } = await runExample<Figures>(name, ['--data', data!, '--quick'])
+  expect(figures.loss.last).toBeLessThan(figures.loss.first)
+  expect(figures.accuracy.tuned).toBeGreaterThan(figures.accuracy.base)
+  remove()
+})
