@@ -6,6 +6,7 @@ export interface DeliveryOptions {
   run: RunStart
   /** Called once each: when the run is there, when the service cannot be reached, when reporting ends early. */
   say: (message: string, level: 'info' | 'warning') => void
+  /** What these two throw is left alone: a full disk must not end the reports. */
   onOpen?: (identity: RunIdentity) => Promise<void>
   onDelivered?: (points: readonly MetricPoint[]) => Promise<void>
   /** Points that wait at most; beyond that the oldest go. Default 10,000. */
@@ -74,7 +75,7 @@ export class Delivery {
   async #run(): Promise<void> {
     const { service, run, say, batchSize, heartbeatMs } = this.#options
     const { identity, url } = await this.#persist((signal) => service.open(run, signal))
-    await this.#options.onOpen?.(identity)
+    await this.#options.onOpen?.(identity).catch(() => undefined)
     if (url) say(`${service.title}: ${url}`, 'info')
     for (;;) {
       if (this.#queue.length > 0) {
@@ -82,7 +83,7 @@ export class Delivery {
         this.#sending = points.length
         await this.#persist((signal) => service.send(points, signal))
         this.#sending = 0
-        await this.#options.onDelivered?.(points)
+        await this.#options.onDelivered?.(points).catch(() => undefined)
       } else if (this.#ending) break
       else if (!(await this.#pause(heartbeatMs)) && service.heartbeat)
         await this.#persist((signal) => service.heartbeat!(signal))

@@ -41,6 +41,7 @@ class Mlflow implements TrackingService {
   readonly #root: string
   readonly #headers: Record<string, string>
   #runId = ''
+  #experiment = ''
 
   constructor(readonly options: z.output<typeof schema>) {
     const uri = options.trackingUri ?? process.env.MLFLOW_TRACKING_URI ?? ''
@@ -84,14 +85,14 @@ class Mlflow implements TrackingService {
   }
 
   async open({ runName, config, continued, time }: RunStart, signal: AbortSignal) {
-    let experimentId = continued?.experimentId
     if (continued) {
       this.#runId = continued.runId!
+      this.#experiment = continued.experimentId!
       await this.#call('runs/update', { run_id: this.#runId, status: 'RUNNING' }, signal)
     } else if (this.#runId === '') {
-      experimentId = await this.#experimentId(signal)
+      this.#experiment = await this.#experimentId(signal)
       const tags = [{ key: 'mlflow.source.name', value: 'tunesmith' }]
-      const run = { experiment_id: experimentId, run_name: runName, start_time: time, tags }
+      const run = { experiment_id: this.#experiment, run_name: runName, start_time: time, tags }
       const made = await this.#call<{ run: { info: { run_id: string } } }>('runs/create', run, signal)
       this.#runId = made.run.info.run_id
     }
@@ -104,7 +105,7 @@ class Mlflow implements TrackingService {
       for (let i = 0; i < params.length; i += MOST_PARAMS)
         await this.#call('runs/log-batch', { run_id: this.#runId, params: params.slice(i, i + MOST_PARAMS) }, signal)
     }
-    const identity = { runId: this.#runId, experimentId: experimentId ?? '' }
+    const identity = { runId: this.#runId, experimentId: this.#experiment }
     return { identity, url: `${this.#root}/#/experiments/${identity.experimentId}/runs/${this.#runId}` }
   }
 

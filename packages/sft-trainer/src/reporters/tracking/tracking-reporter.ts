@@ -11,8 +11,8 @@ export interface TrackingOptions
   flushMs?: number
 }
 
-const toStandardError = (message: string) => {
-  process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${message}\n`)
+const toStandardError: DeliveryOptions['say'] = (message, level) => {
+  process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${level === 'warning' ? 'warning: ' : ''}${message}\n`)
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -126,6 +126,23 @@ describe('wandbReporter', () => {
     expect(run!.ends).toEqual([{ preempting: true }, { complete: true, exitcode: 0 }])
     expect(said.filter((line) => line.startsWith('info'))).toHaveLength(2)
     expect(said.join()).not.toContain(KEY)
+  })
+
+  it('says that it is alive when there is nothing to say, and keeps reporting without a disk', async () => {
+    const { runs, handler } = wandbServer()
+    const { url, requests } = await server(handler)
+    const file = join(folder, 'a-file')
+    await writeFile(file, '')
+    const reporter = wandbReporter({ apiKey: KEY, baseUrl: url }, { ...tracking(), heartbeatMs: 5 })
+    await reporter.onTrainBegin!(plan({ outputDir: file }), context())
+    const beats = () =>
+      requests.filter(({ path, body }) => path.endsWith('file_stream') && Object.keys(body).length === 0)
+    while (beats().length < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+    await reporter.onLog!(trainLog({ step: 1 }), context())
+    await reporter.onLog!(trainLog({ step: 2 }), context())
+    await reporter.onTrainEnd!(result(), context())
+    expect([...runs.values()][0]!.files['wandb-history.jsonl']).toHaveLength(2)
+    expect(warnings()).toEqual([])
   })
 
   it('says once, and without the key, that the key is wrong', async () => {
