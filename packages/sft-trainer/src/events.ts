@@ -67,7 +67,7 @@ export interface MemoryEstimate {
   optimizer: number
   activations: number
   total: number
-  /** Bytes free on the machine or the device when training starts. */
+  /** Bytes there are for all of it: what is free when training starts, and the weights that are loaded already. */
   available: number
 }
 

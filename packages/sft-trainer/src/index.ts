@@ -1,4 +1,4 @@
-export { type EarlyStoppingOptions, earlyStopping } from './callbacks/early-stopping'
+export { type EarlyStoppingOptions, earlyStopping, earlyStoppingSchema } from './callbacks/early-stopping'
 export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
 export type {
   CallbackContext,

@@ -55,7 +55,7 @@ export function estimateMemory(inputs: MemoryInputs): MemoryEstimate {
     optimizer: optimizerBytes,
     activations,
     total: weights + gradients + optimizerBytes + activations,
-    available: availableMemory(),
+    available: availableMemory() + weights,
   }
 }
 

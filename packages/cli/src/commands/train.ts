@@ -1,3 +1,5 @@
+import { relative, resolve } from 'node:path'
+import { INTERRUPT_EXIT_CODES } from '@tunesmith/sft-trainer'
 import { Command } from 'commander'
 import { type FineTuneConfig, readFineTuneConfig } from '../run/config'
 import { fineTune } from '../run/fine-tune'
@@ -21,6 +23,13 @@ export async function runConfig(
   const config = adapt(await readFineTuneConfig(path))
   const print = (text: string) => (json ? process.stderr : process.stdout).write(`${text}\n`)
   const result = await fineTune(config, (line) => process.stderr.write(`${line}\n`))
+  if (result.interrupted) {
+    const { by, checkpoint } = result.interrupted
+    const state = checkpoint ? `its state is in ${relative(process.cwd(), checkpoint)}` : 'before its first step'
+    process.stderr.write(`\n${by} ended training; ${state}\ngo on with:  npx tunesmith train ${path} --resume\n`)
+    process.exitCode = INTERRUPT_EXIT_CODES[by]
+    return
+  }
   if (result.answers) {
     print(`\n${sideBySide(result, config.evaluation.show)}`)
     print(`\n${result.heldOut.length} held-out prompts\n${scoreTable(result)}`)
@@ -29,10 +38,22 @@ export async function runConfig(
   if (json) process.stdout.write(`${JSON.stringify(result.metrics)}\n`)
 }
 
+const EXIT_CODES = `
+Exit codes: 0 done, 1 an error (one line says which), 130 after SIGINT and 143 after SIGTERM with the state saved:
+--resume goes on from there, and ends as if nothing had happened.`
+
 export function trainCommand(): Command {
   return new Command('train')
     .description('fine-tune as a YAML config says, and measure what it brought')
     .argument('<config>', 'path of the config file')
     .option('--json', 'print metrics.json alone on the last line')
-    .action((config: string, options: OutputOptions) => runConfig(config, options))
+    .option('--resume [checkpoint]', 'go on from the newest whole checkpoint of the output folder, or from that one')
+    .addHelpText('after', EXIT_CODES)
+    .action((config: string, { resume, ...options }: OutputOptions & { resume?: boolean | string }) =>
+      runConfig(config, options, (read) => {
+        if (resume === undefined) return read
+        const resumeFromCheckpoint = typeof resume === 'string' ? resolve(resume) : resume
+        return { ...read, training: { ...read.training, resumeFromCheckpoint } }
+      }),
+    )
 }

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { BACKEND_NAMES } from '@tunesmith/backend'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
-import { loraConfigSchema } from '@tunesmith/peft-lora'
-import { sftConfigSchema } from '@tunesmith/sft-trainer'
+import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
+import { earlyStoppingSchema, sftConfigSchema } from '@tunesmith/sft-trainer'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
 
@@ -21,9 +21,13 @@ export const fineTuneConfigSchema = z.strictObject({
     /** Held out: the base and the tuned model answer it and are compared. */
     test: z.string().optional(),
   }),
-  /** PEFT's LoraConfig. Left out: every weight is trained. */
+  /** PEFT's LoraConfig. Without it and `peft`, the weights themselves are trained. */
   lora: loraConfigSchema.optional(),
+  /** Any kind of adapter, by `peftType`, with its options. */
+  peft: z.looseObject({ peftType: z.string() }).optional(),
   training: sftConfigSchema.omit({ outputDir: true }),
+  /** End training when `metricForBestModel` no longer improves. */
+  earlyStopping: earlyStoppingSchema.optional(),
   /** How the test set is answered. */
   evaluation: z
     .strictObject({
@@ -37,7 +41,7 @@ export const fineTuneConfigSchema = z.strictObject({
     })
     .prefault({}),
   backend: z.enum(BACKEND_NAMES).optional(),
-  /** Gets `adapter/`, `metrics.json`, `loss.svg`, `report.html` and `logs.jsonl`. */
+  /** Gets `adapter/`, `metrics.json`, `loss.svg`, `report.html`, `logs.jsonl` and the checkpoints. */
   outputDir: z.string(),
 })
 export type FineTuneConfig = z.output<typeof fineTuneConfigSchema>
@@ -67,6 +71,13 @@ export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> 
     })
   }
   const config = parseOptions(fineTuneConfigSchema, document.toJS() ?? {}, path)
+  if (config.lora && config.peft)
+    throw new TunesmithError('Both "lora" and "peft" are given', {
+      code: 'invalid_options',
+      where: path,
+      remedy: 'Keep one of them',
+    })
+  if (config.peft) peftConfig(config.peft as PeftConfigOptions, path)
   const base = dirname(resolve(path))
   const inside = (file: string) => (isAbsolute(file) ? file : resolve(base, file))
   const { train, validation, test } = config.dataset
@@ -79,6 +90,13 @@ export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> 
       train: inside(train),
       ...(validation && { validation: inside(validation) }),
       ...(test && { test: inside(test) }),
+    },
+    training: {
+      ...config.training,
+      resumeFromCheckpoint:
+        typeof config.training.resumeFromCheckpoint === 'string'
+          ? inside(config.training.resumeFromCheckpoint)
+          : config.training.resumeFromCheckpoint,
     },
     outputDir: inside(config.outputDir),
   }

@@ -4,9 +4,11 @@ import { selectBackend } from '@tunesmith/backend'
 import { writeFileAtomic } from '@tunesmith/core'
 import { loadDataset } from '@tunesmith/datasets'
 import { type CausalLM, loadModel } from '@tunesmith/models'
-import { lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
+import type { PeftConfigOptions } from '@tunesmith/peft-lora'
+import { earlyStopping, lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { answerAll, type HeldOut, heldOutRows } from './answers'
+import { remembered } from './base-answers'
 import { type ComparisonScores, compareAnswers } from './compare'
 import type { FineTuneConfig } from './config'
 
@@ -23,6 +25,8 @@ export interface FineTuneMetrics {
 
 export interface FineTuneResult {
   metrics: FineTuneMetrics
+  /** A signal ended training early, after its state was saved: nothing below this was done. */
+  interrupted: { by: 'SIGTERM' | 'SIGINT'; checkpoint: string | undefined } | undefined
   /** Folder of the adapter, or of the whole model. */
   saved: string
   report: string | undefined
@@ -54,21 +58,22 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
   const answer = (label: string, of: CausalLM) => answerAll(of, tokenizer, heldOut, { label, ...evaluation })
   const answeringBase = performance.now()
   if (test) say(`answering ${heldOut.length} held-out prompts with the base model`)
-  const baseAnswers = test ? await answer('base', model) : []
+  const baseAnswers = test ? await remembered(config, heldOut, () => answer('base', model)) : []
   const baseSeconds = seconds(answeringBase)
 
   say('training')
+  const adapter = config.lora ?? (config.peft as PeftConfigOptions | undefined)
   const trainer = new SFTTrainer({
     model,
     args: { ...config.training, outputDir },
     trainDataset: train,
     tokenizer,
     ...(validation && { evalDataset: validation }),
-    ...(config.lora && { peftConfig: config.lora }),
+    ...(adapter && { peftConfig: adapter }),
+    ...(config.earlyStopping && { callbacks: [earlyStopping(config.earlyStopping)] }),
   })
   const result = await trainer.train()
-  const saved = join(outputDir, config.lora ? 'adapter' : 'model')
-  await trainer.saveModel(saved)
+  const saved = join(outputDir, adapter ? 'adapter' : 'model')
 
   const metrics: FineTuneMetrics = {
     model: config.model,
@@ -77,6 +82,12 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
     training: summary(result),
     seconds: 0,
   }
+  const { interruptedBy, lastCheckpoint: checkpoint } = result
+  if (interruptedBy === 'SIGTERM' || interruptedBy === 'SIGINT') {
+    const interrupted = { by: interruptedBy, checkpoint }
+    return { metrics, interrupted, saved, report: undefined, heldOut, answers: undefined }
+  }
+  await trainer.saveModel(saved)
   let report: string | undefined
   let answers: FineTuneResult['answers']
   if (test) {
@@ -94,7 +105,7 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
   }
   metrics.seconds = seconds(start)
   await writeFileAtomic(join(outputDir, 'metrics.json'), `${JSON.stringify(metrics, null, 2)}\n`)
-  return { metrics, saved, report, heldOut, answers }
+  return { metrics, interrupted: undefined, saved, report, heldOut, answers }
 }
 
 function summary({ steps, trainRuntime, trainLoss, numTokens, evals }: TrainResult): FineTuneMetrics['training'] {

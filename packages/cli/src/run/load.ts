@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { resolveModelFolder } from '@tunesmith/hub'
 import { type CausalLM, loadModel } from '@tunesmith/models'
 import { adapterBaseModel, loadPeftModel } from '@tunesmith/peft-lora'
 import { Tokenizer } from '@tunesmith/tokenization'
@@ -9,17 +10,20 @@ export interface Loaded {
   tokenizer: Tokenizer
 }
 
+/** Whether a folder holds an adapter rather than a model. */
+export const isAdapter = (folder: string) => existsSync(join(folder, 'adapter_config.json'))
+
 /**
- * Loads a model folder or Hub id, or an adapter folder on its base model.
+ * Loads a model or an adapter on its base model, each a folder or a Hub id.
  *
  * @param base replaces the base model that the adapter names.
  */
 export async function loadModelOrAdapter(path: string, base?: string): Promise<Loaded> {
-  if (!existsSync(join(path, 'adapter_config.json')))
-    return { model: await loadModel(path), tokenizer: await Tokenizer.fromPretrained(path) }
-  const basePath = base ?? (await adapterBaseModel(path))
+  const folder = await resolveModelFolder(path)
+  if (!isAdapter(folder)) return { model: await loadModel(path), tokenizer: await Tokenizer.fromPretrained(path) }
+  const basePath = base ?? (await adapterBaseModel(folder))
   const model = await loadModel(basePath)
-  await loadPeftModel(model, path)
-  const own = existsSync(join(path, 'tokenizer.json'))
-  return { model, tokenizer: await Tokenizer.fromPretrained(own ? path : basePath) }
+  await loadPeftModel(model, folder)
+  const own = existsSync(join(folder, 'tokenizer.json'))
+  return { model, tokenizer: await Tokenizer.fromPretrained(own ? folder : basePath) }
 }

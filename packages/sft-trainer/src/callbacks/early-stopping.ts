@@ -3,17 +3,17 @@ import { z } from 'zod'
 import { isBetter, metricValue } from '../best-metric'
 import type { TrainerCallback } from '../events'
 
-const schema = z.strictObject({
+export const earlyStoppingSchema = z.strictObject({
   /** Evaluations in a row without improvement before training stops. Default 1. */
   patience: z.number().int().positive().default(1),
   /** How much the metric must improve to count. Default 0. */
   threshold: z.number().nonnegative().default(0),
 })
-export type EarlyStoppingOptions = z.input<typeof schema>
+export type EarlyStoppingOptions = z.input<typeof earlyStoppingSchema>
 
 /** Stops when `metricForBestModel` no longer improves, as transformers' EarlyStoppingCallback. */
 export function earlyStopping(options: EarlyStoppingOptions = {}): TrainerCallback {
-  const { patience, threshold } = parseOptions(schema, options, 'earlyStopping')
+  const { patience, threshold } = parseOptions(earlyStoppingSchema, options, 'earlyStopping')
   let waited = 0
   let best: number | undefined
   return {
