@@ -138,7 +138,7 @@ describe('a fine-tuned model', () => {
 
   // The first time pip may have to fetch the packages.
   it('and merged in Python', { timeout: 900_000 }, async (context) => {
-    const { python, reason } = await pythonVenv('transformers', ['torch', 'transformers', 'safetensors'])
+    const { python, reason } = await pythonVenv('peft', ['torch', 'transformers', 'peft', 'safetensors'])
     if (!python) context.skip(`transformers for Python is not available: ${reason}`)
     const script = `
 import json, sys, torch

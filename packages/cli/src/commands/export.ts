@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
+import { resolveModelFolder } from '@tunesmith/hub'
 import {
   type ExportGgufOptions,
   exportGguf,
@@ -12,6 +13,7 @@ import {
 import { adapterBaseModel, loadPeftModel } from '@tunesmith/peft-lora'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { Command, Option } from 'commander'
+import { isAdapter } from '../run/load'
 
 const GGUF_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
@@ -27,8 +29,6 @@ interface ExportOptions {
   maxShardSize?: string
 }
 
-const isAdapter = (path: string) => existsSync(join(path, 'adapter_config.json'))
-
 async function run(path: string, options: ExportOptions): Promise<void> {
   const { to, out, type, name, preTokenizer, maxShardSize } = options
   const dtype: SavePretrainedOptions['dtype'] = type === undefined ? 'auto' : DTYPES[type as keyof typeof DTYPES]
@@ -39,8 +39,9 @@ async function run(path: string, options: ExportOptions): Promise<void> {
       remedy: 'Choose one of these, use --to gguf, or `tunesmith quantize` for 4 bits in safetensors',
     })
   await selectBackend()
-  const adapter = isAdapter(path) ? path : options.adapter
-  const basePath = isAdapter(path) ? (options.base ?? (await adapterBaseModel(path))) : path
+  const folder = await resolveModelFolder(path)
+  const adapter = isAdapter(folder) ? folder : options.adapter && (await resolveModelFolder(options.adapter))
+  const basePath = isAdapter(folder) ? (options.base ?? (await adapterBaseModel(folder))) : path
   const model = await loadModel(basePath)
   const own = adapter !== undefined && existsSync(join(adapter, 'tokenizer.json'))
   const tokenizer = await Tokenizer.fromPretrained(own ? adapter : basePath)
@@ -66,7 +67,7 @@ export function exportCommand(): Command {
     .argument('<model>', 'a folder of a model or an adapter, or a Hub id')
     .addOption(new Option('--to <format>', 'kind of file').choices(['gguf', 'safetensors']).default('gguf'))
     .requiredOption('--out <folder>', 'where it goes')
-    .option('--adapter <folder>', 'adapter to merge into the model')
+    .option('--adapter <adapter>', 'adapter to merge into the model, a folder or a Hub id')
     .option('--base <model>', 'base model of an adapter, when it has moved')
     .addOption(
       new Option('--type <type>', 'storage of the weights; default f16 in GGUF, in safetensors as they are').choices(

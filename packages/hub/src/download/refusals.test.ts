@@ -1,60 +1,11 @@
-import { createHash, randomBytes } from 'node:crypto'
-import { access, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { LocalHub } from '../fixtures/local-hub'
-import { type DownloadSnapshotOptions, downloadSnapshot } from './snapshot'
+import { describe, expect, it } from 'vitest'
+import { downloadSetup, exists } from '../fixtures/download-setup'
 
-let hub: LocalHub
-let cacheDir: string
-const weights = randomBytes(300_000)
-// Hashes are compared, because vitest takes a second to compare buffers of this size.
-const digest = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex')
-const hash = digest(weights)
-const files = { 'config.json': '{"model_type":"llama"}\n', 'model.safetensors': weights, 'sub/empty.txt': '' }
-const saved = { ...process.env }
-
-beforeAll(async () => {
-  hub = await LocalHub.start()
-  for (const name of Object.keys(process.env)) if (/^(HF_|HUGGING|TRANSFORMERS_)/.test(name)) delete process.env[name]
-  process.env.HF_HOME = join(tmpdir(), 'tunesmith-no-such-home')
-})
-afterAll(async () => {
-  await hub.stop()
-  process.env = saved
-})
-beforeEach(async () => {
-  hub.reset()
-  hub.store.repos.clear()
-  hub.pageSize = 1000
-  hub.treeListing = true
-  cacheDir = await mkdtemp(join(tmpdir(), 'tunesmith-cache-'))
-})
-afterEach(() => rm(cacheDir, { recursive: true, force: true }))
-
-const get = (options: Partial<DownloadSnapshotOptions> = {}) =>
-  downloadSnapshot({
-    repoId: 'org/tiny',
-    endpoint: hub.endpoint,
-    cacheDir,
-    retryDelayMs: 5,
-    timeoutMs: 20_000,
-    ...options,
-  })
-const blob = (name = hash) => join(cacheDir, 'models--org--tiny', 'blobs', name)
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-async function read(folder: string) {
-  const content: Record<string, string> = {}
-  for (const name of Object.keys(files)) content[name] = digest(await readFile(join(folder, name)))
-  return content
-}
-const expected = Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digest(content)]))
+const here = downloadSetup()
+const { blob, expected, files, get, hash, read, weights } = here
 
 describe('access', () => {
   it('explains an unknown id, revision and file, with and without a token', async () => {
@@ -66,7 +17,7 @@ describe('access', () => {
       code: 'not_found',
       message: expect.stringContaining('Check that the token is of an account'),
     })
-    hub.put('org/tiny', files)
+    here.hub.put('org/tiny', files)
     await expect(get({ revision: 'v9' })).rejects.toMatchObject({
       code: 'not_found',
       message: expect.stringContaining('no revision "v9"'),
@@ -74,8 +25,8 @@ describe('access', () => {
   })
 
   it('explains gated repositories: without terms accepted, without a token, and lets the accepted in', async () => {
-    hub.put('org/tiny', files)
-    hub.store.find('model', 'org/tiny')!.gated = ['hf_friend']
+    here.hub.put('org/tiny', files)
+    here.hub.store.find('model', 'org/tiny')!.gated = ['hf_friend']
     await expect(get()).rejects.toMatchObject({
       message: expect.stringMatching(/is gated.*Accept the terms at .*org\/tiny, then set HF_TOKEN/s),
     })
@@ -86,17 +37,17 @@ describe('access', () => {
   })
 
   it('sends the token to the Hub and not to the storage server, and finds it in the environment and the file', async () => {
-    hub.put('org/tiny', files)
-    hub.store.find('model', 'org/tiny')!.private = 'hf_secret'
+    here.hub.put('org/tiny', files)
+    here.hub.store.find('model', 'org/tiny')!.private = 'hf_secret'
     process.env.HF_TOKEN = ' hf_secret\n'
     expect(await read(await get())).toEqual(expected)
-    for (const { server, headers } of hub.requests)
+    for (const { server, headers } of here.hub.requests)
       expect(headers.authorization).toBe(server === 'hub' ? 'Bearer hf_secret' : undefined)
     process.env.HF_TOKEN = ''
-    await rm(cacheDir, { recursive: true })
+    await rm(here.cacheDir, { recursive: true })
     await expect(get()).rejects.toMatchObject({ code: 'not_found' })
-    process.env.HF_TOKEN_PATH = join(cacheDir, 'token')
-    await mkdir(cacheDir, { recursive: true })
+    process.env.HF_TOKEN_PATH = join(here.cacheDir, 'token')
+    await mkdir(here.cacheDir, { recursive: true })
     await writeFile(process.env.HF_TOKEN_PATH, 'hf_secret\n')
     expect(await read(await get())).toEqual(expected)
     await expect(get({ token: false, revision: 'other' })).rejects.toMatchObject({ code: 'not_found' })
@@ -118,9 +69,9 @@ describe('access', () => {
 
 describe('offline', () => {
   it('finds what is there and touches no network', async () => {
-    const commit = hub.put('org/tiny', files)
+    const commit = here.hub.put('org/tiny', files)
     const folder = await get()
-    hub.reset()
+    here.hub.reset()
     expect(await get({ offline: true })).toBe(folder)
     expect(await get({ offline: true, revision: commit })).toBe(folder)
     process.env.HF_HUB_OFFLINE = '1'
@@ -130,11 +81,11 @@ describe('offline', () => {
       message: expect.stringMatching(/switched off.*no copy of the model org\/other.*unset HF_HUB_OFFLINE/s),
     })
     delete process.env.HF_HUB_OFFLINE
-    expect(hub.requests).toEqual([])
+    expect(here.hub.requests).toEqual([])
   })
 
   it('names the files of a partial copy that are missing', async () => {
-    hub.put('org/tiny', files)
+    here.hub.put('org/tiny', files)
     await get({ allowPatterns: ['*.json'] })
     await expect(get({ offline: true })).rejects.toMatchObject({
       code: 'not_found',
@@ -148,10 +99,10 @@ describe('hostile servers', () => {
   it.each(['../evil', 'a/../../evil', '/etc/evil', 'C:/evil', 'a\\..\\evil', 'a//b', 'a/./b', 'nul\u0000', ''])(
     'refuses the file name %j',
     async (name) => {
-      hub.put('org/tiny', { ...files, [name]: 'x' })
+      here.hub.put('org/tiny', { ...files, [name]: 'x' })
       await expect(get()).rejects.toMatchObject({ code: 'invalid_file' })
-      expect(await exists(join(cacheDir, 'evil'))).toBe(false)
-      hub.treeListing = false
+      expect(await exists(join(here.cacheDir, 'evil'))).toBe(false)
+      here.hub.treeListing = false
       await expect(get()).rejects.toMatchObject({ code: 'invalid_file' })
     },
   )
@@ -173,31 +124,31 @@ describe('hostile servers', () => {
   })
 
   it('refuses what another program listed in the cache, and a listing without end', async () => {
-    const commit = hub.put('org/tiny', files)
-    const trees = join(cacheDir, 'models--org--tiny', 'trees')
+    const commit = here.hub.put('org/tiny', files)
+    const trees = join(here.cacheDir, 'models--org--tiny', 'trees')
     await mkdir(trees, { recursive: true })
     const listing = { '../../../evil': { size: 1, blob_id: 'a'.repeat(40) } }
     await writeFile(join(trees, `${commit}.json`), JSON.stringify({ format_version: 1, files: listing }))
     expect(await read(await get({ revision: commit }))).toEqual(expected)
     const fetch = async (url: unknown) =>
       String(url).includes('/tree/')
-        ? Response.json([], { headers: { link: `<${hub.endpoint}/api/models/org/tiny/tree/x>; rel="next"` } })
+        ? Response.json([], { headers: { link: `<${here.hub.endpoint}/api/models/org/tiny/tree/x>; rel="next"` } })
         : Response.json({ sha: 'a'.repeat(40), siblings: [] })
     await expect(get({ fetch: fetch as typeof globalThis.fetch })).rejects.toThrow('never ends')
   })
 
   it('refuses more bytes than the listing says', async () => {
-    hub.put('org/tiny', { 'model.safetensors': weights })
-    const stored = hub.store.find('model', 'org/tiny')!
+    here.hub.put('org/tiny', { 'model.safetensors': weights })
+    const stored = here.hub.store.find('model', 'org/tiny')!
     for (const files of stored.commits.values()) {
       const file = files.get('model.safetensors')!
       Object.defineProperty(file.content, 'length', { value: weights.length })
     }
     const larger = Buffer.concat([weights, weights])
-    hub.store.uploads.set(hash, larger)
+    here.hub.store.uploads.set(hash, larger)
     await expect(get({ retries: 1 })).rejects.toThrow(/more than the 300000 bytes/)
     expect((await stat(`${blob()}.incomplete`)).size).toBeLessThanOrEqual(weights.length)
-    hub.store.uploads.clear()
+    here.hub.store.uploads.clear()
   })
 
   it('refuses a download that the disk cannot hold, before it starts', async () => {

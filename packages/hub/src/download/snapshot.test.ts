@@ -1,136 +1,76 @@
-import { createHash, randomBytes } from 'node:crypto'
-import {
-  access,
-  lstat,
-  mkdtemp,
-  readdir,
-  readFile,
-  readlink,
-  rm,
-  stat,
-  symlink,
-  truncate,
-  writeFile,
-} from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { lstat, readdir, readFile, readlink, rm, stat, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { LocalHub } from '../fixtures/local-hub'
+import { describe, expect, it } from 'vitest'
+import { digest, downloadSetup, exists } from '../fixtures/download-setup'
 import { resolveModelFolder } from './resolve-folder'
-import { type DownloadProgress, type DownloadSnapshotOptions, downloadSnapshot } from './snapshot'
+import type { DownloadProgress } from './snapshot'
 
-let hub: LocalHub
-let cacheDir: string
-const weights = randomBytes(300_000)
-// Hashes are compared, because vitest takes a second to compare buffers of this size.
-const digest = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex')
-const hash = digest(weights)
-const files = { 'config.json': '{"model_type":"llama"}\n', 'model.safetensors': weights, 'sub/empty.txt': '' }
-const saved = { ...process.env }
-
-beforeAll(async () => {
-  hub = await LocalHub.start()
-  for (const name of Object.keys(process.env)) if (/^(HF_|HUGGING|TRANSFORMERS_)/.test(name)) delete process.env[name]
-  process.env.HF_HOME = join(tmpdir(), 'tunesmith-no-such-home')
-})
-afterAll(async () => {
-  await hub.stop()
-  process.env = saved
-})
-beforeEach(async () => {
-  hub.reset()
-  hub.store.repos.clear()
-  hub.pageSize = 1000
-  hub.treeListing = true
-  cacheDir = await mkdtemp(join(tmpdir(), 'tunesmith-cache-'))
-})
-afterEach(() => rm(cacheDir, { recursive: true, force: true }))
-
-const get = (options: Partial<DownloadSnapshotOptions> = {}) =>
-  downloadSnapshot({
-    repoId: 'org/tiny',
-    endpoint: hub.endpoint,
-    cacheDir,
-    retryDelayMs: 5,
-    timeoutMs: 20_000,
-    ...options,
-  })
-const blob = (name = hash) => join(cacheDir, 'models--org--tiny', 'blobs', name)
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
-async function read(folder: string) {
-  const content: Record<string, string> = {}
-  for (const name of Object.keys(files)) content[name] = digest(await readFile(join(folder, name)))
-  return content
-}
-const expected = Object.fromEntries(Object.entries(files).map(([name, content]) => [name, digest(content)]))
+const here = downloadSetup()
+const { blob, expected, files, get, hash, read, weights } = here
 
 describe('downloadSnapshot', () => {
   it('lays the files out as blobs, links, refs and a tree listing', async () => {
-    const commit = hub.put('org/tiny', files)
+    const commit = here.hub.put('org/tiny', files)
     const folder = await get()
-    expect(folder).toBe(join(cacheDir, 'models--org--tiny', 'snapshots', commit))
+    expect(folder).toBe(join(here.cacheDir, 'models--org--tiny', 'snapshots', commit))
     expect(await read(folder)).toEqual(expected)
     expect(await readlink(join(folder, 'model.safetensors'))).toBe(`../../blobs/${hash}`)
     expect(await readlink(join(folder, 'sub', 'empty.txt'))).toBe(
       '../../../blobs/e69de29bb2d1d6434b8b29ae775ad8c2e48c5391',
     )
-    expect(await readFile(join(cacheDir, 'models--org--tiny', 'refs', 'main'), 'utf8')).toBe(commit)
-    const tree = JSON.parse(await readFile(join(cacheDir, 'models--org--tiny', 'trees', `${commit}.json`), 'utf8'))
+    expect(await readFile(join(here.cacheDir, 'models--org--tiny', 'refs', 'main'), 'utf8')).toBe(commit)
+    const tree = JSON.parse(await readFile(join(here.cacheDir, 'models--org--tiny', 'trees', `${commit}.json`), 'utf8'))
     expect(tree.files['model.safetensors']).toMatchObject({ lfs_sha256: hash, lfs_size: weights.length })
-    expect((await readdir(join(cacheDir, 'models--org--tiny', 'blobs'))).length).toBe(3)
-    expect(await readdir(join(cacheDir, '.locks', 'models--org--tiny'))).toEqual([])
+    expect((await readdir(join(here.cacheDir, 'models--org--tiny', 'blobs'))).length).toBe(3)
+    expect(await readdir(join(here.cacheDir, '.locks', 'models--org--tiny'))).toEqual([])
   })
 
   it('asks only for the commit when all is there, and for nothing when the revision is a commit', async () => {
-    const commit = hub.put('org/tiny', files)
+    const commit = here.hub.put('org/tiny', files)
     await get()
-    hub.reset()
+    here.hub.reset()
     await get()
-    expect(hub.requests.map(({ url }) => url)).toEqual(['/api/models/org/tiny/revision/main'])
-    hub.reset()
+    expect(here.hub.requests.map(({ url }) => url)).toEqual(['/api/models/org/tiny/revision/main'])
+    here.hub.reset()
     await get({ revision: commit })
-    expect(hub.requests).toEqual([])
+    expect(here.hub.requests).toEqual([])
   })
 
   it('follows a branch, shares unchanged contents between commits, and keeps the old commit', async () => {
-    const first = hub.put('org/tiny', files)
+    const first = here.hub.put('org/tiny', files)
     await get()
-    const second = hub.put('org/tiny', { 'config.json': '{"model_type":"qwen2"}' })
-    hub.reset()
+    const second = here.hub.put('org/tiny', { 'config.json': '{"model_type":"qwen2"}' })
+    here.hub.reset()
     const folder = await get()
     expect(folder).toContain(second)
-    expect(hub.count('/resolve/')).toBe(1)
-    expect(hub.requests.some(({ server }) => server === 'storage')).toBe(false)
+    expect(here.hub.count('/resolve/')).toBe(1)
+    expect(here.hub.requests.some(({ server }) => server === 'storage')).toBe(false)
     expect(await readFile(join(await get({ revision: first }), 'config.json'), 'utf8')).toContain('llama')
   })
 
   it('takes tags, pull requests and datasets', async () => {
-    hub.put('org/tiny', { 'a.json': '1' }, 'model', 'refs/pr/7')
+    here.hub.put('org/tiny', { 'a.json': '1' }, 'model', 'refs/pr/7')
     expect(await readFile(join(await get({ revision: 'refs/pr/7' }), 'a.json'), 'utf8')).toBe('1')
-    hub.put('org/rows', { 'train.jsonl': '{}\n' }, 'dataset')
+    here.hub.put('org/rows', { 'train.jsonl': '{}\n' }, 'dataset')
     const folder = await get({ repoId: 'org/rows', repoType: 'dataset' })
     expect(folder).toContain('datasets--org--rows')
     expect(await readdir(folder)).toEqual(['train.jsonl'])
   })
 
   it('takes only what the patterns say, from a listing of several pages', async () => {
-    hub.pageSize = 2
-    hub.put('org/tiny', { ...files, 'a.bin': 'x', 'b.json': '1', 'sub/c.json': '2', 'd 100%#é.json': '3' })
+    here.hub.pageSize = 2
+    here.hub.put('org/tiny', { ...files, 'a.bin': 'x', 'b.json': '1', 'sub/c.json': '2', 'd 100%#é.json': '3' })
     const folder = await get({ allowPatterns: ['*.json'], ignorePatterns: ['b.*', 'sub/'] })
     expect((await readdir(folder)).sort()).toEqual(['config.json', 'd 100%#é.json'])
-    expect(hub.count('/tree/')).toBe(4)
+    expect(here.hub.count('/tree/')).toBe(4)
     // Asked for more later, it fetches only the rest.
-    hub.reset()
+    here.hub.reset()
     await get({ allowPatterns: ['*.json'] })
-    expect(hub.count('/resolve/')).toBe(2)
+    expect(here.hub.count('/resolve/')).toBe(2)
   })
 
   it('reports progress that ends at the whole', async () => {
-    hub.put('org/tiny', files)
+    here.hub.put('org/tiny', files)
     const events: DownloadProgress[] = []
     await get({ onProgress: (progress) => events.push(progress) })
     const total = weights.length + files['config.json'].length
@@ -141,7 +81,7 @@ describe('downloadSnapshot', () => {
 
   it('downloads many files at once, without a warning about listeners', async () => {
     const many = Object.fromEntries(Array.from({ length: 120 }, (_, i) => [`f${i}.safetensors`, `${i}`]))
-    hub.put('org/tiny', many)
+    here.hub.put('org/tiny', many)
     const warnings: string[] = []
     const listen = (warning: Error) => warnings.push(warning.message)
     process.on('warning', listen)
@@ -154,40 +94,40 @@ describe('downloadSnapshot', () => {
   })
 
   it('takes a cache without a listing, from an older program, as it is', async () => {
-    const commit = hub.put('org/tiny', files)
+    const commit = here.hub.put('org/tiny', files)
     const folder = await get()
-    await rm(join(cacheDir, 'models--org--tiny', 'trees'), { recursive: true })
+    await rm(join(here.cacheDir, 'models--org--tiny', 'trees'), { recursive: true })
     expect(await get({ offline: true })).toBe(folder)
-    hub.reset()
+    here.hub.reset()
     expect(await get({ revision: commit })).toBe(folder)
-    expect(hub.count('/resolve/')).toBe(0)
+    expect(here.hub.count('/resolve/')).toBe(0)
   })
 
   it('downloads one content under several names once', async () => {
-    hub.put('org/tiny', { 'a.safetensors': weights, 'b.safetensors': weights })
+    here.hub.put('org/tiny', { 'a.safetensors': weights, 'b.safetensors': weights })
     const folder = await get()
     expect(digest(await readFile(join(folder, 'b.safetensors')))).toBe(hash)
-    expect(hub.requests.filter(({ server }) => server === 'storage').length).toBe(1)
+    expect(here.hub.requests.filter(({ server }) => server === 'storage').length).toBe(1)
   })
 
   it('asks about each file where a mirror has no tree listing', async () => {
-    hub.treeListing = false
-    hub.put('org/tiny', files)
+    here.hub.treeListing = false
+    here.hub.put('org/tiny', files)
     expect(await read(await get())).toEqual(expected)
-    expect(hub.count('/resolve/', 'HEAD')).toBe(3)
+    expect(here.hub.count('/resolve/', 'HEAD')).toBe(3)
   })
 
   it('copies or moves where links cannot be made', async () => {
     process.env.HF_HUB_DISABLE_SYMLINKS = '1'
     try {
-      hub.put('org/tiny', { ...files, 'again.safetensors': weights })
+      here.hub.put('org/tiny', { ...files, 'again.safetensors': weights })
       const folder = await get()
       expect(await read(folder)).toEqual(expected)
       expect((await lstat(join(folder, 'model.safetensors'))).isFile()).toBe(true)
       expect(digest(await readFile(join(folder, 'again.safetensors')))).toBe(hash)
-      hub.reset()
+      here.hub.reset()
       await get()
-      expect(hub.count('/resolve/')).toBe(0)
+      expect(here.hub.count('/resolve/')).toBe(0)
       await rm(join(folder, 'again.safetensors'))
       expect(digest(await readFile(join(await get(), 'again.safetensors')))).toBe(hash)
     } finally {
@@ -196,7 +136,7 @@ describe('downloadSnapshot', () => {
   })
 
   it('repairs a dangling link and a blob of the wrong size', async () => {
-    hub.put('org/tiny', files)
+    here.hub.put('org/tiny', files)
     const folder = await get()
     await rm(blob())
     expect(await read(await get())).toEqual(expected)
@@ -210,32 +150,32 @@ describe('downloadSnapshot', () => {
 
 describe('a connection that fails', () => {
   it('resumes after the connection was cut, asking only for the rest', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, cutAfter: 100_000 })
-    hub.fail({ match: hash, cutAfter: 50_000 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, cutAfter: 100_000 })
+    here.hub.fail({ match: hash, cutAfter: 50_000 })
     expect(await read(await get())).toEqual(expected)
-    const ranges = hub.requests.filter(({ server }) => server === 'storage').map(({ headers }) => headers.range)
+    const ranges = here.hub.requests.filter(({ server }) => server === 'storage').map(({ headers }) => headers.range)
     expect(ranges[0]).toBeUndefined()
     expect(ranges.slice(1)).toEqual(['bytes=100000-', 'bytes=150000-'])
   })
 
   it('resumes in a later call what an earlier one left', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, cutAfter: 120_000 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, cutAfter: 120_000 })
     await expect(get({ retries: 0 })).rejects.toMatchObject({ code: 'network' })
     expect((await stat(`${blob()}.incomplete`)).size).toBe(120_000)
-    hub.reset()
+    here.hub.reset()
     const events: DownloadProgress[] = []
     expect(await read(await get({ onProgress: (progress) => events.push(progress) }))).toEqual(expected)
-    expect(hub.requests.find(({ server }) => server === 'storage')?.headers.range).toBe('bytes=120000-')
+    expect(here.hub.requests.find(({ server }) => server === 'storage')?.headers.range).toBe('bytes=120000-')
     expect(await exists(`${blob()}.incomplete`)).toBe(false)
     expect(events.some(({ file, loaded }) => file === 'model.safetensors' && loaded === 120_000)).toBe(true)
   })
 
   it('starts again when the server ignores the range, and when what is there does not fit', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, cutAfter: 120_000 })
-    hub.fail({ match: hash, ignoreRange: true })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, cutAfter: 120_000 })
+    here.hub.fail({ match: hash, ignoreRange: true })
     expect(await read(await get())).toEqual(expected)
     await rm(blob())
     await writeFile(`${blob()}.incomplete`, Buffer.alloc(weights.length + 5))
@@ -246,52 +186,52 @@ describe('a connection that fails', () => {
   })
 
   it('notices a server that falls silent', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, silentAfter: 100_000 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, silentAfter: 100_000 })
     expect(await read(await get({ timeoutMs: 1000 }))).toEqual(expected)
   })
 
   it('finds one corrupted byte by the hash and fetches the file again', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, corruptAt: 77_777 })
-    hub.fail({ match: 'config.json', corruptAt: 3 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, corruptAt: 77_777 })
+    here.hub.fail({ match: 'config.json', corruptAt: 3 })
     expect(await read(await get())).toEqual(expected)
   })
 
   it('gives up on a file that is corrupted twice, and keeps nothing of it', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, corruptAt: 77_777, times: 2 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, corruptAt: 77_777, times: 2 })
     await expect(get()).rejects.toMatchObject({ code: 'invalid_file', message: expect.stringContaining(hash) })
     expect(await exists(blob())).toBe(false)
     expect(await read(await get())).toEqual(expected)
-    hub.put('org/tiny', { 'config.json': '{"small": 1}' })
-    hub.fail({ match: 'config.json', corruptAt: 3, times: 2 })
+    here.hub.put('org/tiny', { 'config.json': '{"small": 1}' })
+    here.hub.fail({ match: 'config.json', corruptAt: 3, times: 2 })
     await expect(get()).rejects.toMatchObject({ code: 'invalid_file' })
   })
 
   it('repeats after 429 and 503, waiting as long as the server asks', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: '/revision/', status: 503 })
-    hub.fail({ match: '/tree/', status: 500 })
-    hub.fail({ match: 'config.json', status: 429, headers: { 'retry-after': '1' } })
-    hub.fail({ match: hash, status: 503, times: 3 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: '/revision/', status: 503 })
+    here.hub.fail({ match: '/tree/', status: 500 })
+    here.hub.fail({ match: 'config.json', status: 429, headers: { 'retry-after': '1' } })
+    here.hub.fail({ match: hash, status: 503, times: 3 })
     const start = performance.now()
     expect(await read(await get())).toEqual(expected)
     expect(performance.now() - start).toBeGreaterThan(950)
   })
 
   it('does not wait for a server that asks for hours, and stops after the given number of repetitions', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: '/revision/', status: 429, headers: { 'retry-after': '7200' } })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: '/revision/', status: 429, headers: { 'retry-after': '7200' } })
     await expect(get()).rejects.toMatchObject({ code: 'network', message: expect.stringContaining('fewer requests') })
-    hub.reset()
-    hub.fail({ match: '/revision/', status: 503, times: 99 })
+    here.hub.reset()
+    here.hub.fail({ match: '/revision/', status: 503, times: 99 })
     await expect(get({ retries: 2 })).rejects.toMatchObject({ code: 'network' })
-    expect(hub.count('/revision/')).toBe(3)
+    expect(here.hub.count('/revision/')).toBe(3)
   })
 
   it('uses a complete copy, with a warning, when the Hub cannot be reached', async () => {
-    hub.put('org/tiny', files)
+    here.hub.put('org/tiny', files)
     const folder = await get()
     const warnings: string[] = []
     const listen = (warning: Error) => warnings.push(warning.message)
@@ -306,8 +246,8 @@ describe('a connection that fails', () => {
   })
 
   it('stops on request and resumes later', async () => {
-    hub.put('org/tiny', files)
-    hub.fail({ match: hash, slowMs: 20 })
+    here.hub.put('org/tiny', files)
+    here.hub.fail({ match: hash, slowMs: 20 })
     const stop = new AbortController()
     const running = get({
       signal: stop.signal,
@@ -322,11 +262,11 @@ describe('a connection that fails', () => {
 })
 
 describe('resolveModelFolder', () => {
-  const options = () => ({ endpoint: hub.endpoint, cacheDir, retryDelayMs: 5 })
+  const options = () => ({ endpoint: here.hub.endpoint, cacheDir: here.cacheDir, retryDelayMs: 5 })
 
   it('returns a folder as it is, and downloads an id without the weights of other programs', async () => {
-    expect(await resolveModelFolder(cacheDir, options())).toBe(cacheDir)
-    hub.put('org/tiny', { ...files, 'pytorch_model.bin': 'x', 'onnx/model.onnx': 'x', 'tiny.gguf': 'x' })
+    expect(await resolveModelFolder(here.cacheDir, options())).toBe(here.cacheDir)
+    here.hub.put('org/tiny', { ...files, 'pytorch_model.bin': 'x', 'onnx/model.onnx': 'x', 'tiny.gguf': 'x' })
     const folder = await resolveModelFolder('org/tiny', options())
     expect((await readdir(folder)).sort()).toEqual(['config.json', 'model.safetensors', 'sub'])
     const all = await resolveModelFolder('org/tiny', { ...options(), ignorePatterns: [] })
@@ -340,7 +280,7 @@ describe('resolveModelFolder', () => {
         code: 'not_found',
         message: expect.stringContaining('There is no folder'),
       })
-      expect(hub.requests).toEqual([])
+      expect(here.hub.requests).toEqual([])
     },
   )
 

@@ -106,10 +106,9 @@ function usage({ relation, repoId, baseModel }: Card): string {
     relation === 'adapter'
       ? `from peft import AutoPeftModelForCausalLM\n\nmodel = AutoPeftModelForCausalLM.from_pretrained(${id})`
       : `from transformers import AutoModelForCausalLM\n\nmodel = AutoModelForCausalLM.from_pretrained(${id})`
-  const shell =
-    relation === 'adapter'
-      ? `npx tunesmith chat --model ${baseModel && isRepoId(baseModel) ? baseModel : 'BASE_MODEL'} --adapter ${repoId ?? 'your-name/this-model'}`
-      : `npx tunesmith chat --model ${repoId ?? 'your-name/this-model'}`
+  // An adapter names its base model itself, unless that was a folder on somebody's machine.
+  const base = relation === 'adapter' && !(baseModel && isRepoId(baseModel)) ? ' --base BASE_MODEL' : ''
+  const shell = `npx tunesmith chat ${repoId ?? 'your-name/this-model'}${base}`
   return `\`\`\`sh\n${shell}\n\`\`\`\n\n\`\`\`python\n${python}\n\`\`\``
 }
 
