@@ -1,7 +1,7 @@
 /**
  * Tokens per second and peak memory of a LoRA training step, against PyTorch + transformers + PEFT in float32.
  * TinyLlama-1.1B's shape with random weights, r = 16 on q_proj and v_proj; forward, backward and AdamW. One sequence of
- * 512 tokens, then four of 80 to 400 tokens, which the peer pads to 512: four steps' work for it, so those rounds are fewer.
+ * 512 tokens, then four of 80 to 400 tokens, which the peer pads to 512: four steps' work for it, so those rounds are fewer; ours packs them into two of up to 512.
  *
  * All processes stay up to take turns: 14 GB with the default weight formats. `--formats=f32,bf16,nf4` adds ours in float32,
  * 6 GB more.

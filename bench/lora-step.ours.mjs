@@ -79,20 +79,43 @@ async function prepare({ config, format, r, threads }) {
     moments.set(name, [tf.variable(tf.zerosLike(variable), false), tf.variable(tf.zerosLike(variable), false)])
 }
 
-function trainStep({ sequences }) {
-  const start = performance.now()
+/** Sequences end to end in micro-batches of at most `limit` tokens, the longest first into the first that has room. */
+function pack(sequences, limit) {
+  const bins = []
+  for (const sequence of [...sequences].sort((a, b) => b.length - a.length)) {
+    const fits = bins.find((bin) => bin.reduce((sum, { length }) => sum + length, sequence.length) <= limit)
+    if (fits) fits.push(sequence)
+    else bins.push([sequence])
+  }
+  return bins
+}
+
+function microBatch(sequences) {
   const input = packSequences(sequences)
   const labels = new Int32Array(input.inputIds.length).fill(-100)
   for (let s = 0; s < sequences.length; s++)
     for (let t = input.cuSeqlens[s]; t + 1 < input.cuSeqlens[s + 1]; t++) labels[t] = input.inputIds[t + 1]
-  const { value, grads } = valueAndGrads(() => model.loss(input, labels).loss, [...parameters.values()])
-  const numLabels = labels.reduce((count, label) => count + (label >= 0), 0)
-  const loss = value.dataSync()[0] / numLabels
+  return valueAndGrads(() => model.loss(input, labels).loss, [...parameters.values()])
+}
+
+/** One optimizer step over all sequences; as many tokens at a time as the peer has in its padded one. */
+function trainStep({ sequences, padTo }) {
+  const start = performance.now()
+  const numLabels = sequences.reduce((count, { length }) => count + length - 1, 0)
+  let loss = 0
+  let total
+  for (const batch of pack(sequences, padTo)) {
+    const { value, grads } = microBatch(batch)
+    loss += value.dataSync()[0] / numLabels
+    const sums = total?.map((sum, i) => tf.add(sum, grads[i]))
+    tf.dispose([value, ...(total ? [...total, ...grads] : [])])
+    total = sums ?? grads
+  }
   step++
   const options = { lr: 2e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, step, gradScale: 1 / numLabels }
   for (const [i, [name, variable]] of [...parameters].entries())
-    adamWStep(variable, grads[i], ...moments.get(name), options)
-  tf.dispose([value, grads])
+    adamWStep(variable, total[i], ...moments.get(name), options)
+  tf.dispose(total)
   return { seconds: (performance.now() - start) / 1000, loss, tensors: tf.memory().numTensors, ...nativeMemory() }
 }
 

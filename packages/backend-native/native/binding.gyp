@@ -32,7 +32,7 @@
       'dependencies': ['kernels_base'],
       'conditions': [
         ['target_arch=="x64"', {'dependencies': ['kernels_avx2', 'kernels_avx512']}],
-        ['OS=="linux"', {'ldflags': ['-Wl,--gc-sections', '-pthread']}],
+        ['OS=="linux"', {'ldflags': ['-Wl,--gc-sections', '-pthread', '-static-libstdc++', '-static-libgcc']}],
       ],
     },
   ],

@@ -32,14 +32,14 @@ function run(compiler, args) {
 }
 
 /**
- * Compiles `sources` (a copy of native/) into `target`.
+ * Compiles `sources` (a copy of native/) into `target`, with a compiler for the processor `arch`.
  *
  * @returns nothing, or why it failed.
  */
-export async function compileDirectly(compiler, sources, target) {
+export async function compileDirectly(compiler, sources, target, arch = process.arch) {
   const headers = [require('node-api-headers').include_dir, require('node-addon-api').include_dir]
   const includes = headers.map((folder) => `-I${folder.replace(/^"|"$/g, '')}`)
-  const sets = process.arch === 'x64' ? Object.keys(KERNELS) : ['base']
+  const sets = arch === 'x64' ? Object.keys(KERNELS) : ['base']
   const units = [...COMMON, ...BINDING].map((name) => ({ name, flags: [] }))
   for (const set of sets) units.unshift({ name: `isa_${set}.cc`, flags: KERNELS[set] })
   const objects = units.map((_, i) => join(sources, `unit${i}.o`))
@@ -59,7 +59,11 @@ export async function compileDirectly(compiler, sources, target) {
         ])
     }
     await Promise.all(Array.from({ length: Math.min(availableParallelism(), 8) }, worker))
-    const link = process.platform === 'darwin' ? ['-bundle', '-undefined', 'dynamic_lookup'] : ['-shared']
+    // The C++ library goes in, so that an addon made on one Linux runs on another.
+    const link =
+      process.platform === 'darwin'
+        ? ['-bundle', '-undefined', 'dynamic_lookup']
+        : ['-shared', '-static-libstdc++', '-static-libgcc']
     await run(compiler, [...link, '-pthread', ...objects, '-o', target])
     return undefined
   } catch (error) {
