@@ -2,6 +2,9 @@ import * as tf from '@tensorflow/tfjs-core'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { BACKEND_NAMES, currentBackend, selectBackend } from './index'
 
+const gpu = vi.hoisted(() => ({ mayHaveGpu: vi.fn(() => false), tensorFlowUsesGpu: vi.fn(() => false) }))
+vi.mock('./tensorflow/gpu', () => gpu)
+
 afterEach(() => vi.unstubAllEnvs())
 
 describe('selectBackend', () => {
@@ -21,6 +24,22 @@ describe('selectBackend', () => {
     const faster = BACKEND_NAMES.slice(0, BACKEND_NAMES.indexOf(name))
     expect(passedOver.map((backend) => backend.name)).toEqual(faster)
     for (const { reason } of passedOver) expect(reason).not.toBe('')
+  })
+
+  it('takes tensorflow before native where it has a GPU, and after it where it has none', async (context) => {
+    if (process.env.TUNESMITH_TEST_NO_TENSORFLOW !== '') return context.skip('no libtensorflow here')
+    vi.stubEnv('TUNESMITH_BACKEND', '')
+    gpu.mayHaveGpu.mockReturnValue(true)
+    gpu.tensorFlowUsesGpu.mockReturnValue(true)
+    const withGpu = await selectBackend()
+    expect(withGpu.name).toBe('tensorflow')
+    expect(withGpu.description).toContain('GPU')
+    expect(withGpu.passedOver.map(({ name }) => name)).toEqual(['cuda'])
+    gpu.tensorFlowUsesGpu.mockReturnValue(false)
+    const without = await selectBackend()
+    expect(without.passedOver.map(({ name }) => name)).not.toContain('tensorflow')
+    gpu.mayHaveGpu.mockReturnValue(false)
+    expect((await selectBackend()).name).toBe(without.name)
   })
 
   it('refuses a name that is none, and a backend that is not there', async () => {

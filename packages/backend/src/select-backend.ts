@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { importOptional } from './import-optional'
 import { portableKernels } from './kernels'
 import { registerPortable } from './portable/register'
+import { mayHaveGpu, tensorFlowUsesGpu } from './tensorflow/gpu'
 import { loadTensorFlow } from './tensorflow/load'
 
 export const BACKEND_NAMES = ['cuda', 'native', 'tensorflow', 'wasm', 'cpu'] as const
@@ -53,12 +54,25 @@ const loaders: Record<BackendName, () => Promise<string>> = {
   },
 }
 
+interface Candidate {
+  name: BackendName
+  /** Taken only when it computes on a GPU. */
+  onGpu?: boolean
+}
+
+/** TensorFlow comes twice: before our own CPU backend with a GPU, after it without. */
+function automaticOrder(): Candidate[] {
+  const order: Candidate[] = BACKEND_NAMES.map((name) => ({ name }))
+  if (mayHaveGpu()) order.splice(1, 0, { name: 'tensorflow', onGpu: true })
+  return order
+}
+
 let selected: SelectedBackend | undefined
 
 /**
  * Picks the TensorFlow.js backend, makes it current and gives it every kernel it lacks.
  *
- * The order is cuda, native, tensorflow, wasm, cpu; `backend` or the variable `TUNESMITH_BACKEND` forces one.
+ * The order is cuda, tensorflow with a GPU, native, tensorflow, wasm, cpu; `backend` or the variable `TUNESMITH_BACKEND` forces one.
  *
  * @throws {TunesmithError} `backend` when the forced one is not there, with the reason.
  */
@@ -66,14 +80,17 @@ export async function selectBackend(options: SelectBackendOptions = {}): Promise
   const parsed = parseOptions(optionsSchema, options, 'selectBackend')
   const wish = parsed.backend ?? (process.env.TUNESMITH_BACKEND || 'auto')
   const { backend } = parseOptions(optionsSchema, { backend: wish }, 'TUNESMITH_BACKEND')
-  const candidates = backend === 'auto' ? BACKEND_NAMES : [backend as BackendName]
+  const candidates = backend === 'auto' ? automaticOrder() : [{ name: backend as BackendName }]
   // Without it TensorFlow.js' own backends print an advertisement for another one.
   tf.enableProdMode()
   const passedOver: SelectedBackend['passedOver'] = []
-  for (const name of candidates) {
+  for (const { name, onGpu } of candidates) {
+    if (passedOver.some((backend) => backend.name === name)) continue
     try {
-      const description = await loaders[name]()
+      const loaded = await loaders[name]()
       if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start its backend "${name}"`)
+      if (onGpu && !tensorFlowUsesGpu()) continue
+      const description = onGpu ? `${loaded}, on a GPU` : loaded
       selected = { name, description, portableKernels: registerPortable(name, portableKernels), passedOver }
       return selected
     } catch (error) {
