@@ -30,14 +30,13 @@ export function createEmitter(
     )
 
   async function emit<Name extends EventName>(name: Name, event: EventOf<Name>): Promise<void> {
-    for (const reporter of reporters) {
-      if (failed.has(reporter)) continue
-      try {
-        await call(reporter, name, event)
-      } catch (error) {
-        failed.add(reporter)
-        await notice(`A reporter failed and gets no more events: ${(error as Error).message}`, 'warning')
-      }
+    // All at once: one that waits for a server does not make the others wait.
+    const watching = reporters.filter((reporter) => !failed.has(reporter))
+    const results = await Promise.allSettled(watching.map(async (reporter) => call(reporter, name, event)))
+    for (const [i, result] of results.entries()) {
+      if (result.status === 'fulfilled') continue
+      failed.add(watching[i]!)
+      await notice(`A reporter failed and gets no more events: ${(result.reason as Error).message}`, 'warning')
     }
     for (const callback of callbacks) await call(callback, name, event)
   }

@@ -32,6 +32,22 @@ describe('a resumed run ends as if it had never stopped', () => {
     ],
     ['lion', { optim: 'lion', learningRate: 1e-3 }],
     ['sgd with momentum', { optim: 'sgd', optimArgs: { momentum: 0.9 }, learningRate: 0.1 }],
+    [
+      'AdaLoRA, which gives up ranks',
+      { gradientAccumulationSteps: 2 },
+      {
+        peftConfig: {
+          peftType: 'ADALORA',
+          targetModules: 'all-linear',
+          initR: 4,
+          targetR: 2,
+          tinit: 2,
+          tfinal: 2,
+          totalStep: 12,
+          deltaT: 1,
+        },
+      },
+    ],
     ['packing, by length', { packing: true, maxLength: 40, trainSamplingStrategy: 'group_by_length' }],
     [
       'LoRA+, NEFTune, smoothing, DFT',

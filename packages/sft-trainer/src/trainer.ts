@@ -257,7 +257,8 @@ export class SFTTrainer {
       return result
     } catch (error) {
       const explained = explainOutOfMemory(error, memory)
-      await emitter.emit('onTrainError', { error: explained as Error })
+      // What fails in here must not hide why training ended.
+      await emitter.emit('onTrainError', { error: explained as Error }).catch(() => {})
       throw explained
     } finally {
       this.#interrupt.stop()
