@@ -16,6 +16,8 @@ export const generateSchema = samplingSchema.partial().extend({
   stopSequences: z.array(ids.min(1)).default([]),
   /** Answers to each prompt; they differ only when sampling. Default 1. */
   numReturnSequences: z.number().int().positive().default(1),
+  /** The adapter for each prompt, where several are loaded; `__base__` for none. Default: the active one for all. */
+  adapterNames: z.array(z.string()).optional(),
   /** Stops at the next token when aborted. */
   signal: z.instanceof(AbortSignal).optional(),
 })
@@ -38,7 +40,7 @@ export type StopWhen = (sequence: number, token: number, stopLength: number | un
 function withDefaults(model: CausalLM, options: GenerateOptions, where: string) {
   const { raw: _, bosTokenId: __, eosTokenIds, padTokenId: ___, ...defaults } = model.generation
   const parsed = parseOptions(generateSchema, options, where)
-  const { maxNewTokens, stopTokenIds, stopSequences, numReturnSequences, signal, ...sampling } = parsed
+  const { maxNewTokens, stopTokenIds, stopSequences, numReturnSequences, adapterNames, signal, ...sampling } = parsed
   const { maxNewTokens: usual = 128, ...usualSampling } = defaults
   // What was not given has its default here already; the model's own comes first.
   const given = Object.fromEntries(
@@ -56,6 +58,7 @@ function withDefaults(model: CausalLM, options: GenerateOptions, where: string) 
     stops: new Set(stopTokenIds ?? eosTokenIds),
     stopSequences,
     numReturnSequences,
+    adapterNames,
     signal,
     sampling: settings,
   }
@@ -91,7 +94,7 @@ export async function* decode(
   stopWhen?: StopWhen,
 ): AsyncGenerator<GeneratedToken> {
   const settings = withDefaults(model, options, where)
-  const { maxNewTokens, stops, stopSequences, numReturnSequences: answers, signal, sampling } = settings
+  const { maxNewTokens, stops, stopSequences, numReturnSequences: answers, adapterNames, signal, sampling } = settings
   const context = model.config.maxPositionEmbeddings
   prompts.forEach((prompt, i) => {
     if (prompt.length > 0 && prompt.length < context) return
@@ -99,7 +102,13 @@ export async function* decode(
       code: 'invalid_data',
     })
   })
+  if (adapterNames && adapterNames.length !== prompts.length)
+    throw new TunesmithError(`There are ${adapterNames.length} adapter names for ${prompts.length} prompts`, {
+      code: 'invalid_options',
+      where: `${where}: adapterNames`,
+    })
   if (prompts.length === 0) return
+  const names = adapterNames?.flatMap((name) => Array.from({ length: answers }, () => name))
   const promptOf = (sequence: number) => prompts[Math.floor(sequence / answers)]!
   const sequences = Array.from({ length: prompts.length * answers }, (_, s) => Array.from(promptOf(s)))
   const samplers = sequences.map((_, s) => createSampler(sampling, String(s)))
@@ -114,7 +123,7 @@ export async function* decode(
     checkSignal()
     // Each prompt is read once, for its first answer; the others begin with a copy of what the cache then holds.
     const first = prompts.map((_, p) => p * answers)
-    let logits = nextLogits(model, cache, first, sequences)
+    let logits = nextLogits(model, cache, first, sequences, names)
     for (const s of first) for (let a = 1; a < answers; a++) cache.copy(s, s + a)
     let rowOf = (s: number) => Math.floor(s / answers)
     let active = sequences.map((_, s) => s)
@@ -138,7 +147,7 @@ export async function* decode(
       await new Promise<void>((resolve) => setImmediate(resolve))
       checkSignal()
       active = still
-      logits = nextLogits(model, cache, active, sequences)
+      logits = nextLogits(model, cache, active, sequences, names)
       const rows = new Map(active.map((s, row) => [s, row]))
       rowOf = (s) => rows.get(s)!
     }
@@ -153,6 +162,7 @@ function nextLogits(
   cache: KvCache,
   active: readonly number[],
   sequences: readonly number[][],
+  names?: readonly string[],
 ): Float32Array {
   const inputIds: number[] = []
   const positions: number[] = []
@@ -170,7 +180,8 @@ function nextLogits(
     active.map((_, a) => cuSeqlens[a + 1]! - cuSeqlens[a]!),
   )
   return tf.tidy(() => {
-    let hidden = model.forward({ inputIds, positions, cuSeqlens }, { cache })
+    const adapterNames = names && active.map((s) => names[s]!)
+    let hidden = model.forward({ inputIds, positions, cuSeqlens, adapterNames }, { cache })
     if (inputIds.length > active.length)
       hidden = tf.gather(
         hidden,
