@@ -36,7 +36,8 @@ export function attach(
         layers.set(module, { layer: adapter.layer(module, { config, model, shared, random, loading }), index })
       }
     for (const [module, layer] of trainableTokenLayers(model, config)) layers.set(module, { layer, index: layers.size })
-    made.copies.push(...trainedCopies(model, config, targets))
+    const prefix = shared?.virtualTokens ? 'base_model.' : undefined
+    made.copies.push(...trainedCopies(model, config, targets, prefix))
     return made
   } catch (error) {
     release(made)

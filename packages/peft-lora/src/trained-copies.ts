@@ -100,13 +100,16 @@ function vectorCopy<Field extends 'weight' | 'bias'>(
   return new TrainedCopy(module, key, variable, [slot], variable, inPlace)
 }
 
-const KEY = 'base_model.model.'
-
-/** The copies that `modulesToSave` and `bias` ask for. */
+/**
+ * The copies that `modulesToSave` and `bias` ask for.
+ *
+ * @param prefix of their keys. PEFT has one `model.` less where the model itself gets no layers, as in prompt tuning.
+ */
 export function trainedCopies(
   model: CausalLM,
   { modulesToSave = [], bias = 'none', ensureWeightTying = false }: AdapterConfig,
   targets: readonly AdaptableModule[],
+  prefix = 'base_model.model.',
 ): TrainedCopy[] {
   const copies: TrainedCopy[] = []
   const saved = new Set<AnyModule>()
@@ -124,7 +127,7 @@ export function trainedCopies(
     for (const module of found) {
       if (saved.has(module)) continue
       saved.add(module)
-      const key = `${KEY}${module.name}`
+      const key = `${prefix}${module.name}`
       if (module instanceof LinearModule) {
         copies.push(weightCopy(module, `${key}.weight`))
         if (module.bias) copies.push(vectorCopy(module, 'bias', `${key}.bias`, false))
@@ -136,7 +139,7 @@ export function trainedCopies(
   for (const module of model.linears.values()) {
     const targeted = targets.includes(module)
     if (!module.bias || saved.has(module) || (bias !== 'all' && !targeted)) continue
-    copies.push(vectorCopy(module, 'bias', `${KEY}${module.name}${targeted ? '.base_layer' : ''}.bias`, true))
+    copies.push(vectorCopy(module, 'bias', `${prefix}${module.name}${targeted ? '.base_layer' : ''}.bias`, true))
   }
   return copies
 }

@@ -24,7 +24,7 @@ testAdapter({
   config: { peftType: 'PROMPT_TUNING', numVirtualTokens: 2, modulesToSave: ['norm'] },
   model: { config: { model_type: 'gemma2', query_pre_attn_scalar: 8, head_dim: 8 } },
   ...suite,
-  keys: ['prompt_embeddings', 'base_model.model.model.norm.weight'],
+  keys: ['prompt_embeddings', 'base_model.model.norm.weight'],
 })
 
 /** Words that are ids, with a token at the start as Llama has it. */
