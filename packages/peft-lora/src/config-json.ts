@@ -34,6 +34,7 @@ const isNeutral = (value: unknown) =>
   value === null ||
   value === undefined ||
   value === false ||
+  value === 0 ||
   (typeof value === 'object' && Object.keys(value as object).length === 0)
 
 /** Keys that say where an adapter comes from and nothing about its numbers. */

@@ -39,8 +39,8 @@ export interface MergeReport {
 export interface MergedAway {
   module: AdaptableModule
   weight: WeightMatrix
-  /** Only where merging changed it; a bias that an adapter trains is no matter of merging. */
-  bias?: tf.Tensor1D | undefined
+  /** Only where merging changed it, undefined inside where there was none; a bias that an adapter trains is no matter of merging. */
+  bias?: { before: tf.Tensor1D | undefined }
 }
 
 export const parseMergeOptions = (options: MergeOptions) => parseOptions(mergeSchema, options, 'merge')
@@ -79,7 +79,7 @@ export function mergeStacks(
   }
   const originals = made.map(({ module, weight, bias }) => {
     const changed = module instanceof LinearModule && module.bias !== bias
-    const original: MergedAway = { module, weight: module.weight, ...(changed && { bias: module.bias }) }
+    const original: MergedAway = { module, weight: module.weight, ...(changed && { bias: { before: module.bias } }) }
     module.weight = weight
     if (changed) module.bias = bias
     return original
@@ -133,7 +133,7 @@ export function restoreModules(originals: readonly MergedAway[]): void {
     module.weight = weight
     if (!(module instanceof LinearModule) || !bias) continue
     module.bias?.dispose()
-    module.bias = bias
+    module.bias = bias.before
   }
 }
 
@@ -148,7 +148,7 @@ export function letGo(model: CausalLM, originals: readonly MergedAway[]): void {
   for (const { module, weight, bias } of originals) {
     if ([model.embedTokens, model.lmHead].some((other) => other !== module && other.weight === weight)) untie(model)
     else disposeWeight(weight)
-    bias?.dispose()
+    bias?.before?.dispose()
   }
 }
 

@@ -9,6 +9,7 @@ import { createModel, loadModel, saveModel } from '@tunesmith/models'
 import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { configFromJson } from './config-json'
+import './fixtures/loha'
 import { loadPeftModel, PeftModel, savePeftModel } from './index'
 import { largestDifference, logitsOf, perturb } from './testing/measure'
 
@@ -76,6 +77,10 @@ const cases: Record<string, Case> = {
   'lora, tokens, tied': { model: qwen2, config: { ...LORA, r: 2, trainable_token_indices: [3, 9, 40] } },
   dora: { model: qwen2, config: { ...LORA, r: 4, use_dora: true, target_modules: 'all-linear' } },
   'dora, embeddings': { model: llama, config: { ...LORA, r: 4, use_dora: true, target_modules: ['embed_tokens'] } },
+  'loha, of the guide': {
+    model: llama,
+    config: { peft_type: 'LOHA', r: 4, alpha: 6, target_modules: ['q_proj', 'up_proj'] },
+  },
   pissa: { model: llama, config: { ...LORA, r: 4, init_lora_weights: 'pissa' } },
   olora: { model: llama, config: { ...LORA, r: 4, init_lora_weights: 'olora', target_modules: ['up_proj', 'o_proj'] } },
   ia3: { model: llama, config: { peft_type: 'IA3' } },

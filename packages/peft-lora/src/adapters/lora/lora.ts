@@ -64,4 +64,6 @@ export const lora: Adapter<LoraConfig, undefined> = {
     ],
     ignored: ['megatron_config', 'megatron_core', 'qalora_group_size', 'eva_config', 'corda_config', 'lora_ga_config'],
   },
+  // The magnitude is a module in PEFT's memory but not in its files; some versions wrote it as one.
+  renameKey: (key) => key.replace(/lora_magnitude_vector\.weight$/, 'lora_magnitude_vector'),
 }
