@@ -21,7 +21,7 @@ testAdapter({
 
 testAdapter({
   name: 'prompt tuning of a model with scaled embeddings',
-  config: { peftType: 'PROMPT_TUNING', numVirtualTokens: 2, modulesToSave: ['norm'] },
+  config: { peftType: 'PROMPT_TUNING', numVirtualTokens: 2, modulesToSave: ['model.norm'] },
   model: { config: { model_type: 'gemma2', query_pre_attn_scalar: 8, head_dim: 8 } },
   ...suite,
   keys: ['prompt_embeddings', 'base_model.model.norm.weight'],
