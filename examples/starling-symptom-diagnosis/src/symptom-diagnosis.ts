@@ -160,7 +160,7 @@ const before = await answerAll(model, tokenizer, prompts, { label: 'before', max
 // %% [markdown]
 // ## Training
 //
-// The settings of the full run, and what a tiny model needs instead: it has a hundredth of the width, so it wants a much larger
+// The settings of the full run, and what a tiny model needs instead: it has a sixteenth of the width, so it wants a much larger
 // learning rate.
 
 // %%

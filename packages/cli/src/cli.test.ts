@@ -193,6 +193,14 @@ describe('bad input is one clear error', () => {
     )
   })
 
+  it('a misspelt key of the quantization', async () => {
+    await writeFile(
+      join(folder, 'misspelt.yaml'),
+      config((text) => `${text}\nquantization: { loadIn4bits: true }\n`),
+    )
+    expect(failure(['train', 'misspelt.yaml'])).toMatch(/did you mean "loadIn4bit"\? \(QuantizationConfig\)/)
+  })
+
   it('YAML that cannot be read, with its line', async () => {
     await writeFile(join(folder, 'broken.yaml'), 'model: x\ndataset: [\n')
     expect(failure(['train', 'broken.yaml'])).toMatch(/Not valid YAML: .*\(broken\.yaml:\d+:\d+\)/)

@@ -15,14 +15,14 @@ interface BaseAnswers {
  * taken from there when model, prompts and settings are the same.
  */
 export async function remembered(
-  { model, revision, outputDir, evaluation, training }: FineTuneConfig,
+  { model, revision, quantization, outputDir, evaluation, training }: FineTuneConfig,
   heldOut: readonly HeldOut[],
   make: () => Promise<string[]>,
 ): Promise<string[]> {
   const path = join(outputDir, 'base-answers.json')
   const prompts = heldOut.map(({ promptIds }) => promptIds)
   const digest = createHash('sha256')
-    .update(JSON.stringify([model, revision ?? null, evaluation.maxNewTokens, prompts]))
+    .update(JSON.stringify([model, revision ?? null, quantization ?? null, evaluation.maxNewTokens, prompts]))
     .digest('hex')
   if (training.resumeFromCheckpoint) {
     const known = await readJsonFile<Partial<BaseAnswers>>(path).catch(() => undefined)

@@ -4,6 +4,7 @@ import { dirname, isAbsolute, resolve } from 'node:path'
 import { BACKEND_NAMES } from '@tunesmith/backend'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
+import { type QuantizationConfigOptions, quantizationConfig } from '@tunesmith/quantization'
 import { earlyStoppingSchema, sftConfigSchema } from '@tunesmith/sft-trainer'
 import { parseDocument } from 'yaml'
 import { z } from 'zod'
@@ -13,6 +14,8 @@ export const fineTuneConfigSchema = z.strictObject({
   model: z.string(),
   /** Branch, tag or commit on the Hub. */
   revision: z.string().optional(),
+  /** Quantizes the linear layers while they are read (QLoRA): the twin of BitsAndBytesConfig. */
+  quantization: z.custom<QuantizationConfigOptions>((value) => typeof value === 'object' && value !== null).optional(),
   /** Files of rows; relative paths start at the config file. */
   dataset: z.strictObject({
     train: z.string(),
@@ -78,6 +81,7 @@ export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> 
       remedy: 'Keep one of them',
     })
   if (config.peft) peftConfig(config.peft as PeftConfigOptions, path)
+  if (config.quantization) quantizationConfig(config.quantization)
   const base = dirname(resolve(path))
   const inside = (file: string) => (isAbsolute(file) ? file : resolve(base, file))
   const { train, validation, test } = config.dataset

@@ -48,7 +48,8 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
 
   say(`loading ${config.model}`)
   const tokenizer = await Tokenizer.fromPretrained(config.model, { revision: config.revision })
-  const model = await loadModel(config.model, { revision: config.revision })
+  const { model: name, revision, quantization } = config
+  const model = await loadModel(name, { revision, ...(quantization && { quantizationConfig: quantization }) })
   const train = await loadDataset(config.dataset.train)
   const validation = config.dataset.validation ? await loadDataset(config.dataset.validation) : undefined
   const test = config.dataset.test ? await loadDataset(config.dataset.test) : undefined

@@ -68,6 +68,7 @@ it('runs a script, records what each cell prints and shows, and renders it', () 
   expect(page).toContain('<title>A *small* notebook</title>')
   expect(page).toContain('<h1>A <em>small</em> notebook</h1>')
   expect(page).toContain('a stray &lt;b&gt;')
+  expect(page).toMatch(/<summary>imports<\/summary><pre><code><span class="keyword">import<\/span> \{ basename/)
   expect(page).toContain('<pre class="text">the answer 42 b</pre>')
   expect(page).toContain('<td>&lt;base&gt;</td><td class="n">0.5</td>')
   expect(page).toContain('log, 1 line')
@@ -85,6 +86,16 @@ it('tells regular expressions from divisions and reads nested templates', () => 
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code to be highlighted
     'const a = b / 2 // half\nconst c = /x&lt;y/.test(`n ${d ? `${1}` : &quot;q&quot;} m`)',
   )
+})
+
+it('leaves out logs of mere progress, and spreads tables of text', () => {
+  const outputs = [
+    { cell: 1, kind: 'stderr', text: 'before: 24/46 7s<7s\nbefore: 46/46 14s<0s\n' },
+    { cell: 2, kind: 'table', header: ['a', 'b', 'c'], rows: [['x'.repeat(90), 'y', 'z']], caption: '' },
+  ]
+  const page = renderNotebook({ source: SOURCE, outputs, command: 'x' })
+  expect(page).not.toContain('24/46')
+  expect(page).toContain('<table class="wide">')
 })
 
 it('settles rewritten lines of a terminal', () => {

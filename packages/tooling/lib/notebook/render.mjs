@@ -34,6 +34,10 @@ function join(outputs) {
 
 const isNumber = (cell) => /^[-+−±]?[\d.,]+(?:e-?\d+)?\s?(?:%|s|MB|GB|kB|ms)?$|^–?$/.test(cell.trim())
 
+/** Columns of text share the width evenly; otherwise one long word would starve the others. */
+const isWide = (rows) =>
+  rows.some((row) => row.length > 2 && row.some((cell) => cell.length > 60 || cell.includes('\n')))
+
 function table({ header, rows, caption }) {
   const numeric = header.map((_, c) => rows.length > 0 && rows.every((row) => isNumber(row[c] ?? '')))
   const cell = (tag) => (text, c) => {
@@ -42,15 +46,19 @@ function table({ header, rows, caption }) {
   }
   const title = caption ? `<caption>${escapeHtml(caption)}</caption>` : ''
   return (
-    `<div class="scroll"><table>${title}<thead><tr>${header.map(cell('th')).join('')}</tr></thead>` +
+    `<div class="scroll"><table${isWide(rows) ? ' class="wide"' : ''}>${title}<thead><tr>${header.map(cell('th')).join('')}</tr></thead>` +
     `<tbody>${rows.map((row) => `<tr>${row.map(cell('td')).join('')}</tr>`).join('')}</tbody></table></div>`
   )
 }
 
+/** Lines that only say how far something got, as `createProgress` writes them without a terminal. */
+const PROGRESS = /^[\w -]+: \d+\/\d+ \S*<\S+/
+
 const RENDER = {
   stdout: ({ text }) => (settle(text) ? `<pre class="text">${escapeHtml(settle(text))}</pre>` : ''),
   stderr({ text }) {
-    const log = settle(text)
+    const all = settle(text)
+    const log = all.split('\n').every((line) => PROGRESS.test(line)) ? '' : all
     const lines = log.split('\n').length
     const label = `log, ${lines} line${lines === 1 ? '' : 's'}`
     return log ? `<details class="log"><summary>${label}</summary><pre>${escapeHtml(log)}</pre></details>` : ''
@@ -58,6 +66,17 @@ const RENDER = {
   table,
   svg: ({ svg }) => `<figure>${svg}</figure>`,
   html: ({ html }) => `<div class="rich">${html}</div>`,
+}
+
+const IMPORTS = /^(?:import\b[^'"]*(['"])[^'"]+\1\n)+/
+
+/** Code, with its imports folded away. */
+function code(text) {
+  const [imports = ''] = IMPORTS.exec(`${text}\n`) ?? []
+  const rest = text.slice(imports.length).trimStart()
+  const lines = (part) => `<pre><code>${highlight(part.trimEnd())}</code></pre>`
+  const folded = imports ? `<details class="imports"><summary>imports</summary>${lines(imports)}</details>` : ''
+  return `<div class="code">${folded}${rest ? lines(rest) : ''}</div>`
 }
 
 /**
@@ -74,7 +93,7 @@ export function renderNotebook({ source, outputs, command, facts = [] }) {
       .filter(Boolean)
     const shown = made.length > 0 ? `<div class="out">${made.join('\n')}</div>` : ''
     if (kind === 'markdown') return `<div class="prose">${marked.parse(text)}</div>${shown}`
-    return `${text ? `<pre class="code"><code>${highlight(text)}</code></pre>` : ''}${shown}`
+    return `${text ? code(text) : ''}${shown}`
   })
   const meta = [`Rendered with <code>${escapeHtml(command)}</code>`, ...facts.map(escapeHtml)].join(' · ')
   return (

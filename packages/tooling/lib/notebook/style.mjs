@@ -14,6 +14,8 @@ padding:.1em .3em;border-radius:.25em}
 pre{font:13.5px/1.5 ui-monospace,SFMono-Regular,Menlo,monospace;margin:0;overflow-x:auto;overflow-wrap:normal}
 pre code{background:none;padding:0;font:inherit}
 .code{background:var(--panel);border:1px solid var(--line);border-radius:.5rem;margin:1rem 0 0;padding:.8rem 1rem}
+.imports{font-size:.88rem}.imports summary{cursor:pointer;color:var(--soft)}.imports[open] summary{margin-bottom:.5rem}
+.imports+pre{margin-top:.6rem}.prose pre{background:var(--panel);border:1px solid var(--line);border-radius:.5rem;padding:.6rem 1rem}
 .keyword{color:var(--keyword)}.string{color:var(--string)}.number{color:var(--number)}.comment{color:var(--comment)}
 .out{border-left:3px solid var(--out);margin:.5rem 0 1.2rem .2rem;padding:.1rem 0 .1rem 1rem;min-width:0}
 .out>*+*{margin-top:.8rem}.out pre.text{white-space:pre-wrap;overflow-wrap:anywhere;max-height:30rem;overflow-y:auto}
@@ -22,6 +24,7 @@ pre code{background:none;padding:0;font:inherit}
 caption{text-align:left;color:var(--soft);padding:.2rem 0 .4rem;font-size:.9rem}
 th,td{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top;overflow-wrap:normal}
 th{color:var(--soft);font-weight:600;font-size:.85rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+table.wide{table-layout:fixed;width:100%;min-width:38rem}table.wide td{overflow-wrap:anywhere;font-size:.85rem}
 td pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}
 figure{margin:0}figure svg{display:block;width:100%;max-width:40rem;height:auto}
 header.meta,footer{color:var(--soft);font-size:.88rem}footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:1rem}
