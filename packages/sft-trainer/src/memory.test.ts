@@ -5,7 +5,7 @@ import { createModel, makeTrainable } from '@tunesmith/models'
 import { getPeftModel } from '@tunesmith/peft-lora'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { sftConfig } from './config'
-import { estimateMemory, memoryAdvice } from './memory'
+import { estimateMemory, memoryAdvice, memoryNotices } from './memory'
 import { forwardBackward } from './micro-batch'
 
 beforeAll(async () => {
@@ -79,6 +79,9 @@ describe('the estimate of memory', () => {
     expect(batch).toMatch(/^perDeviceTrainBatchSize 6 to 4 with gradientAccumulationSteps 1 to 2 .* saves about \d/)
     expect(checkpointing).toMatch(/^gradientCheckpointing true .* saves about \d/)
     expect(optimizer).toBe('optim "adamw_8bit" (saves about 5.4 GB)')
+    expect(memoryNotices(inputs({}))).toEqual([])
+    const [notice] = memoryNotices({ ...inputs({}), optimizerBytes: 1e15 })
+    expect(notice).toMatch(/^a step may need 931\d\d\d\.\d GB of memory, .* change perDeviceTrainBatchSize/)
     const tight = memoryAdvice(inputs({ perDeviceTrainBatchSize: 1, gradientCheckpointing: true, optim: 'adamw_8bit' }))
     expect(tight).toEqual([expect.stringMatching(/^maxLength 1024 to 512 \(saves about/)])
     model.dispose()

@@ -91,6 +91,15 @@ export function memoryAdvice(inputs: MemoryInputs): string[] {
   return advice
 }
 
+/** What to change when the estimate is above what there is. */
+export function memoryNotices(inputs: MemoryInputs): string[] {
+  const { total, available } = estimateMemory(inputs)
+  if (total <= available) return []
+  return [
+    `a step may need ${gigabytes(total)} of memory, ${gigabytes(available)} are there; if it fails, change ${memoryAdvice(inputs).join(', or ')}`,
+  ]
+}
+
 /** Says with an out-of-memory error what to change and by how much; other errors pass unchanged. */
 export function explainOutOfMemory(error: unknown, inputs: MemoryInputs): unknown {
   const isMemory = isTunesmithError(error)

@@ -19,7 +19,7 @@ import { GradScaler } from './grad-scaler'
 import { checkConfig, dataNotices } from './guards'
 import { Interrupt } from './interrupt'
 import { LogWindow } from './log-window'
-import { estimateMemory, explainOutOfMemory } from './memory'
+import { estimateMemory, explainOutOfMemory, memoryNotices } from './memory'
 import { attachNeftune } from './neftune'
 import { createOptimizer, type Optimizer, parameterGroups } from './optimizers'
 import { largestMicroBatch, plannedSteps, precisionNotice, warmupStepsOf } from './plan'
@@ -230,6 +230,7 @@ export class SFTTrainer {
       for (const message of [
         ...(prepared.truncated + prepared.dropped > 0 ? [prepared.lengths] : []),
         ...dataNotices(data, config),
+        ...memoryNotices(memory),
         ...[precisionNotice(currentBackend()?.name ?? 'unknown', config)].filter((line) => line !== undefined),
       ])
         await emitter.notice(message)
