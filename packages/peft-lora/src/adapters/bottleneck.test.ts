@@ -1,6 +1,8 @@
+import * as tf from '@tensorflow/tfjs-core'
 import { describe, expect, it } from 'vitest'
 import { getPeftModel } from '../peft-model'
 import { testAdapter, tinyModel } from '../testing'
+import { largestDifference, perturb } from '../testing/measure'
 
 const layer = 'base_model.model.model.layers.0'
 const keys = (module: string) =>
@@ -38,6 +40,39 @@ describe('bottleneck adapters', () => {
     const spread = Math.sqrt(down.reduce((sum, value) => sum + value * value, 0) / down.length)
     expect(spread).toBeGreaterThan(0.014)
     expect(spread).toBeLessThan(0.026)
+    peft.unload().dispose()
+  })
+
+  it('add what two projections and a swish make of the output of their module', () => {
+    const model = tinyModel()
+    const module = model.linears.get('model.layers.0.mlp.down_proj')!
+    const x = tf.tidy(() =>
+      tf.tensor2d(
+        Float32Array.from({ length: 96 }, (_, i) => Math.sin(i)),
+        [2, 48],
+      ),
+    )
+    const base = tf.tidy(() => module.forward(x).arraySync())
+    const peft = getPeftModel(model, { peftType: 'BOTTLENECK', reductionFactor: 8, scaling: 1.5 })
+    perturb(peft, 0.3)
+    const [down, downBias, up, upBias] = keys('mlp.down_proj').map((key) => peft.parameters().get(key)!.arraySync())
+    const expected = base.flatMap((y) => {
+      const small = (down as number[][]).map((row, i) => {
+        const z = row.reduce((sum, w, j) => sum + w * y[j]!, (downBias as number[])[i]!)
+        return z / (1 + Math.exp(-z))
+      })
+      return y.map((value, j) => {
+        const added = (up as number[][])[j]!.reduce((sum, w, i) => sum + w * small[i]!, (upBias as number[])[j]!)
+        return value + 1.5 * added
+      })
+    })
+    expect(
+      largestDifference(
+        tf.tidy(() => module.forward(x).dataSync()),
+        expected,
+      ),
+    ).toBeLessThan(1e-5)
+    x.dispose()
     peft.unload().dispose()
   })
 
