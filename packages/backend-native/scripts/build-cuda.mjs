@@ -78,7 +78,7 @@ function plan({ emulated, tests, sanitize, arch }) {
   const headers = ['node-addon-api', 'node-api-headers']
     .map((name) => createRequire(import.meta.url)(name).include_dir.replace(/^"|"$/g, ''))
     .map((folder) => `-I${folder}`)
-  const checks = sanitize ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g'] : []
+  const checks = sanitize ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g1'] : []
   const cxx = process.env.CXX ?? 'g++'
   const gxx = ['-std=c++17', sanitize ? '-O1' : '-O2', '-fPIC', '-fvisibility=hidden', ...WARNINGS, ...checks]
   const host = inFolder('host', /\.cc$/)

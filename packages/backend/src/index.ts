@@ -3,6 +3,7 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients'
 export { checkpoint } from './autograd/checkpoint'
 export { type RecordedOp, record } from './autograd/record'
 export { valueAndGrads } from './autograd/value-and-grads'
+export { type CudaDiagnosis, diagnoseCuda } from './cuda'
 export { runKernel, withoutRecording } from './engine'
 export {
   ADAMW_8BIT_BLOCK_SIZE,

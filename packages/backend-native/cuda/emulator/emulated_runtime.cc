@@ -19,6 +19,9 @@ constexpr size_t kGuard = 64;
 
 class EmulatedRuntime final : public Runtime {
  public:
+  ~EmulatedRuntime() override {
+    for (auto& [p, bytes] : sizes_) std::free(p);
+  }
   DeviceInfo info() override {
     DeviceInfo d;
     d.name = "emulated device";
@@ -32,7 +35,7 @@ class EmulatedRuntime final : public Runtime {
     if (used_ + bytes > limit()) return nullptr;
     char* p = static_cast<char*>(std::aligned_alloc(256, (bytes + kGuard + 255) / 256 * 256));
     if (!p) return nullptr;
-    std::memset(p, 0xff, bytes + kGuard);
+    std::memset(p + bytes, 0xff, kGuard);
     sizes_[p] = bytes;
     used_ += bytes;
     return p;
@@ -58,6 +61,7 @@ class EmulatedRuntime final : public Runtime {
   void synchronize(Stream) override {}
   void copyToDevice(void* to, const void* from, size_t bytes, Stream) override { std::memcpy(to, from, bytes); }
   void copyToHost(void* to, const void* from, size_t bytes, Stream) override { std::memcpy(to, from, bytes); }
+  void setBytes(void* to, int value, size_t bytes, Stream) override { std::memset(to, value, bytes); }
   void copyOnDevice(void* to, const void* from, size_t bytes, Stream) override { std::memmove(to, from, bytes); }
 
  private:

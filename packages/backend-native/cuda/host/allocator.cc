@@ -60,6 +60,7 @@ void* Allocator::allocate(size_t bytes, Stream stream, int label) {
   block.label = label;
   use_.live += block.size;
   use_.peak = std::max(use_.peak, use_.live);
+  if (poison_) runtime_.setBytes(pointer, 0xff, block.size, stream);
   return pointer;
 }
 

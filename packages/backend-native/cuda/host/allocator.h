@@ -24,7 +24,8 @@ struct MemoryUse {
 
 class Allocator {
  public:
-  explicit Allocator(Runtime& runtime) : runtime_(runtime) {}
+  // `poison`: memory is handed out full of NaN, to find what is read before it was written. For tests.
+  explicit Allocator(Runtime& runtime, bool poison = false) : runtime_(runtime), poison_(poison) {}
   ~Allocator();
   Allocator(const Allocator&) = delete;
   Allocator& operator=(const Allocator&) = delete;
@@ -65,6 +66,7 @@ class Allocator {
   [[noreturn]] void fail(size_t size, int label);
 
   Runtime& runtime_;
+  bool poison_;
   std::unordered_map<void*, Block> live_;
   std::map<Stream, std::multimap<size_t, void*>> free_;
   std::vector<Pending> pending_;

@@ -113,6 +113,7 @@ class CudaRuntime final : public Runtime {
 
   void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)), "copying to the GPU"); }
   void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)), "copying from the GPU"); }
+  void setBytes(void* to, int value, size_t bytes, Stream stream) override { check(cudaMemsetAsync(to, value, bytes, static_cast<cudaStream_t>(stream)), "filling memory"); }
   void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)), "copying on the GPU"); }
 
  private:

@@ -37,6 +37,7 @@ class Runtime {
 
   virtual void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) = 0;
   virtual void copyToHost(void* to, const void* from, size_t bytes, Stream stream) = 0;
+  virtual void setBytes(void* to, int value, size_t bytes, Stream stream) = 0;
   virtual void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) = 0;
 };
 

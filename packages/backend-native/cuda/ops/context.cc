@@ -1,5 +1,8 @@
 #include "context.h"
 
+#include <cstdlib>
+#include <string>
+
 #include "../device/kernels.h"
 
 namespace tunesmith {
@@ -8,7 +11,8 @@ namespace cuda {
 Context::Context(int device, Type activations, bool tf32) : type(activations) {
   runtime = makeRuntime(device);
   gemm = makeGemm(tf32);
-  allocator = std::make_unique<Allocator>(*runtime);
+  const char* poison = std::getenv("TUNESMITH_CUDA_POISON");
+  allocator = std::make_unique<Allocator>(*runtime, poison && std::string(poison) == "1");
   staging = std::make_unique<Staging>(*runtime);
   order = std::make_unique<StreamOrder>(*runtime);
   stream = order->stream(order->add("compute"));

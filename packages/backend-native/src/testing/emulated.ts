@@ -14,6 +14,8 @@ export function emulateCuda(precision: 'f32' | 'bf16'): boolean {
   process.env.TUNESMITH_TEST_BACKEND = 'cuda'
   process.env.TUNESMITH_CUDA_EMULATE = '1'
   process.env.TUNESMITH_CUDA_PRECISION = precision
+  // Memory comes full of NaN: what is read before it was written shows.
+  process.env.TUNESMITH_CUDA_POISON = '1'
   if (precision === 'bf16') process.env.TUNESMITH_TEST_TOLERANCE = '2e-2'
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--emulated'], { encoding: 'utf8' })
   if (status !== 0) throw new Error(`${stdout}${stderr}`)

@@ -1,5 +1,12 @@
 import { arch, cpus, platform, totalmem } from 'node:os'
-import { diagnoseTensorFlow, fixTensorFlow, selectBackend, type TensorFlowDiagnosis } from '@tunesmith/backend'
+import {
+  type CudaDiagnosis,
+  diagnoseCuda,
+  diagnoseTensorFlow,
+  fixTensorFlow,
+  selectBackend,
+  type TensorFlowDiagnosis,
+} from '@tunesmith/backend'
 import { Command } from 'commander'
 
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(0)} GB`
@@ -19,6 +26,22 @@ function tensorFlowLines({ package: name, binding, loads, python, cuda, remedy }
   ]
 }
 
+/** Why CUDA is used or not: the GPU, and each library with where it was found or looked for. */
+export function cudaLines({ problem, remedy, device, libraries }: CudaDiagnosis): string[] {
+  const version = (n: number) => `${Math.floor(n / 1000)}.${Math.floor((n % 1000) / 10)}`
+  return [
+    ...(device
+      ? [
+          `  GPU          ${device.name}, compute capability ${device.capability}, ${gigabytes(device.totalBytes)}`,
+          `  versions     driver for CUDA ${version(device.driver)}, addon built with CUDA ${version(device.runtime)}`,
+        ]
+      : []),
+    ...Object.values(libraries ?? {}).map(({ found, text }) => `  ${found ? 'found       ' : 'missing     '} ${text}`),
+    ...(problem ? [`  not used     ${problem}`] : []),
+    ...(remedy ? [`  to use it    ${remedy}`] : []),
+  ]
+}
+
 async function doctor({ fix }: { fix?: boolean }): Promise<void> {
   const diagnosis = fix ? await fixTensorFlow((line) => console.log(line)) : await diagnoseTensorFlow()
   console.log(
@@ -29,6 +52,8 @@ async function doctor({ fix }: { fix?: boolean }): Promise<void> {
   for (const { name, reason } of passedOver) console.log(`  not ${name.padEnd(10)} ${reason}`)
   if (portableKernels.length > 0)
     console.log(`  portable     ${portableKernels.length} kernels are compositions of standard operations: slower`)
+  console.log('cuda')
+  for (const line of cudaLines(await diagnoseCuda())) console.log(line)
   console.log('tensorflow')
   for (const line of tensorFlowLines(diagnosis)) console.log(line)
 }

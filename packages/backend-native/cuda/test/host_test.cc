@@ -1,0 +1,229 @@
+// The host side without a device: memory, staging, streams, libraries, launch geometry.
+#include <cstring>
+#include <numeric>
+
+#include "../host/allocator.h"
+#include "../host/failure.h"
+#include "../host/launch_geometry.h"
+#include "../host/library_finder.h"
+#include "../host/staging.h"
+#include "../host/stream_order.h"
+#include "test.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+constexpr size_t kMiB = size_t{1} << 20;
+
+void testSizes() {
+  expect(roundedSize(0) == 512 && roundedSize(1) == 512 && roundedSize(512) == 512, "small sizes");
+  for (size_t bytes = 1; bytes < 64 * kMiB; bytes = bytes * 5 / 4 + 1) {
+    const size_t size = roundedSize(bytes);
+    expect(size >= bytes && size % 512 == 0, "a rounded size holds what was asked for");
+    expect(bytes < 8192 || size <= bytes + bytes / 7, "a rounded size wastes an eighth at most");
+    expect(roundedSize(size) == size, "a rounded size stays");
+  }
+}
+
+void testReuse() {
+  BookRuntime device;
+  Allocator allocator(device);
+  Stream one = device.createStream(), two = device.createStream();
+  void* a = allocator.allocate(3 * kMiB, one);
+  allocator.release(a);
+  expect(allocator.use().cached == 3 * kMiB && allocator.use().live == 0, "given back memory is kept");
+  expect(allocator.allocate(3 * kMiB - 100, one) == a, "the same stream gets it at once");
+  expect(allocator.allocate(3 * kMiB, one) != a && device.allocations == 2, "but not twice");
+  allocator.release(a);
+  expect(allocator.allocate(3 * kMiB, two) != a, "another stream does not get it");
+  expect(allocator.allocate(kMiB, one) != a, "a far smaller request does not take it");
+  expect(messageOf([&] { allocator.release(reinterpret_cast<void*>(8)); }) != "", "releasing what is none is an error");
+}
+
+void testEvents() {
+  BookRuntime device;
+  {
+    Allocator allocator(device);
+    Stream one = device.createStream(), two = device.createStream();
+    device.eventsFinish = false;
+    void* a = allocator.allocate(kMiB, one);
+    allocator.alsoUsedOn(a, two);
+    allocator.alsoUsedOn(a, two);
+    allocator.release(a);
+    expect(device.events == 1, "one event for the other stream");
+    expect(allocator.allocate(kMiB, one) != a, "not reused before the other stream has passed");
+    device.eventsFinish = true;
+    expect(allocator.allocate(kMiB, one) == a, "reused after");
+    expect(device.events == 0, "events are given back");
+    allocator.release(a);
+  }
+  expect(device.events == 0, "none is left at the end");
+}
+
+void testOutOfMemory() {
+  BookRuntime device;
+  device.limit = 10 * kMiB;
+  Allocator allocator(device);
+  const int weights = allocator.label("packed weights"), lora = allocator.label("LoraLinear");
+  expect(allocator.label("LoraLinear") == lora, "a label has one number");
+  Stream s = device.createStream();
+  void* kept = allocator.allocate(4 * kMiB, s, weights);
+  void* freed = allocator.allocate(5 * kMiB, s, lora);
+  allocator.release(freed);
+  void* large = allocator.allocate(6 * kMiB, s, lora);
+  expect(device.releases == 1 && device.synchronized == 1, "cached memory goes back to the driver before giving up");
+  const std::string message = messageOf([&] { allocator.allocate(kMiB, s, lora); });
+  for (const char* part : {"1.0 MiB (LoraLinear)", "10.0 MiB are in use", "0.0 KiB of 10.0 MiB are free on test device", "LoraLinear 6.0 MiB in 1 tensor, packed weights 4.0 MiB in 1 tensor"})
+    expect(message.find(part) != std::string::npos, std::string("an out of memory error that says: ") + part + "; it says: " + message);
+  try {
+    allocator.allocate(kMiB, s, lora);
+  } catch (const Failure& f) {
+    expect(f.code == "out_of_memory" && f.remedy.find("checkpointing") != std::string::npos, "and what to do");
+  }
+  allocator.release(large);
+  expect(allocator.use().peak == 10 * kMiB, "the peak");
+  allocator.resetPeak();
+  expect(allocator.use().peak == 4 * kMiB, "the peak anew");
+  expect(allocator.consumers().size() == 1 && allocator.consumers()[0].name == "packed weights", "consumers");
+  allocator.release(kept);
+  allocator.trim();
+  expect(device.used == 0 && allocator.use().cached == 0, "all given back");
+  Allocator poisoned(device, true);
+  expect(*static_cast<uint32_t*>(poisoned.allocate(4, s)) == 0xffffffffu, "poisoned memory is NaN");
+}
+
+void testStaging() {
+  BookRuntime device;
+  {
+    Staging staging(device, 2, 100);
+    std::vector<char> from(1050), to(1050), back(1050);
+    for (size_t i = 0; i < from.size(); i++) from[i] = static_cast<char>(i * 7);
+    staging.upload(to.data(), from.data(), from.size(), nullptr);
+    expect(to == from, "uploads in parts");
+    staging.download(back.data(), to.data(), to.size(), nullptr);
+    expect(back == from && device.synchronized == 1, "downloads in parts and waits");
+    // A slot is filled again only after its last copy: a wait before each copy from the third on.
+    int copies = 0, waits = 0;
+    bool ordered = true;
+    for (const std::string& entry : device.log) {
+      copies += entry.rfind("copy", 0) == 0;
+      waits += entry == "wait";
+      if (entry.rfind("copy", 0) == 0) ordered = ordered && waits >= copies - 2;
+    }
+    expect(ordered, "slots are not overwritten while in use");
+    staging.upload(to.data(), from.data(), 0, nullptr);
+  }
+  expect(device.events == 0, "staging gives its events back");
+}
+
+void testStreams() {
+  BookRuntime device;
+  StreamOrder order(device);
+  const int compute = order.add("compute"), copy = order.add("copy"), other = order.add("other");
+  expect(!order.waitFor(copy, compute), "nothing to wait for");
+  order.submitted(compute);
+  expect(order.waitFor(copy, compute), "a first wait");
+  expect(!order.waitFor(copy, compute), "no second wait for the same");
+  order.submitted(copy);
+  expect(order.waitFor(other, copy), "a wait for the copy");
+  expect(!order.waitFor(other, compute), "which implies what the copy waited for");
+  order.submitted(compute);
+  expect(order.waitFor(other, compute), "until there is more");
+  expect(!order.waitFor(compute, compute), "a stream is in order by itself");
+  expect(order.history().size() == 3 && order.history()[0] == "copy waits for compute at 1", "the history");
+}
+
+// Files and variables of an imaginary machine.
+struct FakeSystem {
+  std::map<std::string, std::string> variables;
+  std::set<std::string> files;
+  std::map<std::string, std::string> links;
+  std::set<std::string> loadable;
+
+  System system() {
+    System s;
+    s.environment = [this](const std::string& name) { return variables.count(name) ? variables[name] : ""; };
+    s.exists = [this](const std::string& path) { return files.count(path) > 0 || !children(path).empty(); };
+    s.list = [this](const std::string& folder) { return children(folder); };
+    s.resolve = [this](const std::string& path) { return links.count(path) ? links[path] : path; };
+    s.open = [this](const std::string& path, std::string& error) -> void* {
+      if (loadable.count(path)) return this;
+      error = "wrong ELF class";
+      return nullptr;
+    };
+    return s;
+  }
+  std::vector<std::string> children(const std::string& folder) {
+    std::set<std::string> names;
+    for (const std::string& file : files)
+      if (file.rfind(folder + "/", 0) == 0) names.insert(file.substr(folder.size() + 1, file.find('/', folder.size() + 1) - folder.size() - 1));
+    return {names.begin(), names.end()};
+  }
+};
+
+void testLibraries() {
+  const LibrarySpec spec = cublasLtSpec();
+  const std::string wheel = "/home/u/env/lib/python3.12/site-packages/nvidia/cublas/lib/libcublasLt.so.12";
+  FakeSystem machine;
+  machine.variables = {{"LD_LIBRARY_PATH", "/a:/b"}, {"PATH", "/home/u/env/bin:/usr/bin"}, {"HOME", "/home/u"}};
+  machine.files = {wheel, "/home/u/env/bin/python3", "/usr/local/cuda-12.8/lib64/libcublasLt.so.12", "/usr/local/cuda-13.0/lib64/libcublasLt.so.13"};
+  machine.loadable = {wheel};
+  FoundLibrary found = findLibrary(spec, machine.system());
+  expect(found.path == wheel, "the wheel of the environment whose python is on the path; found: " + found.path);
+  machine.loadable.insert("/usr/local/cuda-12.8/lib64/libcublasLt.so.12");
+  expect(findLibrary(spec, machine.system()).path == "/usr/local/cuda-12.8/lib64/libcublasLt.so.12", "a toolkit before a wheel");
+  machine.loadable.insert("libcublasLt.so.12");
+  expect(findLibrary(spec, machine.system()).path == "libcublasLt.so.12", "the system's path before a toolkit");
+  machine.files.insert("/b/libcublasLt.so.13");
+  machine.loadable.insert("/b/libcublasLt.so.13");
+  expect(findLibrary(spec, machine.system()).path == "/b/libcublasLt.so.13", "LD_LIBRARY_PATH before all");
+  machine.variables["TUNESMITH_CUBLASLT"] = "/mine.so";
+  found = findLibrary(spec, machine.system());
+  expect(!found.handle && found.tried.size() == 1 && found.tried[0].first == "/mine.so", "a file that is named is the only one");
+
+  FakeSystem broken;
+  broken.variables["LD_LIBRARY_PATH"] = "/a";
+  broken.files = {"/usr/local/cuda-13.0/lib64/libcublasLt.so.13", "/venv/bin/python3", "/opt/python/bin/python3.12", "/opt/python/lib/python3.12/site-packages/nvidia/cu13/lib/x"};
+  broken.links["/venv/bin/python3"] = "/opt/python/bin/python3.12";
+  broken.variables["PATH"] = "/venv/bin";
+  const std::string text = findLibrary(spec, broken.system()).explain(spec);
+  for (const char* part : {"cuBLASLt was not found. Looked for libcublasLt.so.13 or libcublasLt.so.12 in /a, the system's library path", "/usr/local/cuda-13.0/lib64", "/opt/python/lib/python3.12/site-packages/nvidia/cu13/lib", "libcublasLt.so.13: wrong ELF class"})
+    expect(text.find(part) != std::string::npos, std::string("an explanation that names ") + part + "; it is: " + text);
+  expect(candidates(driverSpec(), broken.system())[1] == "libcuda.so.1", "the driver");
+  expect(candidates(ncclSpec(), broken.system())[1] == "libnccl.so.2", "NCCL");
+}
+
+void testGeometry() {
+  expect(overItems(0).blocks == 1 && overItems(1).threads == 32, "at least one warp");
+  expect(overItems(1000).blocks == 4 && overItems(1000).threads == 256, "a thread per item");
+  expect(overItems(int64_t{1} << 40).blocks == 1 << 20, "bounded blocks for loops");
+  expect(overRows(7, 4096).blocks == 7 && overRows(7, 4096).threads == 256, "a block per row");
+  expect(overRows(7, 100).threads == 32 && overRows(7, 520).threads == 96, "as many warps as the row has work for");
+  for (int64_t rows : {1, 31, 33, 2048, 1000000})
+    for (int64_t columns : {1, 128, 4096, 200000}) {
+      const int64_t splits = columnSplits(rows, columns);
+      expect(splits >= 1 && splits <= 256 && (splits == 1 || ceilDiv(rows, splits) >= 16), "column sums");
+      expect((splits - 1) * ceilDiv(rows, splits) < rows || splits == 1 || rows < 1024, "parts that are not empty");
+    }
+  expect(logitRows(10, 128256, 6) == 10, "few rows at once");
+  const int64_t chunk = logitRows(100000, 128256, 6);
+  expect(chunk % 64 == 0 && chunk * 128256 * 6 <= int64_t{256} << 20, "logits inside the budget");
+  expect(logitRows(100, int64_t{1} << 40, 4) == 1, "at least a row");
+}
+
+}  // namespace
+
+void testHost() {
+  testSizes();
+  testReuse();
+  testEvents();
+  testOutOfMemory();
+  testStaging();
+  testStreams();
+  testLibraries();
+  testGeometry();
+}
+
+}  // namespace cuda
+}  // namespace tunesmith

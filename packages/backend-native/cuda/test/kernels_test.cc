@@ -1,0 +1,213 @@
+// Every operation on awkward sizes with memory of exactly that size, for the sanitizers; values are compared with
+// references in src/cuda/*.test.ts.
+#include <cmath>
+#include <cstring>
+#include <memory>
+
+#include "../device/portable.h"
+#include "../ops/operations.h"
+#include "test.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+uint32_t state = 1;
+float random() {
+  state = state * 1664525u + 1013904223u;
+  return static_cast<float>(state >> 8) / 16777216.f - 0.5f;
+}
+
+// Device memory that ends at the last element, outside of the allocator, which rounds up.
+class Exact {
+ public:
+  Exact(int64_t elements, Type type, bool zero = false) : bytes_(static_cast<size_t>(elements) * bytesOf(type)), type_(type) {
+    memory_.reset(static_cast<char*>(std::aligned_alloc(1, bytes_ ? bytes_ : 1)));
+    // aligned_alloc of 1 gives malloc's 16 bytes, which is what the widest access needs.
+    for (int64_t i = 0; i < elements; i++) {
+      const float x = zero ? 0 : random();
+      if (type == Type::bf16)
+        reinterpret_cast<bf16*>(memory_.get())[i] = fromFloat<bf16>(x);
+      else if (type == Type::f32)
+        reinterpret_cast<float*>(memory_.get())[i] = x;
+      else
+        reinterpret_cast<int32_t*>(memory_.get())[i] = zero ? 0 : static_cast<int32_t>(state);
+    }
+  }
+  operator Array() const { return {memory_.get(), type_}; }
+  float* floats() const { return reinterpret_cast<float*>(memory_.get()); }
+  const int32_t* set(const std::vector<int32_t>& values) const {
+    std::memcpy(memory_.get(), values.data(), values.size() * 4);
+    return reinterpret_cast<int32_t*>(memory_.get());
+  }
+
+ private:
+  struct Free {
+    void operator()(char* p) const { std::free(p); }
+  };
+  size_t bytes_;
+  Type type_;
+  std::unique_ptr<char, Free> memory_;
+};
+
+struct TestWeight {
+  Exact data, scale, code;
+  Weight w;
+  TestWeight(Format format, int64_t rows, int64_t cols, int64_t blockSize)
+      : data(format == Format::f32 ? rows * cols : (rows * cols * (format == Format::nf4 ? 4 : format == Format::int8 ? 8 : 16) + 31) / 32, format == Format::f32 ? Type::f32 : Type::i32, format == Format::bf16 || format == Format::f16),
+        scale(std::max(rows, (rows * cols + blockSize - 1) / blockSize), Type::f32),
+        code(16, Type::f32) {
+    w.format = format;
+    w.data = Array(data).data;
+    w.scale = scale.floats();
+    w.code = code.floats();
+    w.rows = rows;
+    w.cols = cols;
+    w.blockSize = blockSize;
+  }
+};
+
+void linears(Context& c) {
+  const Type t = c.type;
+  for (Format format : {Format::f32, Format::bf16, Format::f16, Format::nf4, Format::int8})
+    for (int64_t tokens : {1, 3, 5, 33})
+      for (int64_t cols : {7, 24, 264}) {
+        const int64_t rows = 11, rank = 3;
+        const TestWeight w(format, rows, cols, cols == 7 ? 5 : 16);
+        const Exact x(tokens * cols, t), bias(rows, Type::f32), y(tokens * rows, t), dy(tokens * rows, t), dx(tokens * cols, t);
+        frozenLinear(c, tokens, w.w, x, bias, y);
+        frozenLinearGrad(c, tokens, w.w, dy, dx);
+        const Exact a(rank * cols, Type::f32), b(rows * rank, Type::f32), xa(tokens * rank, t), dA(rank * cols, Type::f32), dB(rows * rank, Type::f32);
+        Lora lora;
+        lora.a = a;
+        lora.b = b;
+        lora.rank = rank;
+        for (bool drop : {false, true}) {
+          lora.dropout.on = drop;
+          lora.dropout.threshold = 1u << 30;
+          loraLinear(c, tokens, w.w, lora, x, bias, y, xa);
+          loraLinearInputGrad(c, tokens, w.w, lora, dy, dx);
+          loraLinearWeightGrad(c, tokens, rows, cols, lora, dy, x, xa, dA, dB);
+        }
+        const Exact ids(2, Type::i32), looked(2 * cols, t), dw(rows * cols, Type::f32);
+        const std::vector<int32_t> host = {static_cast<int32_t>(rows - 1), 0};
+        embeddingLookup(c.stream, w.w, ids.set(host), looked, 2);
+        embeddingGradient(c, looked, ids.set(host), host.data(), 2, rows, cols, dw);
+        CrossEntropy p;
+        p.tokens = tokens;
+        p.weight = w.w;
+        p.hidden = x;
+        p.bias = bias;
+        const Exact labels(tokens, Type::i32), loss(1, Type::f32), nll(tokens, Type::f32), entropy(tokens, Type::f32), correct(tokens, Type::f32);
+        std::vector<int32_t> given;
+        for (int64_t i = 0; i < tokens; i++) given.push_back(i % 2 ? -100 : static_cast<int32_t>(i % rows));
+        p.labels = labels.set(given);
+        p.hostLabels = given.data();
+        p.lossSum = loss.floats();
+        p.nll = nll.floats();
+        p.entropy = entropy.floats();
+        p.correct = correct.floats();
+        p.dHidden = dx;
+        p.dWeight = dw;
+        crossEntropy(c, p);
+        expect(std::isfinite(*loss.floats()), "the loss is a number, not " + std::to_string(*loss.floats()) + ": format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(tokens) + " x " + std::to_string(cols) + (c.type == Type::bf16 ? " bf16" : " f32"));
+      }
+}
+
+void attentions(Context& c) {
+  const std::vector<int32_t> ends = {0, 1, 1, 66, 70};
+  for (int headDim : {6, 64, 96, 128})
+    for (int window : {0, 20}) {
+      Attention p;
+      p.tokens = p.keys = 70;
+      p.sequences = 4;
+      p.heads = 2;
+      p.kvHeads = 1;
+      p.headDim = headDim;
+      p.window = window;
+      p.scale = 0.1f;
+      p.softcap = window ? 5.0f : 0.0f;
+      const Exact bounds(5, Type::i32);
+      p.cuSeqlens = bounds.set(ends);
+      const int64_t n = p.tokens * p.heads * headDim, kv = p.tokens * headDim;
+      const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), out(n, c.type), lse(p.tokens * p.heads, Type::f32), dout(n, c.type), dq(n, c.type), dk(kv, c.type), dv(kv, c.type);
+      AttentionTensors t;
+      t.q = q;
+      t.k = k;
+      t.v = v;
+      t.out = out;
+      t.lse = lse.floats();
+      t.dout = dout;
+      t.dq = dq;
+      t.dk = dk;
+      t.dv = dv;
+      const AttentionBounds host = {ends.data(), nullptr, nullptr};
+      attention(c, p, host, t);
+      attentionGrad(c, p, host, t);
+      bool finite = true;
+      for (int64_t i = 0; i < p.tokens * p.heads; i++) finite = finite && std::isfinite(lse.floats()[i]);
+      expect(finite, "attention is finite");
+    }
+}
+
+void others(Context& c) {
+  const Type t = c.type;
+  for (int64_t h : {1, 40, 264, 2049}) {
+    const int64_t tokens = 5;
+    const Exact x(tokens * h, t), dy(tokens * h, t), y(tokens * h, t), z(tokens * h, t), w(h, Type::f32), dw(h, Type::f32), partial(256 * h + tokens, Type::f32);
+    rmsNorm(c.stream, x, w.floats(), y, tokens, h, 1e-5f, 1);
+    rmsNormGrad(c.stream, dy, x, w.floats(), y, tokens, h, 1e-5f, 1);
+    rmsNormWeightGrad(c.stream, dy, x, dw.floats(), partial.floats(), tokens, h, 1e-5f);
+    for (Activation f : {Activation::silu, Activation::geluTanh}) {
+      swiglu(c.stream, x, dy, y, tokens * h, f);
+      swigluGrad(c.stream, dy, x, dy, y, z, tokens * h, f);
+    }
+    // In place, as the backward pass may.
+    swigluGrad(c.stream, dy, x, y, x, y, tokens * h, Activation::silu);
+    softmax(c.stream, x, y, tokens, h);
+    reduceSum(c.stream, x, dw.floats(), partial.floats(), 1, tokens, h, 1);
+    reduceSum(c.stream, x, partial.floats(), partial.floats(), tokens, h, 1, 1);
+    transpose2d(c.stream, x, y, tokens, h);
+    convert(c.stream, x, partial, tokens * h);
+    binary(c.stream, Binary::add, 0, x, y, z, 1, tokens * h);
+    for (int mode = 1; mode <= 4; mode++) {
+      const Exact small(mode % 2 ? h : tokens, Type::f32);
+      binary(c.stream, Binary::mul, mode, mode > 2 ? Array(small) : Array(x), mode > 2 ? Array(x) : Array(small), z, tokens, h);
+    }
+    unary(c.stream, Unary::sigmoid, x, y, tokens * h);
+    copyStrided(c.stream, x, y, tokens, h, h, h);
+    if (h % 4 == 0) {
+      const Exact cos(tokens * h / 4, Type::f32), sin(tokens * h / 4, Type::f32);
+      rotaryEmbedding(c.stream, x, cos.floats(), sin.floats(), y, tokens, 1, h, h / 2, true);
+    }
+    const Exact param(h, Type::f32), grad(h, Type::f32), m(h, Type::f32), v(h, Type::f32, true);
+    AdamW o = {0.1f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 0.1f, 0.1f};
+    const AdamWTensor tensor = {param.floats(), grad.floats(), m.floats(), v.floats(), h};
+    adamW(c.stream, &tensor, 1, o);
+    const Exact norm(1, Type::f32);
+    gradNorm(c, {{grad, h}, {x, tokens * h}}, norm.floats());
+    expect(std::isfinite(*norm.floats()), "the norm is a number");
+  }
+}
+
+}  // namespace
+
+void testKernels() {
+  for (Type type : {Type::f32, Type::bf16}) {
+    Context c(0, type, false);
+    linears(c);
+    attentions(c);
+    others(c);
+  }
+}
+
+}  // namespace cuda
+}  // namespace tunesmith
+
+int main() {
+  tunesmith::cuda::testHost();
+  tunesmith::cuda::testKernels();
+  const int failed = tunesmith::cuda::failures();
+  std::printf(failed ? "%d checks FAILED\n" : "the host side and all emulated kernels passed\n", failed);
+  return failed ? 1 : 0;
+}
