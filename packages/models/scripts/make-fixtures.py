@@ -85,6 +85,8 @@ FAMILIES = {
     "qwen3": dict(head_dim=16, use_sliding_window=True, sliding_window=8, max_window_layers=1),
     "gemma2": dict(head_dim=16, sliding_window=8, query_pre_attn_scalar=24, attn_logit_softcapping=6.0, final_logit_softcapping=4.0),
     "phi3": dict(sliding_window=12, partial_rotary_factor=0.5),
+    # Of the guide "add an architecture".
+    "olmo2": dict(),
 }
 for family, extra in FAMILIES.items():
     model, tensors = expected(lambda seed: make(AutoConfig.for_model(family, **SIZES, **extra), seed))

@@ -115,7 +115,7 @@ export function parseModelConfig(raw: unknown, where = 'config.json'): ModelConf
     throw new TunesmithError(`The model type "${c.model_type}" is not supported`, {
       code: 'unsupported',
       where,
-      remedy: `Supported are ${architectureNames().join(', ')}; the guide "add an architecture" shows how to write another`,
+      remedy: `Supported are ${architectureNames().join(', ')}; docs/contributing/new-architecture.md shows how to add another`,
     })
   const act = c.hidden_activation ?? c.hidden_act ?? 'silu'
   const hiddenAct = ACTIVATIONS[act]

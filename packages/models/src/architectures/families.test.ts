@@ -6,21 +6,23 @@ import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
 import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type CausalLM, generate, loadModel, packSequences, parseModelConfig } from '../index'
+import { type CausalLM, generate, loadModel, packSequences, parseModelConfig, registerArchitecture } from '../index'
 import { floats, ints, largestDifference } from '../testing/golden-tensors'
+import { olmo2 } from '../testing/olmo2'
 import { gemma2 } from './gemma2'
 
 const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
 
 beforeAll(async () => {
   await selectBackend()
+  registerArchitecture(olmo2)
 })
 
 const logitsOf = (model: CausalLM, ids: number[]) =>
   tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync() as Float32Array)
 
 describe('tiny models made by transformers', () => {
-  for (const name of ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma2', 'phi3'])
+  for (const name of ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma2', 'phi3', 'olmo2'])
     it(`${name}: logits, 64 greedy tokens, and the loss`, async () => {
       const model = await loadModel(join(fixtures, name), { dtype: 'float32' })
       const golden = await openSafetensors(join(fixtures, name, 'expected.safetensors'))
@@ -70,6 +72,14 @@ describe('tiny models made by transformers', () => {
       model.dispose()
       await rm(folder, { recursive: true })
     })
+})
+
+describe('the guide "add an architecture"', () => {
+  it('shows the code that is tested here', async () => {
+    const guide = await readFile(new URL('../../../../docs/contributing/new-architecture.md', import.meta.url), 'utf8')
+    const [, code] = /```ts\n([\s\S]*?)```/.exec(guide)!
+    expect(code).toBe(await readFile(new URL('../testing/olmo2.ts', import.meta.url), 'utf8'))
+  })
 })
 
 describe('configurations', () => {

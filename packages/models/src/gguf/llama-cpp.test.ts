@@ -10,7 +10,16 @@ import { openInLlamaCpp } from '@tunesmith/tooling/llama-cpp'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generationDefaults } from '../generation/generation-config'
-import { type CausalLM, createModel, exportGguf, generate, packSequences, parseModelConfig } from '../index'
+import {
+  type CausalLM,
+  createModel,
+  exportGguf,
+  generate,
+  packSequences,
+  parseModelConfig,
+  registerArchitecture,
+} from '../index'
+import { olmo2 } from '../testing/olmo2'
 import { tokenizerMetadata } from './tokenizer'
 import { writeGguf } from './write'
 
@@ -20,6 +29,7 @@ let tokenizer: Tokenizer
 
 beforeAll(async () => {
   await selectBackend()
+  registerArchitecture(olmo2)
   folder = await mkdtemp(join(tmpdir(), 'tunesmith-gguf-'))
   tokenizer = await Tokenizer.fromPretrained(join(fixtures, 'byte-level'))
 })
@@ -49,6 +59,7 @@ const families: [string, Record<string, unknown>][] = [
   ['qwen3', { head_dim: 32 }],
   ['gemma2', { head_dim: 32, sliding_window: 12, query_pre_attn_scalar: 24, hidden_activation: 'gelu_pytorch_tanh' }],
   ['phi3', {}],
+  ['olmo2', {}],
 ]
 
 /** Norms, biases and scales that matter: a fresh model has ones and zeros. */
