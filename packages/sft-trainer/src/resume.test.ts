@@ -48,6 +48,11 @@ describe('a resumed run ends as if it had never stopped', () => {
         },
       },
     ],
+    [
+      'prefix tuning, whose projection is in no adapter file',
+      { packing: true, maxLength: 40, gradientCheckpointing: true },
+      { peftConfig: { peftType: 'PREFIX_TUNING', numVirtualTokens: 3, prefixProjection: true, encoderHiddenSize: 8 } },
+    ],
     ['packing, by length', { packing: true, maxLength: 40, trainSamplingStrategy: 'group_by_length' }],
     [
       'LoRA+, NEFTune, smoothing, DFT',

@@ -26,6 +26,11 @@ const adapters: Record<string, PeftConfigOptions> = {
   DoRA: { r: 4, targetModules: 'all-linear', useDora: true },
   IA3: { peftType: 'IA3' },
   'prompt tuning': { peftType: 'PROMPT_TUNING', numVirtualTokens: 4 },
+  'prefix tuning': { peftType: 'PREFIX_TUNING', numVirtualTokens: 4 },
+  'prefix tuning with a projection': { peftType: 'PREFIX_TUNING', numVirtualTokens: 4, prefixProjection: true },
+  'bottleneck adapters': { peftType: 'BOTTLENECK', reductionFactor: 4, dropout: 0.1 },
+  AdaLoRA: { peftType: 'ADALORA', initR: 4, targetR: 2, totalStep: 10, targetModules: 'all-linear' },
+  VeRA: { peftType: 'VERA', r: 16, targetModules: 'all-linear' },
 }
 
 const random = new Random(3)
