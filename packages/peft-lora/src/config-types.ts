@@ -1,9 +1,26 @@
-/**
- * The options of one kind of adapter each, by `peftType`. A package that registers an adapter adds its own by
- * declaration merging: `declare module '@tunesmith/peft-lora' { interface PeftConfigTypes { MINE: MyOptions } }`.
- */
-// biome-ignore lint/suspicious/noEmptyInterface: filled by declaration merging, ours too
-export interface PeftConfigTypes {}
+import type { AdaLoraConfigOptions } from './adapters/adalora/config'
+import type { BottleneckConfigOptions } from './adapters/bottleneck'
+import type { Ia3ConfigOptions } from './adapters/ia3'
+import type { LoraConfigOptions } from './adapters/lora/config'
+import type { PrefixTuningConfigOptions } from './adapters/prefix-tuning/config'
+import type { PromptTuningConfigOptions } from './adapters/prompt-tuning'
+import type { VeraConfigOptions } from './adapters/vera'
+
+declare global {
+  /**
+   * The options of adapters that other code registers, by `peftType`, for TypeScript to check:
+   * `declare global { interface TunesmithAdapters { MINE: MyOptions } }`.
+   */
+  interface TunesmithAdapters {}
+}
 
 /** What a caller may write for any kind of adapter; without `peftType`, LoRA. */
-export type PeftConfigOptions = PeftConfigTypes[keyof PeftConfigTypes]
+export type PeftConfigOptions =
+  | LoraConfigOptions
+  | AdaLoraConfigOptions
+  | BottleneckConfigOptions
+  | Ia3ConfigOptions
+  | PrefixTuningConfigOptions
+  | PromptTuningConfigOptions
+  | VeraConfigOptions
+  | TunesmithAdapters[keyof TunesmithAdapters]

@@ -36,8 +36,7 @@ export {
   promptTuningConfigSchema,
 } from './adapters/prompt-tuning'
 export { type VeraConfig, type VeraConfigOptions, vera, veraConfigSchema } from './adapters/vera'
-// All of the file, so that the interface in it can be added to from outside.
-export * from './config-types'
+export type { PeftConfigOptions } from './config-types'
 export { adapterBaseModel, loadAdapter, loadPeftModel, type SavePeftModelOptions, savePeftModel } from './files'
 export type { MergedModule, MergeOptions, MergeReport } from './merge'
 export { type AddAdapterOptions, getPeftModel, PeftModel } from './peft-model'

@@ -33,12 +33,6 @@ export type BottleneckConfigOptions = z.input<typeof bottleneckConfigSchema>
 /** With defaults filled in. */
 export type BottleneckConfig = z.output<typeof bottleneckConfigSchema>
 
-declare module '../config-types' {
-  interface PeftConfigTypes {
-    BOTTLENECK: BottleneckConfigOptions
-  }
-}
-
 const ACTIVATIONS: Record<BottleneckConfig['nonLinearity'], (x: tf.Tensor2D) => tf.Tensor2D> = {
   swish: (x) => tf.mul(x, tf.sigmoid(x)),
   relu: (x) => tf.relu(x),

@@ -24,12 +24,6 @@ export type Ia3ConfigOptions = z.input<typeof ia3ConfigSchema>
 /** With defaults filled in. */
 export type Ia3Config = z.output<typeof ia3ConfigSchema>
 
-declare module '../config-types' {
-  interface PeftConfigTypes {
-    IA3: Ia3ConfigOptions
-  }
-}
-
 /** PEFT's table; phi3, which is not in it, has keys and values in one matrix. */
 const defaultTargets = (modelType: string): string[] => {
   if (modelType === 'phi3') return ['qkv_proj', 'down_proj']

@@ -27,12 +27,6 @@ export type PromptTuningConfigOptions = z.input<typeof promptTuningConfigSchema>
 /** With defaults filled in. */
 export type PromptTuningConfig = z.output<typeof promptTuningConfigSchema>
 
-declare module '../config-types' {
-  interface PeftConfigTypes {
-    PROMPT_TUNING: PromptTuningConfigOptions
-  }
-}
-
 const where = 'PROMPT_TUNING config'
 
 function initialIds(config: PromptTuningConfig, model: CausalLM, random: Random): number[] {

@@ -33,12 +33,6 @@ export type VeraConfigOptions = z.input<typeof veraConfigSchema>
 /** With defaults filled in. */
 export type VeraConfig = z.output<typeof veraConfigSchema>
 
-declare module '../config-types' {
-  interface PeftConfigTypes {
-    VERA: VeraConfigOptions
-  }
-}
-
 interface Projections {
   buffers: { 'base_model.vera_A': tf.Variable<tf.Rank.R2>; 'base_model.vera_B': tf.Variable<tf.Rank.R2> }
 }

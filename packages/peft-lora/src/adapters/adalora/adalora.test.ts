@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { openSafetensors } from '@tunesmith/hub'
 import { describe, expect, it } from 'vitest'
+import { configFromJson } from '../../config-json'
 import { loadPeftModel, savePeftModel } from '../../files'
-import { getPeftModel } from '../../peft-model'
+import { getPeftModel, PeftModel } from '../../peft-model'
 import { testAdapter, tinyModel } from '../../testing'
 import { logitsOf, perturb } from '../../testing/measure'
 import { budgetAt } from './budget'
@@ -171,6 +172,30 @@ describe('AdaLoRA', () => {
     const without = getPeftModel(peft.model, { peftType: 'ADALORA', ...schedule, orthRegWeight: 0 })
     expect(without.auxiliaryLoss()).toBeUndefined()
     without.unload().dispose()
+  })
+
+  it('reads older files, with the name of the adapter in the pattern and without totalStep', () => {
+    const name = 'model.layers.0.self_attn.q_proj.lora_E'
+    const json = {
+      peft_type: 'ADALORA',
+      init_r: 2,
+      total_step: null,
+      rank_pattern: { [`${name}.default`]: [true, false] },
+    }
+    const { config } = configFromJson(json, 'a file')
+    const peft = new PeftModel(tinyModel()).addConfigured('default', config, { seed: 0, loading: true })
+    expect(
+      Object.entries(
+        peft
+          .trainingState()
+          .get(`default/${name.replace('lora_E', 'rank_mask')}`)!
+          .dataSync(),
+      ),
+    ).toEqual([
+      ['0', 1],
+      ['1', 0],
+    ])
+    peft.unload().dispose()
   })
 
   it('refuses a schedule without room, and a pattern of other ranks', () => {

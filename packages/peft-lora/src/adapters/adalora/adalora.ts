@@ -5,15 +5,9 @@ import type { LinearModule } from '@tunesmith/models'
 import type { Adapter, SharedParts } from '../../adapter'
 import { targetedModules } from '../../target-modules'
 import { dropped, lowRank } from '../lora/linear-layer'
-import { type AdaLoraConfig, type AdaLoraConfigOptions, adaLoraConfigSchema, checkAdaLoraConfig } from './config'
+import { type AdaLoraConfig, adaLoraConfigSchema, checkAdaLoraConfig } from './config'
 import { type Factors, RankAllocator } from './rank-allocator'
 import { withAllRanks, withUsedRanks } from './trimmed-file'
-
-declare module '../../config-types' {
-  interface PeftConfigTypes {
-    ADALORA: AdaLoraConfigOptions
-  }
-}
 
 interface AdaLoraShared extends SharedParts {
   allocator: RankAllocator
@@ -108,6 +102,9 @@ export const adaLora: Adapter<AdaLoraConfig, AdaLoraShared> = {
       fan_in_fan_out: false,
       rank_pattern: allocator.rankPattern(),
     }),
+    // Older versions of PEFT did without; the schedule matters for training only.
+    read: ({ total_step: total, tinit, tfinal }) =>
+      typeof total === 'number' ? {} : { totalStep: Number(tinit ?? 0) + Number(tfinal ?? 0) + 1 },
     refused: ['fan_in_fan_out', 'layer_replication', 'target_parameters', 'trainable_token_indices'],
     ignored: ['r', 'alpha_pattern', 'use_rslora', 'megatron_config', 'megatron_core', 'qalora_group_size'],
   },

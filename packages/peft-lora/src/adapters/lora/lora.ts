@@ -3,18 +3,12 @@ import { withoutRecording } from '@tunesmith/backend'
 import { EmbeddingModule } from '@tunesmith/models'
 import type { Adapter } from '../../adapter'
 import { targetedModules } from '../../target-modules'
-import { checkLoraConfig, type LoraConfig, type LoraConfigOptions, loraConfigSchema, rankAndScaling } from './config'
+import { checkLoraConfig, type LoraConfig, loraConfigSchema, rankAndScaling } from './config'
 import { doraLinearLayer } from './dora-layer'
 import { loraEmbeddingLayer } from './embedding-layer'
 import { initialEmbeddingFactors, initialFactors, replaceBase } from './initial-factors'
 import { loraLinearLayer } from './linear-layer'
 import type { LayerWithInitial } from './plain-lora'
-
-declare module '../../config-types' {
-  interface PeftConfigTypes {
-    LORA: LoraConfigOptions
-  }
-}
 
 /** LoRA (Hu et al. 2021) with its variants: rank-stabilised, DoRA, PiSSA, OLoRA, LoftQ. */
 export const lora: Adapter<LoraConfig, undefined> = {

@@ -1,14 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { CausalLM } from '@tunesmith/models'
 import type { Adapter, SharedParts } from '../../adapter'
-import { type PrefixTuningConfig, type PrefixTuningConfigOptions, prefixTuningConfigSchema } from './config'
+import { type PrefixTuningConfig, prefixTuningConfigSchema } from './config'
 import { projection } from './projection'
-
-declare module '../../config-types' {
-  interface PeftConfigTypes {
-    PREFIX_TUNING: PrefixTuningConfigOptions
-  }
-}
 
 /** Key of the file: keys and values of all layers in one matrix `[count, layers * 2 * width]`. */
 const KEY = 'prompt_embeddings'
