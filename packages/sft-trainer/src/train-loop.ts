@@ -109,6 +109,7 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
     // Every labelled token of the window weighs the same, whichever micro-batch it is in.
     const numItems = micros.reduce((sum, { batch }) => sum + batch.numLabels, 0)
     const weight = scaler.scale / Math.max(1, numItems)
+    // transformers adds an adapter's own loss once per micro-batch; here its weight does not grow with accumulation.
     const extra = peft && { loss: () => peft.auxiliaryLoss(), weight: scaler.scale / micros.length }
     const grads = new Map<string, tf.Tensor>()
     const sums: LossSums[] = []
