@@ -6,6 +6,8 @@ export interface SamplingMemory {
   /** Candidates and their weights, unnormalised: the most likely token has 1. */
   tokens: Int32Array
   weights: Float64Array
+  /** How far below the most likely token each candidate's score lies, temperature counted in: its weight is `exp(-distance)`. */
+  distances: Float64Array
   /** The k largest scores as a heap, the smallest at the root. */
   heap: Float64Array
 }
@@ -19,6 +21,7 @@ export function memoryFor(vocabSize: number): SamplingMemory {
       scores: new Float64Array(vocabSize),
       tokens: new Int32Array(vocabSize),
       weights: new Float64Array(vocabSize),
+      distances: new Float64Array(vocabSize),
       heap: new Float64Array(vocabSize),
     }
   return shared
@@ -44,11 +47,11 @@ export function kthLargest({ scores, heap }: SamplingMemory, count: number, k: n
   return heap[0]!
 }
 
-/** Bins by the logarithm of the weight: `BINS_PER_NAT` to a factor of e, the last for all that is smaller. */
+/** Bins by distance: `BINS_PER_NAT` to a factor of e in weight, the last for all that is smaller. */
 const BINS = 512
 const BINS_PER_NAT = 16
 const mass = new Float64Array(BINS)
-const binOf = (weight: number) => Math.min(BINS - 1, Math.floor(-Math.log(weight) * BINS_PER_NAT))
+const binOf = (distance: number) => Math.min(BINS - 1, Math.floor(distance * BINS_PER_NAT))
 
 /**
  * Keeps, of the first `count` candidates, the smallest set whose weights reach `p` of all (Holtzman et al. 2020): a
@@ -56,20 +59,20 @@ const binOf = (weight: number) => Math.min(BINS - 1, Math.floor(-Math.log(weight
  *
  * A histogram tells in which bin the edge lies; only that bin is sorted. Returns how many are kept, moved to the front.
  */
-export function keepNucleus({ tokens, weights }: SamplingMemory, count: number, p: number): number {
+export function keepNucleus({ tokens, weights, distances }: SamplingMemory, count: number, p: number): number {
   mass.fill(0)
   let total = 0
   for (let i = 0; i < count; i++) {
     total += weights[i]!
-    mass[binOf(weights[i]!)]! += weights[i]!
+    mass[binOf(distances[i]!)]! += weights[i]!
   }
   const target = p * total
   let above = 0
   let edge = 0
   while (edge < BINS - 1 && above + mass[edge]! < target) above += mass[edge++]!
   const atEdge: number[] = []
-  for (let i = 0; i < count; i++) if (binOf(weights[i]!) === edge) atEdge.push(i)
-  atEdge.sort((a, b) => weights[b]! - weights[a]! || tokens[a]! - tokens[b]!)
+  for (let i = 0; i < count; i++) if (binOf(distances[i]!) === edge) atEdge.push(i)
+  atEdge.sort((a, b) => distances[a]! - distances[b]! || tokens[a]! - tokens[b]!)
   // The last of the edge that stays: what comes after it in that order goes.
   let last = -1
   for (const i of atEdge) {
@@ -78,13 +81,12 @@ export function keepNucleus({ tokens, weights }: SamplingMemory, count: number, 
     above += weights[i]!
   }
   const stays = (i: number) => {
-    const bin = binOf(weights[i]!)
+    const bin = binOf(distances[i]!)
     if (bin !== edge) return bin < edge
     if (last < 0) return false
-    const difference = weights[i]! - lastWeight
-    return difference > 0 || (difference === 0 && tokens[i]! <= lastToken)
+    return distances[i]! < lastDistance || (distances[i]! === lastDistance && tokens[i]! <= lastToken)
   }
-  const lastWeight = last < 0 ? 0 : weights[last]!
+  const lastDistance = last < 0 ? 0 : distances[last]!
   const lastToken = last < 0 ? 0 : tokens[last]!
   let kept = 0
   for (let i = 0; i < count; i++) {
