@@ -23,6 +23,8 @@ export function configToJson(
   for (const option of Object.keys(adapter.schema.shape)) json[snake(option)] = options[option] ?? null
   if ('targetModules' in adapter.schema.shape)
     json.target_modules = effectiveTargets(model, config, adapter.defaultTargets)
+  // Not every kind, nor every version of PEFT, knows it.
+  if (json.ensure_weight_tying === false) delete json.ensure_weight_tying
   return sorted({ ...json, ...adapter.json?.write?.(config, model, shared) })
 }
 
