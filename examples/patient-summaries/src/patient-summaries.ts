@@ -17,7 +17,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
 import { writeFileAtomic } from '@tunesmith/core'
-import { applyLengthPolicy, Dataset, formatDataset, histogramSvg, loadDataset, packExamples } from '@tunesmith/datasets'
+import { applyLengthPolicy, Dataset, formatDataset, histogramSvg, loadDataset } from '@tunesmith/datasets'
 import {
   blindReview,
   compare,
@@ -33,7 +33,6 @@ import {
 } from '@tunesmith/eval-metrics'
 import { loadModel, savePretrained } from '@tunesmith/models'
 import { loadPeftModel } from '@tunesmith/peft-lora'
-import { SFTTrainer } from '@tunesmith/sft-trainer'
 import { buildExample, Tokenizer } from '@tunesmith/tokenization'
 import {
   answerAll,
@@ -52,8 +51,10 @@ import {
   showTable,
   startExample,
 } from 'example-kit'
+import { lengthTable } from './length-table'
 import { type Note, readNote, sharedSections, toExample } from './note-format'
-import { RULE_JUDGE, startRuleJudge } from './rule-judge'
+import { packingTrial } from './packing-trial'
+import { chooseJudge } from './rule-judge'
 import { layOutJob, runJobProcess } from './spot'
 
 const run = startExample(import.meta.url)
@@ -112,18 +113,7 @@ const tokenizer = await Tokenizer.fromPretrained(base)
 const maxLength = run.pick({ smoke: 384, data: 640, full: 2048 })
 const tokenized = split.train.map((note) => ({ ...buildExample(tokenizer, toExample(note)), id: note.id }))
 const { examples: kept, indices, report: lengthReport } = applyLengthPolicy(tokenized, { maxLength, policy: 'drop' })
-const step = maxLength / 4
-const upper = [1, 2, 3, 4, 6, 8].map((quarter) => quarter * step)
-showTable(
-  ['tokens', 'rows', 'share', ''],
-  [...upper, Number.POSITIVE_INFINITY].map((high, i) => {
-    const low = i === 0 ? 0 : upper[i - 1]!
-    const inside = tokenized.filter(({ inputIds }) => inputIds.length > low && inputIds.length <= high).length
-    const range = high === Number.POSITIVE_INFINITY ? `more than ${low}` : `${low + 1} to ${high}`
-    return [range, count(inside), percent(inside / tokenized.length), high <= maxLength ? 'kept' : 'dropped']
-  }),
-  { caption: lengthReport.summary },
-)
+showTable(['tokens', 'rows', 'share', ''], lengthTable(tokenized, maxLength), { caption: lengthReport.summary })
 showSvg(
   histogramSvg(lengthsOf(tokenized), { title: 'Length of note and summary', unit: 'tokens', maxLength }),
   join(run.outputDir, 'lengths.svg'),
@@ -151,53 +141,24 @@ console.log(`ids found in the texts that are trained on: ${leaked} of ${trainExa
 // %%
 const quantizationConfig = { loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true } as const
 const model = await loadModel(base, { quantizationConfig })
-const { report: packed } = packExamples(trainExamples, { maxLength })
-const perRow = trainExamples.length / packed.bins
-const rowsPerStep = 4
 const learningRate = run.pick({ smoke: 5e-3, data: 5e-3, full: 2e-4 })
-async function tryPacking(packing: boolean) {
-  const trainer = new SFTTrainer({
-    model,
-    peftConfig: lora,
-    args: {
-      outputDir: join(run.outputDir, `packing-${packing}`),
-      packing,
-      maxLength,
-      maxSteps: run.pick({ smoke: 4, data: 2, full: 10 }),
-      perDeviceTrainBatchSize: packing ? rowsPerStep : Math.round(rowsPerStep * perRow),
-      learningRate,
-      saveStrategy: 'no',
-      reportTo: [],
-      loggingSteps: 1,
-    },
-    trainDataset: trainExamples,
-  })
-  const { trainRuntime, numTokens, logs } = await trainer.train()
-  const sizes = logs.map((log, i) => log.numTokens - (logs[i - 1]?.numTokens ?? 0))
-  trainer.peft!.unload()
-  return { speed: numTokens / trainRuntime, sizes, loss: logs.at(-1)!.loss }
-}
-// In turns, the faster of two rounds each, so that warming up and other programs weigh on neither way.
-const rounds: Awaited<ReturnType<typeof tryPacking>>[] = []
-for (const packing of [false, true, false, true]) rounds.push(await tryPacking(packing))
-const fastest = (a: (typeof rounds)[0], b: (typeof rounds)[0]) => (a.speed > b.speed ? a : b)
-const [loose, tight] = [fastest(rounds[0]!, rounds[2]!), fastest(rounds[1]!, rounds[3]!)]
+const packing = await packingTrial({
+  model,
+  peftConfig: lora,
+  examples: trainExamples,
+  maxLength,
+  learningRate,
+  steps: run.pick({ smoke: 4, data: 2, full: 10 }),
+  outputDir: run.outputDir,
+})
 showTable(
-  ['', 'rows of the batch', 'tokens per step', 'tokens per second', 'loss at the end'],
-  [
-    ['packing off', String(Math.round(rowsPerStep * perRow)), loose],
-    ['packing on', `${rowsPerStep} (${perRow.toFixed(1)} notes each)`, tight],
-  ].map(([name, batch, result]) => {
-    const { sizes, speed, loss } = result as typeof loose
-    return [
-      name as string,
-      batch as string,
-      `${Math.min(...sizes)} to ${Math.max(...sizes)}`,
-      count(speed),
-      loss.toFixed(3),
-    ]
+  ['packing', 'rows of a batch', 'notes in a row', 'tokens per step', 'tokens per second', 'loss at the end'],
+  (['off', 'on'] as const).map((way) => {
+    const { rows: batch, notesPerRow, sizes, tokensPerSecond, loss } = packing[way]
+    const tokens = `${Math.min(...sizes)} to ${Math.max(...sizes)}`
+    return [way, String(batch), notesPerRow.toFixed(1), tokens, count(tokensPerSecond), loss.toFixed(3)]
   }),
-  { caption: `${percent(packed.efficiency)} of the packed rows is filled` },
+  { caption: `${percent(packing.efficiency)} of the packed rows is filled` },
 )
 
 // %% [markdown]
@@ -221,7 +182,7 @@ const before = await answerAll(model, tokenizer, prompts, { label: 'before', max
 // %% [markdown]
 // ## On a machine that may be taken away
 //
-// Spot instances cost a third and disappear with two minutes' notice: SIGTERM, then nothing. The training runs as a managed service would run it, in the
+// Spot instances are cheap because they may be taken away at short notice: SIGTERM, then nothing. The training runs as a managed service would run it, in the
 // container's entry point with its folders laid out as SageMaker does:
 //
 // | folder | what is in it |
@@ -411,21 +372,14 @@ console.log(`${reviewFolder}: review.html and review.csv for the reviewers; revi
 // shows the machinery and adds no opinion of its own.
 
 // %%
-const { TUNESMITH_JUDGE_URL, TUNESMITH_JUDGE_MODEL = 'judge', TUNESMITH_JUDGE_KEY } = process.env
-const local = TUNESMITH_JUDGE_URL ? undefined : await startRuleJudge()
-const judged = await judgePairs({
-  rows: evalRows,
-  endpoint: TUNESMITH_JUDGE_URL ?? local!.endpoint,
-  model: local ? RULE_JUDGE : TUNESMITH_JUDGE_MODEL,
-  ...(TUNESMITH_JUDGE_KEY && { apiKey: TUNESMITH_JUDGE_KEY }),
-  journal: join(run.outputDir, 'judge.jsonl'),
-})
-await local?.stop()
+const { stop, ...judge } = await chooseJudge()
+const judged = await judgePairs({ rows: evalRows, ...judge, journal: join(run.outputDir, 'judge.jsonl') })
+await stop()
 showTable(
   ['judge', 'base preferred', 'tuned preferred', 'ties', 'position bias', 'p'],
   [
     [
-      local ? RULE_JUDGE : TUNESMITH_JUDGE_MODEL,
+      judge.model,
       String(judged.wins.base),
       String(judged.wins.tuned),
       String(judged.ties),
@@ -462,7 +416,11 @@ saveFigures(run, {
   dropped: dropped.length,
   longestKept: Math.max(...trainExamples.map(({ inputIds }) => inputIds.length)),
   idsInTraining: leaked,
-  packing: { efficiency: packed.efficiency, speedOff: loose.speed, speedOn: tight.speed },
+  packing: {
+    efficiency: packing.efficiency,
+    speedOff: packing.off.tokensPerSecond,
+    speedOn: packing.on.tokensPerSecond,
+  },
   spot: {
     firstExit: first.exitCode,
     firstLast: first.losses.at(-1)?.[0],

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
+import { lengthTable } from './length-table'
 import { readNote, sharedSections, toExample } from './note-format'
 import { makeSplits, SECTIONS, SEED, SPLITS } from './rows'
-import { RULE_JUDGE, ruleVerdict, startRuleJudge } from './rule-judge'
+import { chooseJudge, RULE_JUDGE, ruleVerdict } from './rule-judge'
 
 const splits = makeSplits(SEED)
 const names = Object.keys(SPLITS) as (keyof typeof SPLITS)[]
@@ -47,11 +48,25 @@ it('judges by its rule, in words and over HTTP', async () => {
   expect(ruleVerdict(question('the fever is gone', 'cold'))).toMatch(/Verdict: A$/)
   expect(ruleVerdict(question('cold', 'fever gone'))).toMatch(/Verdict: B$/)
   expect(ruleVerdict(question('same', 'same'))).toMatch(/Verdict: tie$/)
-  expect(RULE_JUDGE).toContain('ROUGE-L')
-  const { endpoint, stop } = await startRuleJudge()
+  const { endpoint, model, stop } = await chooseJudge({})
+  expect(model).toBe(RULE_JUDGE)
+  expect(model).toContain('ROUGE-L')
   const messages = [{ role: 'user', content: question('the fever', 'cold') }]
   const response = await fetch(`${endpoint}/chat/completions`, { method: 'POST', body: JSON.stringify({ messages }) })
   const { choices } = (await response.json()) as { choices: { message: { content: string } }[] }
   expect(choices[0]!.message.content).toMatch(/Verdict: A$/)
   await stop()
+  const real = { TUNESMITH_JUDGE_URL: 'http://judge/v1', TUNESMITH_JUDGE_MODEL: 'm', TUNESMITH_JUDGE_KEY: 'k' }
+  expect(await chooseJudge(real)).toMatchObject({ endpoint: 'http://judge/v1', model: 'm', apiKey: 'k' })
+})
+
+it('counts rows by length around the limit', () => {
+  const example = (length: number) => ({ inputIds: new Array<number>(length).fill(1), labels: [] })
+  const table = lengthTable([example(10), example(100), example(101), example(500)], 100)
+  expect(table.filter(([, rows]) => rows !== '0')).toEqual([
+    ['1 to 25', '1', '25.0%', 'kept'],
+    ['76 to 100', '1', '25.0%', 'kept'],
+    ['101 to 150', '1', '25.0%', 'dropped'],
+    ['more than 200', '1', '25.0%', 'dropped'],
+  ])
 })

@@ -44,3 +44,17 @@ export async function startRuleJudge(): Promise<{ endpoint: string; stop: () => 
     stop: () => new Promise((resolve) => server.close(() => resolve())),
   }
 }
+
+export interface ChosenJudge {
+  endpoint: string
+  model: string
+  apiKey?: string
+  stop: () => Promise<void>
+}
+
+/** The language model that TUNESMITH_JUDGE_URL, _MODEL and _KEY name; without one the local judge, under its own name. */
+export async function chooseJudge(env: NodeJS.ProcessEnv = process.env): Promise<ChosenJudge> {
+  const { TUNESMITH_JUDGE_URL: endpoint, TUNESMITH_JUDGE_MODEL: model = 'judge', TUNESMITH_JUDGE_KEY: apiKey } = env
+  if (endpoint) return { endpoint, model, ...(apiKey && { apiKey }), stop: async () => {} }
+  return { model: RULE_JUDGE, ...(await startRuleJudge()) }
+}

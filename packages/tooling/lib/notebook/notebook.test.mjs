@@ -91,7 +91,7 @@ it('tells regular expressions from divisions and reads nested templates', () => 
 it('leaves out logs of mere progress, and spreads tables of text', () => {
   const outputs = [
     { cell: 1, kind: 'stderr', text: 'before: 24/46 7s<7s\nbefore: 46/46 14s<0s\n' },
-    { cell: 2, kind: 'table', header: ['a', 'b', 'c'], rows: [['x'.repeat(90), 'y', 'z']], caption: '' },
+    { cell: 2, kind: 'table', header: ['a', 'b', 'c'], rows: [['x'.repeat(90), 'y\ny', 'z']], caption: '' },
   ]
   const page = renderNotebook({ source: SOURCE, outputs, command: 'x' })
   expect(page).not.toContain('24/46')

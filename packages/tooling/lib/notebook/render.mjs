@@ -34,9 +34,11 @@ function join(outputs) {
 
 const isNumber = (cell) => /^[-+−±]?[\d.,]+(?:e-?\d+)?\s?(?:%|s|MB|GB|kB|ms)?$|^–?$/.test(cell.trim())
 
-/** Columns of text share the width evenly; otherwise one long word would starve the others. */
-const isWide = (rows) =>
-  rows.some((row) => row.length > 2 && row.some((cell) => cell.length > 60 || cell.includes('\n')))
+/** Several columns of text share the width evenly; otherwise one long word would starve the others. */
+const isWide = (rows) => {
+  const long = (cell) => cell.length > 60 || cell.includes('\n')
+  return (rows[0] ?? []).filter((_, c) => rows.some((row) => long(row[c] ?? ''))).length > 1
+}
 
 function table({ header, rows, caption }) {
   const numeric = header.map((_, c) => rows.length > 0 && rows.every((row) => isNumber(row[c] ?? '')))
