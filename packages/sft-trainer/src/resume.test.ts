@@ -84,21 +84,26 @@ describe('a resumed run ends as if it had never stopped', () => {
     })
 
   it('when it was interrupted in an evaluation, which is then made again', async () => {
-    const args: Args = { evalStrategy: 'steps', evalSteps: 4, perDeviceEvalBatchSize: 2 }
-    const whole = await tinyTrainer({ outputDir: join(outputDir, 'whole'), ...args }).trainer.train()
-    const { trainer } = tinyTrainer(
-      { outputDir, ...args },
-      {
-        callbacks: [{ onLog: ({ step }) => void (step === 8 && setImmediate(() => trainer.interrupt())) }],
-      },
-    )
+    // With a metric that falls, the evaluation that is interrupted is the best one.
+    const best: Args = { loadBestModelAtEnd: true, metricForBestModel: 'loss', greaterIsBetter: true }
+    const args: Args = { evalStrategy: 'steps', evalSteps: 8, perDeviceEvalBatchSize: 2, ...best }
+    const whole = tinyTrainer({ outputDir: join(outputDir, 'whole'), ...args }).trainer
+    const { evals, bestCheckpoint } = await whole.train()
+    expect(bestCheckpoint).toMatch(/checkpoint-8$/)
+    const interrupt = {
+      onLog: ({ step }: { step: number }) => void (step === 8 && setImmediate(() => trainer.interrupt())),
+    }
+    const { trainer } = tinyTrainer({ outputDir, ...args }, { callbacks: [interrupt] })
     const first = await trainer.train()
     expect(first.ended).toBe('interrupted')
-    expect(first.evals.map(({ step }) => step)).toEqual([4])
-    const resumed = await tinyTrainer({ outputDir, ...args, resumeFromCheckpoint: true }).trainer.train()
+    expect(first.evals).toEqual([])
+    const second = tinyTrainer({ outputDir, ...args, resumeFromCheckpoint: true }).trainer
+    const resumed = await second.train()
     expect(resumed.evals.map(({ step, evalLoss }) => [step, evalLoss])).toEqual(
-      whole.evals.map(({ step, evalLoss }) => [step, evalLoss]),
+      evals.map(({ step, evalLoss }) => [step, evalLoss]),
     )
+    expect(resumed.bestCheckpoint).toBe(join(outputDir, 'checkpoint-8'))
+    expect(weightsOf(second)).toEqual(weightsOf(whole))
   })
 
   it('and a finished or early-stopped one stays so', async () => {

@@ -26,11 +26,13 @@ export class CheckpointKeeper {
   async save(state: RunState, content: () => CheckpointContent): Promise<void> {
     const { outputDir, saveTotalLimit } = this.config
     const folder = join(outputDir, checkpointName(state.globalStep))
-    if (state.globalStep === 0 || state.lastCheckpoint === folder) return
+    if (state.globalStep === 0) return
     const before = { last: state.lastCheckpoint, best: state.bestModelCheckpoint }
     const start = performance.now()
     state.lastCheckpoint = folder
     if (state.bestGlobalStep === state.globalStep) state.bestModelCheckpoint = folder
+    // Saved already, by an interruption that came before this step's evaluation.
+    if (before.last === folder) return
     try {
       await saveCheckpoint(folder, content())
     } catch (error) {
@@ -45,12 +47,11 @@ export class CheckpointKeeper {
     }
     this.lastSeconds = (performance.now() - start) / 1000
     await this.emitter.emit('onSave', { step: state.globalStep, folder, seconds: this.lastSeconds })
-    if (saveTotalLimit !== undefined)
-      await rotateCheckpoints(outputDir, {
-        limit: saveTotalLimit,
-        run: state.startedAt,
-        keep: [state.bestModelCheckpoint],
-      })
+    if (saveTotalLimit === undefined) return
+    const keep = [state.bestModelCheckpoint]
+    await rotateCheckpoints(outputDir, { limit: saveTotalLimit, run: state.startedAt, keep }).catch((error: Error) =>
+      this.emitter.notice(`an older checkpoint could not be deleted: ${error.message}`, 'warning'),
+    )
   }
 }
 

@@ -36,7 +36,9 @@ export async function buildWorker(name: string, folder: string): Promise<string>
         name: 'native-backend',
         setup(build) {
           build.onLoad({ filter: /backend[\\/]src[\\/]import-optional\.ts$/ }, () => ({
-            contents: `export const importOptional = () => import(${JSON.stringify(join(native, 'src/index.ts'))})
+            contents: `export const importOptional = (name) => name === '@tunesmith/backend-native'
+                ? import(${JSON.stringify(join(native, 'src/index.ts'))})
+                : Promise.reject(new Error('not in this bundle'))
               export const resolveOptional = () => undefined
               export const optionalPackageFolder = () => undefined`,
             loader: 'js',

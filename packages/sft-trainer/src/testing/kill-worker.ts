@@ -13,7 +13,7 @@ const { outputDir, maxSteps, pause } = JSON.parse(process.argv[2]!) as {
   pause: number
 }
 
-await selectBackend({ backend: 'native' })
+await selectBackend()
 const trainer = new SFTTrainer({
   model: createModel(TINY_MODEL, { seed: 3 }),
   trainDataset: countingExamples(50),
