@@ -40,7 +40,7 @@ export async function writeCheckpoint(folder, config) {
   return (await writeShardedSafetensors(folder, tensors)).totalSize
 }
 
-export async function run({ rounds = 3, layers = TINY_LLAMA.num_hidden_layers, peer: withPeer = true } = {}) {
+export async function run({ rounds = 5, layers = TINY_LLAMA.num_hidden_layers, peer: withPeer = true } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tunesmith-bench-'))
   try {
     const bytes = await writeCheckpoint(folder, {

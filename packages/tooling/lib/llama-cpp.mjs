@@ -3,7 +3,9 @@ import { getLlama } from 'node-llama-cpp'
 
 /** Opens a file; keys and values are float32, so that greedy tokens can be compared. */
 export async function openInLlamaCpp(file, { vocabOnly = false } = {}) {
-  const llama = await getLlama({ gpu: false, build: 'never', logLevel: 'error', progressLogs: false })
+  // Without tensors it says that it cannot tell how much memory they take.
+  const logLevel = vocabOnly ? 'fatal' : 'error'
+  const llama = await getLlama({ gpu: false, build: 'never', logLevel, progressLogs: false })
   const model = await llama.loadModel({ modelPath: file, vocabOnly, ignoreMemorySafetyChecks: true })
   const withSequence = async (use) => {
     const context = await model.createContext({

@@ -9,6 +9,7 @@ import { Tokenizer } from '@tunesmith/tokenization'
 import { openInLlamaCpp } from '@tunesmith/tooling/llama-cpp'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { llama } from '../architectures/llama'
 import { generationDefaults } from '../generation/generation-config'
 import {
   type CausalLM,
@@ -20,6 +21,7 @@ import {
   registerArchitecture,
 } from '../index'
 import { olmo2 } from '../testing/olmo2'
+import { modelMetadata } from './model'
 import { tokenizerMetadata } from './tokenizer'
 import { writeGguf } from './write'
 
@@ -147,12 +149,9 @@ describe("llama.cpp's tokens", () => {
   ]
   const check = async (which: Tokenizer, name: string) => {
     const file = join(folder, `${name}.gguf`)
-    const metadata = tokenizerMetadata(
-      which,
-      which.vocabSize + 7,
-      generationDefaults(parseModelConfig({ ...sizes, model_type: 'llama' })),
-    )
-    metadata.set('general.architecture', { type: 'string', value: 'llama' })
+    const config = parseModelConfig({ ...sizes, model_type: 'llama', vocab_size: which.vocabSize + 7 })
+    const words = tokenizerMetadata(which, config.vocabSize, generationDefaults(config))
+    const metadata = new Map([...modelMetadata(config, llama.gguf!), ...words])
     await writeGguf(file, metadata, [])
     const theirs = await openInLlamaCpp(file, { vocabOnly: true })
     for (const text of texts)
