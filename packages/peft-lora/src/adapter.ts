@@ -97,7 +97,7 @@ export interface SharedParts {
   readonly buffers?: Readonly<Record<string, tf.Variable>>
   /** Positions before every sequence: prompt tuning and prefix tuning. */
   readonly virtualTokens?: VirtualTokens
-  /** Added to the training loss (mean per token) of every micro-batch. Differentiable. */
+  /** Added to the mean loss of each training step, once however many micro-batches it has. Differentiable. */
   loss?(): tf.Scalar
   /** Runs after each step of the optimizer. */
   afterOptimizerStep?(step: OptimizerStep): void

@@ -354,7 +354,7 @@ export class PeftModel {
 }
 
 /**
- * Puts a new adapter on a model; with every kind, nothing changes before training.
+ * Puts a new adapter on a model. Before training nothing changes, except with virtual tokens and bottleneck adapters.
  *
  * @param options PEFT's configuration in camelCase; `peftType` says which kind, LoRA without it.
  * @param seed of the initial weights. Default 0.

@@ -75,8 +75,10 @@ export const vera: Adapter<VeraConfig, Projections> = {
       tf.variable(initWeights ? tf.zeros([outFeatures]) : tf.ones([outFeatures])),
       tf.variable(tf.tensor1d(Float32Array.from({ length: r }, () => (initWeights ? dInitial : random.normal())))),
     ]) as [tf.Variable<tf.Rank.R1>, tf.Variable<tf.Rank.R1>]
-    const rows = () => tf.slice2d(buffers['base_model.vera_B'], [0, 0], [outFeatures, r])
-    const columns = () => tf.slice2d(buffers['base_model.vera_A'], [0, 0], [r, inFeatures])
+    const part = (matrix: tf.Tensor2D, shape: [number, number]): tf.Tensor2D =>
+      matrix.shape.join() === shape.join() ? matrix : tf.slice2d(matrix, [0, 0], shape)
+    const rows = () => part(buffers['base_model.vera_B'], [outFeatures, r])
+    const columns = () => part(buffers['base_model.vera_A'], [r, inFeatures])
     const delta = (x: tf.Tensor2D): tf.Tensor2D => {
       const reduced = tf.mul(tf.matMul(x, columns(), false, true), lambdaD) as tf.Tensor2D
       return tf.mul(tf.matMul(reduced, rows(), false, true), lambdaB)
