@@ -58,8 +58,11 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
 
   const answer = (label: string, of: CausalLM) => answerAll(of, tokenizer, heldOut, { label, ...evaluation })
   const answeringBase = performance.now()
-  if (test) say(`answering ${heldOut.length} held-out prompts with the base model`)
-  const baseAnswers = test ? await remembered(config, heldOut, () => answer('base', model)) : []
+  const answerWithBase = () => {
+    say(`answering ${heldOut.length} held-out prompts with the base model`)
+    return answer('base', model)
+  }
+  const baseAnswers = test ? await remembered(config, heldOut, answerWithBase) : []
   const baseSeconds = seconds(answeringBase)
 
   say('training')
