@@ -6,6 +6,7 @@ import { type Attached, addedParameters, attach, release, trainableTensors } fro
 import type { PeftConfigOptions } from './config-types'
 import { Installation } from './installation'
 import {
+  exchangeModules,
   letGo,
   type MergedAway,
   type MergeOptions,
@@ -162,15 +163,18 @@ export class PeftModel {
 
   /** Runs `f` with the base model's own outputs. */
   async withoutAdapter<Result>(f: () => Result | Promise<Result>): Promise<Result> {
-    const before = this.#disabled
+    if (this.#disabled) return f()
+    const merged = this.#merged?.originals ?? []
     this.#change(() => {
+      exchangeModules(merged)
       this.#disabled = true
     })
     try {
       return await f()
     } finally {
       this.#change(() => {
-        this.#disabled = before
+        exchangeModules(merged)
+        this.#disabled = false
       })
     }
   }
