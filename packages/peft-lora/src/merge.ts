@@ -92,7 +92,7 @@ function mergeModule(
   layers: readonly AdapterLayer[],
   weights: z.output<typeof mergeSchema>['weights'],
 ) {
-  const { format: from, blockSize } = module.weight
+  const { format: from, blockSize, roundTo } = module.weight
   const to = targetFormat(weights, from)
   const bias = module instanceof LinearModule ? module.bias : undefined
   const result = withoutRecording(() =>
@@ -113,7 +113,7 @@ function mergeModule(
           where: module.name,
           remedy: 'The adapter is damaged or training diverged; go back to an earlier checkpoint',
         })
-      const stored = storeWeight(dense.weight, { format: to, blockSize })
+      const stored = storeWeight(dense.weight, { format: to, blockSize, roundTo })
       const relativeError = to === 'f32' ? 0 : relativeDifference(dense.weight, dequantize(stored))
       return {
         weight: stored,
@@ -134,6 +134,19 @@ export function restoreModules(originals: readonly MergedAway[]): void {
     if (!(module instanceof LinearModule) || !bias) continue
     module.bias?.dispose()
     module.bias = bias.before
+  }
+}
+
+/** Exchanges what modules have with what is kept of them: the originals for the merged, or the other way round. */
+export function exchangeModules(kept: readonly MergedAway[]): void {
+  for (const entry of kept) {
+    const { module, weight, bias } = entry
+    entry.weight = module.weight
+    module.weight = weight
+    if (!(module instanceof LinearModule) || !bias) continue
+    const before = module.bias
+    module.bias = bias.before
+    bias.before = before
   }
 }
 

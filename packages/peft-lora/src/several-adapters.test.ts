@@ -90,7 +90,7 @@ describe('several adapters', () => {
     expect(tf.memory().numTensors).toBe(before)
   })
 
-  it('that are merged stay while others come and go', () => {
+  it('that are merged stay while others come and go', async () => {
     const peft = two()
     const both = at(peft, ['low', 'high'])
     peft.setAdapter('low')
@@ -99,8 +99,27 @@ describe('several adapters', () => {
     expect(largestDifference(logitsOf(peft.model), both)).toBeLessThan(1e-4)
     expect(() => peft.merge()).toThrow('low is merged')
     expect(() => peft.deleteAdapter('low')).toThrow('unmerge')
+    // Switched off means the base model, merged or not.
+    const merged = logitsOf(peft.model)
+    expect(await peft.withoutAdapter(() => logitsOf(peft.model))).toEqual(logitsOf(tinyModel()))
+    expect(logitsOf(peft.model)).toEqual(merged)
     peft.unmerge()
     expect(logitsOf(peft.model)).toEqual(both)
+  })
+
+  it('of a head that is the embeddings too part the two when merged', () => {
+    for (const targetModules of [['lm_head'], ['embed_tokens', 'lm_head']]) {
+      const peft = getPeftModel(tinyModel({ config: { tie_word_embeddings: true } }), { targetModules })
+      perturb(peft)
+      const unmerged = logitsOf(peft.model)
+      expect(largestDifference(logitsOf(peft.mergeAndUnload()), unmerged)).toBeLessThan(1e-4)
+    }
+    const peft = getPeftModel(tinyModel({ config: { tie_word_embeddings: true } }), { modulesToSave: ['embed_tokens'] })
+    perturb(peft)
+    const unmerged = logitsOf(peft.model)
+    const merged = peft.mergeAndUnload()
+    expect(merged.config.tieWordEmbeddings).toBe(false)
+    expect(largestDifference(logitsOf(merged), unmerged)).toBeLessThan(1e-4)
   })
 })
 

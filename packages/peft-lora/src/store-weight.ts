@@ -7,10 +7,12 @@ import { absmaxOf, quantize4bit, quantizeInt8, quantMap4bit } from '@tunesmith/q
 export interface Storage {
   format: WeightFormat
   blockSize?: number | undefined
+  /** Of the 4-bit formats: what values are rounded to when they are read. */
+  roundTo?: WeightMatrix['roundTo']
 }
 
 /** Puts float32 values `[out, in]` into a format, rounding to nearest. The values' tensor is not disposed. */
-export function storeWeight(values: tf.Tensor2D, { format, blockSize = 64 }: Storage): WeightMatrix {
+export function storeWeight(values: tf.Tensor2D, { format, blockSize = 64, roundTo }: Storage): WeightMatrix {
   const [outFeatures, inFeatures] = values.shape
   if (format === 'f32') return denseWeight(tf.keep(tf.clone(values)))
   const data = values.dataSync() as Float32Array
@@ -32,6 +34,7 @@ export function storeWeight(values: tf.Tensor2D, { format, blockSize = 64 }: Sto
       format,
       ...shape,
       blockSize,
+      ...(roundTo && { roundTo }),
       bytes: quantized.packed,
       absmax: absmaxOf(quantized),
       code: quantMap4bit(format),
