@@ -118,7 +118,9 @@ void fiberMain() {
 }
 
 char* stackOf(size_t index) {
-  static std::vector<char*> stacks;
+  // Never destroyed: fibers of a later launch use them again.
+  static auto* all = new std::vector<char*>;
+  std::vector<char*>& stacks = *all;
   while (stacks.size() <= index) stacks.push_back(static_cast<char*>(std::aligned_alloc(64, kStack)));
   return stacks[index];
 }

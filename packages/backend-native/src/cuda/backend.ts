@@ -16,6 +16,11 @@ const KEPT_BYTES = 4 * 1024 * 1024
 /** Arrays up to this size go to the device with their first use there, larger ones at once. */
 const LAZY_BYTES = 64 * 1024
 
+/** What an error says without its remedy, which is said apart. */
+export function problemOf({ message, remedy }: { message: string; remedy?: string }): string {
+  return remedy && message.endsWith(`. ${remedy}`) ? message.slice(0, -remedy.length - 2) : message
+}
+
 /** Calls the addon; what it throws becomes a TunesmithError. */
 export function guarded<Result>(call: () => Result): Result {
   try {

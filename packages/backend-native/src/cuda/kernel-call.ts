@@ -2,7 +2,7 @@ import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 import { KernelInputs, replaceKernel } from '../kernel-call'
 import { type CudaAddon, type Handle, STORAGE } from './addon'
-import { type CudaBackend, guarded } from './backend'
+import { type CudaBackend, guarded, problemOf } from './backend'
 
 export const CUDA_BACKEND_NAME = 'cuda'
 
@@ -46,9 +46,10 @@ export function defineCudaKernel<Attrs>(
     try {
       return guarded(() => run(new CudaCall(name, inputs, cuda), attrs as Attrs))
     } catch (error) {
-      const { message, code, remedy } = error as TunesmithError
-      if (isTunesmithError(error) && message.startsWith(name)) throw error
-      throw new TunesmithError(`${name}: ${message}`, {
+      const { code, remedy } = error as TunesmithError
+      const problem = problemOf(error as TunesmithError)
+      if (isTunesmithError(error) && problem.startsWith(name)) throw error
+      throw new TunesmithError(`${name}: ${problem}`, {
         code: isTunesmithError(error) ? code : 'internal',
         where: kernelName,
         remedy,

@@ -2,7 +2,7 @@ import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { type CudaDevice, type CudaLibrary, type CudaMemory, loadCudaAddon } from './addon'
-import { CudaBackend, type CudaPrecision } from './backend'
+import { CudaBackend, type CudaPrecision, problemOf } from './backend'
 import { CUDA_BACKEND_NAME, replaceCudaKernel } from './kernel-call'
 import { registerCudaBlock } from './kernels/block'
 import { registerCudaLinear } from './kernels/linear'
@@ -112,7 +112,6 @@ export function diagnoseCuda(): CudaDiagnosis {
     const { precision: _, ...device } = registerCudaBackend()
     return { device, libraries }
   } catch (error) {
-    const { message, remedy } = error as TunesmithError
-    return { problem: message, remedy, libraries }
+    return { problem: problemOf(error as TunesmithError), remedy: (error as TunesmithError).remedy, libraries }
   }
 }

@@ -23,7 +23,7 @@ function registerTranspose(): void {
     const { perm } = attrs as unknown as tf.TransposeAttrs
     if (x.dtype !== 'float32' || backend.onHost(x)) return undefined
     // Only what is a matrix when axes of length one are left out: the rest is a rotation of its axes.
-    const shift = perm.findIndex((axis) => axis === 0)
+    const shift = perm.indexOf(0)
     const rank = perm.length
     if (rank < 2 || !perm.every((axis, i) => (axis + shift) % rank === i)) return undefined
     const cols = sizeOf(x.shape.slice(rank - shift))
