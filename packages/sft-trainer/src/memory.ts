@@ -79,8 +79,10 @@ export function memoryAdvice(inputs: MemoryInputs): string[] {
     const bytes = saved({ config: { ...config, gradientCheckpointing: true } })
     advice.push(`gradientCheckpointing true (the same updates, about a third slower; saves about ${gigabytes(bytes)})`)
   }
-  if (!/8bit|sgd|adafactor/.test(config.optim) && now.optimizer > 0)
-    advice.push(`optim "adamw_8bit" (saves about ${gigabytes(now.optimizer * 0.73)})`)
+  // 2.06 bytes instead of 8 for each parameter; an adapter's are hardly worth it.
+  const inOptimizer = 0.74 * now.optimizer
+  if (!/8bit|sgd|adafactor/.test(config.optim) && inOptimizer > 0.01 * now.total)
+    advice.push(`optim "adamw_8bit" (saves about ${gigabytes(inOptimizer)})`)
   if (batch === 1 && config.maxLength > 256)
     advice.push(
       `maxLength ${config.maxLength} to ${config.maxLength / 2} (saves about ${gigabytes(now.activations / 2)})`,
