@@ -164,9 +164,12 @@ describe('modelCard', () => {
       '| rougeL | org/rows, test | 0.25 | 0.125 |',
       '- `./my rows.jsonl`',
       'from_pretrained("me/tuned")',
+      'npx tunesmith chat me/tuned\n',
       '(my: licence): https://example.com/#l',
     ])
       expect(card).toContain(text)
+    const moved = modelCard({ ...full, baseModel: '/home/me/model' })
+    expect(moved).toContain('npx tunesmith chat me/tuned --base BASE_MODEL\n')
     const bare = modelCard({ title: 'x', relation: 'merge' })
     for (const text of ['Not measured.', 'Not described.', 'not recorded', 'Not stated.']) expect(bare).toContain(text)
     expect(bare).not.toContain('base_model')

@@ -46,9 +46,8 @@ describe('exportGguf', () => {
         'FROM ./My-model-.q8_0.gguf',
         'TEMPLATE """{{ if .System }}<|im_start|>system',
         '{{ .System }}<|im_end|>',
-        '<|im_start|>user',
-        '{{ else }}<|im_start|>user',
-        '{{ end }}{{ .Prompt }}<|im_end|>',
+        '{{ end }}<|im_start|>user',
+        '{{ .Prompt }}<|im_end|>',
         '<|im_start|>assistant',
         '{{ .Response }}<|im_end|>',
         '"""',
@@ -62,19 +61,24 @@ describe('exportGguf', () => {
     model.dispose()
   })
 
-  it('leaves the template to the file where turns look different', async () => {
-    const chatTemplate = (template: string) =>
-      new Tokenizer({
-        tokenizerJson: tokenizer.json,
-        config: { ...tokenizer.config, chat_template: template },
-      } as never)
+  it('finds the template by looking at chats, or leaves it to the file where turns look different', async () => {
+    const of = (chat_template: string) =>
+      ollamaTemplate(
+        new Tokenizer({ tokenizerJson: tokenizer.json as never, config: { ...tokenizer.config, chat_template } }),
+      )
     const turns = "{% for m in messages %}{{ m.role + ': ' + m.content + '\n' }}{% endfor %}"
-    expect(ollamaTemplate(chatTemplate(`${turns}{% if add_generation_prompt %}assistant: {% endif %}`))).toContain(
-      '{{ .Prompt }}\nassistant: {{ .Response }}\n',
-    )
-    expect(ollamaTemplate(chatTemplate(`Once. ${turns}{% if add_generation_prompt %}assistant: {% endif %}`))).toBe(
-      undefined,
-    )
+    const end = '{% if add_generation_prompt %}assistant:{% endif %}'
+    const turn = 'user: {{ .Prompt }}\nassistant:{{ .Response }}\n'
+    expect(of(turns + end)).toEqual({ template: `{{ if .System }}system: {{ .System }}\n{{ end }}${turn}` })
+    const usual = "{% if messages[0].role != 'system' %}{{ 'system: Be kind.\n' }}{% endif %}"
+    expect(of(usual + turns + end)).toEqual({
+      template: `{{ if .System }}system: {{ .System }}\n{{ end }}${turn}`,
+      system: 'Be kind.',
+    })
+    const refusing = "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}"
+    expect(of(refusing + turns + end)).toEqual({ template: turn })
+    expect(of(`Once. ${turns}${end}`)).toBe(undefined)
+    expect(of(turns.replace('m.role', 'm.role + loop.index|string') + end)).toBe(undefined)
   })
 
   it('refuses what llama.cpp does not have, by name, and says what it does differently', async () => {
