@@ -59,7 +59,9 @@ function writePackage(target, addon, out) {
 
 /** This platform's addon as the package builds it for itself. */
 function buildOwn() {
-  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-addon.mjs'), '--strict'], { stdio: 'inherit' })
+  const { status } = spawnSync(process.execPath, [join(root, 'scripts/build-addon.mjs'), '--strict'], {
+    stdio: 'inherit',
+  })
   if (status !== 0) throw new Error('the addon could not be compiled')
   return join(root, 'build', 'Release', ADDON)
 }

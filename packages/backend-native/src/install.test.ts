@@ -13,7 +13,8 @@ const name = `@tunesmith/backend-native-${target}`
 const scratch = mkdtempSync(join(tmpdir(), 'tunesmith-install-'))
 const platforms = ['linux-x64', 'linux-arm64', 'darwin-arm64', 'win32-x64']
 const possible = existsSync(join(root, 'dist', 'index.js')) && platforms.includes(target)
-if (!possible) console.warn('skipped: installing needs the built package (npm run build) on a platform with a prebuilt addon')
+if (!possible)
+  console.warn('skipped: installing needs the built package (npm run build) on a platform with a prebuilt addon')
 
 /** A program's folder as npm leaves it: the package's published files, its dependencies, and `others`. */
 function project(folder: string, others: Record<string, string> = {}): string {
@@ -28,7 +29,8 @@ function project(folder: string, others: Record<string, string> = {}): string {
     mkdirSync(dirname(at), { recursive: true })
     symlinkSync(join(root, 'node_modules', dependency), at, 'junction')
   }
-  for (const [other, from] of Object.entries(others)) cpSync(from, join(home, 'node_modules', other), { recursive: true })
+  for (const [other, from] of Object.entries(others))
+    cpSync(from, join(home, 'node_modules', other), { recursive: true })
   return home
 }
 
@@ -47,7 +49,10 @@ const program = `
 async function installAndRun(home: string): Promise<{ installed: string; printed: string }> {
   const env = { PATH: join(scratch, 'bin'), HOME: home }
   const own = join(home, 'node_modules', '@tunesmith', 'backend-native')
-  const install = await run(process.execPath, [join(own, 'scripts', 'build-addon.mjs'), '--installed'], { cwd: own, env })
+  const install = await run(process.execPath, [join(own, 'scripts', 'build-addon.mjs'), '--installed'], {
+    cwd: own,
+    env,
+  })
   writeFileSync(join(home, 'program.mjs'), program)
   const { stdout } = await run(process.execPath, ['program.mjs'], { cwd: home, env })
   return { installed: `${install.stdout}${install.stderr}`, printed: stdout }
@@ -88,7 +93,10 @@ describe.runIf(possible)('installed without a compiler', () => {
     const addon = join(foreign, 'tunesmith_native.node')
     const bytes = readFileSync(addon)
     // The machine type in the header of an ELF, Mach-O or PE file.
-    bytes.writeUInt16LE(0x1234, bytes.readUInt16LE(0) === 0x5a4d ? bytes.readUInt32LE(60) + 4 : bytes[0] === 0x7f ? 18 : 4)
+    bytes.writeUInt16LE(
+      0x1234,
+      bytes.readUInt16LE(0) === 0x5a4d ? bytes.readUInt32LE(60) + 4 : bytes[0] === 0x7f ? 18 : 4,
+    )
     writeFileSync(addon, bytes)
     const { printed } = await installAndRun(project('wrong-processor', { [name]: foreign }))
     expect(printed).toMatch(/^TunesmithError backend The native addon could not be loaded: /)

@@ -84,4 +84,4 @@ test('what is quantized here is read by Python through the published layout, to 
   } finally {
     rmSync(folder, { recursive: true })
   }
-})
+}, 180_000)

@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+import { checkContract } from './contract'
 import type { Inputs } from './matrix'
 
 /** A kernel out of standard TensorFlow.js operations: runs on every backend that has those. */
@@ -19,8 +21,19 @@ export function registerPortable(backendName: string, kernels: readonly Portable
     tf.registerKernel({
       kernelName: name,
       backendName,
-      kernelFunc: ({ inputs, attrs }) =>
-        tf.tidy(() => run(inputs as unknown as Inputs, attrs as never)) as unknown as tf.TensorInfo,
+      kernelFunc: ({ inputs, attrs }) => {
+        checkContract(name, inputs as unknown as Inputs, attrs as object)
+        try {
+          return tf.tidy(() => run(inputs as unknown as Inputs, attrs as never)) as unknown as tf.TensorInfo
+        } catch (error) {
+          if (isTunesmithError(error)) throw error
+          const message = `${name}: ${(error as Error).message}`
+          // What JavaScript says when an array cannot be had.
+          const noMemory = error instanceof RangeError && /array length|allocation/i.test(message)
+          const code = noMemory ? 'out_of_memory' : 'backend'
+          throw new TunesmithError(message, { code, where: `${name} on ${backendName}`, cause: error })
+        }
+      },
     })
     added.push(name)
   }
