@@ -166,6 +166,16 @@ test('attention and its gradients over sequences of all lengths, windows and cap
   })
 })
 
+test('attention over one long sequence beside a short and an empty one, with one head', () => {
+  property(2, (random, seed) => {
+    const [tokens, headDim] = [1502, 8]
+    const shape = { numHeads: 1, numKvHeads: 1, headDim, scale: 0.3, softcap: 0 }
+    const c: AttentionCase = { tokens, cuSeqlens: [0, 1, 1, tokens], slidingWindow: seed === 2 ? 700 : 0, ...shape }
+    const values = () => normals(random, tokens * headDim)
+    checkAttention(c, values(), values(), values(), values())
+  })
+})
+
 test('attention with a cache: keys elsewhere and more of them than queries', () => {
   property(10, (random) => {
     const [headDim, numKvHeads] = [random.pick([8, 64]), random.pick([1, 2])]
