@@ -8,10 +8,13 @@ import { CausalLM, createModel, packSequences, parseModelConfig } from '@tunesmi
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   adapterBaseModel,
+  adapterTypes,
   getPeftModel,
   type LoraConfigOptions,
   loadPeftModel,
+  lora,
   type PeftModel,
+  registerAdapter,
   savePeftModel,
 } from './index'
 
@@ -143,6 +146,13 @@ describe('targets', () => {
   })
 })
 
+it('knows its kinds of adapters by name, and each only once', () => {
+  expect(adapterTypes()).toEqual(expect.arrayContaining(['LORA', 'IA3', 'ADALORA', 'VERA', 'PROMPT_TUNING']))
+  expect(registerAdapter(lora)).toBe(lora)
+  expect(() => registerAdapter({ ...lora })).toThrow('There is an adapter of type LORA already')
+  expect(() => getPeftModel(createModel(config), { peftType: 'LOAR' } as never)).toThrow('Known types are LORA')
+})
+
 describe('files', () => {
   let folder: string
   beforeEach(async () => {
@@ -197,6 +207,51 @@ describe('files', () => {
     await expect(loadPeftModel(fresh(), folder)).rejects.toThrow('"lora_bias"')
     await editConfig({ peft_type: 'NO_SUCH' })
     await expect(loadPeftModel(fresh(), folder)).rejects.toMatchObject({ code: 'unsupported' })
+  })
+
+  it('of PEFT 0.8 load without a warning, on their own base only', async () => {
+    const { peft, base } = adapted({ r: 3 })
+    const wanted = logitsOf(peft.model)
+    await savePeftModel(peft, folder)
+    const old = {
+      alpha_pattern: {},
+      auto_mapping: null,
+      base_model_name_or_path: 'org/base',
+      bias: 'none',
+      fan_in_fan_out: false,
+      inference_mode: true,
+      init_lora_weights: true,
+      layers_pattern: null,
+      layers_to_transform: null,
+      loftq_config: {},
+      lora_alpha: 8,
+      lora_dropout: 0.05,
+      megatron_config: null,
+      megatron_core: 'megatron.core',
+      modules_to_save: null,
+      peft_type: 'LORA',
+      r: 3,
+      rank_pattern: {},
+      revision: null,
+      target_modules: ['q_proj', 'v_proj'],
+      task_type: 'CAUSAL_LM',
+      use_rslora: false,
+    }
+    await writeFile(join(folder, 'adapter_config.json'), JSON.stringify(old))
+    const warn = vi.spyOn(console, 'warn').mockReset()
+    const model = fresh()
+    await loadPeftModel(model, folder)
+    expect(warn).not.toHaveBeenCalled()
+    expect(logitsOf(model)).toEqual(wanted)
+    const other = createModel({ ...config, hidden_size: 24, num_hidden_layers: 1 }, { seed: 2 })
+    const failure = loadPeftModel(other, folder)
+    await expect(failure).rejects.toThrow('wrong shape: base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight')
+    await expect(failure).rejects.toThrow(
+      'not expected: base_model.model.model.layers.1.self_attn.q_proj.lora_A.weight',
+    )
+    // It can get another adapter afterwards, and the base model is what it was.
+    getPeftModel(other, {}).unload()
+    expect(base).toEqual(logitsOf(fresh()))
   })
 
   it('that are not there, or do not name their base, say so', async () => {
