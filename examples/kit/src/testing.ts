@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { exampleCommand, findExample, sourceHash } from '@tunesmith/tooling/examples'
-import { fineTune, readFineTuneConfig } from 'tunesmith'
 
 export interface ExampleResult<Figures> {
   figures: Figures
@@ -15,6 +15,31 @@ export interface ExampleResult<Figures> {
   remove(): void
 }
 
+interface Ended {
+  code: number | null
+  printed: string
+  log: string
+}
+
+/** Runs a program to its end. */
+function runProcess(file: string, args: readonly string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const ended: Ended = { code: null, printed: '', log: '' }
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      ended.printed += text
+    })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      ended.log += text
+    })
+    child.on('close', (code) => resolve({ ...ended, code }))
+  })
+}
+
+function mustEndWell(name: string, { code, printed, log }: Ended): void {
+  if (code !== 0) throw new Error(`${name} ended with ${code}\n${printed.slice(-2000)}\n${log.slice(-4000)}`)
+}
+
 /**
  * Runs an example script in a process of its own, in a temporary output folder.
  *
@@ -22,22 +47,11 @@ export interface ExampleResult<Figures> {
  */
 export async function runExample<Figures>(name: string, options: readonly string[]): Promise<ExampleResult<Figures>> {
   const outputDir = mkdtempSync(join(tmpdir(), `${name}-`))
-  const [file, args] = exampleCommand(findExample(name), [...options, '--output', outputDir])
-  let [printed, log] = ['', '']
-  const code = await new Promise<number | null>((resolve) => {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      printed += text
-    })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      log += text
-    })
-    child.on('close', resolve)
-  })
-  if (code !== 0) throw new Error(`${name} ended with ${code}\n${printed.slice(-2000)}\n${log.slice(-4000)}`)
+  const ended = await runProcess(...exampleCommand(findExample(name), [...options, '--output', outputDir]))
+  mustEndWell(name, ended)
   return {
     figures: JSON.parse(readFileSync(join(outputDir, 'figures.json'), 'utf8')) as Figures,
-    printed,
+    printed: ended.printed,
     outputDir,
     has: (path) => existsSync(join(outputDir, path)),
     remove: () => rmSync(outputDir, { recursive: true, force: true }),
@@ -60,19 +74,8 @@ export async function checkConfigs(
   name: string,
   { outputDir }: Pick<ExampleResult<unknown>, 'outputDir'>,
 ): Promise<{ steps: number; rougeL: number }> {
-  const { folder } = findExample(name)
-  await readFineTuneConfig(join(folder, 'config.yaml'))
-  const config = await readFineTuneConfig(join(folder, 'config.smoke.yaml'))
-  const rows = (part: string) => join(outputDir, 'rows', `${part}.jsonl`)
-  const { metrics } = await fineTune(
-    {
-      ...config,
-      dataset: { ...config.dataset, train: rows('train'), test: rows('test') },
-      training: { ...config.training, maxSteps: 2, saveStrategy: 'no', reportTo: [] },
-      evaluation: { ...config.evaluation, maxRows: 2, maxNewTokens: 16 },
-      outputDir: join(outputDir, 'cli'),
-    },
-    () => {},
-  )
-  return { steps: metrics.training.steps, rougeL: metrics.test!.tuned.rougeL.score }
+  const script = fileURLToPath(new URL('./check-configs.ts', import.meta.url))
+  const ended = await runProcess(...exampleCommand({ script }, [findExample(name).folder, outputDir]))
+  mustEndWell(`the config of ${name}`, ended)
+  return JSON.parse(ended.printed.trim().split('\n').at(-1)!) as { steps: number; rougeL: number }
 }

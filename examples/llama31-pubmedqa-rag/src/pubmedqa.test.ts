@@ -19,7 +19,7 @@ describe('the smoke run', () => {
   let result: ExampleResult<Figures>
   beforeAll(async () => {
     result = await runExample<Figures>(name, ['--smoke'])
-  }, 300_000)
+  }, 600_000)
   afterAll(() => result?.remove())
 
   it('learns to decide and to say why, and keeps it through the merge', () => {
@@ -44,7 +44,7 @@ describe('the smoke run', () => {
     const { steps, rougeL } = await checkConfigs(name, result)
     expect(steps).toBe(2)
     expect(rougeL).toBeGreaterThanOrEqual(0)
-  })
+  }, 300_000)
 
   it('stands in the committed page as it is', () => {
     expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
@@ -52,7 +52,7 @@ describe('the smoke run', () => {
 })
 
 const data = sharedPath('data/pubmedqa')
-it.skipIf(!data)('reads the real data set', { timeout: 300_000 }, async () => {
+it.skipIf(!data)('reads the real data set', { timeout: 600_000 }, async () => {
   const { figures, remove } = await runExample<Figures>(name, ['--data', data!, '--quick'])
   expect(figures.loss.last).toBeLessThan(figures.loss.first)
   expect(figures.accuracy.tuned).toBeGreaterThan(figures.accuracy.base)

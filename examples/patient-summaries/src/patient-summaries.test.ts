@@ -25,7 +25,7 @@ describe('the smoke run', () => {
   let result: ExampleResult<Figures>
   beforeAll(async () => {
     result = await runExample<Figures>(name, ['--smoke'])
-  }, 300_000)
+  }, 600_000)
   afterAll(() => result?.remove())
 
   it('filters by length, keeps ids out, packs', () => {
@@ -66,7 +66,7 @@ describe('the smoke run', () => {
     const { steps, rougeL } = await checkConfigs(name, result)
     expect(steps).toBe(2)
     expect(rougeL).toBeGreaterThanOrEqual(0)
-  })
+  }, 300_000)
 
   it('stands in the committed page as it is', () => {
     expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
@@ -74,7 +74,7 @@ describe('the smoke run', () => {
 })
 
 const data = sharedPath('data/pubmedqa')
-it.skipIf(!data)('reads real abstracts and their conclusions', { timeout: 300_000 }, async () => {
+it.skipIf(!data)('reads real abstracts and their conclusions', { timeout: 600_000 }, async () => {
   const { figures, remove } = await runExample<Figures>(name, ['--data', data!, '--quick'])
   expect(figures.loss.last).toBeLessThan(figures.loss.first)
   expect(figures.idsInTraining).toBe(0)

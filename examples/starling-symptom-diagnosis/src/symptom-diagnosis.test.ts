@@ -18,7 +18,7 @@ describe('the smoke run', () => {
   let result: ExampleResult<Figures>
   beforeAll(async () => {
     result = await runExample<Figures>(name, ['--smoke'])
-  }, 300_000)
+  }, 600_000)
   afterAll(() => result?.remove())
 
   it('quantizes, learns, finds entities, merges and exports', () => {
@@ -38,7 +38,7 @@ describe('the smoke run', () => {
     const { steps, rougeL } = await checkConfigs(name, result)
     expect(steps).toBe(2)
     expect(rougeL).toBeGreaterThanOrEqual(0)
-  })
+  }, 300_000)
 
   it('stands in the committed page as it is', () => {
     expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
@@ -46,7 +46,7 @@ describe('the smoke run', () => {
 })
 
 const data = sharedPath('data/medtuned')
-it.skipIf(!data)('reads the real data set', { timeout: 300_000 }, async () => {
+it.skipIf(!data)('reads the real data set', { timeout: 600_000 }, async () => {
   const { figures, remove } = await runExample<Figures>(name, ['--data', data!, '--quick'])
   expect(figures.loss.last).toBeLessThan(figures.loss.first / 2)
   // So small a model learns the form of the answers from this, not yet the entities.

@@ -24,7 +24,7 @@ describe('the smoke run', () => {
   let result: ExampleResult<Figures>
   beforeAll(async () => {
     result = await runExample<Figures>(name, ['--smoke'])
-  }, 300_000)
+  }, 600_000)
   afterAll(() => result?.remove())
 
   it('learns to answer, and merges', () => {
@@ -51,7 +51,7 @@ describe('the smoke run', () => {
     const { steps, rougeL } = await checkConfigs(name, result)
     expect(steps).toBe(2)
     expect(rougeL).toBeGreaterThanOrEqual(0)
-  })
+  }, 300_000)
 
   it('stands in the committed page as it is', () => {
     expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
@@ -59,7 +59,7 @@ describe('the smoke run', () => {
 })
 
 const data = sharedPath('data/medquad')
-it.skipIf(!data)('reads the real data set', { timeout: 300_000 }, async () => {
+it.skipIf(!data)('reads the real data set', { timeout: 600_000 }, async () => {
   const { figures, remove } = await runExample<Figures>(name, ['--data', data!, '--quick'])
   expect(figures.loss.last).toBeLessThan(figures.loss.first)
   expect(figures.padded.evalLoss).toBeGreaterThan(figures.right.evalLoss)
