@@ -69,9 +69,8 @@ describe('forty steps of PEFT', () => {
           const values = await theirs(`${name}.initial`, key, width)
           tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)))
         }
-        const moments = new Map(
-          [...parameters].map(([key, v]) => [key, [tf.zerosLike(v), tf.zerosLike(v)] as [tf.Tensor, tf.Tensor]]),
-        )
+        const zeros = (like: tf.Tensor) => tf.tidy(() => tf.variable(tf.zerosLike(like), false))
+        const moments = new Map([...parameters].map(([key, v]) => [key, [zeros(v), zeros(v)] as const]))
         const steps = given.loss.length
         for (let step = 1; step <= steps; step++) {
           const { input, labels, count } = batchOf(fixture.batches[(step - 1) % fixture.batches.length]!)

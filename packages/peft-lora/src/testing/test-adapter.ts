@@ -145,7 +145,8 @@ export function testAdapter(options: TestAdapterOptions): void {
     it('learns, and leaves no tensors behind', () => {
       const peft = getPeftModel(fresh(), config)
       const parameters = peft.parameters()
-      const moments = new Map([...parameters].map(([key, v]) => [key, [tf.zerosLike(v), tf.zerosLike(v)] as const]))
+      const zeros = (like: tf.Tensor) => tf.tidy(() => tf.variable(tf.zerosLike(like), false))
+      const moments = new Map([...parameters].map(([key, v]) => [key, [zeros(v), zeros(v)] as const]))
       const frozen = [...peft.model.linears].filter(([, { weight }]) => !(weight.weight instanceof tf.Variable))
       const base = new Map(frozen.map(([key, { weight }]) => [key, weight]))
       const before = new Map(
