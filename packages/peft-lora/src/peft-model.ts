@@ -96,6 +96,7 @@ export class PeftModel {
   /** Like {@link addAdapter}, from a configuration that is complete; for readers of files. */
   addConfigured(name: string, config: AdapterConfig, options: { seed: number; loading: boolean }): this {
     this.#checkNewName(name)
+    this.#refuseMerged('addAdapter')
     const adapter = adapterOf(config.peftType, 'peftType')
     // New layers read the base weights, so no copy may stand in their place.
     this.#installation.takeOut()

@@ -99,6 +99,7 @@ describe('several adapters', () => {
     expect(largestDifference(logitsOf(peft.model), both)).toBeLessThan(1e-4)
     expect(() => peft.merge()).toThrow('low is merged')
     expect(() => peft.deleteAdapter('low')).toThrow('unmerge')
+    expect(() => peft.addAdapter('new', {})).toThrow('unmerge')
     // Switched off means the base model, merged or not.
     const merged = logitsOf(peft.model)
     expect(await peft.withoutAdapter(() => logitsOf(peft.model))).toEqual(logitsOf(tinyModel()))
