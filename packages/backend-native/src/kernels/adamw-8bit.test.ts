@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import * as tf from '@tensorflow/tfjs-core'
-import { adamW8bitStep, createAdamW8bitState, disposeAdamW8bitState } from '@tunesmith/backend'
+import { adamW8bitStep, adamWStep, createAdamW8bitState, disposeAdamW8bitState } from '@tunesmith/backend'
 import { Random } from '@tunesmith/core'
 import { sharedPath, sharedTensors } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -88,6 +88,25 @@ describe('AdamW with 8-bit moments', () => {
     }
     disposeAdamW8bitState(state)
     tf.dispose([param, state.qmap1, state.qmap2])
+  })
+
+  test.skipIf(!golden).each(['a', 'b'])('a parameter under 4096 elements keeps float32 moments, run %s', (name) => {
+    const settings = JSON.parse(readFileSync(sharedPath('goldens/adamw8bit.json')!, 'utf8'))
+    const { lr, betas, eps, weight_decay } = settings.runs.find((run: { name: string }) => run.name === name)
+    const attrs = { lr, beta1: betas[0], beta2: betas[1], eps, weightDecay: weight_decay, gradScale: 1 }
+    const variable = (values: Float32Array) => tf.tidy(() => tf.variable(tf.tensor1d(values)))
+    const param = variable(golden!<Float32Array>('init.p1'))
+    const [m, v] = [variable(new Float32Array(1200)), variable(new Float32Array(1200))]
+    const gradients = golden!<Float32Array>('grads.p1')
+    for (let step = 1; step <= 20; step++) {
+      const grad = gradients.slice((step - 1) * 1200, step * 1200)
+      tf.tidy(() => adamWStep(param, tf.tensor1d(grad), m, v, { ...attrs, step }))
+      if (![1, 2, 5, 10, 20].includes(step)) continue
+      const got = param.dataSync()
+      const want = golden!<Float32Array>(`${name}.adamw8bit.step${step}.p1`)
+      expect(want.reduce((worst, x, i) => Math.max(worst, Math.abs(x - got[i]!)), 0)).toBeLessThan(1e-6)
+    }
+    tf.dispose([param, m, v])
   })
 
   test('a state of another size is refused', () => {

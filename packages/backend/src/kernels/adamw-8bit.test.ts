@@ -2,7 +2,14 @@ import { readFileSync } from 'node:fs'
 import * as tf from '@tensorflow/tfjs-core'
 import { sharedPath, sharedTensors } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { adamW8bitStep, createAdamW8bitState, disposeAdamW8bitState, selectBackend } from '../index'
+import {
+  ADAMW_MIN_8BIT_SIZE,
+  adamW8bitStep,
+  adamWStep,
+  createAdamW8bitState,
+  disposeAdamW8bitState,
+  selectBackend,
+} from '../index'
 import { testedBackends } from '../testing/backends'
 
 const golden = sharedTensors('goldens/adamw8bit.safetensors')
@@ -60,6 +67,26 @@ for (const backend of testedBackends)
       expect(tf.memory().numTensors).toBe(tensors)
       disposeAdamW8bitState(state)
       tf.dispose([param, qmap1, qmap2])
+    })
+
+    it.skipIf(!golden).each(['a', 'b'])('a small parameter keeps float32 moments, run %s', (name) => {
+      const { lr, betas, eps, weight_decay: weightDecay } = settings.runs.find((r: { name: string }) => r.name === name)
+      const variable = (values: Float32Array) => tf.tidy(() => tf.variable(tf.tensor1d(values)))
+      const gradients = golden!<Float32Array>('grads.p1')
+      const [param, m, v] = [
+        variable(golden!<Float32Array>('init.p1')),
+        ...[0, 1].map(() => variable(new Float32Array(1200))),
+      ]
+      expect(param!.size).toBeLessThan(ADAMW_MIN_8BIT_SIZE)
+      for (let step = 1; step <= 20; step++) {
+        const attrs = { lr, beta1: betas[0], beta2: betas[1], eps, weightDecay, step, gradScale: 1 }
+        tf.tidy(() => adamWStep(param!, tf.tensor1d(gradients.slice((step - 1) * 1200, step * 1200)), m!, v!, attrs))
+        if (![1, 2, 5, 10, 20].includes(step)) continue
+        const want = golden!<Float32Array>(`${name}.adamw8bit.step${step}.p1`)
+        const got = param!.dataSync()
+        expect(want.reduce((worst, x, i) => Math.max(worst, Math.abs(x - got[i]!)), 0)).toBeLessThan(1e-6)
+      }
+      tf.dispose([param, m, v])
     })
 
     it('moves as 32-bit AdamW does, within the coarseness of the codes, and scales the gradient', () => {
