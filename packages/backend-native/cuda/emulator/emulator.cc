@@ -125,21 +125,36 @@ char* stackOf(size_t index) {
   return stacks[index];
 }
 
-void runBlock(std::vector<Thread>& threads, std::vector<size_t>& order) {
+// Each warp in turn runs as far as it can without the others, that is to the next barrier of the block: the least fair
+// order there is, under which a warp that needs a barrier to wait for others has not waited.
+void runBlock(std::vector<Thread>& threads, const std::vector<size_t>& warps, const std::vector<size_t>& lanes) {
   size_t left = threads.size();
   while (left > 0) {
     bool progress = false;
-    for (size_t i : order) {
-      Thread& t = threads[i];
-      if (t.done || (t.counter && *t.counter == t.value)) continue;
-      t.counter = nullptr;
-      progress = true;
-      current = &t;
-      switchTo(scheduler, t.context);
-      if (t.done) left--;
-    }
+    for (size_t warp : warps)
+      for (bool again = true; again;) {
+        again = false;
+        for (size_t lane : lanes) {
+          const size_t i = warp * 32 + lane;
+          if (i >= threads.size()) continue;
+          Thread& t = threads[i];
+          if (t.done || (t.counter && *t.counter == t.value)) continue;
+          t.counter = nullptr;
+          again = progress = true;
+          current = &t;
+          switchTo(scheduler, t.context);
+          if (t.done) left--;
+        }
+      }
     if (!progress) fail("threads wait for others that never come (a barrier or warp operation inside a branch)");
   }
+}
+
+std::vector<size_t> inOrder(size_t count) {
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t{0});
+  if (chosen == Schedule::reverse) std::reverse(order.begin(), order.end());
+  return order;
 }
 
 }  // namespace
@@ -160,16 +175,15 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
   if (sharedBytes > 99 * 1024) fail("more shared memory than an sm_86 block can have");
   std::vector<Thread> threads(count);
   std::vector<Warp> warps((count + 31) / 32);
-  std::vector<size_t> order(count);
-  std::iota(order.begin(), order.end(), size_t{0});
-  if (chosen == Schedule::reverse) std::reverse(order.begin(), order.end());
+  std::vector<size_t> warpOrder = inOrder(warps.size()), laneOrder = inOrder(32);
   std::mt19937 random(12345);
   // Not a vector: the exact size, so that AddressSanitizer sees one element too far.
   sharedMemory = sharedBytes ? std::aligned_alloc(128, (sharedBytes + 127) / 128 * 128) : nullptr;
   for (unsigned z = 0; z < grid.z; z++)
     for (unsigned y = 0; y < grid.y; y++)
       for (unsigned x = 0; x < grid.x; x++) {
-        if (chosen == Schedule::shuffled) std::shuffle(order.begin(), order.end(), random);
+        if (chosen == Schedule::shuffled)
+          for (std::vector<size_t>* order : {&warpOrder, &laneOrder}) std::shuffle(order->begin(), order->end(), random);
         if (sharedMemory) std::memset(sharedMemory, 0xff, sharedBytes);
         block = Block();
         block.alive = static_cast<int>(count);
@@ -188,7 +202,7 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
           t.place.grid = grid;
           prepare(t.context, stackOf(i), fiberMain);
         }
-        runBlock(threads, order);
+        runBlock(threads, warpOrder, laneOrder);
       }
   std::free(sharedMemory);
   sharedMemory = nullptr;
