@@ -4,11 +4,16 @@ import { join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
+  corpusResult,
   intervalChart,
+  lengthsOf,
   memoryPlan,
   range,
   readOptions,
   SHAPES,
+  saveFigures,
+  saveRows,
+  showHtml,
   showPlan,
   showSettings,
   showSvg,
@@ -117,7 +122,62 @@ describe('showing', () => {
     expect(readFileSync(file, 'utf8')).toBe(svg)
   })
 
+  it('shows markup in a notebook, and its text in a terminal', () => {
+    const lines = printed()
+    showHtml('<b>bold</b>', 'bold')
+    expect(lines.join('')).toBe('bold\n')
+    const shown: object[] = []
+    ;(globalThis as { __notebook?: unknown }).__notebook = { show: (item: object) => shown.push(item) }
+    showHtml('<b>bold</b>', 'bold')
+    expect(shown).toEqual([{ kind: 'html', html: '<b>bold</b>' }])
+  })
+
   it('writes a score with its interval', () => {
     expect(range({ score: 0.5, low: 0.25, high: 0.75 }, 2)).toBe('0.50 [0.25, 0.75]')
+  })
+})
+
+describe('what a run leaves', () => {
+  const run = { ...readOptions(script, ['--smoke']), outputDir: join(tmpdir(), `kit-${process.pid}`, 'out') }
+  const read = (file: string) => readFileSync(join(run.outputDir, file), 'utf8')
+
+  it('are figures and rows', () => {
+    vi.spyOn(console, 'log').mockImplementation(() => {})
+    saveFigures(run, { loss: 0.5 })
+    expect(JSON.parse(read('figures.json'))).toEqual({ example: 'some-example', mode: 'smoke', loss: 0.5 })
+    saveRows(run, { train: [{ a: 1 }, { a: 2 }], test: [{ a: 3 }] })
+    expect([read('rows/train.jsonl'), read('rows/test.jsonl')]).toEqual(['{"a":1}\n{"a":2}\n', '{"a":3}\n'])
+  })
+})
+
+describe('measures', () => {
+  const hits = {
+    name: 'hits',
+    higherIsBetter: true,
+    statistics: (prediction: string, [reference]: readonly string[]) => [prediction === reference ? 1 : 0, 1],
+    score: (sums: ArrayLike<number>) => sums[0]! / sums[1]!,
+    signature: () => ({ signature: 'hits', signatureShort: 'hits' }),
+  }
+  const wanted = Array.from({ length: 12 }, (_, i) => String(i))
+
+  it('test a metric of one’s own against the baseline', () => {
+    const base = wanted.map(() => 'x')
+    const tuned = wanted.map((text, i) => (i < 9 ? text : 'x'))
+    const result = corpusResult(hits, { base, tuned }, wanted)
+    expect(result.corpus).toEqual({ base: 0, tuned: 0.75 })
+    expect(result.scores!.tuned!.slice(7, 11)).toEqual([1, 1, 0, 0])
+    expect(result.differences!.tuned).toMatchObject({ difference: 0.75 })
+    expect(result.differences!.tuned!.pValue).toBeLessThan(0.01)
+    expect(result.intervals!.tuned!.low).toBeLessThan(0.75)
+  })
+
+  it('find no difference between equals', () => {
+    const nothing = wanted.map(() => 'x')
+    expect(corpusResult(hits, { base: nothing, tuned: nothing }, wanted).differences!.tuned!.pValue).toBe(1)
+  })
+
+  it('count tokens', () => {
+    const { mean, max } = lengthsOf([{ inputIds: [1, 2] }, { inputIds: [1, 2, 3, 4] }])
+    expect([mean, max]).toEqual([3, 4])
   })
 })

@@ -58,6 +58,13 @@ export async function runExample<Figures>(name: string, options: readonly string
   }
 }
 
+/** What the full run prints without `--yes`: its plan, and nothing more. */
+export async function printPlan(name: string): Promise<string> {
+  const ended = await runProcess(...exampleCommand(findExample(name), []))
+  mustEndWell(name, ended)
+  return ended.printed
+}
+
 /** Whether the committed page was rendered from the script as it is now. */
 export function pageIsCurrent(name: string): boolean {
   const { script, page } = findExample(name)

@@ -1,5 +1,5 @@
 import { sharedPath } from '@tunesmith/tooling/shared'
-import { checkConfigs, type ExampleResult, pageIsCurrent, runExample } from 'example-kit/testing'
+import { checkConfigs, type ExampleResult, pageIsCurrent, printPlan, runExample } from 'example-kit/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 interface Way {
@@ -56,6 +56,10 @@ describe('the smoke run', () => {
   it('stands in the committed page as it is', () => {
     expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
   })
+})
+
+it('prints the plan of the full run, and stops there', { timeout: 60_000 }, async () => {
+  expect(await printPlan(name)).toMatch(/trainable params: 2,252,800 [\s\S]*together[\s\S]*nothing was downloaded yet/)
 })
 
 const data = sharedPath('data/medquad')
