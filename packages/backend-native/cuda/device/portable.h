@@ -199,15 +199,14 @@ __device__ __forceinline__ void copyAsync16(void* shared, const void* global, bo
   const int bytes = valid ? 16 : 0;
   asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global), "r"(bytes) : "memory");
 #elif defined(TUNESMITH_EMULATED)
-  if (valid)
-    std::memcpy(shared, global, 16);
-  else
-    std::memset(shared, 0, 16);
+  emulator::copyAsync16(shared, global, valid);
 #endif
 }
 __device__ __forceinline__ void commitCopies() {
 #ifdef __CUDA_ARCH__
   asm volatile("cp.async.commit_group;" ::: "memory");
+#elif defined(TUNESMITH_EMULATED)
+  emulator::commitCopies();
 #endif
 }
 // Waits until at most `pending` groups of this thread's copies are under way; a barrier must follow.
@@ -215,6 +214,8 @@ template <int pending>
 __device__ __forceinline__ void waitCopies() {
 #ifdef __CUDA_ARCH__
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
+#elif defined(TUNESMITH_EMULATED)
+  emulator::waitCopies(pending);
 #endif
 }
 

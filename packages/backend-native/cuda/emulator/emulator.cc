@@ -70,8 +70,16 @@ struct Warp {
   Table table[2];
 };
 
+struct Copy {
+  void* to;
+  const void* from;  // null: zeros
+  int group;
+};
+
 struct Thread {
   Context context;
+  std::vector<Copy> copies;
+  int group = 0;
   Place place;
   Warp* warp = nullptr;
   int lane = 0;
@@ -192,6 +200,8 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
           Thread& t = threads[i];
           t.done = false;
           t.counter = nullptr;
+          t.copies.clear();
+          t.group = 0;
           t.lane = static_cast<int>(i % 32);
           t.warp = &warps[i / 32];
           t.warp->lanes++;
@@ -237,6 +247,26 @@ const Table& exchange(const uint32_t* words, int count, Combine combine) {
 void warpBarrier() {
   uint32_t nothing = 0;
   exchange(&nothing, 1, nullptr);
+}
+
+void copyAsync16(void* shared, const void* global, bool valid) {
+  if (reinterpret_cast<uintptr_t>(shared) % 16 || reinterpret_cast<uintptr_t>(global) % 16) fail("cp.async needs 16-byte boundaries");
+  current->copies.push_back({shared, valid ? global : nullptr, current->group});
+}
+
+void commitCopies() { current->group++; }
+
+void waitCopies(int pending) {
+  std::vector<Copy> rest;
+  for (const Copy& c : current->copies) {
+    if (c.group >= current->group - pending)
+      rest.push_back(c);
+    else if (c.from)
+      std::memcpy(c.to, c.from, 16);
+    else
+      std::memset(c.to, 0, 16);
+  }
+  current->copies.swap(rest);
 }
 
 // ---- tensor cores: the fragment layouts of the PTX manual -----------------------------------------------------------

@@ -66,6 +66,11 @@ void mma16816(float* c, const uint32_t* a, const uint32_t* b);
 // PTX ldmatrix.sync.aligned.m8n8.x4.shared.b16, with .trans or without.
 void loadMatrices(uint32_t* r, const void* row, bool transposed);
 
+// cp.async: nothing arrives before this thread waits for the group the copy belongs to.
+void copyAsync16(void* shared, const void* global, bool valid);
+void commitCopies();
+void waitCopies(int pending);
+
 }  // namespace emulator
 
 #define threadIdx (emulator::place().thread)
