@@ -1,5 +1,4 @@
 // Our side of cuda.mjs: a model with random weights on the GPU.
-import { createInterface } from 'node:readline'
 import * as tf from '@tensorflow/tfjs-core'
 import { adamWStep, gradNorm, linear, packedWeight, selectBackend, valueAndGrads } from '@tunesmith/backend'
 import { cudaMemory, cudaReadBacks, resetCudaPeak, synchronizeCuda } from '@tunesmith/backend-native'
@@ -7,6 +6,7 @@ import { CausalLM, packSequences, parseModelConfig, streamTokens } from '@tunesm
 import { getPeftModel } from '@tunesmith/peft-lora'
 import { quantMap4bit } from '@tunesmith/quantization'
 import { randomBf16 } from './lib/random-model.mjs'
+import { serve } from './lib/serve.mjs'
 
 const LINEARS = ['q_proj', 'k_proj', 'v_proj', 'o_proj', 'gate_proj', 'up_proj', 'down_proj']
 
@@ -104,11 +104,5 @@ function bandwidth({ bytes }) {
 
 const memory = () => ({ peakMemory: cudaMemory().peak })
 const handlers = { prepare, step: trainStep, decode, ceiling, bandwidth, memory }
-for await (const line of createInterface({ input: process.stdin })) {
-  const message = JSON.parse(line)
-  try {
-    console.log(JSON.stringify((await handlers[message.call](message)) ?? {}))
-  } catch (error) {
-    console.log(JSON.stringify({ error: error.stack }))
-  }
-}
+
+await serve(handlers)

@@ -1,5 +1,4 @@
 // Our side of the `data` bench: answers one JSON line per JSON line.
-import { createInterface } from 'node:readline'
 import {
   applyLengthPolicy,
   collate,
@@ -10,6 +9,7 @@ import {
   packStream,
 } from '@tunesmith/datasets'
 import { buildExample, Tokenizer } from '@tunesmith/tokenization'
+import { serve } from './lib/serve.mjs'
 
 const answers = {
   async rows({ file }) {
@@ -49,13 +49,4 @@ const answers = {
   },
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const message = JSON.parse(line)
-  try {
-    const start = performance.now()
-    const answer = await answers[message.call](message)
-    console.log(JSON.stringify({ ...answer, seconds: (performance.now() - start) / 1000 }))
-  } catch (error) {
-    console.log(JSON.stringify({ error: error.message }))
-  }
-}
+await serve(answers)

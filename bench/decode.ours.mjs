@@ -1,10 +1,10 @@
 // Our side of decode.mjs: one process per weight format.
-import { createInterface } from 'node:readline'
 import { selectBackend } from '@tunesmith/backend'
 import { setNumThreads } from '@tunesmith/backend-native'
 import { streamTokens } from '@tunesmith/models'
 import { ownPeakMemory } from './lib/index.mjs'
 import { randomModel } from './lib/random-model.mjs'
+import { serve } from './lib/serve.mjs'
 
 let model
 
@@ -23,11 +23,5 @@ async function decode({ ids, tokens }) {
 }
 
 const handlers = { prepare, decode, memory: () => ({ peakMemory: ownPeakMemory() }) }
-for await (const line of createInterface({ input: process.stdin })) {
-  const message = JSON.parse(line)
-  try {
-    console.log(JSON.stringify((await handlers[message.call](message)) ?? {}))
-  } catch (error) {
-    console.log(JSON.stringify({ error: error.stack }))
-  }
-}
+
+await serve(handlers)

@@ -9,23 +9,13 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { interleaved, pythonVenv, speedRow, startWorker } from './lib/index.mjs'
+import { TINY_LLAMA } from './lib/random-model.mjs'
 
-const CONFIG = {
-  model_type: 'llama',
-  vocab_size: 32000,
-  hidden_size: 2048,
-  intermediate_size: 5632,
-  num_hidden_layers: 22,
-  num_attention_heads: 32,
-  num_key_value_heads: 4,
-  max_position_embeddings: 2048,
-  rms_norm_eps: 1e-5,
-}
 const PADDED = 512
 const fileOf = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 const sequenceOf = (length, seed) =>
-  Array.from({ length }, (_, i) => 3 + (((Math.imul(i + 1, 40503) + seed * 7919) >>> 0) % (CONFIG.vocab_size - 3)))
+  Array.from({ length }, (_, i) => 3 + (((Math.imul(i + 1, 40503) + seed * 7919) >>> 0) % (TINY_LLAMA.vocab_size - 3)))
 
 export async function run({
   rounds = 3,
@@ -34,7 +24,7 @@ export async function run({
   layers = 22,
   peer: withPeer = true,
 } = {}) {
-  const config = { ...CONFIG, num_hidden_layers: layers }
+  const config = { ...TINY_LLAMA, num_hidden_layers: layers }
   const names = String(formats).split(',')
   const workers = {}
   if (withPeer)

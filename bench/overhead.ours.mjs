@@ -2,11 +2,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
 import { SFTTrainer } from '@tunesmith/sft-trainer'
 import { randomModel, TINY_LLAMA } from './lib/random-model.mjs'
+import { serve } from './lib/serve.mjs'
 
 /** Seconds spent in the addon's functions so far. */
 function timeAddon() {
@@ -90,11 +90,5 @@ async function growth({ steps }) {
 }
 
 const handlers = { overhead, growth }
-for await (const line of createInterface({ input: process.stdin })) {
-  const message = JSON.parse(line)
-  try {
-    console.log(JSON.stringify(await handlers[message.call](message)))
-  } catch (error) {
-    console.log(JSON.stringify({ error: error.stack }))
-  }
-}
+
+await serve(handlers)

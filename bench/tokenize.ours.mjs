@@ -1,8 +1,8 @@
 // Our side of the `tokenize` bench: answers one JSON line per JSON line. The ids are made into plain arrays in the timing.
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createInterface } from 'node:readline'
 import { Tokenizer } from '@tunesmith/tokenization'
+import { serve } from './lib/serve.mjs'
 
 const [folder, corpus] = process.argv.slice(2)
 const tokenizer = await Tokenizer.fromPretrained(folder)
@@ -26,11 +26,4 @@ const answers = {
   },
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const message = JSON.parse(line)
-  try {
-    console.log(JSON.stringify(await answers[message.call](message)))
-  } catch (error) {
-    console.log(JSON.stringify({ error: error.message }))
-  }
-}
+await serve(answers)

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exampleCommand, findExample, sourceHash } from '@tunesmith/tooling/examples'
+import { expect, it } from 'vitest'
 
 export interface ExampleResult<Figures> {
   figures: Figures
@@ -66,7 +67,7 @@ export async function printPlan(name: string): Promise<string> {
 }
 
 /** Whether the committed page was rendered from the script as it is now. */
-export function pageIsCurrent(name: string): boolean {
+function pageIsCurrent(name: string): boolean {
   const { script, page } = findExample(name)
   const rendered = /<meta name="source-sha256" content="(\w+)">/.exec(readFileSync(page, 'utf8'))?.[1]
   return rendered === sourceHash(readFileSync(script, 'utf8'))
@@ -77,7 +78,7 @@ export function pageIsCurrent(name: string): boolean {
  *
  * @returns the steps made, and ROUGE-L of the answers.
  */
-export async function checkConfigs(
+async function checkConfigs(
   name: string,
   { outputDir }: Pick<ExampleResult<unknown>, 'outputDir'>,
 ): Promise<{ steps: number; rougeL: number }> {
@@ -85,4 +86,17 @@ export async function checkConfigs(
   const ended = await runProcess(...exampleCommand({ script }, [findExample(name).folder, outputDir]))
   mustEndWell(`the config of ${name}`, ended)
   return JSON.parse(ended.printed.trim().split('\n').at(-1)!) as { steps: number; rougeL: number }
+}
+
+/** What holds for every example once its smoke run is there: its configs work on the rows it left, its page is current. */
+export function testConfigsAndPage(name: string, result: () => ExampleResult<unknown>): void {
+  it('has configs that `tunesmith train` reads, and runs on its rows', async () => {
+    const { steps, rougeL } = await checkConfigs(name, result())
+    expect(steps).toBe(2)
+    expect(rougeL).toBeGreaterThanOrEqual(0)
+  }, 300_000)
+
+  it('stands in the committed page as it is', () => {
+    expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
+  })
 }

@@ -1,5 +1,5 @@
 import { sharedPath } from '@tunesmith/tooling/shared'
-import { checkConfigs, type ExampleResult, pageIsCurrent, printPlan, runExample } from 'example-kit/testing'
+import { type ExampleResult, printPlan, runExample, testConfigsAndPage } from 'example-kit/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 interface Figures {
@@ -34,15 +34,7 @@ describe('the smoke run', () => {
     expect(files.filter((file) => !result.has(file))).toEqual([])
   })
 
-  it('has configs that `tunesmith train` reads, and runs on its rows', async () => {
-    const { steps, rougeL } = await checkConfigs(name, result)
-    expect(steps).toBe(2)
-    expect(rougeL).toBeGreaterThanOrEqual(0)
-  }, 300_000)
-
-  it('stands in the committed page as it is', () => {
-    expect(pageIsCurrent(name), `render it again: pnpm notebook examples/${name}`).toBe(true)
-  })
+  testConfigsAndPage(name, () => result)
 })
 
 it('prints the plan of the full run, and stops there', { timeout: 60_000 }, async () => {

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sharedPath } from '@tunesmith/tooling/shared'
 import { describe, expect, test } from 'vitest'
 import { adamW8bitStep, createAdamWState } from './adamw8bit'
 import { DYNAMIC_MAP_SIGNED, DYNAMIC_MAP_UNSIGNED } from './codebooks'
-import { differingBytes, goldens, readGolden } from './fixtures/goldens'
+import { differingBytes, readGolden } from './fixtures/goldens'
 
-const folder = goldens()
+const folder = sharedPath('goldens')
 
 describe.skipIf(!folder)('20 steps beside bitsandbytes', () => {
   const file = readGolden(join(folder!, 'adamw8bit.safetensors'))

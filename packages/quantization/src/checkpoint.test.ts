@@ -2,12 +2,13 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openCheckpoint, type TensorToWrite, writeShardedSafetensors } from '@tunesmith/hub'
+import { sharedPath } from '@tunesmith/tooling/shared'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bitsandbytesParts, fromBitsandbytes, type StoredTensor } from './bitsandbytes'
 import { quantizeCheckpoint } from './checkpoint'
 import { quantizationConfigFromJson } from './config'
 import { quantizationError } from './error'
-import { differingBytes, goldens } from './fixtures/goldens'
+import { differingBytes } from './fixtures/goldens'
 import { numbers } from './fixtures/numbers'
 import { fromFloat32, toFloat32 } from './floats'
 import { dequantize4bit } from './four-bit/quantize'
@@ -20,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => rm(scratch, { recursive: true }))
 
-const folder = goldens()
+const folder = sharedPath('goldens')
 
 describe.skipIf(!folder)('beside checkpoints that transformers quantized', () => {
   const cases = [

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sharedPath } from '@tunesmith/tooling/shared'
 import { expect, test } from 'vitest'
 import {
   addQuantizationConfig,
@@ -8,10 +9,9 @@ import {
   quantizationConfigFromJson,
   quantizationConfigToJson,
 } from './config'
-import { goldens } from './fixtures/goldens'
 import { pythonFloat } from './python-json'
 
-const folder = goldens()
+const folder = sharedPath('goldens')
 
 test.skipIf(!folder).each(['nf4', 'nf4-bf16', 'fp4', 'int8'])('the quantization_config of transformers: %s', (kind) => {
   const json = JSON.parse(readFileSync(join(folder!, `tiny-llama-${kind}`, 'config.json'), 'utf8'))

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { sharedPath } from '@tunesmith/tooling/shared'
 import { describe, expect, test } from 'vitest'
 import { fromBitsandbytes, type QuantStorage, quantStateJson, toBitsandbytes } from './bitsandbytes'
 import { dequantizeBlockwise, quantizeBlockwise } from './blockwise8bit'
 import { DYNAMIC_MAP_SIGNED, DYNAMIC_MAP_UNSIGNED, FP4_MAP, NF4_MAP } from './codebooks'
-import { differingBytes, goldens, readGolden } from './fixtures/goldens'
+import { differingBytes, readGolden } from './fixtures/goldens'
 import type { FloatDtype } from './floats'
 import { toFloat32 } from './floats'
 import { absmaxOf, dequantize4bit, quantize4bit } from './four-bit/quantize'
@@ -23,7 +24,7 @@ interface Case4bit {
   max_abs_error: number
 }
 
-const folder = goldens()
+const folder = sharedPath('goldens')
 
 describe.skipIf(!folder)('bit for bit as bitsandbytes', () => {
   const file = readGolden(join(folder!, 'nf4.safetensors'))

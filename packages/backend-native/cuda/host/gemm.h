@@ -18,6 +18,23 @@ struct GemmCall {
   const void* bias = nullptr;  // of c's type
 };
 
+// c = op(a) op(b) of matrices without gaps between their rows.
+inline GemmCall product(int64_t m, int64_t n, int64_t k, Array a, bool transposeA, Array b, bool transposeB, Array c) {
+  GemmCall g;
+  g.m = m;
+  g.n = n;
+  g.k = k;
+  g.a = a;
+  g.b = b;
+  g.c = c;
+  g.transposeA = transposeA;
+  g.transposeB = transposeB;
+  g.lda = transposeA ? m : k;
+  g.ldb = transposeB ? k : n;
+  g.ldc = n;
+  return g;
+}
+
 class Gemm {
  public:
   virtual ~Gemm() = default;

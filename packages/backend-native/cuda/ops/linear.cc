@@ -26,22 +26,6 @@ class Expanded {
   Array array_;
 };
 
-GemmCall product(int64_t m, int64_t n, int64_t k, Array a, bool transposeA, Array b, bool transposeB, Array c) {
-  GemmCall g;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.a = a;
-  g.b = b;
-  g.c = c;
-  g.transposeA = transposeA;
-  g.transposeB = transposeB;
-  g.lda = transposeA ? m : k;
-  g.ldb = transposeB ? k : n;
-  g.ldc = n;
-  return g;
-}
-
 // An output in another type than the products have is computed beside and converted.
 class Result {
  public:

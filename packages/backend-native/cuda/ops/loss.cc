@@ -8,25 +8,6 @@
 
 namespace tunesmith {
 namespace cuda {
-namespace {
-
-GemmCall rowMajor(int64_t m, int64_t n, int64_t k, Array a, bool transposeA, Array b, bool transposeB, Array y) {
-  GemmCall g;
-  g.m = m;
-  g.n = n;
-  g.k = k;
-  g.a = a;
-  g.b = b;
-  g.c = y;
-  g.transposeA = transposeA;
-  g.transposeB = transposeB;
-  g.lda = transposeA ? m : k;
-  g.ldb = transposeB ? k : n;
-  g.ldc = n;
-  return g;
-}
-
-}  // namespace
 
 void crossEntropy(Context& c, const CrossEntropy& p) {
   const int64_t vocab = p.weight.rows, h = p.weight.cols;
@@ -70,17 +51,17 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
     l.correct = p.correct;
     l.loss = losses.floats();
     gatherRows(c.stream, hidden, l.rows, x.array(), some, h);
-    GemmCall forward = rowMajor(some, vocab, h, x.array(), false, weight, true, logits.array());
+    GemmCall forward = product(some, vocab, h, x.array(), false, weight, true, logits.array());
     forward.bias = bias.floats();
     if (h > 0) c.multiply(forward);
     const Array slope = separate ? scaled.array() : logits.array();
     softmaxLoss(c.stream, logits.floats(), l, gradient ? slope : Array());
     if (p.dHidden && h > 0) {
-      c.multiply(rowMajor(some, h, vocab, slope, false, weight, false, dx.array()));
+      c.multiply(product(some, h, vocab, slope, false, weight, false, dx.array()));
       scatterRows(c.stream, dx.array(), l.rows, p.dHidden, some, h);
     }
     if (p.dWeight && h > 0) {
-      GemmCall forW = rowMajor(vocab, h, some, slope, true, x.array(), false, p.dWeight);
+      GemmCall forW = product(vocab, h, some, slope, true, x.array(), false, p.dWeight);
       forW.beta = 1;
       c.multiply(forW);
     }

@@ -4,11 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { selectBackend } from '@tunesmith/backend'
-import { createModel, saveModel } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { saveTinyModel } from '../testing/tiny-model'
 
 const binary = fileURLToPath(new URL('../../bin/tunesmith.mjs', import.meta.url))
-const tinyMedic = fileURLToPath(new URL('../../../../examples/pretrain-tiny-medic/model', import.meta.url))
 
 let folder: string
 
@@ -42,19 +41,7 @@ outputDir: ${outputDir}
 beforeAll(async () => {
   await selectBackend()
   folder = await mkdtemp(join(tmpdir(), 'tunesmith-train-'))
-  const model = createModel({
-    model_type: 'llama',
-    architectures: ['LlamaForCausalLM'],
-    vocab_size: 2048,
-    hidden_size: 32,
-    intermediate_size: 48,
-    num_hidden_layers: 2,
-    num_attention_heads: 2,
-    max_position_embeddings: 256,
-    tie_word_embeddings: true,
-  })
-  await saveModel(model, join(folder, 'model'), { tokenizerFrom: tinyMedic })
-  model.dispose()
+  await saveTinyModel(join(folder, 'model'))
   const rows = (from: number, to: number) =>
     Array.from({ length: to - from }, (_, i) =>
       JSON.stringify({ prompt: `Which number follows ${from + i}?`, completion: ` ${from + i + 1} does.` }),
