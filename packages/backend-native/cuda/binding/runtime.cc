@@ -6,6 +6,7 @@
 #include "args.h"
 #ifdef TUNESMITH_EMULATED_BUILD
 #include "../emulator/emulator.h"
+#include "../emulator/streams.h"
 #endif
 
 namespace tunesmith {
@@ -188,6 +189,8 @@ void addRuntime(Napi::Env env, Napi::Object exports) {
 #ifdef TUNESMITH_EMULATED_BUILD
   // 0 forward, 1 reverse, 2 shuffled: the order in which the threads of a block run.
   add(env, exports, "setSchedule", [](Args& a) { emulator::setSchedule(static_cast<emulator::Schedule>(a.integer())); });
+  // Sum of 1: the compute stream runs early, 2: the others do. Default 0: nothing runs before it is waited for.
+  add(env, exports, "setStreamSchedule", [](Args& a) { emulator::setStreamSchedule(a.small()); });
 #endif
 }
 

@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 #else
 #include "../emulator/emulator.h"
+#include "../emulator/streams.h"
 #endif
 
 namespace tunesmith {
@@ -244,14 +245,14 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
   noteLaunch(name, static_cast<int>(cudaGetLastError()));
 }
 #else
-template <class Body>
-void runEmulated(const char* name, dim3 grid, dim3 block, size_t shared, Body& body) {
-  emulator::run(name, grid, block, shared, [](void* context) { (*static_cast<Body*>(context))(); }, &body);
-}
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream, Arguments... arguments) {
-  auto body = [&] { kernel(static_cast<Parameters>(arguments)...); };
-  runEmulated(name, grid, block, shared, body);
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+  // By value, as a launch takes its parameters: it may run long after.
+  emulator::submit(stream, [=] {
+    auto body = [&] { kernel(static_cast<Parameters>(arguments)...); };
+    using Body = decltype(body);
+    emulator::run(name, grid, block, shared, [](void* context) { (*static_cast<const Body*>(context))(); }, &body);
+  });
 }
 #endif
 

@@ -1,4 +1,4 @@
-// The device and the matrix product of the emulated build: host memory, filled with NaN patterns; a plain loop.
+// The device and the matrix product of the emulated build: host memory, streams that are queues; a plain loop.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -9,6 +9,7 @@
 #include "../host/failure.h"
 #include "../host/gemm.h"
 #include "../host/runtime.h"
+#include "streams.h"
 
 namespace tunesmith {
 namespace cuda {
@@ -20,13 +21,14 @@ constexpr size_t kGuard = 64;
 class EmulatedRuntime final : public Runtime {
  public:
   ~EmulatedRuntime() override {
+    emulator::dropStreams();
     for (auto& [p, bytes] : sizes_) std::free(p);
   }
   DeviceInfo info() override {
     DeviceInfo d;
     d.name = "emulated device";
     d.totalBytes = limit();
-    d.freeBytes = limit() - used_;
+    d.freeBytes = limit() > used_ ? limit() - used_ : 0;
     d.major = 8;
     d.multiprocessors = 1;
     return d;
@@ -40,7 +42,9 @@ class EmulatedRuntime final : public Runtime {
     used_ += bytes;
     return p;
   }
+  // As cudaFree and cudaFreeHost do, giving memory back waits for the device.
   void release(void* pointer) override {
+    emulator::drainAll();
     const auto at = sizes_.find(pointer);
     const char* guard = static_cast<const char*>(pointer) + at->second;
     for (size_t i = 0; i < kGuard; i++)
@@ -49,29 +53,49 @@ class EmulatedRuntime final : public Runtime {
     sizes_.erase(at);
     std::free(pointer);
   }
-  void* allocatePinned(size_t bytes) override { return std::malloc(bytes); }
-  void releasePinned(void* pointer) override { std::free(pointer); }
-  Stream createStream() override { return &streams_; }
-  Event createEvent() override { return &events_; }
-  void destroyEvent(Event) override {}
-  void record(Event, Stream) override {}
-  bool finished(Event) override { return true; }
-  void waitFor(Event) override {}
-  void streamWaits(Stream, Event) override {}
-  void synchronize(Stream) override {}
-  void copyToDevice(void* to, const void* from, size_t bytes, Stream) override { std::memcpy(to, from, bytes); }
-  void copyToHost(void* to, const void* from, size_t bytes, Stream) override { std::memcpy(to, from, bytes); }
-  void setBytes(void* to, int value, size_t bytes, Stream) override { std::memset(to, value, bytes); }
-  void copyOnDevice(void* to, const void* from, size_t bytes, Stream) override { std::memmove(to, from, bytes); }
+  void* allocatePinned(size_t bytes) override {
+    const char* text = std::getenv("TUNESMITH_CUDA_EMULATED_PINNED_MB");
+    if (text && static_cast<double>(pinned_ + bytes) > std::atof(text) * (1 << 20)) return nullptr;
+    void* p = std::malloc(bytes);
+    if (!p) return nullptr;
+    std::memset(p, 0xff, bytes);
+    pinnedSizes_[p] = bytes;
+    pinned_ += bytes;
+    return p;
+  }
+  void releasePinned(void* pointer) override {
+    emulator::drainAll();
+    pinned_ -= pinnedSizes_.at(pointer);
+    pinnedSizes_.erase(pointer);
+    std::free(pointer);
+  }
+  Stream createStream() override { return emulator::makeStream(streams_++ == 0); }
+  Event createEvent() override { return emulator::makeEvent(); }
+  void destroyEvent(Event event) override { emulator::dropEvent(event); }
+  void record(Event event, Stream stream) override { emulator::recordEvent(event, stream); }
+  bool finished(Event event) override { return emulator::reached(event); }
+  void waitFor(Event event) override { emulator::waitForEvent(event); }
+  void streamWaits(Stream stream, Event event) override { emulator::streamWaitsFor(stream, event); }
+  void synchronize(Stream stream) override { emulator::drain(stream); }
+  void copyToDevice(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
+  void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
+  void setBytes(void* to, int value, size_t bytes, Stream stream) override {
+    emulator::submit(stream, [=] { std::memset(to, value, bytes); });
+  }
+  void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
 
  private:
+  static void copy(void* to, const void* from, size_t bytes, Stream stream) {
+    emulator::submit(stream, [=] { std::memmove(to, from, bytes); });
+  }
+  // Read at each call: tests change it while the device is open.
   static size_t limit() {
     const char* text = std::getenv("TUNESMITH_CUDA_EMULATED_MB");
-    return static_cast<size_t>(text ? std::atoll(text) : 1024) << 20;
+    return static_cast<size_t>((text ? std::atof(text) : 1024) * (1 << 20));
   }
-  std::unordered_map<void*, size_t> sizes_;
-  size_t used_ = 0;
-  int streams_ = 0, events_ = 0;
+  std::unordered_map<void*, size_t> sizes_, pinnedSizes_;
+  size_t used_ = 0, pinned_ = 0;
+  int streams_ = 0;
 };
 
 std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld) {
@@ -86,8 +110,13 @@ class LoopGemm final : public Gemm {
  public:
   size_t workspaceBytes() const override { return 256; }
   std::string description() const override { return "emulated matrix product"; }
-  void run(Stream, const GemmCall& g, void*) override {
+  void run(Stream stream, const GemmCall& g, void*) override {
     if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32)) throw Failure("internal", "a product of types that cuBLASLt does not have");
+    emulator::submit(stream, [g] { multiply(g); });
+  }
+
+ private:
+  static void multiply(const GemmCall& g) {
     const std::vector<float> a = floats(g.a, g.transposeA ? g.k : g.m, g.transposeA ? g.m : g.k, g.lda);
     const std::vector<float> b = floats(g.b, g.transposeB ? g.n : g.k, g.transposeB ? g.k : g.n, g.ldb);
     std::vector<float> row(static_cast<size_t>(g.n));

@@ -4,8 +4,8 @@
 // it needs others (a barrier, a shuffle, an mma) and waits there until all of them have come. Fibers run in an order that
 // can be changed (`setSchedule`): a kernel that lacks a barrier gives other bits under another order.
 //
-// What it is not: several blocks at once (so atomics are plain additions), streams (everything is done when it returns),
-// memory models, speed, and registers. What needs the hardware stays unproven until it runs there.
+// What it is not: several blocks at once (so atomics are plain additions), memory models, speed, and registers. What needs
+// the hardware stays unproven until it runs there. Streams are in streams.h.
 #pragma once
 #include <cmath>
 #include <cstddef>

@@ -193,6 +193,8 @@ void others(Context& c) {
 }  // namespace
 
 void testKernels() {
+  // The memory here ends with its scope: what is submitted runs at once.
+  emulator::setStreamSchedule(emulator::kAllEarly);
   for (Type type : {Type::f32, Type::bf16}) {
     Context c(0, type, false);
     linears(c);
@@ -206,6 +208,7 @@ void testKernels() {
 
 int main() {
   tunesmith::cuda::testHost();
+  tunesmith::cuda::testStreamsOfDevice();
   tunesmith::cuda::testKernels();
   const int failed = tunesmith::cuda::failures();
   std::printf(failed ? "%d checks FAILED\n" : "the host side and all emulated kernels passed\n", failed);

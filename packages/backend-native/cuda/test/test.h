@@ -95,6 +95,7 @@ class BookRuntime final : public Runtime {
 };
 
 void testHost();
+void testStreamsOfDevice();
 void testKernels();
 
 }  // namespace cuda

@@ -85,6 +85,8 @@ export interface CudaAddon {
   synchronize(): void
   /** The emulated build only: 0 forward, 1 reverse, 2 shuffled order of the threads of a block. */
   setSchedule?(schedule: number): void
+  /** The emulated build only: which streams run as early as they can, the sum of 1 (compute) and 2 (copies). Default 0. */
+  setStreamSchedule?(schedule: number): void
 
   frozenLinear(tokens: number, ...rest: [...CudaWeight, x: Handle, bias: Handle | null, y: Handle]): void
   frozenLinearGrad(tokens: number, ...rest: [...CudaWeight, dy: Handle, dx: Handle]): void
