@@ -56,6 +56,7 @@ void copyOp(Args& a) {
   const int64_t n = a.integer();
   const Array x = a.any(n), y = a.any(n);
   if (x.type != y.type) a.fail("tensors of one type");
+  const LaunchScope scope("copyOnDevice", context().stream);
   context().runtime->copyOnDevice(y.data, x.data, static_cast<size_t>(n) * bytesOf(x.type), context().stream);
 }
 // copyStrided(rows, cols, x, xOffset, xStride, y, yOffset, yStride)

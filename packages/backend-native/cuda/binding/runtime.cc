@@ -2,6 +2,7 @@
 #include <cstring>
 #include <vector>
 
+#include "../host/launch_profile.h"
 #include "../host/library_finder.h"
 #include "args.h"
 #ifdef TUNESMITH_EMULATED_BUILD
@@ -21,6 +22,12 @@ constexpr bool kEmulated = false;
 
 // Never destroyed: the driver may be gone by the time static objects end.
 Context* opened = nullptr;
+LaunchProfile*& profile = launchProfile();
+
+void endProfile() {
+  delete profile;
+  profile = nullptr;
+}
 
 // Slot 0 stays empty: handle 0 is no tensor.
 std::vector<Buffer>& buffers() {
@@ -58,6 +65,7 @@ Napi::Value open(Args& a) {
 
 // Ends the use of the device; every tensor must have been freed.
 void close(Args&) {
+  endProfile();
   delete opened;
   opened = nullptr;
   buffers().assign(1, Buffer());
@@ -161,6 +169,27 @@ Napi::Value memory(Args& a) {
   return o;
 }
 
+void startProfile(Args& a) {
+  endProfile();
+  profile = new LaunchProfile(*context().runtime, a.boolean());
+}
+
+Napi::Value stopProfile(Args& a) {
+  Napi::Array rows = Napi::Array::New(a.env());
+  if (!profile) return rows;
+  uint32_t i = 0;
+  for (const LaunchProfile::Row& row : profile->rows()) {
+    Napi::Object entry = Napi::Object::New(a.env());
+    entry.Set("operation", row.operation);
+    entry.Set("kernel", row.kernel);
+    entry.Set("launches", static_cast<double>(row.launches));
+    entry.Set("seconds", row.milliseconds / 1000);
+    rows.Set(i++, entry);
+  }
+  endProfile();
+  return rows;
+}
+
 }  // namespace
 
 const Buffer* bufferOf(int64_t handle) {
@@ -185,6 +214,12 @@ void addRuntime(Napi::Env env, Napi::Object exports) {
   add(env, exports, "memory", memory);
   add(env, exports, "trim", [](Args&) { context().allocator->trim(); });
   add(env, exports, "resetPeak", [](Args&) { context().allocator->resetPeak(); });
+  add(env, exports, "startProfile", startProfile);
+  add(env, exports, "profileOperation", [](Args& a) {
+    const std::string name = a.text();
+    if (profile) profile->operation(name);
+  });
+  add(env, exports, "stopProfile", stopProfile);
   add(env, exports, "synchronize", [](Args&) { context().runtime->synchronize(context().stream); });
 #ifdef TUNESMITH_EMULATED_BUILD
   // 0 forward, 1 reverse, 2 shuffled: the order in which the threads of a block run.

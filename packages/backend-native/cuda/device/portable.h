@@ -1,6 +1,7 @@
 // What every kernel is written against: CUDA under nvcc, the emulator under g++. Everything that is an instruction of the
 // hardware and not C++ (mma, ldmatrix, cp.async, bf16 rounding, the launch itself) is named here once.
 #pragma once
+#include "../host/launch_profile.h"
 #include "../host/types.h"
 #ifdef __CUDACC__
 #include <cuda_runtime.h>
@@ -240,6 +241,7 @@ void allowShared(const void* kernel, size_t bytes);
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+  const LaunchScope scope(name, stream);
   if (shared > 48 * 1024) allowShared(reinterpret_cast<const void*>(kernel), shared);
   kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
   noteLaunch(name, static_cast<int>(cudaGetLastError()));
@@ -247,6 +249,7 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 #else
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+  const LaunchScope scope(name, stream);
   // By value, as a launch takes its parameters: it may run long after.
   emulator::submit(stream, [=] {
     auto body = [&] { kernel(static_cast<Parameters>(arguments)...); };

@@ -9,6 +9,7 @@
 #include "../host/failure.h"
 #include "../host/gemm.h"
 #include "../host/runtime.h"
+#include "dry_runtime.h"
 #include "streams.h"
 
 namespace tunesmith {
@@ -108,7 +109,7 @@ std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld
 
 class LoopGemm final : public Gemm {
  public:
-  size_t workspaceBytes() const override { return 256; }
+  size_t workspaceBytes() const override { return kWorkspaceBytes; }
   std::string description() const override { return "emulated matrix product"; }
   void run(Stream stream, const GemmCall& g, void*) override {
     if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32)) throw Failure("internal", "a product of types that cuBLASLt does not have");
@@ -149,8 +150,14 @@ class LoopGemm final : public Gemm {
 }  // namespace
 
 void noteLaunch(const char*, int) {}
-std::unique_ptr<Runtime> makeRuntime(int) { return std::make_unique<EmulatedRuntime>(); }
-std::unique_ptr<Gemm> makeGemm(bool) { return std::make_unique<LoopGemm>(); }
+std::unique_ptr<Runtime> makeRuntime(int) {
+  if (dryWanted()) return makeDryRuntime();
+  return std::make_unique<EmulatedRuntime>();
+}
+std::unique_ptr<Gemm> makeGemm(bool) {
+  if (dryDevice()) return makeDryGemm();
+  return std::make_unique<LoopGemm>();
+}
 
 }  // namespace cuda
 }  // namespace tunesmith

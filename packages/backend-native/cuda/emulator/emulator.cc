@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "dry_runtime.h"
+
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -181,6 +183,7 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
   if (count == 0 || count > 1024) fail("a block must have 1 to 1024 threads");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || grid.x > 2147483647u) fail("a grid outside CUDA's limits");
   if (sharedBytes > 99 * 1024) fail("more shared memory than an sm_86 block can have");
+  if (tunesmith::cuda::dryDevice()) return;
   std::vector<Thread> threads(count);
   std::vector<Warp> warps((count + 31) / 32);
   std::vector<size_t> warpOrder = inOrder(warps.size()), laneOrder = inOrder(32);

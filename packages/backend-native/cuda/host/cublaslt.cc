@@ -100,7 +100,7 @@ class CublasLt final : public Gemm {
     if (handle_) lib_.destroy(handle_);
   }
 
-  size_t workspaceBytes() const override { return size_t{32} << 20; }
+  size_t workspaceBytes() const override { return kWorkspaceBytes; }
   std::string description() const override { return "cuBLASLt " + std::to_string(lib_.version()) + " (" + path_ + ")"; }
 
   // cuBLASLt counts by columns: a row-major matrix is its transpose there, so that c^T = op(b)^T op(a)^T has b on the left.

@@ -93,6 +93,16 @@ class CudaRuntime final : public Runtime {
     check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
     return event;
   }
+  Event createTimingEvent() override {
+    cudaEvent_t event = nullptr;
+    check(cudaEventCreate(&event), "creating a timing event");
+    return event;
+  }
+  double milliseconds(Event from, Event to) override {
+    float ms = 0;
+    check(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(from), static_cast<cudaEvent_t>(to)), "asking for the time between events");
+    return ms;
+  }
   void destroyEvent(Event event) override { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
   void record(Event event, Stream stream) override { check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)), "recording an event"); }
   bool finished(Event event) override {

@@ -35,6 +35,9 @@ inline GemmCall product(int64_t m, int64_t n, int64_t k, Array a, bool transpose
   return g;
 }
 
+// What cuBLASLt may work in; the same on every device, so that all need the same memory.
+constexpr size_t kWorkspaceBytes = size_t{32} << 20;
+
 class Gemm {
  public:
   virtual ~Gemm() = default;

@@ -27,6 +27,10 @@ class Runtime {
 
   virtual Stream createStream() = 0;
   virtual Event createEvent() = 0;
+  // An event that knows when it was passed; a device without a clock gives any.
+  virtual Event createTimingEvent() { return createEvent(); }
+  // Between two timing events that were passed.
+  virtual double milliseconds(Event, Event) { return 0; }
   virtual void destroyEvent(Event event) = 0;
   virtual void record(Event event, Stream stream) = 0;
   virtual bool finished(Event event) = 0;

@@ -5,6 +5,7 @@
 
 #include "../host/allocator.h"
 #include "../host/gemm.h"
+#include "../host/launch_profile.h"
 #include "../host/runtime.h"
 #include "../host/staging.h"
 #include "../host/stream_order.h"
@@ -26,7 +27,10 @@ struct Context {
   void* workspace = nullptr;
   int scratchLabel = 0;
 
-  void multiply(const GemmCall& call) { gemm->run(stream, call, workspace); }
+  void multiply(const GemmCall& call) {
+    const LaunchScope scope("product", stream);
+    gemm->run(stream, call, workspace);
+  }
 };
 
 // Working memory until the end of the scope. Giving it back while the stream still uses it is safe: the next owner's work

@@ -45,6 +45,15 @@ export interface CudaMemory {
   consumers: { name: string; bytes: number; count: number }[]
 }
 
+/** Launches of one kernel for one operation. */
+export interface CudaLaunches {
+  operation: string
+  kernel: string
+  launches: number
+  /** On the device; 0 where it has no clock or none was asked for. */
+  seconds: number
+}
+
 export interface CudaLibrary {
   found: boolean
   text: string
@@ -83,6 +92,11 @@ export interface CudaAddon {
   trim(): void
   resetPeak(): void
   synchronize(): void
+  /** Counts launches from here on; `timed`: with events around each. */
+  startProfile(timed: boolean): void
+  /** The operation that the next launches belong to. */
+  profileOperation(name: string): void
+  stopProfile(): CudaLaunches[]
   /** The emulated build only: 0 forward, 1 reverse, 2 shuffled order of the threads of a block. */
   setSchedule?(schedule: number): void
   /** The emulated build only: which streams run as early as they can, the sum of 1 (compute) and 2 (copies). Default 0. */
