@@ -35,17 +35,23 @@ export interface Addon {
     rank: number,
     ...rest: [...WeightArgs, x: F, bias: F | null, a: F, b: F, scaling: number, p: number, seed: number, y: F, xa: F]
   ): boolean
-  loraLinearInputGrad(
+  loraLinearGrad(
     tokens: number,
     rank: number,
-    ...rest: [...WeightArgs, dy: F, a: F, b: F, scaling: number, p: number, seed: number, dx: F]
-  ): boolean
-  loraLinearWeightGrad(
-    tokens: number,
-    rank: number,
-    outFeatures: number,
-    inFeatures: number,
-    ...rest: [dy: F, x: F, xa: F, b: F, scaling: number, p: number, seed: number, dA: F, dB: F]
+    ...rest: [
+      ...WeightArgs,
+      dy: F,
+      a: F,
+      b: F,
+      scaling: number,
+      p: number,
+      seed: number,
+      dx: F | null,
+      x: F | null,
+      xa: F | null,
+      dA: F | null,
+      dB: F | null,
+    ]
   ): boolean
   dequantize(rowStart: number, rowEnd: number, ...rest: [...WeightArgs, y: F]): boolean
   embeddingLookup(tokens: number, ...rest: [...WeightArgs, ids: Int32Array, y: F]): boolean

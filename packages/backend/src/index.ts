@@ -30,7 +30,7 @@ export {
   type LinearCrossEntropyResult,
   linearCrossEntropy,
 } from './kernels/linear-cross-entropy'
-export { type LoraLinearAttrs, loraLinear } from './kernels/lora-linear'
+export { type LoraLinearAttrs, type LoraLinearGradAttrs, loraLinear } from './kernels/lora-linear'
 export { type AdamWAttrs, adamWStep, gradNorm } from './kernels/optimizer'
 export { residualAdd } from './kernels/residual'
 export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'

@@ -18,8 +18,8 @@ void frozen(Args& a) {
 void frozenGrad(Args& a) {
   const int64_t tokens = a.integer();
   const Weight w = a.weight();
-  const Array dy = a.floats(a.product(tokens, w.rows)), dx = a.floats(a.product(tokens, w.cols));
-  frozenLinearGrad(context(), tokens, w, dy, dx);
+  const Array dy = a.floats(a.product(tokens, w.rows)), addend = a.optionalFloats(a.product(tokens, w.cols)), dx = a.floats(a.product(tokens, w.cols));
+  frozenLinearGrad(context(), tokens, w, dy, addend, dx);
 }
 void weightGrad(Args& a) {
   const int64_t tokens = a.integer(), out = a.integer(), in = a.integer();
@@ -41,31 +41,26 @@ void lora(Args& a) {
   const Array y = a.floats(a.product(tokens, w.rows)), xa = a.floats(a.product(tokens, l.rank));
   loraLinear(context(), tokens, w, l, x, bias, y, xa);
 }
-void loraInputGrad(Args& a) {
+// loraLinearGrad(tokens, rank, weight, dy, A, B, scaling, dropout, addend, dx, x, xa, dA, dB), the last six null or not.
+void loraGrad(Args& a) {
   const int64_t tokens = a.integer();
   Lora l;
   l.rank = a.integer();
   const Weight w = a.weight();
-  const Array dy = a.floats(a.product(tokens, w.rows));
+  LoraGrad g;
+  g.dy = a.floats(a.product(tokens, w.rows));
   l.a = a.floats(a.product(l.rank, w.cols));
   l.b = a.floats(a.product(w.rows, l.rank));
   l.scaling = a.real();
   l.dropout = a.dropout();
-  const Array dx = a.floats(a.product(tokens, w.cols));
-  loraLinearInputGrad(context(), tokens, w, l, dy, dx);
-}
-void loraWeightGrad(Args& a) {
-  const int64_t tokens = a.integer();
-  Lora l;
-  l.rank = a.integer();
-  const int64_t out = a.integer(), in = a.integer();
-  const Array dy = a.floats(a.product(tokens, out)), x = a.floats(a.product(tokens, in)), xa = a.floats(a.product(tokens, l.rank));
-  l.b = a.floats(a.product(out, l.rank));
-  l.scaling = a.real();
-  l.dropout = a.dropout();
-  float* dA = a.f32(a.product(l.rank, in));
-  float* dB = a.f32(a.product(out, l.rank));
-  loraLinearWeightGrad(context(), tokens, out, in, l, dy, x, xa, {dA, Type::f32}, {dB, Type::f32});
+  g.addend = a.optionalFloats(a.product(tokens, w.cols));
+  g.dx = a.optionalFloats(a.product(tokens, w.cols));
+  g.x = a.optionalFloats(a.product(tokens, w.cols));
+  g.xa = a.optionalFloats(a.product(tokens, l.rank));
+  if (float* dA = a.optionalF32(a.product(l.rank, w.cols))) g.dA = {dA, Type::f32};
+  if (float* dB = a.optionalF32(a.product(w.rows, l.rank))) g.dB = {dB, Type::f32};
+  if (!g.dA != !g.dB || (g.dA && (!g.x || !g.xa))) a.fail("both gradients of A and B with x and xa, or neither");
+  loraLinearGrad(context(), tokens, w, l, g);
 }
 
 void dequantizeRows(Args& a) {
@@ -108,9 +103,9 @@ void normGrad(Args& a) {
   const Array dy = a.floats(a.product(tokens, h)), x = a.floats(a.product(tokens, h));
   const Operand w(c, a.floats(h), h, Type::f32);
   const float eps = a.real(), offset = a.real();
-  const Array dx = a.floats(a.product(tokens, h));
-  const Operand grad(c, dy, tokens * h, dx.type), in(c, x, tokens * h, dx.type);
-  rmsNormGrad(c.stream, grad, in, w.floats(), dx, tokens, h, eps, offset);
+  const Array addend = a.optionalFloats(a.product(tokens, h)), dx = a.floats(a.product(tokens, h));
+  const Operand grad(c, dy, tokens * h, dx.type), in(c, x, tokens * h, dx.type), sum(c, addend, tokens * h, dx.type);
+  rmsNormGrad(c.stream, grad, in, w.floats(), sum, dx, tokens, h, eps, offset);
 }
 void normWeightGrad(Args& a) {
   Context& c = context();
@@ -315,8 +310,7 @@ void addKernels(Napi::Env env, Napi::Object exports) {
   add(env, exports, "frozenLinearGrad", frozenGrad);
   add(env, exports, "linearWeightGrad", weightGrad);
   add(env, exports, "loraLinear", lora);
-  add(env, exports, "loraLinearInputGrad", loraInputGrad);
-  add(env, exports, "loraLinearWeightGrad", loraWeightGrad);
+  add(env, exports, "loraLinearGrad", loraGrad);
   add(env, exports, "dequantize", dequantizeRows);
   add(env, exports, "embeddingLookup", embedding);
   add(env, exports, "embeddingGrad", embeddingBack);

@@ -29,9 +29,9 @@ __global__ void rmsNormKernel(const T* x, const float* w, T* y, int64_t h, float
   }
 }
 
-// dx = r (dy w - x r^2 mean(dy w x))
+// dx = addend + r (dy w - x r^2 mean(dy w x)); the addend may be null, or dx itself.
 template <class T, int V>
-__global__ void rmsNormGradKernel(const T* dy, const T* x, const float* w, T* dx, int64_t h, float eps, float offset) {
+__global__ void rmsNormGradKernel(const T* dy, const T* x, const float* w, const T* addend, T* dx, int64_t h, float eps, float offset) {
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
   const T *xr = x + row * h, *dr = dy + row * h;
@@ -56,6 +56,10 @@ __global__ void rmsNormGradKernel(const T* dy, const T* x, const float* w, T* dx
     load<V>(dr + i, d);
     load<V>(w + i, scale);
     for (int j = 0; j < V; j++) v[j] = r * (d[j] * (offset + scale[j]) - v[j] * pull);
+    if (addend) {
+      load<V>(addend + row * h + i, d);
+      for (int j = 0; j < V; j++) v[j] += d[j];
+    }
     store<V>(dx + row * h + i, v);
   }
 }
@@ -177,12 +181,12 @@ void rmsNorm(Stream s, Array x, const float* w, Array y, int64_t tokens, int64_t
   });
 }
 
-void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array dx, int64_t tokens, int64_t h, float eps, float offset) {
+void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h, float eps, float offset) {
   if (tokens == 0) return;
   const Geometry g = overRows(tokens, h);
   dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    launch("rmsNormGrad", rmsNormGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(x), w, as<T>(dx), h, eps, offset);
+    launch("rmsNormGrad", rmsNormGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(x), w, as<T>(addend), as<T>(dx), h, eps, offset);
   });
 }
 

@@ -7,7 +7,8 @@ namespace cuda {
 
 // ---- norm, position, activation: all arrays of one storage type, weights and tables float32 -------------------------
 void rmsNorm(Stream s, Array x, const float* w, Array y, int64_t tokens, int64_t h, float eps, float offset);
-void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array dx, int64_t tokens, int64_t h, float eps, float offset);
+// The addend may be empty, or dx.
+void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h, float eps, float offset);
 // partial: columnSplits(tokens, h) * h floats, and tokens floats behind them.
 void rmsNormWeightGrad(Stream s, Array dy, Array x, float* dw, float* partial, int64_t tokens, int64_t h, float eps);
 void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Array y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse);

@@ -136,7 +136,7 @@ class LoopGemm final : public Gemm {
         float y = g.alpha * row[static_cast<size_t>(j)];
         void* at = static_cast<char*>(g.c.data) + static_cast<size_t>(i * g.ldc + j) * bytesOf(g.c.type);
         const auto value = [&](const void* p) { return g.c.type == Type::bf16 ? toFloat(*static_cast<const bf16*>(p)) : *static_cast<const float*>(p); };
-        if (g.beta != 0) y += g.beta * value(at);
+        if (g.beta != 0) y += g.beta * value(static_cast<const char*>(g.source()) + (static_cast<char*>(at) - static_cast<char*>(g.c.data)));
         if (g.bias) y += value(static_cast<const char*>(g.bias) + static_cast<size_t>(j) * bytesOf(g.c.type));
         if (g.c.type == Type::bf16)
           *static_cast<bf16*>(at) = fromFloat<bf16>(y);

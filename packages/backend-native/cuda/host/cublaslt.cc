@@ -3,6 +3,7 @@
 // Only the few entry points used are declared here; their values and layouts are the same in both versions.
 #include <dlfcn.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <mutex>
@@ -108,7 +109,7 @@ class CublasLt final : public Gemm {
     if (call.m == 0 || call.n == 0) return;
     Plan& plan = planFor(call);
     if (call.bias) check(lib_.descSet(plan.desc, kBiasPointer, &call.bias, sizeof call.bias), "cublasLt's bias");
-    check(lib_.matmul(handle_, plan.desc, &call.alpha, call.b.data, plan.left, call.a.data, plan.right, &call.beta, call.c.data, plan.out, call.c.data, plan.out, &plan.algo, workspace, workspaceBytes(), stream), "cublasLtMatmul");
+    check(lib_.matmul(handle_, plan.desc, &call.alpha, call.b.data, plan.left, call.a.data, plan.right, &call.beta, call.source(), plan.out, call.c.data, plan.out, &plan.algo, workspace, workspaceBytes(), stream), "cublasLtMatmul");
   }
 
  private:
@@ -123,7 +124,7 @@ class CublasLt final : public Gemm {
   }
 
   Plan& planFor(const GemmCall& c) {
-    const uint32_t alignA = alignmentOf(c.a.data), alignB = alignmentOf(c.b.data), alignC = alignmentOf(c.c.data);
+    const uint32_t alignA = alignmentOf(c.a.data), alignB = alignmentOf(c.b.data), alignC = std::min(alignmentOf(c.c.data), alignmentOf(c.source()));
     const int flags = c.transposeA | c.transposeB << 1 | (c.bias != nullptr) << 2 | (c.beta != 0) << 3 | static_cast<int>(c.a.type) << 4 | static_cast<int>(c.c.type) << 6;
     const Key key(c.m, c.n, c.k, c.lda, c.ldb, c.ldc, flags, alignA, alignB, alignC);
     if (const auto at = plans_.find(key); at != plans_.end()) return at->second;

@@ -8,14 +8,17 @@
 namespace tunesmith {
 namespace cuda {
 
-// Row-major c[m, n] = alpha op(a)[m, k] op(b)[k, n] + beta c + bias[n]. a and b have one type; c has it too or is float32.
+// Row-major c[m, n] = alpha op(a)[m, k] op(b)[k, n] + beta addend + bias[n]. a and b have one type; c has it too or is
+// float32. The addend lies as c does, and is c itself when it is empty.
 struct GemmCall {
   int64_t m = 0, n = 0, k = 0;
-  Array a, b, c;
+  Array a, b, c, addend;
   bool transposeA = false, transposeB = false;
   int64_t lda = 0, ldb = 0, ldc = 0;  // elements from one row as it lies to the next
   float alpha = 1, beta = 0;
   const void* bias = nullptr;  // of c's type
+  // What beta multiplies.
+  const void* source() const { return addend ? addend.data : c.data; }
 };
 
 // c = op(a) op(b) of matrices without gaps between their rows.

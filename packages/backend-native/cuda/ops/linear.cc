@@ -74,12 +74,15 @@ void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bi
   out.finish();
 }
 
-void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array dx) {
-  if (nothing(c, tokens, w.cols, w.rows, dx)) return;
-  const Operand in(c, dy, tokens * w.rows, c.type);
+void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array addend, Array dx) {
+  if (!addend && nothing(c, tokens, w.cols, w.rows, dx)) return;
+  const Operand in(c, dy, tokens * w.rows, c.type), sum(c, addend, tokens * w.cols, c.type);
   Result out(c, dx, tokens * w.cols, c.type);
   const Expanded weight(c, w);
-  c.multiply(product(tokens, w.cols, w.rows, in, false, weight, false, out));
+  GemmCall g = product(tokens, w.cols, w.rows, in, false, weight, false, out);
+  g.addend = sum;
+  g.beta = addend ? 1.0f : 0.0f;
+  c.multiply(g);
   out.finish();
 }
 
@@ -141,44 +144,64 @@ void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, A
   low.finish();
 }
 
-// dx = mask (scaling dy B) A + dy W: the masked term goes first, so that the mask touches nothing else.
-void loraLinearInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array dy, Array dx) {
-  if (tokens == 0) return;
-  const Operand in(c, dy, tokens * w.rows, c.type);
-  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type);
-  Result out(c, dx, tokens * w.cols, c.type);
-  const Temp low(c, tokens * lora.rank, c.type);
-  GemmCall down = product(tokens, lora.rank, w.rows, in, false, b, false, low.array());
-  down.alpha = lora.scaling;
-  c.multiply(down);
-  c.multiply(product(tokens, w.cols, lora.rank, low.array(), false, a, false, out));
-  if (lora.dropout.on) dropout(c.stream, out, out, tokens * w.cols, lora.dropout);
+namespace {
+
+// dx = addend + mask low A + dy W: what the mask touches goes first, and the large product on top of it.
+void loraInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array a, Array low, Array dy, Array addend, Array dx) {
+  const int64_t n = tokens * w.cols;
+  const Operand sum(c, addend, n, c.type);
+  Result out(c, dx, n, c.type);
+  std::vector<Temp> masked;
+  Array branch = out;
+  // dx may be the addend's memory, which the mask must not touch.
+  if (addend && lora.dropout.on) {
+    masked.emplace_back(c, n, c.type);
+    branch = masked.back().array();
+  }
+  GemmCall up = product(tokens, w.cols, lora.rank, low, false, a, false, branch);
+  if (addend && !lora.dropout.on) {
+    up.addend = sum;
+    up.beta = 1;
+  }
+  c.multiply(up);
+  if (lora.dropout.on) dropout(c.stream, branch, branch, n, lora.dropout);
+  if (addend && lora.dropout.on) binary(c.stream, Binary::add, 0, sum, branch, branch, 1, n);
   const Expanded weight(c, w);
-  GemmCall base = product(tokens, w.cols, w.rows, in, false, weight, false, out);
+  GemmCall base = product(tokens, w.cols, w.rows, dy, false, weight, false, out);
+  base.addend = branch;
   base.beta = 1;
   c.multiply(base);
   out.finish();
 }
 
-void loraLinearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, const Lora& lora, Array dy, Array x, Array xa, Array dA, Array dB) {
+}  // namespace
+
+void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, const LoraGrad& g) {
   if (tokens == 0) {
-    fill(c.stream, dA, 0, lora.rank * in);
-    return fill(c.stream, dB, 0, out * lora.rank);
+    if (g.dA) fill(c.stream, g.dA, 0, lora.rank * w.cols);
+    if (g.dB) fill(c.stream, g.dB, 0, w.rows * lora.rank);
+    return;
   }
-  const Operand grad(c, dy, tokens * out, c.type), input(c, x, tokens * in, c.type), low(c, xa, tokens * lora.rank, c.type), b(c, lora.b, out * lora.rank, c.type);
-  const Temp back(c, tokens * lora.rank, c.type);
-  GemmCall down = product(tokens, lora.rank, out, grad, false, b, false, back.array());
+  const Operand dy(c, g.dy, tokens * w.rows, c.type), b(c, lora.b, w.rows * lora.rank, c.type);
+  const Temp low(c, tokens * lora.rank, c.type);
+  GemmCall down = product(tokens, lora.rank, w.rows, dy, false, b, false, low.array());
   down.alpha = lora.scaling;
   c.multiply(down);
-  std::vector<Temp> dropped;
-  Array source = input;
-  if (lora.dropout.on) {
-    dropped.emplace_back(c, tokens * in, c.type);
-    source = dropped.back().array();
-    dropout(c.stream, input, source, tokens * in, lora.dropout);
+  if (g.dx) {
+    const Operand a(c, lora.a, lora.rank * w.cols, c.type);
+    loraInputGrad(c, tokens, w, lora, a, low.array(), dy, g.addend, g.dx);
   }
-  c.multiply(product(lora.rank, in, tokens, back.array(), true, source, false, dA));
-  GemmCall forB = product(out, lora.rank, tokens, grad, true, low, false, dB);
+  if (!g.dA) return;
+  const Operand x(c, g.x, tokens * w.cols, c.type), xa(c, g.xa, tokens * lora.rank, c.type);
+  std::vector<Temp> dropped;
+  Array source = x;
+  if (lora.dropout.on) {
+    dropped.emplace_back(c, tokens * w.cols, c.type);
+    source = dropped.back().array();
+    dropout(c.stream, x, source, tokens * w.cols, lora.dropout);
+  }
+  c.multiply(product(lora.rank, w.cols, tokens, low.array(), true, source, false, g.dA));
+  GemmCall forB = product(w.rows, lora.rank, tokens, dy, true, xa, false, g.dB);
   forB.alpha = lora.scaling;
   c.multiply(forB);
 }

@@ -15,12 +15,17 @@ struct Lora {
 };
 
 void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y);
-void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array dx);
+// dx = addend + dy W; the addend may be empty, and may be dx.
+void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array addend, Array dx);
 // dw[out, in] = dy^T x, float32.
 void linearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, Array dy, Array x, Array dw);
 void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array x, Array bias, Array y, Array xa);
-void loraLinearInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array dy, Array dx);
-void loraLinearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, const Lora& lora, Array dy, Array x, Array xa, Array dA, Array dB);
+// Gradients of a LoRA linear: of x into dx (with the addend, which may be dx itself, in it), of A and B into float32 dA
+// and dB. What is empty is not computed; x and xa are needed for dA and dB only.
+struct LoraGrad {
+  Array dy, addend, x, xa, dx, dA, dB;
+};
+void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, const LoraGrad& g);
 // c[m, n] = op(a) op(b), any mixture of types.
 void matMul(Context& c, int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, Array a, Array b, Array y);
 

@@ -76,7 +76,8 @@ void linears(Context& c) {
         const TestWeight w(format, rows, cols, cols == 7 ? 5 : 16);
         const Exact x(tokens * cols, t), bias(rows, Type::f32), y(tokens * rows, t), dy(tokens * rows, t), dx(tokens * cols, t);
         frozenLinear(c, tokens, w.w, x, bias, y);
-        frozenLinearGrad(c, tokens, w.w, dy, dx);
+        frozenLinearGrad(c, tokens, w.w, dy, {}, dx);
+        frozenLinearGrad(c, tokens, w.w, dy, dx, dx);
         const Exact a(rank * cols, Type::f32), b(rows * rank, Type::f32), xa(tokens * rank, t), dA(rank * cols, Type::f32), dB(rows * rank, Type::f32);
         Lora lora;
         lora.a = a;
@@ -86,8 +87,9 @@ void linears(Context& c) {
           lora.dropout.on = drop;
           lora.dropout.threshold = 1u << 30;
           loraLinear(c, tokens, w.w, lora, x, bias, y, xa);
-          loraLinearInputGrad(c, tokens, w.w, lora, dy, dx);
-          loraLinearWeightGrad(c, tokens, rows, cols, lora, dy, x, xa, dA, dB);
+          loraLinearGrad(c, tokens, w.w, lora, {dy, {}, x, xa, dx, dA, dB});
+          loraLinearGrad(c, tokens, w.w, lora, {dy, dx, {}, {}, dx, {}, {}});
+          loraLinearGrad(c, tokens, w.w, lora, {dy, {}, x, xa, {}, dA, dB});
         }
         const Exact ids(2, Type::i32), looked(2 * cols, t), dw(rows * cols, Type::f32);
         const std::vector<int32_t> host = {static_cast<int32_t>(rows - 1), 0};
@@ -156,7 +158,7 @@ void others(Context& c) {
     const int64_t tokens = 5;
     const Exact x(tokens * h, t), dy(tokens * h, t), y(tokens * h, t), z(tokens * h, t), w(h, Type::f32), dw(h, Type::f32), partial(256 * h + tokens, Type::f32);
     rmsNorm(c.stream, x, w.floats(), y, tokens, h, 1e-5f, 1);
-    rmsNormGrad(c.stream, dy, x, w.floats(), y, tokens, h, 1e-5f, 1);
+    rmsNormGrad(c.stream, dy, x, w.floats(), dy, y, tokens, h, 1e-5f, 1);
     rmsNormWeightGrad(c.stream, dy, x, dw.floats(), partial.floats(), tokens, h, 1e-5f);
     for (Activation f : {Activation::silu, Activation::geluTanh}) {
       swiglu(c.stream, x, dy, y, tokens * h, f);

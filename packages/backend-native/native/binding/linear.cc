@@ -107,8 +107,9 @@ Napi::Value loraLinear(const Napi::CallbackInfo& info) {
   return result(info, kernels().gemm(tokens, w.rows, terms, 2, out));
 }
 
-// dx = mask (scaling dy B) A + dy W: the masked term goes first, so that the mask touches nothing else.
-Napi::Value loraLinearInputGrad(const Napi::CallbackInfo& info) {
+// low = scaling dy B; dx = mask low A + dy W, its masked term first, so that the mask touches nothing else;
+// dA = low^T drop(x), dB = scaling dy^T xa. dx, or dA and dB with x and xa, may be null.
+Napi::Value loraLinearGrad(const Napi::CallbackInfo& info) {
   Args a(info);
   const int64_t tokens = a.integer(), rank = a.integer();
   const Matrix w = a.matrix();
@@ -117,54 +118,43 @@ Napi::Value loraLinearInputGrad(const Napi::CallbackInfo& info) {
   const float* loraB = a.floats(a.product(w.rows, rank));
   const double scaling = a.number();
   const Dropout dropout = a.dropout();
-  float* dx = a.floats(a.product(tokens, w.cols));
+  float* dx = a.optionalFloats(a.product(tokens, w.cols));
+  const float* x = a.optionalFloats(a.product(tokens, w.cols));
+  const float* xa = a.optionalFloats(a.product(tokens, rank));
+  float* dA = a.optionalFloats(a.product(rank, w.cols));
+  float* dB = a.optionalFloats(a.product(w.rows, rank));
+  if (a.ok() && tokens > 0 && dA && dB && !(x && xa)) a.fail("x and xa beside the gradients of A and B");
   if (!a.ok()) return info.Env().Undefined();
-  float* db = scratch(kScratchLora, static_cast<size_t>(tokens * rank));
-  if (!db) return result(info, false);
-  Term up = backwardTerm(dy, floatMatrix(loraB, w.rows, rank));
-  up.alpha = static_cast<float>(scaling);
-  if (!kernels().gemm(tokens, rank, &up, 1, into(db, rank))) return result(info, false);
-  Term terms[2] = {backwardTerm(db, floatMatrix(loraA, rank, w.cols)), backwardTerm(dy, w)};
-  terms[0].outDropout = dropout;
-  return result(info, kernels().gemm(tokens, w.cols, terms, 2, into(dx, w.cols)));
-}
-
-// dA = scaling (dy B)^T drop(x), dB = scaling dy^T xa.
-Napi::Value loraLinearWeightGrad(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t tokens = a.integer(), rank = a.integer(), outFeatures = a.integer(), inFeatures = a.integer();
-  const float* dy = a.floats(a.product(tokens, outFeatures));
-  const float* x = a.floats(a.product(tokens, inFeatures));
-  const float* xa = a.floats(a.product(tokens, rank));
-  const float* loraB = a.floats(a.product(outFeatures, rank));
-  const double scaling = a.number();
-  const Dropout dropout = a.dropout();
-  float* dA = a.floats(a.product(rank, inFeatures));
-  float* dB = a.floats(a.product(outFeatures, rank));
-  if (!a.ok()) return info.Env().Undefined();
-  float* db = scratch(kScratchLora, static_cast<size_t>(tokens * rank));
-  if (!db) return result(info, false);
-  Term up = backwardTerm(dy, floatMatrix(loraB, outFeatures, rank));
-  up.alpha = static_cast<float>(scaling);
-  bool ok = kernels().gemm(tokens, rank, &up, 1, into(db, rank));
-  Term forA;
-  forA.a = db;
-  forA.aRow = 1;
-  forA.aCol = rank;
-  forA.b = floatMatrix(x, tokens, inFeatures);
-  forA.bTransposed = false;
-  forA.bDropout = dropout;
-  forA.k = tokens;
-  ok = ok && kernels().gemm(rank, inFeatures, &forA, 1, into(dA, inFeatures));
-  Term forB;
-  forB.a = dy;
-  forB.aRow = 1;
-  forB.aCol = outFeatures;
-  forB.b = floatMatrix(xa, tokens, rank);
-  forB.bTransposed = false;
-  forB.k = tokens;
-  forB.alpha = static_cast<float>(scaling);
-  ok = ok && kernels().gemm(outFeatures, rank, &forB, 1, into(dB, rank));
+  float* low = scratch(kScratchLora, static_cast<size_t>(tokens * rank));
+  if (!low) return result(info, false);
+  Term down = backwardTerm(dy, floatMatrix(loraB, w.rows, rank));
+  down.alpha = static_cast<float>(scaling);
+  bool ok = kernels().gemm(tokens, rank, &down, 1, into(low, rank));
+  if (dx) {
+    Term terms[2] = {backwardTerm(low, floatMatrix(loraA, rank, w.cols)), backwardTerm(dy, w)};
+    terms[0].outDropout = dropout;
+    ok = ok && kernels().gemm(tokens, w.cols, terms, 2, into(dx, w.cols));
+  }
+  if (dA && dB) {
+    Term forA;
+    forA.a = low;
+    forA.aRow = 1;
+    forA.aCol = rank;
+    forA.b = floatMatrix(x, tokens, w.cols);
+    forA.bTransposed = false;
+    forA.bDropout = dropout;
+    forA.k = tokens;
+    ok = ok && kernels().gemm(rank, w.cols, &forA, 1, into(dA, w.cols));
+    Term forB;
+    forB.a = dy;
+    forB.aRow = 1;
+    forB.aCol = w.rows;
+    forB.b = floatMatrix(xa, tokens, rank);
+    forB.bTransposed = false;
+    forB.k = tokens;
+    forB.alpha = static_cast<float>(scaling);
+    ok = ok && kernels().gemm(w.rows, rank, &forB, 1, into(dB, rank));
+  }
   return result(info, ok);
 }
 
@@ -241,8 +231,7 @@ void addLinear(Napi::Env env, Napi::Object exports) {
   exports.Set("frozenLinearGrad", Napi::Function::New(env, frozenLinearGrad));
   exports.Set("linearWeightGrad", Napi::Function::New(env, linearWeightGrad));
   exports.Set("loraLinear", Napi::Function::New(env, loraLinear));
-  exports.Set("loraLinearInputGrad", Napi::Function::New(env, loraLinearInputGrad));
-  exports.Set("loraLinearWeightGrad", Napi::Function::New(env, loraLinearWeightGrad));
+  exports.Set("loraLinearGrad", Napi::Function::New(env, loraLinearGrad));
   exports.Set("matMul", Napi::Function::New(env, matMul));
   exports.Set("dequantize", Napi::Function::New(env, dequantize));
   exports.Set("embeddingLookup", Napi::Function::New(env, embeddingLookup));

@@ -103,17 +103,17 @@ export interface CudaAddon {
   setStreamSchedule?(schedule: number): void
 
   frozenLinear(tokens: number, ...rest: [...CudaWeight, x: Handle, bias: Handle | null, y: Handle]): void
-  frozenLinearGrad(tokens: number, ...rest: [...CudaWeight, dy: Handle, dx: Handle]): void
+  frozenLinearGrad(tokens: number, ...rest: [...CudaWeight, dy: Handle, addend: Handle | null, dx: Handle]): void
   linearWeightGrad(tokens: number, out: number, inner: number, dy: Handle, x: Handle, dw: Handle): void
   loraLinear(tokens: number, rank: number, ...rest: [...CudaWeight, ...(number | null)[]]): void
-  loraLinearInputGrad(tokens: number, rank: number, ...rest: [...CudaWeight, ...number[]]): void
-  loraLinearWeightGrad(tokens: number, rank: number, out: number, inner: number, ...rest: number[]): void
+  /** dy, A, B, scaling, dropout, seed, then addend, dx, x, xa, dA, dB or null for each. */
+  loraLinearGrad(tokens: number, rank: number, ...rest: [...CudaWeight, ...(number | null)[]]): void
   dequantize(rowStart: number, rowEnd: number, ...rest: [...CudaWeight, y: Handle]): void
   embeddingLookup(tokens: number, ...rest: [...CudaWeight, ids: Handle, host: Int32Array, y: Handle]): void
   embeddingGrad(tokens: number, vocab: number, h: number, dy: Handle, ids: Handle, host: Int32Array, dw: Handle): void
 
   rmsNorm(tokens: number, h: number, x: Handle, weight: Handle, eps: number, offset: number, y: Handle): void
-  rmsNormGrad(...args: [...number[]]): void
+  rmsNormGrad(...args: [...(number | null)[]]): void
   rmsNormWeightGrad(tokens: number, h: number, dy: Handle, x: Handle, eps: number, dw: Handle): void
   rope(
     tokens: number,

@@ -92,6 +92,18 @@ export class CudaBackend extends MathBackendCPU {
     return { info: { dataId, shape, dtype }, handle: data.handle }
   }
 
+  /**
+   * The memory of an activation as a kernel's output, when its one tensor is the last to hold it: the caller knows that
+   * this tensor is not read again. Undefined when there are others, or it is stored in another way.
+   */
+  reuse(x: TensorInfo): { info: TensorInfo; handle: Handle } | undefined {
+    const data = this.#data(x)
+    if (data.refCount !== 1 || data.handle === 0 || data.storage !== this.activation) return undefined
+    data.refCount++
+    data.host = undefined
+    return { info: { dataId: x.dataId, shape: x.shape, dtype: x.dtype }, handle: data.handle }
+  }
+
   #data({ dataId }: { dataId: DataId }): TensorData {
     return this.data.get(dataId) as unknown as TensorData
   }

@@ -17,6 +17,14 @@ export class CudaCall extends KernelInputs<CudaBackend> {
     return this.backend.output(shape, this.backend.activation)
   }
 
+  /** An activation in the memory of an input that is there, no other tensor's and of that type; a new one otherwise. */
+  activationOver(name: string, ...shape: number[]) {
+    const x = this.has(name) ? this.info(name, 'float32', shape) : undefined
+    // A tensor that is given twice is read in its other role as well.
+    const once = Object.values(this.inputs).filter((other) => other?.dataId === x?.dataId).length === 1
+    return (x && once && this.backend.reuse(x)) || this.activation(...shape)
+  }
+
   /** A statistic, or the gradient of a parameter: float32. */
   float32(...shape: number[]) {
     return this.backend.output(shape, STORAGE.f32)

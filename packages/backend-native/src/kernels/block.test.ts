@@ -33,7 +33,18 @@ test('RMSNorm and its gradients', () => {
     const inputs = { x: matrix(x, tokens, hidden), weight: tf.tensor1d(w) }
     const dyTensor = matrix(dy, tokens, hidden)
     expectClose(run('RMSNorm', inputs, { eps, offset })[0]!, y)
-    if (hidden > 1) expectClose(run('RMSNormGrad', { ...inputs, dy: dyTensor }, { eps, offset })[0]!, dx)
+    if (hidden > 1) {
+      expectClose(run('RMSNormGrad', { ...inputs, dy: dyTensor }, { eps, offset })[0]!, dx)
+      const before = normals(random, tokens * hidden)
+      const addend = matrix(before, tokens, hidden)
+      const [sum] = run('RMSNormGrad', { ...inputs, dy: dyTensor, addend }, { eps, offset })
+      expectClose(
+        sum!,
+        dx.map((value, i) => value + before[i]!),
+        1e-5,
+        'on top of what came before',
+      )
+    }
     expectClose(run('RMSNormWeightGrad', { x: inputs.x, dy: dyTensor }, { eps, offset })[0]!, dw)
   })
 })

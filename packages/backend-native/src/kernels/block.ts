@@ -1,6 +1,7 @@
 import type { AttentionKernelAttrs, RMSNormAttrs, RotaryEmbeddingAttrs, SwiGLUAttrs } from '@tunesmith/backend'
 import type { AttentionArgs } from '../addon'
 import { defineKernel, type KernelCall } from '../kernel-call'
+import { addAddend } from './addend'
 
 function attentionArgs(call: KernelCall, attrs: AttentionKernelAttrs): AttentionArgs {
   const { numHeads, numKvHeads, headDim, scale, slidingWindow = 0, softcap = 0 } = attrs
@@ -44,6 +45,7 @@ export function registerBlock(): void {
     const dy = call.floats('dy', tokens, hidden)
     const x = call.floats('x', tokens, hidden)
     call.check(call.addon.rmsNormGrad(tokens, hidden, dy, x, call.floats('weight', hidden), eps, offset, values))
+    addAddend(call, { info, values })
     return info
   })
 

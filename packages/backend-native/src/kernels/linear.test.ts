@@ -80,7 +80,10 @@ describe.each(FORMATS)('a %s weight', (format) => {
       )
       const dyTensor = matrix(dy, tokens, out)
       const low = product(dy, b, tokens, rank, out).map((value) => value * scaling)
-      const [dx] = run('LoraLinearInputGrad', { dy: dyTensor, ...w.inputs, loraA, loraB }, attrs)
+      const saved = { x: inputs.x, xa: xa! }
+      const toGrad = { dy: dyTensor, ...w.inputs, loraA, loraB }
+      const both = { ...attrs, needsInputGrad: true, needsWeightGrad: true }
+      const [dx, dA, dB] = run('LoraLinearGrad', { ...toGrad, ...saved }, both)
       const through = product(low, a, tokens, inn, rank)
       const plain = product(dy, w.values, tokens, inn, out)
       expectClose(
@@ -89,7 +92,6 @@ describe.each(FORMATS)('a %s weight', (format) => {
         1e-5,
         'dx',
       )
-      const [dA, dB] = run('LoraLinearWeightGrad', { dy: dyTensor, x: inputs.x, xa: xa!, loraB }, attrs)
       expectClose(dA!, product(low, dropped, rank, inn, tokens, true), 1e-5, 'dA')
       const wantB = product(dy, wantXa, out, rank, tokens, true)
       expectClose(
@@ -98,6 +100,32 @@ describe.each(FORMATS)('a %s weight', (format) => {
         1e-5,
         'dB',
       )
+      // Either half by itself, to the bit, and on top of a gradient that came before.
+      const [dxAlone, ...none] = run('LoraLinearGrad', toGrad, { ...both, needsWeightGrad: false })
+      const [nothing, ...weights] = run('LoraLinearGrad', { ...toGrad, ...saved }, { ...both, needsInputGrad: false })
+      const alone = [dxAlone!, ...weights]
+      expect(alone.map((grad) => grad.dataSync())).toEqual([dx!, dA!, dB!].map((grad) => grad.dataSync()))
+      expect([...none, nothing!].map((grad) => grad.size)).toEqual([0, 0, 0])
+      const before = normals(random, tokens * inn)
+      const sums = (addend: tf.Tensor) => [
+        run('LoraLinearGrad', { ...toGrad, ...saved, addend }, both)[0]!,
+        run('FrozenLinearGrad', { dy: dyTensor, ...w.inputs, addend }, w.attrs)[0]!,
+      ]
+      const kept = matrix(before, tokens, inn)
+      const [sum, frozenSum] = sums(tf.clone(kept))
+      expectClose(
+        sum!,
+        dx!.dataSync().map((value, i) => value + before[i]!),
+        1e-5,
+        'dx and what came before',
+      )
+      expectClose(
+        frozenSum!,
+        plain.map((value, i) => value + before[i]!),
+        1e-5,
+        'frozen dx and what came before',
+      )
+      expect(kept.dataSync()).toEqual(before)
     })
   })
 })

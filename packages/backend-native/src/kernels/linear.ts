@@ -1,5 +1,6 @@
-import type { LoraLinearAttrs, WeightAttrs } from '@tunesmith/backend'
+import type { LoraLinearAttrs, LoraLinearGradAttrs, WeightAttrs } from '@tunesmith/backend'
 import { defineKernel } from '../kernel-call'
+import { addAddend } from './addend'
 
 export function registerLinear(): void {
   defineKernel<WeightAttrs>('FrozenLinear', (call, attrs) => {
@@ -17,6 +18,7 @@ export function registerLinear(): void {
     call.check(
       call.addon.frozenLinearGrad(tokens, ...call.weight(attrs), call.floats('dy', tokens, attrs.outFeatures), values),
     )
+    addAddend(call, { info, values })
     return info
   })
 
@@ -55,13 +57,15 @@ export function registerLinear(): void {
     return [y.info, xa.info]
   })
 
-  defineKernel<WeightAttrs & LoraLinearAttrs>('LoraLinearInputGrad', (call, attrs) => {
-    const { outFeatures, inFeatures, scaling, dropout, seed } = attrs
+  defineKernel<WeightAttrs & LoraLinearGradAttrs>('LoraLinearGrad', (call, attrs) => {
+    const { outFeatures, inFeatures, scaling, dropout, seed, needsInputGrad, needsWeightGrad } = attrs
     const [tokens] = call.sizes('dy')
     const [rank] = call.sizes('loraA')
-    const { info, values } = call.output(tokens, inFeatures)
+    const dx = needsInputGrad ? call.output(tokens, inFeatures) : call.output(0)
+    const dA = needsWeightGrad ? call.output(rank, inFeatures) : call.output(0)
+    const dB = needsWeightGrad ? call.output(outFeatures, rank) : call.output(0)
     call.check(
-      call.addon.loraLinearInputGrad(
+      call.addon.loraLinearGrad(
         tokens,
         rank,
         ...call.weight(attrs),
@@ -71,35 +75,15 @@ export function registerLinear(): void {
         scaling,
         dropout,
         seed >>> 0,
-        values,
+        needsInputGrad ? dx.values : null,
+        needsWeightGrad ? call.floats('x', tokens, inFeatures) : null,
+        needsWeightGrad ? call.floats('xa', tokens, rank) : null,
+        needsWeightGrad ? dA.values : null,
+        needsWeightGrad ? dB.values : null,
       ),
     )
-    return info
-  })
-
-  defineKernel<LoraLinearAttrs>('LoraLinearWeightGrad', (call, { scaling, dropout, seed }) => {
-    const [tokens, inFeatures] = call.sizes('x')
-    const [outFeatures, rank] = call.sizes('loraB')
-    const dA = call.output(rank, inFeatures)
-    const dB = call.output(outFeatures, rank)
-    call.check(
-      call.addon.loraLinearWeightGrad(
-        tokens,
-        rank,
-        outFeatures,
-        inFeatures,
-        call.floats('dy', tokens, outFeatures),
-        call.floats('x', tokens, inFeatures),
-        call.floats('xa', tokens, rank),
-        call.floats('loraB', outFeatures, rank),
-        scaling,
-        dropout,
-        seed >>> 0,
-        dA.values,
-        dB.values,
-      ),
-    )
-    return [dA.info, dB.info]
+    if (needsInputGrad) addAddend(call, dx)
+    return [dx.info, dA.info, dB.info]
   })
 
   defineKernel<WeightAttrs & { rowStart: number; rowEnd: number }>('Dequantize', (call, attrs) => {

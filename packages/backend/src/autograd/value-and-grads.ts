@@ -3,11 +3,32 @@ import { TunesmithError } from '@tunesmith/core'
 import { engineState, type TapeNode } from '../engine'
 import { nodesOnPath } from './tape'
 
-// The inputs a gradient is wanted for while a node's gradient function runs: lets `checkpoint` skip what nobody asked for.
-let wantedInputs: readonly string[] = []
+/** What the gradient function of the node whose turn it is may ask. */
+interface Turn {
+  node: TapeNode
+  wanted: readonly string[]
+  gradients: ReadonlyMap<number, tf.Tensor>
+  /** Ids of the tensors whose gradient so far is in the hands of the gradient function. */
+  taken: Set<number>
+}
+let turn: Turn | undefined
 
+/** True when the gradient for this input of the node is wanted; lets a node skip what nobody asked for. */
 export function currentlyWanted(name: string): boolean {
-  return wantedInputs.includes(name)
+  return turn?.wanted.includes(name) ?? false
+}
+
+/**
+ * The gradient that has come to this input by other paths, if any. Who takes it returns the sum of it and its own gradient
+ * in place of its own: a kernel that writes the gradient can add on the way, where a sum of two reads and writes all again.
+ * The tensor stays the walk's; a kernel may write into its memory when nobody else has it.
+ */
+export function takeGradientSoFar(name: string): tf.Tensor | undefined {
+  const id = turn?.node.inputs[name]?.id
+  const soFar = id === undefined ? undefined : turn!.gradients.get(id)
+  if (!soFar || turn!.taken.has(id!)) return undefined
+  turn!.taken.add(id!)
+  return soFar
 }
 
 /** Runs `f` with a fresh tape, hidden from any tape around it, and returns its result and what was recorded. */
@@ -48,7 +69,7 @@ export function walkBack(
   const onPath = new Set(path.map(({ node }) => node))
   releaseTape(tape.filter((node) => !onPath.has(node)))
   const gradients = new Map<number, tf.Tensor>([[y.id, tf.clone(dy)]])
-  const outerWanted = wantedInputs
+  const outerTurn = turn
   let done = path.length
   try {
     while (done > 0) {
@@ -59,7 +80,8 @@ export function walkBack(
           code: 'unsupported',
           remedy: 'Use operations with a gradient, or register one with tf.registerGradient',
         })
-      wantedInputs = wanted
+      const taken = new Set<number>()
+      turn = { node, wanted, gradients, taken }
       const made = tf.tidy(() => {
         const thunks = node.gradient!(dys)
         const seen = new Set<tf.Tensor | null>(dys)
@@ -80,12 +102,11 @@ export function walkBack(
       wanted.forEach((name, i) => {
         const id = node.inputs[name]!.id
         const previous = gradients.get(id)
-        if (!previous) gradients.set(id, made[i]!)
-        else {
-          gradients.set(id, tf.add(previous, made[i]!))
-          previous.dispose()
-          made[i]!.dispose()
-        }
+        // Taken once: a second gradient for the same tensor is added to the sum.
+        const summed = !previous || taken.delete(id)
+        gradients.set(id, summed ? made[i]! : tf.add(previous, made[i]!))
+        previous?.dispose()
+        if (!summed) made[i]!.dispose()
       })
       for (const output of node.outputs) {
         const dead = gradients.get(output.id)
@@ -101,7 +122,7 @@ export function walkBack(
     releaseTape(path.slice(0, done).map(({ node }) => node))
     throw error
   } finally {
-    wantedInputs = outerWanted
+    turn = outerTurn
   }
   return xs.map((x) => gradients.get(x.id))
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import { takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
 import { dequantizeRows, times, timesTransposed } from '../portable/matrix'
 import type { PortableKernel } from '../portable/register'
@@ -25,7 +26,10 @@ export function linear(x: tf.Tensor2D, weight: WeightMatrix, bias?: tf.Tensor1D)
     // Only a weight gradient needs x; a frozen layer lets it go.
     save: () => (weight.weight instanceof tf.Variable && weight.weight.trainable ? [x] : []),
     gradient: (dy, [x]) => ({
-      x: () => runKernel('TunesmithFrozenLinearGrad', { dy, ...tensors }, attrs)[0]!,
+      x: () => {
+        const addend = takeGradientSoFar('x')
+        return runKernel('TunesmithFrozenLinearGrad', { dy, ...tensors, ...(addend && { addend }) }, attrs)[0]!
+      },
       weight: () => runKernel('TunesmithLinearWeightGrad', { dy, x: x! })[0]!,
       bias: () => tf.sum(dy, 0),
     }),
@@ -49,7 +53,10 @@ export const linearKernels: PortableKernel<never>[] = [
   },
   {
     name: 'TunesmithFrozenLinearGrad',
-    run: ({ dy, ...weight }, attrs: WeightAttrs) => times(dy as tf.Tensor2D, weight, attrs),
+    run: ({ dy, addend, ...weight }, attrs: WeightAttrs) => {
+      const dx = times(dy as tf.Tensor2D, weight, attrs)
+      return addend ? tf.add(addend, dx) : dx
+    },
   },
   {
     name: 'TunesmithLinearWeightGrad',

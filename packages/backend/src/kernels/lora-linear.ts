@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import { currentlyWanted, takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
 import { times, timesTransposed } from '../portable/matrix'
 import type { PortableKernel } from '../portable/register'
@@ -16,6 +17,12 @@ export interface LoraLinearAttrs {
 }
 
 type KernelAttrs = LoraLinearAttrs & WeightAttrs
+
+/** Which gradients `TunesmithLoraLinearGrad` computes; the others come out with no elements. */
+export interface LoraLinearGradAttrs extends LoraLinearAttrs {
+  needsInputGrad: boolean
+  needsWeightGrad: boolean
+}
 
 /**
  * A frozen linear layer and its low-rank update in one node, `y = x W^T + bias + scaling (drop(x) A^T) B^T`
@@ -43,18 +50,24 @@ export function loraLinear(
     // A and B too: they may be computed ones, gone by the time of the backward pass.
     save: ([, xa]) => [x, xa!, loraA, loraB],
     gradient: (dy, [x, xa, keptA, keptB]) => {
-      let both: tf.Tensor[] | undefined
-      const grads = () => {
-        both ??= runKernel('TunesmithLoraLinearWeightGrad', { dy, x: x!, xa: xa!, loraB: keptB! }, attrs)
-        return both
+      const run = (needsInputGrad: boolean, needsWeightGrad: boolean) => {
+        const addend = needsInputGrad ? takeGradientSoFar('x') : undefined
+        const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB!, ...(addend && { addend }) }
+        const gradAttrs: KernelAttrs & LoraLinearGradAttrs = { ...all, needsInputGrad, needsWeightGrad }
+        return runKernel('TunesmithLoraLinearGrad', needsWeightGrad ? { ...inputs, x: x!, xa: xa! } : inputs, gradAttrs)
+      }
+      // One call when both are known to be wanted: it reads dy once less, and multiplies it with B once.
+      const weightsWanted = currentlyWanted('loraA') || currentlyWanted('loraB')
+      const together = currentlyWanted('x') && weightsWanted ? run(true, true) : undefined
+      let forWeights = together
+      const weightGrads = () => {
+        forWeights ??= run(false, true)
+        return forWeights
       }
       return {
-        x: () => {
-          const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB! }
-          return runKernel('TunesmithLoraLinearInputGrad', inputs, all)[0]!
-        },
-        loraA: () => grads()[0]!,
-        loraB: () => grads()[1]!,
+        x: () => (together ?? run(true, false))[0]!,
+        loraA: () => weightGrads()[1]!,
+        loraB: () => weightGrads()[2]!,
         bias: () => tf.sum(dy, 0),
       }
     },
@@ -77,20 +90,19 @@ export const loraLinearKernels: PortableKernel<never>[] = [
     },
   },
   {
-    name: 'TunesmithLoraLinearInputGrad',
-    run: ({ dy, loraA, loraB, ...weight }, attrs: KernelAttrs) => {
+    name: 'TunesmithLoraLinearGrad',
+    run: ({ dy, x, xa, addend, loraA, loraB, ...weight }, attrs: KernelAttrs & LoraLinearGradAttrs) => {
       const low = tf.mul(tf.matMul(dy as tf.Tensor2D, loraB as tf.Tensor2D), attrs.scaling)
-      const update = tf.matMul(low, loraA as tf.Tensor2D)
-      return tf.add(times(dy as tf.Tensor2D, weight, attrs), dropped(update as tf.Tensor2D, attrs))
-    },
-  },
-  {
-    name: 'TunesmithLoraLinearWeightGrad',
-    run: ({ dy, x, xa, loraB }, attrs: LoraLinearAttrs) => {
-      const low = tf.mul(tf.matMul(dy as tf.Tensor2D, loraB as tf.Tensor2D), attrs.scaling)
+      const inputGrad = () => {
+        const update = dropped(tf.matMul(low as tf.Tensor2D, loraA as tf.Tensor2D), attrs)
+        const dx = tf.add(times(dy as tf.Tensor2D, weight, attrs), update)
+        return addend ? tf.add(addend, dx) : dx
+      }
+      const none = () => tf.zeros([0])
+      if (!attrs.needsWeightGrad) return [inputGrad(), none(), none()]
       const dA = tf.matMul(low as tf.Tensor2D, dropped(x as tf.Tensor2D, attrs), true, false)
       const dB = tf.mul(tf.matMul(dy as tf.Tensor2D, xa as tf.Tensor2D, true, false), attrs.scaling)
-      return [dA, dB]
+      return [attrs.needsInputGrad ? inputGrad() : none(), dA, dB]
     },
   },
 ]

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import { takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
 import type { PortableKernel } from '../portable/register'
 
@@ -24,7 +25,10 @@ export function rmsNorm(x: tf.Tensor2D, weight: tf.Tensor1D, attrs: RMSNormAttrs
     forward: () => runKernel('TunesmithRMSNorm', { x, weight }, attrs),
     save: () => [x],
     gradient: (dy, [x]) => ({
-      x: () => runKernel('TunesmithRMSNormGrad', { dy, x: x!, weight }, attrs)[0]!,
+      x: () => {
+        const addend = takeGradientSoFar('x')
+        return runKernel('TunesmithRMSNormGrad', { dy, x: x!, weight, ...(addend && { addend }) }, attrs)[0]!
+      },
       weight: () => runKernel('TunesmithRMSNormWeightGrad', { dy, x: x! }, attrs)[0]!,
     }),
   })
@@ -40,11 +44,12 @@ export const rmsNormKernels: PortableKernel<RMSNormAttrs>[] = [
   },
   {
     name: 'TunesmithRMSNormGrad',
-    run: ({ dy, x, weight }, { eps, offset }) => {
+    run: ({ dy, x, weight, addend }, { eps, offset }) => {
       const r = inverseRms(x!, eps)
       const scaled = tf.mul(dy!, tf.add(weight!, offset))
       const along = tf.mul(tf.mean(tf.mul(scaled, x!), -1, true), tf.square(r))
-      return tf.mul(r, tf.sub(scaled, tf.mul(x!, along)))
+      const dx = tf.mul(r, tf.sub(scaled, tf.mul(x!, along)))
+      return addend ? tf.add(addend, dx) : dx
     },
   },
   {

@@ -24,7 +24,8 @@ export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D, attrs: SwiGLUAttrs = 
     gradient: (dy, [gate, up]) => {
       let both: tf.Tensor[] | undefined
       const grads = () => {
-        both ??= runKernel('TunesmithSwiGLUGrad', { dy, gate: gate!, up: up! }, attrs)
+        // Nothing reads the kept gate and up after this: their memory may take the gradients if nobody else has it.
+        both ??= runKernel('TunesmithSwiGLUGrad', { dy, gate: gate!, up: up! }, { ...attrs, mayOverwrite: true })
         return both
       }
       return { gate: () => grads()[0]!, up: () => grads()[1]! }

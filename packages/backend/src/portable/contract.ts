@@ -28,7 +28,7 @@ function weight({ format, outFeatures, inFeatures, blockSize }: WeightAttrs): Co
   return { ...packed, absmax: floats(Math.ceil(elements / blockSize)), code: floats(16) }
 }
 
-type Attrs = WeightAttrs & AttentionKernelAttrs & { rotaryDim: number }
+type Attrs = WeightAttrs & AttentionKernelAttrs & { rotaryDim: number; needsWeightGrad?: boolean }
 
 const queries = (a: Attrs) => floats('tokens', a.numHeads * a.headDim)
 const keys = (a: Attrs, rows: Size) => floats(rows, a.numKvHeads * a.headDim)
@@ -40,6 +40,7 @@ const CONTRACTS: Record<string, (attrs: Attrs) => Contract> = {
     dy: floats('tokens', 'hidden'),
     x: floats('tokens', 'hidden'),
     weight: floats('hidden'),
+    addend: optional(floats('tokens', 'hidden')),
   }),
   RMSNormWeightGrad: () => ({ dy: floats('tokens', 'hidden'), x: floats('tokens', 'hidden') }),
   RotaryEmbedding: ({ rotaryDim }) => ({
@@ -75,7 +76,11 @@ const CONTRACTS: Record<string, (attrs: Attrs) => Contract> = {
     ...weight(a),
     bias: optional(floats(a.outFeatures)),
   }),
-  FrozenLinearGrad: (a) => ({ dy: floats('tokens', a.outFeatures), ...weight(a) }),
+  FrozenLinearGrad: (a) => ({
+    dy: floats('tokens', a.outFeatures),
+    ...weight(a),
+    addend: optional(floats('tokens', a.inFeatures)),
+  }),
   LinearWeightGrad: () => ({ dy: floats('tokens', 'out'), x: floats('tokens', 'in') }),
   LoraLinear: (a) => ({
     x: floats('tokens', a.inFeatures),
@@ -84,17 +89,13 @@ const CONTRACTS: Record<string, (attrs: Attrs) => Contract> = {
     loraB: floats(a.outFeatures, 'rank'),
     bias: optional(floats(a.outFeatures)),
   }),
-  LoraLinearInputGrad: (a) => ({
+  LoraLinearGrad: (a) => ({
     dy: floats('tokens', a.outFeatures),
     ...weight(a),
     loraA: floats('rank', a.inFeatures),
     loraB: floats(a.outFeatures, 'rank'),
-  }),
-  LoraLinearWeightGrad: () => ({
-    dy: floats('tokens', 'out'),
-    x: floats('tokens', 'in'),
-    xa: floats('tokens', 'rank'),
-    loraB: floats('out', 'rank'),
+    ...(a.needsWeightGrad && { x: floats('tokens', a.inFeatures), xa: floats('tokens', 'rank') }),
+    addend: optional(floats('tokens', a.inFeatures)),
   }),
   LinearCrossEntropy: (a) => ({
     hidden: floats('tokens', a.inFeatures),

@@ -43,8 +43,9 @@ export function registerCudaBlock(): void {
     const dy = call.floats('dy', tokens, hidden)
     const x = call.floats('x', tokens, hidden)
     const weight = call.floats('weight', hidden)
-    const dx = call.activation(tokens, hidden)
-    call.addon.rmsNormGrad(tokens, hidden, dy, x, weight, eps, offset, dx.handle)
+    const addend = call.optionalFloats('addend', tokens, hidden)
+    const dx = call.activationOver('addend', tokens, hidden)
+    call.addon.rmsNormGrad(tokens, hidden, dy, x, weight, eps, offset, addend, dx.handle)
     return dx.info
   })
 
@@ -104,14 +105,16 @@ export function registerCudaBlock(): void {
     return y.info
   })
 
-  defineCudaKernel<Partial<SwiGLUAttrs>>('SwiGLUGrad', (call, { activation }) => {
+  type GradAttrs = Partial<SwiGLUAttrs> & { mayOverwrite?: boolean }
+  defineCudaKernel<GradAttrs>('SwiGLUGrad', (call, { activation, mayOverwrite }) => {
     const [tokens, width] = call.sizes('gate')
     const gelu = isGelu(call, activation)
     const dy = call.floats('dy', tokens, width)
     const gate = call.floats('gate', tokens, width)
     const up = call.floats('up', tokens, width)
-    const dgate = call.activation(tokens, width)
-    const dup = call.activation(tokens, width)
+    const made = (over: string) =>
+      mayOverwrite ? call.activationOver(over, tokens, width) : call.activation(tokens, width)
+    const [dgate, dup] = [made('gate'), made('up')]
     call.addon.swigluGrad(tokens * width, gelu, dy, gate, up, dgate.handle, dup.handle)
     return [dgate.info, dup.info]
   })

@@ -1,4 +1,4 @@
-import type { LoraLinearAttrs, WeightAttrs } from '@tunesmith/backend'
+import type { LoraLinearAttrs, LoraLinearGradAttrs, WeightAttrs } from '@tunesmith/backend'
 import { defineCudaKernel } from '../kernel-call'
 
 export function registerCudaLinear(): void {
@@ -16,8 +16,9 @@ export function registerCudaLinear(): void {
     const [tokens] = call.sizes('dy')
     const dy = call.floats('dy', tokens, attrs.outFeatures)
     const weight = call.weight(attrs)
-    const dx = call.activation(tokens, attrs.inFeatures)
-    call.addon.frozenLinearGrad(tokens, ...weight, dy, dx.handle)
+    const addend = call.optionalFloats('addend', tokens, attrs.inFeatures)
+    const dx = call.activationOver('addend', tokens, attrs.inFeatures)
+    call.addon.frozenLinearGrad(tokens, ...weight, dy, addend, dx.handle)
     return dx.info
   })
 
@@ -47,43 +48,24 @@ export function registerCudaLinear(): void {
     return [y.info, xa.info]
   })
 
-  defineCudaKernel<WeightAttrs & LoraLinearAttrs>('LoraLinearInputGrad', (call, attrs) => {
-    const { outFeatures, inFeatures, scaling, dropout, seed } = attrs
+  defineCudaKernel<WeightAttrs & LoraLinearGradAttrs>('LoraLinearGrad', (call, attrs) => {
+    const { outFeatures, inFeatures, scaling, dropout, seed, needsInputGrad, needsWeightGrad } = attrs
     const [tokens] = call.sizes('dy')
     const [rank] = call.sizes('loraA')
     const dy = call.floats('dy', tokens, outFeatures)
-    const loraA = call.floats('loraA', rank, inFeatures)
-    const loraB = call.floats('loraB', outFeatures, rank)
+    const branch = [call.floats('loraA', rank, inFeatures), call.floats('loraB', outFeatures, rank), scaling, dropout]
     const weight = call.weight(attrs)
-    const dx = call.activation(tokens, inFeatures)
-    call.addon.loraLinearInputGrad(
-      tokens,
-      rank,
-      ...weight,
-      dy,
-      ...[loraA, loraB, scaling, dropout, seed >>> 0, dx.handle],
+    const addend = needsInputGrad ? call.optionalFloats('addend', tokens, inFeatures) : null
+    const saved = needsWeightGrad
+      ? [call.floats('x', tokens, inFeatures), call.floats('xa', tokens, rank)]
+      : [null, null]
+    const dx = needsInputGrad ? call.activationOver('addend', tokens, inFeatures) : undefined
+    const grads = needsWeightGrad ? [call.float32(rank, inFeatures), call.float32(outFeatures, rank)] : []
+    call.addon.loraLinearGrad(
+      ...([tokens, rank, ...weight, dy, ...branch, seed >>> 0] as const),
+      ...([addend, dx?.handle ?? null, ...saved, grads[0]?.handle ?? null, grads[1]?.handle ?? null] as const),
     )
-    return dx.info
-  })
-
-  defineCudaKernel<LoraLinearAttrs>('LoraLinearWeightGrad', (call, { scaling, dropout, seed }) => {
-    const [tokens, inFeatures] = call.sizes('x')
-    const [outFeatures, rank] = call.sizes('loraB')
-    const dy = call.floats('dy', tokens, outFeatures)
-    const x = call.floats('x', tokens, inFeatures)
-    const xa = call.floats('xa', tokens, rank)
-    const loraB = call.floats('loraB', outFeatures, rank)
-    const dA = call.float32(rank, inFeatures)
-    const dB = call.float32(outFeatures, rank)
-    const branch = [loraB, scaling, dropout, seed >>> 0]
-    call.addon.loraLinearWeightGrad(
-      tokens,
-      rank,
-      outFeatures,
-      inFeatures,
-      ...[dy, x, xa, ...branch, dA.handle, dB.handle],
-    )
-    return [dA.info, dB.info]
+    return [dx, grads[0], grads[1]].map((made) => (made ?? call.float32(0)).info)
   })
 
   defineCudaKernel<WeightAttrs & { rowStart: number; rowEnd: number }>('Dequantize', (call, attrs) => {
