@@ -2,6 +2,7 @@ export { NativeBackend } from './backend'
 export type { NativeMemory } from './buffer-pool'
 export type { CudaDevice, CudaMemory } from './cuda/addon'
 export type { CudaPrecision } from './cuda/backend'
+export type { CudaOperation, CudaProfile } from './cuda/profile'
 export {
   type CudaBackendInfo,
   type CudaBackendOptions,
@@ -11,6 +12,8 @@ export {
   diagnoseCuda,
   registerCudaBackend,
   resetCudaPeak,
+  startCudaProfile,
+  stopCudaProfile,
   synchronizeCuda,
   trimCudaMemory,
 } from './cuda/register'

@@ -1,7 +1,16 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
-import { type backend_util, DataStorage, type DataType, engine, type TensorInfo, util } from '@tensorflow/tfjs-core'
+import {
+  type backend_util,
+  DataStorage,
+  type DataType,
+  engine,
+  type NamedTensorInfoMap,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { type CudaAddon, type CudaDevice, type Handle, STORAGE, type Storage } from './addon'
+import type { CudaProfiler } from './profile'
 import { TensorData } from './tensor-data'
 
 type Values = backend_util.BackendValues
@@ -48,6 +57,8 @@ export class CudaBackend extends MathBackendCPU {
   readonly activation: Storage
   /** The kernel that runs, for error messages and the count of memory. */
   running = 'other'
+  /** Counts what the kernels do; undefined outside of measurements. */
+  profiler: CudaProfiler | undefined
   /** Operations that read device memory back to run on the CPU, in the order they were met. */
   readonly readBacks = new Set<string>()
   #nextId = 0
@@ -160,6 +171,7 @@ export class CudaBackend extends MathBackendCPU {
     const storage = dtype === 'int32' ? STORAGE.i32 : STORAGE.f32
     const handle = guarded(() => this.addon.allocate(size, storage, dtype === 'int32' ? 'packed weights' : 'data'))
     guarded(() => this.addon.upload(handle, array))
+    this.profiler?.moved('device', array.byteLength)
     data.handle = handle
     data.storage = storage
     data.host = size * 4 > KEPT_BYTES || dtype !== 'int32' ? undefined : size * 4 > LAZY_BYTES ? array.slice() : array
@@ -175,8 +187,30 @@ export class CudaBackend extends MathBackendCPU {
     }
     const values = data.dtype === 'int32' ? new Int32Array(data.size) : new Float32Array(data.size)
     guarded(() => this.addon.download(data.handle, values))
+    this.profiler?.moved('host', data.size * (data.storage === STORAGE.bf16 ? 2 : 4))
     if (data.size * 4 <= LAZY_BYTES) data.host = values
     return values
+  }
+
+  /** Runs a kernel of the device under its name, for error messages, the count of memory and the profile. */
+  runOnDevice<Result extends TensorInfo | TensorInfo[] | undefined>(
+    name: string,
+    inputs: NamedTensorInfoMap,
+    attrs: object,
+    run: () => Result,
+  ): Result {
+    const outer = this.running
+    const { profiler } = this
+    const profiled = profiler?.begin(name)
+    this.running = name
+    try {
+      const made = guarded(run)
+      if (made) profiler?.count(name, inputs, attrs, Array.isArray(made) ? made : [made])
+      return made
+    } finally {
+      this.running = outer
+      profiler?.end(profiled!)
+    }
   }
 
   /** Runs a kernel of the CPU backend; reading device memory in it is noted under its name. */
@@ -192,9 +226,11 @@ export class CudaBackend extends MathBackendCPU {
 
   override readSync(dataId: DataId): Values {
     const data = this.data.get(dataId) as unknown as TensorData
-    if (data.complexTensorInfos || !ArrayBuffer.isView(data.values)) return super.readSync(dataId)
-    // A copy: what is kept here must not change when the user changes what was read.
-    return (super.readSync(dataId) as Float32Array).slice()
+    // Once: each look at the values of a large tensor copies them from the device.
+    const values = data.complexTensorInfos ? undefined : data.values
+    if (!ArrayBuffer.isView(values)) return super.readSync(dataId)
+    // What is kept here must not change when the user changes what was read.
+    return values === data.host ? (values as Float32Array).slice() : values
   }
 
   override disposeData(dataId: DataId, force = false): boolean {

@@ -84,10 +84,10 @@ describe.runIf(there)('the dry device', () => {
     expect(dry.launches).toEqual(emulated.launches)
     expect(emulated.loss).toBeCloseTo(TOKENS * Math.log(VOCAB), 3)
     expect(dry.loss).toBe(0)
-    // Two LoRA layers: three products forward, two and one for the gradients of A and B, three for the input's (the
-    // first layer's input needs none); the head and its gradient.
+    // Two LoRA layers: three products forward, one that both gradients share, two for A and B, and two for the input's,
+    // which the first layer has no use for; the head and its gradient.
     const products = dry.launches.find(({ kernel }) => kernel === 'product')
-    expect(products?.launches).toBe(2 * (3 + 3) + 3 + 2)
+    expect(products?.launches).toBe(2 * (3 + 1 + 2) + 2 + 2)
   })
 
   test('pretends to have any memory, and says when it is full', () => {

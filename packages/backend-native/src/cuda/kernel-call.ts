@@ -2,7 +2,7 @@ import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs-core'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 import { KernelInputs, replaceKernel } from '../kernel-call'
 import { type CudaAddon, type Handle, STORAGE } from './addon'
-import { type CudaBackend, guarded, problemOf } from './backend'
+import { type CudaBackend, problemOf } from './backend'
 
 export const CUDA_BACKEND_NAME = 'cuda'
 
@@ -49,10 +49,8 @@ export function defineCudaKernel<Attrs>(
   const kernelName = `Tunesmith${name}`
   replaceCudaKernel(kernelName, ({ inputs, attrs, backend }) => {
     const cuda = backend as CudaBackend
-    const outer = cuda.running
-    cuda.running = name
     try {
-      return guarded(() => run(new CudaCall(name, inputs, cuda), attrs as Attrs))
+      return cuda.runOnDevice(name, inputs, attrs ?? {}, () => run(new CudaCall(name, inputs, cuda), attrs as Attrs))
     } catch (error) {
       const { code, remedy } = error as TunesmithError
       const problem = problemOf(error as TunesmithError)
@@ -63,8 +61,6 @@ export function defineCudaKernel<Attrs>(
         remedy,
         cause: error,
       })
-    } finally {
-      cuda.running = outer
     }
   })
 }

@@ -10,6 +10,7 @@ import { registerCudaTraining } from './kernels/training'
 import { registerCudaElementwise } from './ops/elementwise'
 import { registerCudaLayout } from './ops/layout'
 import { registerCudaProducts } from './ops/products'
+import { type CudaProfile, CudaProfiler } from './profile'
 
 export interface CudaBackendOptions {
   /**
@@ -94,6 +95,38 @@ export function synchronizeCuda(): void {
 /** Operations that read GPU memory back to run on the CPU so far: each costs a wait. */
 export function cudaReadBacks(): string[] {
   return [...started().readBacks]
+}
+
+/**
+ * Starts to count what is asked of the GPU, and to time it there: see {@link stopCudaProfile}. Costs two events per launch;
+ * nothing is counted or timed outside of a profile. Steps that are captured in a graph must be captured again inside it.
+ *
+ * @throws {TunesmithError} `backend` when the CUDA backend was not started.
+ */
+export function startCudaProfile(): void {
+  const backend = started()
+  backend.profiler = new CudaProfiler(backend)
+}
+
+/**
+ * Ends the profile and waits for the GPU: calls, launches, bytes, floating point operations and seconds by operation.
+ *
+ * Bytes and operations are counted from shapes: what the algorithm must move and multiply. Divided by the seconds they
+ * give the bandwidth and the speed that an operation reaches. Seconds are between CUDA events around each launch.
+ *
+ * @throws {TunesmithError} `invalid_options` when no profile was started.
+ */
+export function stopCudaProfile(): CudaProfile {
+  const backend = started()
+  const { profiler } = backend
+  if (!profiler)
+    throw new TunesmithError('No profile is running', {
+      code: 'invalid_options',
+      where: 'stopCudaProfile',
+      remedy: 'Call startCudaProfile first',
+    })
+  backend.profiler = undefined
+  return profiler.stop()
 }
 
 export interface CudaDiagnosis {

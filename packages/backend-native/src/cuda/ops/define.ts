@@ -1,5 +1,5 @@
 import { getKernel, type NamedAttrMap, type NamedTensorInfoMap, type TensorInfo } from '@tensorflow/tfjs-core'
-import { type CudaBackend, guarded } from '../backend'
+import type { CudaBackend } from '../backend'
 import { replaceCudaKernel } from '../kernel-call'
 
 export type Info = TensorInfo
@@ -15,13 +15,8 @@ export function defineCudaOp(
   const cpu = getKernel(name, 'cpu')!.kernelFunc
   replaceCudaKernel(name, (args) => {
     const backend = args.backend as CudaBackend
-    const outer = backend.running
-    backend.running = name
-    try {
-      const done = guarded(() => run(backend, args.inputs, args.attrs ?? {}))
-      return done ?? backend.runOnCpu(name, () => cpu(args))
-    } finally {
-      backend.running = outer
-    }
+    const attrs = args.attrs ?? {}
+    const done = backend.runOnDevice(name, args.inputs, attrs, () => run(backend, args.inputs, attrs))
+    return done ?? backend.runOnCpu(name, () => cpu(args))
   })
 }
