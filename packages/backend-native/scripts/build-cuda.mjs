@@ -2,11 +2,12 @@
 //
 //   --arch=sm_80   one architecture, to see quickly that everything compiles
 //   --emulated     the same sources with g++ against the emulator in cuda/emulator, for tests without a GPU
-//   --tests        the host logic's and the emulated kernels' test program instead of the addon
+//   --tests        the test program of the host side and of every kernel (cuda/test/main.cc) instead of the addon
 //   --sanitize     with AddressSanitizer and UndefinedBehaviorSanitizer (the test program only)
 //   --strict       a missing compiler or a failure is an error instead of a message
 //
-// What is up to date, by the hash of its sources and flags, is not compiled again.
+// What is up to date, by the hash of its sources and flags, is not compiled again; the addon and the test program share
+// their objects.
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -17,6 +18,8 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -74,6 +77,12 @@ function codeFlags(arch) {
   return [...real, '-gencode', 'arch=compute_90,code=compute_90', '-Wno-deprecated-gpu-targets']
 }
 
+/** The functions of device/kernels.h: the test program fails when one of them has no test. */
+export function launches() {
+  const header = readFileSync(join(sources, 'device', 'kernels.h'), 'utf8')
+  return [...header.matchAll(/^(?:void|bool) (\w+)\(/gm)].map((match) => match[1])
+}
+
 function plan({ emulated, tests, sanitize, arch }) {
   const headers = ['node-addon-api', 'node-api-headers']
     .map((name) => createRequire(import.meta.url)(name).include_dir.replace(/^"|"$/g, ''))
@@ -82,6 +91,7 @@ function plan({ emulated, tests, sanitize, arch }) {
   const cxx = process.env.CXX ?? 'g++'
   const gxx = ['-std=c++17', sanitize ? '-O1' : '-O2', '-fPIC', '-fvisibility=hidden', ...WARNINGS, ...checks]
   const host = inFolder('host', /\.cc$/)
+  const names = `-DTUNESMITH_LAUNCHES="${launches().join(' ')}"`
   const units = []
   const unit = (files, compiler, flags) => units.push(...files.map((file) => ({ file, compiler, flags })))
   if (emulated) {
@@ -94,7 +104,7 @@ function plan({ emulated, tests, sanitize, arch }) {
       flags,
     )
     unit(inFolder('ops', /\.cc$/), cxx, flags)
-    if (tests) unit(inFolder('test', /\.cc$/), cxx, flags)
+    if (tests) unit(inFolder('test', /\.cc$/), cxx, [...flags, names])
     else unit(inFolder('binding', /\.cc$/), cxx, [...flags, ...NODE_API, ...headers])
   } else {
     const nvcc = findNvcc()?.nvcc
@@ -109,32 +119,54 @@ function plan({ emulated, tests, sanitize, arch }) {
     ]
     unit([...inFolder('device', /\.cu$/), ...inFolder('host', /\.cu$/)], nvcc, flags)
     unit([...host, ...inFolder('ops', /\.cc$/)], cxx, gxx)
-    unit(inFolder('binding', /\.cc$/), cxx, [...gxx, ...NODE_API, ...headers])
+    if (tests) unit(inFolder('test', /\.cc$/), cxx, [...gxx, names])
+    else unit(inFolder('binding', /\.cc$/), cxx, [...gxx, ...NODE_API, ...headers])
   }
   const name = tests
-    ? `cuda_test${sanitize ? '_sanitized' : ''}`
+    ? `cuda_test${emulated ? '_emulated' : arch ? `_${arch}` : ''}${sanitize ? '_sanitized' : ''}`
     : emulated
       ? 'tunesmith_cuda_emulated.node'
       : arch
         ? `tunesmith_cuda_${arch}.node`
         : 'tunesmith_cuda.node'
+  const shared = tests ? [] : ['-shared']
   const link = (objects, target) =>
     emulated
-      ? [cxx, [...(tests ? [] : ['-shared']), ...checks, '-pthread', ...objects, '-ldl', '-o', target]]
-      : [findNvcc().nvcc, ['-shared', '-cudart', 'static', ...codeFlags(arch), ...objects, '-ldl', '-o', target]]
+      ? [cxx, [...shared, ...checks, '-pthread', ...objects, '-ldl', '-o', target]]
+      : [findNvcc().nvcc, [...shared, '-cudart', 'static', ...codeFlags(arch), ...objects, '-ldl', '-o', target]]
   return { units, link, target: join(root, 'build', 'Release', name) }
 }
 
-function hashOf({ units, target }) {
-  const hash = createHash('sha256').update(process.version).update(target)
-  for (const { file, compiler, flags } of units)
-    hash
-      .update(file)
-      .update(compiler ?? '')
-      .update(flags.join(' '))
-  for (const folder of readdirSync(sources))
-    for (const file of inFolder(folder, /\.(cc|cu|h)$/)) hash.update(file).update(readFileSync(join(sources, file)))
-  return hash.digest('hex')
+const hashed = (...parts) => parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex')
+
+/** A hash of all headers: any of them may be included anywhere. */
+function headersHash() {
+  const files = readdirSync(sources).flatMap((folder) => inFolder(folder, /\.h$/))
+  return hashed(process.version, ...files.flatMap((file) => [file, readFileSync(join(sources, file))]))
+}
+
+// Objects by the hash of all that goes into them; what no build has used for two weeks is deleted.
+const objects = join(root, 'build', 'cuda-objects')
+const KEPT = 14 * 24 * 3600 * 1000
+function pruneObjects() {
+  for (const name of readdirSync(objects)) {
+    const file = join(objects, name)
+    const { mtimeMs } = statSync(file, { throwIfNoEntry: false }) ?? {}
+    if (mtimeMs < Date.now() - KEPT) rmSync(file, { force: true })
+  }
+}
+
+/** Compiles one file unless its object is there; what the compiler printed lies beside the object. */
+async function compile({ file, compiler, flags, object }, scratch) {
+  if (existsSync(object)) {
+    utimesSync(object, new Date(), new Date())
+    return
+  }
+  const made = join(scratch, basename(object))
+  const messages = await run(compiler, [...flags, '-c', join(sources, file), '-o', made])
+  writeFileSync(`${made}.txt`, messages)
+  renameSync(`${made}.txt`, `${object}.txt`)
+  renameSync(made, object)
 }
 
 /**
@@ -150,27 +182,37 @@ export async function buildCuda(options = {}) {
   if (spawnSync(process.env.CXX ?? 'g++', ['--version']).status !== 0)
     return { problem: 'skipped: there is no C++ compiler (g++)' }
   const { units, link, target } = plan(options)
+  const headers = headersHash()
+  for (const entry of units) {
+    const { file, compiler, flags } = entry
+    const content = readFileSync(join(sources, file))
+    const hash = hashed(headers, toolkit?.version ?? '', compiler, ...flags, content).slice(0, 24)
+    entry.object = join(objects, `${file.replace(/\W/g, '_')}-${hash}.o`)
+  }
   const stamp = `${target}.hash`
-  const hash = hashOf({ units, target }) + (toolkit?.version ?? '')
+  const hash = hashed(target, ...units.map((entry) => entry.object))
+  const logs = units.map((entry) => `${entry.object}.txt`)
   if (existsSync(target) && existsSync(stamp) && readFileSync(stamp, 'utf8') === hash)
-    return { file: target, upToDate: true }
-  mkdirSync(dirname(target), { recursive: true })
+    return { file: target, upToDate: true, logs }
+  for (const folder of [dirname(target), objects]) mkdirSync(folder, { recursive: true })
   const folder = mkdtempSync(join(root, 'build', 'cuda-'))
   const start = performance.now()
   try {
-    const objects = units.map(({ file }) => join(folder, `${file.replace(/\W/g, '_')}.o`))
-    const queue = units.map((entry, i) => ({ ...entry, object: objects[i] }))
+    const queue = [...units]
     const worker = async () => {
-      for (let next = queue.shift(); next; next = queue.shift())
-        await run(next.compiler, [...next.flags, '-c', join(sources, next.file), '-o', next.object])
+      for (let next = queue.shift(); next; next = queue.shift()) await compile(next, folder)
     }
     await Promise.all(Array.from({ length: Math.min(availableParallelism(), 8) }, worker))
     const made = join(folder, basename(target))
-    const [linker, args] = link(objects, made)
+    const [linker, args] = link(
+      units.map((entry) => entry.object),
+      made,
+    )
     await run(linker, args)
     renameSync(made, target)
     writeFileSync(stamp, hash)
-    return { file: target, seconds: (performance.now() - start) / 1000, toolkit: toolkit?.version }
+    pruneObjects()
+    return { file: target, seconds: (performance.now() - start) / 1000, toolkit: toolkit?.version, logs }
   } catch (error) {
     return { problem: error.message, failed: true }
   } finally {
@@ -181,7 +223,7 @@ export async function buildCuda(options = {}) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const has = (name) => process.argv.includes(`--${name}`)
   const arch = process.argv.find((argument) => argument.startsWith('--arch='))?.slice(7)
-  const options = { emulated: has('emulated') || has('tests'), tests: has('tests'), sanitize: has('sanitize'), arch }
+  const options = { emulated: has('emulated'), tests: has('tests'), sanitize: has('sanitize'), arch }
   const { file, problem, failed, upToDate, seconds, toolkit } = await buildCuda(options)
   if (problem) {
     say(problem)

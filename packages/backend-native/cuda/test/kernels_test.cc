@@ -1,53 +1,29 @@
-// Every operation on awkward sizes with memory of exactly that size, for the sanitizers; values are compared with
-// references in src/cuda/*.test.ts.
+// Every operation on awkward sizes with memory of exactly that size, on the device: values are compared with references in
+// src/cuda/*.test.ts and, launch by launch, in *_cases.cc.
 #include <cmath>
-#include <cstring>
-#include <memory>
 
-#include "../device/portable.h"
 #include "../ops/operations.h"
-#include "test.h"
+#include "lab.h"
 
 namespace tunesmith {
 namespace cuda {
 namespace {
 
-uint32_t state = 1;
-float random() {
-  state = state * 1664525u + 1013904223u;
-  return static_cast<float>(state >> 8) / 16777216.f - 0.5f;
-}
+Lab* lab = nullptr;
 
-// Device memory that ends at the last element, outside of the allocator, which rounds up.
-class Exact {
+// Device memory, which the host cannot read but by now().
+class Exact : public DeviceArray {
  public:
-  Exact(int64_t elements, Type type, bool zero = false) : bytes_(static_cast<size_t>(elements) * bytesOf(type)), type_(type) {
-    memory_.reset(static_cast<char*>(std::aligned_alloc(1, bytes_ ? bytes_ : 1)));
-    // aligned_alloc of 1 gives malloc's 16 bytes, which is what the widest access needs.
-    for (int64_t i = 0; i < elements; i++) {
-      const float x = zero ? 0 : random();
-      if (type == Type::bf16)
-        reinterpret_cast<bf16*>(memory_.get())[i] = fromFloat<bf16>(x);
-      else if (type == Type::f32)
-        reinterpret_cast<float*>(memory_.get())[i] = x;
-      else
-        reinterpret_cast<int32_t*>(memory_.get())[i] = zero ? 0 : static_cast<int32_t>(state);
-    }
-  }
-  operator Array() const { return {memory_.get(), type_}; }
-  float* floats() const { return reinterpret_cast<float*>(memory_.get()); }
+  Exact(int64_t elements, Type type, bool zero = false) : DeviceArray(*lab, elements, type, zero ? Content::zero : Content::random, 0.5) {}
   const int32_t* set(const std::vector<int32_t>& values) const {
-    std::memcpy(memory_.get(), values.data(), values.size() * 4);
-    return reinterpret_cast<int32_t*>(memory_.get());
+    lab->write(ints(), values.data(), values.size() * 4);
+    return ints();
   }
-
- private:
-  struct Free {
-    void operator()(char* p) const { std::free(p); }
-  };
-  size_t bytes_;
-  Type type_;
-  std::unique_ptr<char, Free> memory_;
+  bool finite() const {
+    for (double x : now())
+      if (!std::isfinite(x)) return false;
+    return true;
+  }
 };
 
 struct TestWeight {
@@ -112,7 +88,7 @@ void linears(Context& c) {
         p.dHidden = dx;
         p.dWeight = dw;
         crossEntropy(c, p);
-        expect(std::isfinite(*loss.floats()), "the loss is a number, not " + std::to_string(*loss.floats()) + ": format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(tokens) + " x " + std::to_string(cols) + (c.type == Type::bf16 ? " bf16" : " f32"));
+        expect(loss.finite(), "the loss is a number: format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(tokens) + " x " + std::to_string(cols) + (c.type == Type::bf16 ? " bf16" : " f32"));
       }
 }
 
@@ -146,9 +122,7 @@ void attentions(Context& c) {
       const AttentionBounds host = {ends.data(), nullptr, nullptr};
       attention(c, p, host, t);
       attentionGrad(c, p, host, t);
-      bool finite = true;
-      for (int64_t i = 0; i < p.tokens * p.heads; i++) finite = finite && std::isfinite(lse.floats()[i]);
-      expect(finite, "attention is finite");
+      expect(lse.finite() && out.finite() && dq.finite() && dk.finite() && dv.finite(), "attention is finite");
     }
 }
 
@@ -188,31 +162,24 @@ void others(Context& c) {
     adamW(c.stream, &tensor, 1, o);
     const Exact norm(1, Type::f32);
     gradNorm(c, {{grad, h}, {x, tokens * h}}, norm.floats());
-    expect(std::isfinite(*norm.floats()), "the norm is a number");
+    expect(norm.finite(), "the norm is a number");
   }
 }
 
 }  // namespace
 
-void testKernels() {
-  // The memory here ends with its scope: what is submitted runs at once.
-  emulator::setStreamSchedule(emulator::kAllEarly);
+void testOperations(uint64_t seed) {
   for (Type type : {Type::f32, Type::bf16}) {
     Context c(0, type, false);
+    Lab memory{*c.runtime, c.stream, Random(seed)};
+    lab = &memory;
+    memory.running = std::string("operations in ") + nameOf(type);
     linears(c);
     attentions(c);
     others(c);
+    c.runtime->synchronize(c.stream);
   }
 }
 
 }  // namespace cuda
 }  // namespace tunesmith
-
-int main() {
-  tunesmith::cuda::testHost();
-  tunesmith::cuda::testStreamsOfDevice();
-  tunesmith::cuda::testKernels();
-  const int failed = tunesmith::cuda::failures();
-  std::printf(failed ? "%d checks FAILED\n" : "the host side and all emulated kernels passed\n", failed);
-  return failed ? 1 : 0;
-}

@@ -95,8 +95,8 @@ class BookRuntime final : public Runtime {
 };
 
 void testHost();
-void testStreamsOfDevice();
-void testKernels();
+void testStreamsOfDevice();  // the emulated device only
+void testOperations(uint64_t seed);
 
 }  // namespace cuda
 }  // namespace tunesmith

@@ -1,0 +1,169 @@
+// The plain operations between the others.
+#include <algorithm>
+
+#include "lab.h"
+
+namespace tunesmith {
+namespace cuda {
+namespace {
+
+Type typeFrom(Lab& lab) { return lab.random.coin() ? Type::f32 : Type::bf16; }
+
+double apply(Binary op, double a, double b) {
+  switch (op) {
+    case Binary::add:
+      return a + b;
+    case Binary::sub:
+      return a - b;
+    case Binary::mul:
+      return a * b;
+    case Binary::div:
+      return a / b;
+    case Binary::max:
+      return std::max(a, b);
+    default:
+      return std::min(a, b);
+  }
+}
+
+void binaries(Lab& lab) {
+  for (Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::max, Binary::min})
+    for (int mode = 0; mode <= 4; mode++) {
+      const int64_t outer = lab.random.integer(1, 30), inner = mode == 0 && lab.random.coin() ? 8 * lab.random.integer(1, 40) : lab.random.integer(1, 300), n = outer * inner;
+      const Type same = typeFrom(lab), first = mode ? typeFrom(lab) : same, second = mode ? typeFrom(lab) : same, third = mode ? typeFrom(lab) : same;
+      std::vector<double> away;  // from zero, so that quotients stay small
+      for (int64_t i = 0; i < (mode == 1 ? inner : mode == 2 ? outer : n); i++) away.push_back(lab.random.real(0.5, 2) * (lab.random.coin() ? 1 : -1));
+      const DeviceArray a(lab, mode == 3 ? inner : mode == 4 ? outer : n, first), b(lab, second, away), y(lab, n, third, Content::output);
+      binary(lab.stream, op, mode, a, b, y, outer, inner);
+      std::vector<double> want;
+      for (int64_t i = 0; i < n; i++) want.push_back(apply(op, a[mode == 3 ? i % inner : mode == 4 ? i / inner : i], b[mode == 1 ? i % inner : mode == 2 ? i / inner : i]));
+      compare(lab, "operation " + std::to_string(static_cast<int>(op)) + ", mode " + std::to_string(mode), y.now(), want, toleranceOf(third));
+    }
+}
+
+double apply(Unary op, double x) {
+  switch (op) {
+    case Unary::neg:
+      return -x;
+    case Unary::square:
+      return x * x;
+    case Unary::sqrt:
+      return std::sqrt(x);
+    case Unary::rsqrt:
+      return 1 / std::sqrt(x);
+    case Unary::exp:
+      return std::exp(x);
+    case Unary::log:
+      return std::log(x);
+    case Unary::tanh:
+      return std::tanh(x);
+    case Unary::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case Unary::relu:
+      return std::max(x, 0.0);
+    case Unary::abs:
+      return std::fabs(x);
+    default:
+      return 1 / x;
+  }
+}
+
+void unaries(Lab& lab) {
+  for (int op = 0; op <= static_cast<int>(Unary::reciprocal); op++) {
+    const Unary f = static_cast<Unary>(op);
+    const bool positive = f == Unary::sqrt || f == Unary::rsqrt || f == Unary::log || f == Unary::reciprocal;
+    const int64_t n = lab.random.integer(1, 3000);
+    const Type from = typeFrom(lab), to = typeFrom(lab);
+    std::vector<double> values;
+    for (int64_t i = 0; i < n; i++) values.push_back(lab.random.real(positive ? 0.1 : -4, 4));
+    const DeviceArray x(lab, from, values), y(lab, n, to, Content::output);
+    unary(lab.stream, f, x, y, n);
+    std::vector<double> want;
+    for (double v : x.given()) want.push_back(apply(f, v));
+    compare(lab, "operation " + std::to_string(op), y.now(), want, toleranceOf(to));
+  }
+}
+
+void conversions(Lab& lab) {
+  for (Type from : {Type::f32, Type::bf16, Type::i32})
+    for (Type to : {Type::f32, Type::bf16, Type::i32}) {
+      const int64_t n = lab.random.integer(1, 3000);
+      std::vector<double> values;
+      for (int64_t i = 0; i < n; i++) values.push_back(from == Type::i32 ? static_cast<double>(lab.random.integer(-100000, 100000)) : lab.random.real(-1000, 1000));
+      const DeviceArray x(lab, from, values), y(lab, n, to, Content::output), filled(lab, n, to, Content::output);
+      convert(lab.stream, x, y, n);
+      std::vector<double> want = x.given();
+      if (to == Type::i32)
+        for (double& v : want) v = std::trunc(v);
+      compare(lab, std::string("convert ") + nameOf(from) + " to " + nameOf(to), y.now(), want, to == Type::bf16 ? 1.0 / 256 : 0);
+      fill(lab.stream, filled, -3, n);
+      compare(lab, std::string("fill ") + nameOf(to), filled.now(), std::vector<double>(static_cast<size_t>(n), -3), 0);
+    }
+}
+
+void softmaxes(Lab& lab) {
+  for (Type type : kFloatTypes) {
+    const int64_t rows = lab.random.integer(1, 20), cols = lab.random.integer(1, 3000);
+    const DeviceArray x(lab, rows * cols, type, Content::random, 5), y(lab, rows * cols, type, Content::output);
+    softmax(lab.stream, x, y, rows, cols);
+    std::vector<double> want;
+    for (int64_t r = 0; r < rows; r++) {
+      double total = 0;
+      for (int64_t i = 0; i < cols; i++) total += std::exp(x[r * cols + i]);
+      for (int64_t i = 0; i < cols; i++) want.push_back(std::exp(x[r * cols + i]) / total);
+    }
+    compare(lab, nameOf(type), y.now(), want, toleranceOf(type));
+  }
+}
+
+void reductions(Lab& lab) {
+  for (Type type : kFloatTypes)
+    for (bool rows : {true, false}) {
+      const int64_t outer = lab.random.integer(1, 6), axis = lab.random.integer(1, 400), inner = rows ? 1 : lab.random.integer(2, 300);
+      const DeviceArray x(lab, outer * axis * inner, type), y(lab, outer * inner, Type::f32, Content::output), partial(lab, outer * inner * columnSplits(axis, inner), Type::f32, Content::output);
+      reduceSum(lab.stream, x, y.floats(), partial.floats(), outer, axis, inner, 0.5f);
+      std::vector<double> want(static_cast<size_t>(outer * inner));
+      for (int64_t o = 0; o < outer; o++)
+        for (int64_t a = 0; a < axis; a++)
+          for (int64_t i = 0; i < inner; i++) want[static_cast<size_t>(o * inner + i)] += 0.5 * x[(o * axis + a) * inner + i];
+      compare(lab, std::string(nameOf(type)) + (rows ? " along rows" : " down columns"), y.now(), want, 1e-5, 0.5);
+    }
+}
+
+void layouts(Lab& lab) {
+  for (Type from : kFloatTypes)
+    for (Type to : kFloatTypes) {
+      const int64_t rows = lab.random.integer(1, 130), cols = lab.random.integer(1, 130);
+      const DeviceArray x(lab, rows * cols, from), y(lab, rows * cols, to, Content::output);
+      transpose2d(lab.stream, x, y, rows, cols);
+      std::vector<double> want;
+      for (int64_t c = 0; c < cols; c++)
+        for (int64_t r = 0; r < rows; r++) want.push_back(x[r * cols + c]);
+      compare(lab, std::string("transpose ") + nameOf(from) + " to " + nameOf(to), y.now(), want, to == Type::bf16 ? 1.0 / 256 : 0);
+    }
+  for (Type type : {Type::f32, Type::bf16, Type::i32}) {
+    const int64_t rows = lab.random.integer(1, 50), cols = lab.random.integer(1, 200), xStride = cols + lab.random.integer(0, 9), yStride = cols + lab.random.integer(0, 9);
+    std::vector<double> values, want(static_cast<size_t>(rows * yStride), 0.0);
+    // Integers beyond a float's precision must come through.
+    for (int64_t i = 0; i < rows * xStride; i++) values.push_back(type == Type::i32 ? static_cast<double>(lab.random.integer(-2147483647, 2147483647)) : lab.random.real());
+    const DeviceArray x(lab, type, values), y(lab, rows * yStride, type, Content::zero);
+    copyStrided(lab.stream, x, y, rows, cols, xStride, yStride);
+    for (int64_t r = 0; r < rows; r++)
+      for (int64_t c = 0; c < cols; c++) want[static_cast<size_t>(r * yStride + c)] = x[r * xStride + c];
+    compare(lab, std::string("copyStrided ") + nameOf(type), y.now(), want, 0);
+  }
+}
+
+}  // namespace
+
+void addElementwiseCases(Cases& cases) {
+  cases.push_back({{"binary"}, binaries});
+  cases.push_back({{"unary"}, unaries});
+  cases.push_back({{"convert", "fill"}, conversions});
+  cases.push_back({{"softmax"}, softmaxes});
+  cases.push_back({{"reduceSum"}, reductions});
+  cases.push_back({{"transpose2d", "copyStrided"}, layouts});
+}
+
+}  // namespace cuda
+}  // namespace tunesmith
