@@ -114,6 +114,9 @@ function plan({ emulated, tests, sanitize, arch }) {
       ...codeFlags(arch),
       '-Werror',
       'all-warnings',
+      // Registers and spills of each kernel: scripts/cuda-resources.mjs reads them.
+      '-Xptxas',
+      '-v',
       '-Xcompiler',
       '-fPIC,-fvisibility=hidden,-Wall,-Wextra',
     ]

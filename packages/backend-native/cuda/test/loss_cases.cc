@@ -63,9 +63,9 @@ void losses(Lab& lab) {
         }
       }
       const std::string shape = std::to_string(count) + " x " + std::to_string(vocab) + (p.softcap > 0 ? ", capped" : "") + (p.labelSmoothing > 0 ? ", smoothed" : "") + (p.dft ? ", dft" : "");
-      compare(lab, "nll, " + shape, nll.now(), wantNll, 1e-5);
-      compare(lab, "entropy, " + shape, entropy.now(), wantEntropy, 2e-5);
-      compare(lab, "loss, " + shape, loss.now(), wantLoss, 1e-5);
+      compare(lab, "nll, " + shape, nll.now(), wantNll, 1e-5, 1);
+      compare(lab, "entropy, " + shape, entropy.now(), wantEntropy, 2e-5, 1);
+      compare(lab, "loss, " + shape, loss.now(), wantLoss, 1e-5, 1);
       // Two largest logits that the cap brings within a rounding of each other may change places.
       if (!(p.softcap > 0)) compare(lab, "correct, " + shape, correct.now(), wantCorrect, 0, 1);
       if (way == 1) compare(lab, "gradient in place, " + shape, logits.now(), slope, 2e-5);
