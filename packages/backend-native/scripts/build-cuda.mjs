@@ -140,7 +140,8 @@ function plan({ emulated, tests, sanitize, arch }) {
   return { units, link, target: join(root, 'build', 'Release', name) }
 }
 
-const hashed = (...parts) => parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex')
+const hashed = (...parts) =>
+  parts.reduce((hash, part) => hash.update(part).update('\0'), createHash('sha256')).digest('hex')
 
 /** A hash of all headers: any of them may be included anywhere. */
 function headersHash() {

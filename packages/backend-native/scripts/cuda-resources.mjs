@@ -32,6 +32,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   if (problem) console.log(problem)
   for (const log of logs)
     for (const { name, stack, spilled, registers } of resources(readFileSync(log, 'utf8')))
-      console.log(`${String(registers).padStart(3)} registers ${String(stack).padStart(5)} stack ${String(spilled).padStart(5)} spilled  ${basename(log).split('-')[0]} ${name}`)
+      console.log(
+        `${String(registers).padStart(3)} registers ${String(stack).padStart(5)} stack ${String(spilled).padStart(5)} spilled  ${basename(log).split('-')[0]} ${name}`,
+      )
   process.exitCode = problem ? 1 : 0
 }
