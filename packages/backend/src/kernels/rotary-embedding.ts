@@ -46,6 +46,35 @@ export interface RotaryTables {
   sin: Float32Array
 }
 
+// A training step must not begin with hundred thousands of cosines that the step before had too: the rows of the positions
+// from 0 on are kept for the frequencies last asked for.
+const KEPT_POSITIONS = 16384
+let kept: (RotaryTables & { frequencies: Float32Array; scale: number }) | undefined
+
+function fill({ cos, sin }: RotaryTables, row: number, position: number, frequencies: Float32Array, scale: number) {
+  const half = frequencies.length
+  for (let i = 0; i < half; i++) {
+    const angle = Math.fround(position * frequencies[i]!)
+    cos[row * half + i] = Math.cos(angle) * scale
+    sin[row * half + i] = Math.sin(angle) * scale
+  }
+}
+
+/** The rows of positions 0 to `count` at least, each at its position. */
+function firstRows(count: number, frequencies: Float32Array, scale: number): RotaryTables {
+  const half = frequencies.length
+  const same = kept?.scale === scale && kept.frequencies.length === half
+  const before = same && frequencies.every((frequency, i) => frequency === kept!.frequencies[i]) ? kept! : undefined
+  const known = before ? before.cos.length / half : 0
+  if (before && known >= count) return before
+  const rows = Math.min(KEPT_POSITIONS, Math.max(count, 2 * known))
+  const tables = { cos: new Float32Array(rows * half), sin: new Float32Array(rows * half) }
+  if (before) for (const key of ['cos', 'sin'] as const) tables[key].set(before[key])
+  for (let position = known; position < rows; position++) fill(tables, position, position, frequencies, scale)
+  kept = { ...tables, frequencies: frequencies.slice(), scale }
+  return kept
+}
+
 /**
  * Cosines and sines of `positions[t] * inverseFrequencies[i]`, computed in float32 as transformers does.
  *
@@ -55,15 +84,23 @@ export interface RotaryTables {
  */
 export function rotaryTables(positions: ArrayLike<number>, inverseFrequencies: Float32Array, scale = 1): RotaryTables {
   const half = inverseFrequencies.length
-  const cos = new Float32Array(positions.length * half)
-  const sin = new Float32Array(positions.length * half)
+  const tables = { cos: new Float32Array(positions.length * half), sin: new Float32Array(positions.length * half) }
+  let count = 0
   for (let t = 0; t < positions.length; t++)
-    for (let i = 0; i < half; i++) {
-      const angle = Math.fround(positions[t]! * inverseFrequencies[i]!)
-      cos[t * half + i] = Math.cos(angle) * scale
-      sin[t * half + i] = Math.sin(angle) * scale
-    }
-  return { cos, sin }
+    if (positions[t]! < KEPT_POSITIONS) count = Math.max(count, positions[t]! + 1)
+  const rows = firstRows(count, inverseFrequencies, scale)
+  // Positions that follow one another are one copy.
+  for (let t = 0, end = 0; t < positions.length; t = end) {
+    const first = positions[t]!
+    const keptRow = Number.isInteger(first) && first >= 0 && first < count
+    for (end = t + 1; keptRow && end < positions.length; end++)
+      if (positions[end] !== first + end - t || positions[end]! >= count) break
+    if (keptRow)
+      for (const key of ['cos', 'sin'] as const)
+        tables[key].set(rows[key].subarray(first * half, (first + end - t) * half), t * half)
+    else fill(tables, t, first, inverseFrequencies, scale)
+  }
+  return tables
 }
 
 export const rotaryEmbeddingKernels: PortableKernel<KernelAttrs>[] = [
