@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-core/dist/register_all_gradients'
 
-export { checkpoint } from './autograd/checkpoint'
+export { type CheckpointOptions, checkpoint } from './autograd/checkpoint'
 export { type RecordedOp, record } from './autograd/record'
 export { valueAndGrads } from './autograd/value-and-grads'
 export { type CudaDiagnosis, diagnoseCuda } from './cuda'
@@ -36,6 +36,7 @@ export { residualAdd } from './kernels/residual'
 export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'
 export { type RotaryEmbeddingAttrs, type RotaryTables, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'
 export { type SwiGLUAttrs, swiglu } from './kernels/swiglu'
+export { canOffload, markOptimizerState, offloadTensor, prefetchTensor } from './offload'
 export {
   BACKEND_NAMES,
   type BackendName,

@@ -14,9 +14,12 @@ namespace cuda {
 struct Buffer {
   Array array;
   int64_t elements = 0;
+  Pager::Page* page = nullptr;  // of tensors that may move; where it is now, `use` of the pager says
 };
-// nullptr for a handle that is none.
+// The tensor, on the device; nullptr for a handle that is none.
 const Buffer* bufferOf(int64_t handle);
+// A call from JavaScript begins: what it uses stays on the device until the next one does.
+void beginOperation();
 // The opened device; throws when there is none.
 Context& context();
 
@@ -49,6 +52,8 @@ class Args {
     return last_.As<Napi::String>().Utf8Value();
   }
   bool atEnd() const { return index_ >= info_.Length(); }
+  size_t position() const { return index_; }
+  void goTo(size_t position) { index_ = position; }
 
   // A tensor of at least `count` floats, float32 or bf16.
   Array floats(int64_t count) { return tensor(count, "floats", [](Type t) { return t != Type::i32; }); }
@@ -142,12 +147,34 @@ class Args {
   Napi::Value last_;
 };
 
+// Reads arguments to the end with `read`, which takes those of a group of tensors, and has `submit` do the work of what was read. When
+// not all groups have room on the device at once, it is done in parts: what was submitted may leave before the next is read.
+template <class Read, class Submit>
+void inParts(Args& a, Read read, Submit submit) {
+  size_t groups = 0;
+  while (!a.atEnd()) {
+    const size_t start = a.position();
+    try {
+      read();
+      groups++;
+    } catch (const Failure& f) {
+      if (f.code != "out_of_memory" || groups == 0) throw;
+      submit();
+      groups = 0;
+      beginOperation();
+      a.goTo(start);
+    }
+  }
+  submit();
+}
+
 // Adds a function; what it throws becomes a JavaScript error with `code` and `remedy`.
 template <class F>
 void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
   exports.Set(name, Napi::Function::New(env, [body](const Napi::CallbackInfo& info) -> Napi::Value {
     std::string code = "internal", message, remedy;
     try {
+      beginOperation();
       Args a(info);
       if constexpr (std::is_void_v<decltype(body(a))>) {
         body(a);

@@ -238,7 +238,7 @@ void optimize(Args& a) {
   o.correction2 = static_cast<float>(std::sqrt(1 - std::pow(beta2, step)));
   std::vector<AdamWTensor> tensors;
   std::vector<Operand> grads;
-  while (!a.atEnd()) {
+  const auto read = [&] {
     AdamWTensor t;
     t.n = a.integer();
     t.param = a.f32(t.n);
@@ -247,8 +247,12 @@ void optimize(Args& a) {
     t.expAvg = a.f32(t.n);
     t.expAvgSq = a.f32(t.n);
     tensors.push_back(t);
-  }
-  adamW(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
+  };
+  inParts(a, read, [&] {
+    adamW(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
+    tensors.clear();
+    grads.clear();
+  });
 }
 
 // adamW8bit(n, param, grad, state1, state2, absmax1, absmax2, qmap1, qmap2, lr, beta1, beta2, eps, weightDecay, step, gradScale)

@@ -109,13 +109,55 @@ Napi::Value allocate(Args& a) {
   return Napi::Number::New(a.env(), static_cast<double>(slot));
 }
 
+// A tensor wherever it is; nullptr for a handle that is none.
+Buffer* slotOf(int64_t handle) {
+  std::vector<Buffer>& all = buffers();
+  if (handle <= 0 || static_cast<size_t>(handle) >= all.size() || !all[static_cast<size_t>(handle)].array) return nullptr;
+  return &all[static_cast<size_t>(handle)];
+}
+Buffer& slot(Args& a) {
+  Buffer* b = slotOf(a.integer());
+  if (!b) a.fail("a tensor");
+  return *b;
+}
+size_t bytesOf(const Buffer& b) { return static_cast<size_t>(b.elements) * bytesOf(b.array.type); }
+Pager::Page* pageOf(Buffer& b) {
+  if (!b.page) b.page = context().pager->add(b.array.data, bytesOf(b));
+  return b.page;
+}
+
 void release(Args& a) {
-  const int64_t handle = a.integer();
-  if (!bufferOf(handle)) a.fail("a tensor");
-  Buffer& b = buffers()[static_cast<size_t>(handle)];
-  context().allocator->release(b.array.data);
+  Buffer& b = slot(a);
+  const size_t handle = static_cast<size_t>(&b - buffers().data());
+  if (b.page)
+    context().pager->remove(b.page);
+  else
+    context().allocator->release(b.array.data);
   b = Buffer();
-  freeSlots().push_back(static_cast<size_t>(handle));
+  freeSlots().push_back(handle);
+}
+
+void offload(Args& a) {
+  Buffer& b = slot(a);
+  if (b.elements > 0) context().pager->offload(pageOf(b));
+}
+void prefetch(Args& a) {
+  const Buffer& b = slot(a);
+  if (b.page) context().pager->prefetch(b.page);
+}
+// optimizerState(handle, pageable)
+void optimizerState(Args& a) {
+  Buffer& b = slot(a);
+  const bool pageable = a.boolean();
+  Context& c = context();
+  if (b.page)
+    c.pager->setLabel(b.page, c.allocator->label(kOptimizerState));
+  else
+    c.allocator->setLabel(b.array.data, c.allocator->label(kOptimizerState));
+  if (pageable && b.elements > 0)
+    c.pager->setPageable(pageOf(b), true);
+  else if (b.page)
+    c.pager->setPageable(b.page, false);
 }
 
 void write(Args& a) {
@@ -127,17 +169,25 @@ void write(Args& a) {
   c.staging->upload(b->array.data, static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset(), values.ByteLength(), c.stream);
 }
 
+// A tensor that is on the host is read where it is.
+void copyOut(const Buffer& b, void* to) {
+  Context& c = context();
+  if (const void* here = b.page ? c.pager->onHost(b.page) : nullptr)
+    std::memcpy(to, here, bytesOf(b));
+  else
+    c.staging->download(to, b.page ? c.pager->use(b.page) : b.array.data, bytesOf(b), c.stream);
+}
+
 void read(Args& a) {
-  const Buffer* b = bufferOf(a.integer());
+  const Buffer* b = slotOf(a.integer());
   Napi::TypedArray values = a.hostArray();
   const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
   if (!b || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements) a.fail("an array of the tensor's type and size");
-  Context& c = context();
   char* to = static_cast<char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
-  if (b->array.type != Type::bf16) return c.staging->download(to, b->array.data, values.ByteLength(), c.stream);
+  if (b->array.type != Type::bf16) return copyOut(*b, to);
   // Half the bytes over the bus; widened here from the back, so that one buffer is enough.
   const size_t n = static_cast<size_t>(b->elements);
-  c.staging->download(to, b->array.data, n * 2, c.stream);
+  copyOut(*b, to);
   for (size_t i = n; i-- > 0;) {
     uint16_t half;
     std::memcpy(&half, to + 2 * i, 2);
@@ -154,6 +204,8 @@ Napi::Value memory(Args& a) {
   o.Set("live", static_cast<double>(use.live));
   o.Set("cached", static_cast<double>(use.cached));
   o.Set("peak", static_cast<double>(use.peak));
+  o.Set("away", static_cast<double>(c.pager->away()));
+  o.Set("pinned", static_cast<double>(c.pager->pinned()));
   o.Set("free", static_cast<double>(d.freeBytes));
   o.Set("total", static_cast<double>(d.totalBytes));
   Napi::Array consumers = Napi::Array::New(a.env());
@@ -193,9 +245,13 @@ Napi::Value stopProfile(Args& a) {
 }  // namespace
 
 const Buffer* bufferOf(int64_t handle) {
-  const std::vector<Buffer>& all = buffers();
-  if (handle <= 0 || static_cast<size_t>(handle) >= all.size() || !all[static_cast<size_t>(handle)].array) return nullptr;
-  return &all[static_cast<size_t>(handle)];
+  Buffer* b = slotOf(handle);
+  if (b && b->page) b->array.data = context().pager->use(b->page);
+  return b;
+}
+
+void beginOperation() {
+  if (opened) opened->pager->begin();
 }
 
 Context& context() {
@@ -211,8 +267,14 @@ void addRuntime(Napi::Env env, Napi::Object exports) {
   add(env, exports, "free", release);
   add(env, exports, "upload", write);
   add(env, exports, "download", read);
+  add(env, exports, "offload", offload);
+  add(env, exports, "prefetch", prefetch);
+  add(env, exports, "optimizerState", optimizerState);
   add(env, exports, "memory", memory);
-  add(env, exports, "trim", [](Args&) { context().allocator->trim(); });
+  add(env, exports, "trim", [](Args&) {
+    context().pager->trim();
+    context().allocator->trim();
+  });
   add(env, exports, "resetPeak", [](Args&) { context().allocator->resetPeak(); });
   add(env, exports, "startProfile", startProfile);
   add(env, exports, "profileOperation", [](Args& a) {

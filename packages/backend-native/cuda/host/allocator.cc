@@ -43,19 +43,26 @@ void* Allocator::fromCache(size_t size, Stream stream) {
   return pointer;
 }
 
+void* Allocator::fromDevice(size_t size, Stream stream) {
+  void* pointer = runtime_.allocate(size);
+  if (!pointer) {
+    trim();
+    pointer = runtime_.allocate(size);
+  }
+  if (pointer) live_[pointer] = Block{size, stream, 0, {}};
+  return pointer;
+}
+
 void* Allocator::allocate(size_t bytes, Stream stream, int label) {
   const size_t size = roundedSize(bytes);
   collect(false);
   void* pointer = fromCache(size, stream);
-  if (!pointer) {
-    pointer = runtime_.allocate(size);
-    if (!pointer) {
-      trim();
-      pointer = runtime_.allocate(size);
-    }
-    if (!pointer) fail(size, label);
-    live_[pointer] = Block{size, stream, 0, {}};
+  if (!pointer) pointer = fromDevice(size, stream);
+  while (!pointer && onShortage && onShortage(size)) {
+    pointer = fromCache(size, stream);
+    if (!pointer) pointer = fromDevice(size, stream);
   }
+  if (!pointer) fail(size, label);
   Block& block = live_[pointer];
   block.label = label;
   use_.live += block.size;
@@ -152,7 +159,9 @@ void Allocator::fail(size_t size, int label) {
   const std::vector<Consumer> all = consumers();
   for (size_t i = 0; i < all.size() && i < 5; i++)
     message += (i ? ", " : " ") + all[i].name + " " + readable(all[i].bytes) + " in " + std::to_string(all[i].count) + (all[i].count == 1 ? " tensor" : " tensors");
-  throw Failure("out_of_memory", message, "Use gradient checkpointing, shorter sequences, a smaller batch or 4-bit weights, or end other programs on the GPU");
+  const auto states = std::find_if(all.begin(), all.end(), [](const Consumer& c) { return c.name == kOptimizerState; });
+  const std::string paged = states != all.end() && states->bytes >= use_.live / 8 ? "Let the optimizer's states leave the GPU (paged_adamw_32bit, paged_adamw_8bit). " : "";
+  throw Failure("out_of_memory", message, paged + "Use gradient checkpointing, shorter sequences, a smaller batch or 4-bit weights, or end other programs on the GPU");
 }
 
 }  // namespace cuda

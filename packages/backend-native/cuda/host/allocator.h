@@ -2,8 +2,9 @@
 //
 // Memory that is given back serves the next request on the same stream at once: the stream runs the old use before the new
 // one. Memory that another stream used as well waits until that stream has passed an event. Blocks go back to the driver
-// only when it has no more.
+// only when it has no more. When that is not enough, whoever can move something off the device is asked to.
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -17,6 +18,8 @@ namespace cuda {
 // Smaller than this, sizes are rounded so that an eighth is wasted at most; from here on to multiples of 64 KiB.
 constexpr size_t kLargeBytes = size_t{1} << 20;
 size_t roundedSize(size_t bytes);
+// What optimizers keep is counted under this name; the error for a full device has advice about it.
+constexpr const char* kOptimizerState = "optimizer state";
 
 struct MemoryUse {
   size_t live = 0, cached = 0, peak = 0;
@@ -37,8 +40,13 @@ class Allocator {
   // `stream` reads or writes the block too.
   void alsoUsedOn(void* pointer, Stream stream);
   void release(void* pointer);
+  int labelOf(const void* pointer) const { return live_.at(const_cast<void*>(pointer)).label; }
+  void setLabel(void* pointer, int label) { live_.at(pointer).label = label; }
   // Gives all unused memory back to the driver; waits for streams that still use some.
   void trim();
+
+  // Asked for so many bytes when there is no memory: gives some back and says so, or false when it has none to give.
+  std::function<bool(size_t)> onShortage;
 
   MemoryUse use() const { return use_; }
   void resetPeak() { use_.peak = use_.live; }
@@ -63,6 +71,7 @@ class Allocator {
   };
   void collect(bool wait);
   void* fromCache(size_t size, Stream stream);
+  void* fromDevice(size_t size, Stream stream);
   [[noreturn]] void fail(size_t size, int label);
 
   Runtime& runtime_;

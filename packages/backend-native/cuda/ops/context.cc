@@ -15,7 +15,9 @@ Context::Context(int device, Type activations, bool tf32) : type(activations) {
   allocator = std::make_unique<Allocator>(*runtime, poison && std::string(poison) == "1");
   staging = std::make_unique<Staging>(*runtime);
   order = std::make_unique<StreamOrder>(*runtime);
-  stream = order->stream(order->add("compute"));
+  const int compute = order->add("compute");
+  stream = order->stream(compute);
+  pager = std::make_unique<Pager>(*runtime, *allocator, *order, compute);
   scratchLabel = allocator->label("working memory");
   workspace = allocator->allocate(gemm->workspaceBytes(), stream, allocator->label("matrix product workspace"));
 }

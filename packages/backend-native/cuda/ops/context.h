@@ -6,6 +6,7 @@
 #include "../host/allocator.h"
 #include "../host/gemm.h"
 #include "../host/launch_profile.h"
+#include "../host/pager.h"
 #include "../host/runtime.h"
 #include "../host/staging.h"
 #include "../host/stream_order.h"
@@ -21,6 +22,7 @@ struct Context {
   std::unique_ptr<Allocator> allocator;
   std::unique_ptr<Staging> staging;
   std::unique_ptr<StreamOrder> order;
+  std::unique_ptr<Pager> pager;
   std::unique_ptr<Gemm> gemm;
   Stream stream = nullptr;  // all kernels run here, in the order they were asked for
   Type type;                // of activations: bf16, or float32 in the modes for tests

@@ -116,6 +116,7 @@ int run(const Options& o) {
       testHost();
 #ifdef TUNESMITH_EMULATED_BUILD
       testStreamsOfDevice();
+      testPager();
 #endif
     }
     testLaunches(o, cases);

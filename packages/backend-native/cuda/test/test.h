@@ -95,6 +95,7 @@ class BookRuntime final : public Runtime {
 };
 
 void testHost();
+void testPager();            // the emulated device only
 void testStreamsOfDevice();  // the emulated device only
 void testOperations(uint64_t seed);
 

@@ -38,6 +38,10 @@ export interface CudaMemory {
   cached: number
   /** The most that was in use at once. */
   peak: number
+  /** Of tensors that were moved to the host: offloaded activations, states of paged optimizers. */
+  away: number
+  /** Pinned host memory that is kept for that, in use or not. */
+  pinned: number
   /** Of the whole device, other programs included. */
   free: number
   total: number
@@ -88,6 +92,12 @@ export interface CudaAddon {
   free(handle: Handle): void
   upload(handle: Handle, values: Float32Array | Int32Array): void
   download(handle: Handle, values: Float32Array | Int32Array): void
+  /** Begins to move a tensor to pinned host memory, behind the computation; its next use brings it back. */
+  offload(handle: Handle): void
+  /** Begins to bring a tensor back that was moved, if there is room. */
+  prefetch(handle: Handle): void
+  /** Counts the tensor as an optimizer's; a pageable one moves to the host when memory is short. */
+  optimizerState(handle: Handle, pageable: boolean): void
   memory(): CudaMemory
   trim(): void
   resetPeak(): void

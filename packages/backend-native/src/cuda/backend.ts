@@ -146,6 +146,7 @@ export class CudaBackend extends MathBackendCPU {
       this.addon.free(handle)
       data.handle = converted
       data.storage = storage
+      this.#markState(data)
     }
     data.host = undefined
     return data.handle
@@ -154,6 +155,30 @@ export class CudaBackend extends MathBackendCPU {
   storageOf(x: TensorInfo): Storage {
     const data = this.#data(x)
     return data.handle === 0 ? (x.dtype === 'int32' ? STORAGE.i32 : STORAGE.f32) : data.storage
+  }
+
+  /** Begins to move the tensor's values to pinned host memory; does nothing when they are not on the device. */
+  offload(x: TensorInfo): void {
+    const { handle } = this.#data(x)
+    if (handle !== 0) this.addon.offload(handle)
+  }
+
+  /** Begins to bring back what {@link offload} moved. */
+  prefetch(x: TensorInfo): void {
+    const { handle } = this.#data(x)
+    if (handle !== 0) this.addon.prefetch(handle)
+  }
+
+  /** The tensor belongs to an optimizer's state; a pageable one may leave the device when memory is short. */
+  optimizerState(x: TensorInfo, pageable: boolean): void {
+    const data = this.#data(x)
+    if (data.pageable === pageable) return
+    data.pageable = pageable
+    this.#markState(data)
+  }
+
+  #markState({ handle, pageable }: TensorData): void {
+    if (handle !== 0 && pageable !== undefined) guarded(() => this.addon.optimizerState(handle, pageable))
   }
 
   /** True when the tensors are small and on the host, where the CPU is faster than a launch. */
@@ -174,6 +199,7 @@ export class CudaBackend extends MathBackendCPU {
     this.profiler?.moved('device', array.byteLength)
     data.handle = handle
     data.storage = storage
+    this.#markState(data)
     data.host = size * 4 > KEPT_BYTES || dtype !== 'int32' ? undefined : size * 4 > LAZY_BYTES ? array.slice() : array
   }
 

@@ -6,6 +6,7 @@ import { CudaBackend, type CudaPrecision, problemOf } from './backend'
 import { CUDA_BACKEND_NAME, replaceCudaKernel } from './kernel-call'
 import { registerCudaBlock } from './kernels/block'
 import { registerCudaLinear } from './kernels/linear'
+import { registerCudaMoving } from './kernels/moving'
 import { registerCudaTraining } from './kernels/training'
 import { registerCudaElementwise } from './ops/elementwise'
 import { registerCudaLayout } from './ops/layout'
@@ -61,6 +62,7 @@ export function registerCudaBackend(options: CudaBackendOptions = {}): CudaBacke
     registerCudaLinear()
     registerCudaBlock()
     registerCudaTraining()
+    registerCudaMoving()
     registerBackend(CUDA_BACKEND_NAME, () => opened, 4)
   }
   return { ...backend.device, precision: backend.precision }

@@ -10,6 +10,8 @@ type Values = backend_util.BackendValues
 export class TensorData {
   handle: Handle = 0
   storage: Storage = 0
+  /** Set for what an optimizer keeps, also when it is not on the device yet: whether it may leave it. */
+  pageable: boolean | undefined
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo }
   /** What is on the host; undefined when only the device has the current values. */
   host: Values | undefined

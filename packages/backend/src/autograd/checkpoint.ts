@@ -1,7 +1,36 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { isRecording, withoutRecording } from '../engine'
+import { engineState, isRecording, type TapeNode, withoutRecording } from '../engine'
+import { offloadTensor, prefetchTensor } from '../offload'
 import { record } from './record'
 import { currentlyWanted, recordTape, walkBack } from './value-and-grads'
+
+export interface CheckpointOptions {
+  /**
+   * Let what is kept leave the backend's memory for the host's while the computation goes on, and come back one checkpoint ahead in the
+   * backward pass. No effect where the backend has no memory of its own. Default false.
+   */
+  offload?: boolean
+}
+
+// The inputs that checkpoints of a tape keep outside of the backend's memory, in the order of the forward pass.
+const offloaded = new WeakMap<readonly TapeNode[], tf.Tensor[]>()
+
+/** Moves out what the last node of the tape keeps. */
+function moveOut(): tf.Tensor[] {
+  const tape = engineState().activeTape!
+  const kept = tape.at(-1)!.saved![0]!
+  const before = offloaded.get(tape) ?? []
+  offloaded.set(tape, before)
+  before.push(kept)
+  offloadTensor(kept)
+  return before
+}
+
+/** Gets the input of the checkpoint before this one, which the backward pass comes to next. */
+function bringBackBefore(kept: tf.Tensor, inputs: readonly tf.Tensor[]): void {
+  const previous = inputs[inputs.indexOf(kept) - 1]
+  if (previous && !previous.isDisposed) prefetchTensor(previous)
+}
 
 /**
  * Gradient checkpointing: runs `f(x)` keeping only `x`, and runs it again in the backward pass.
@@ -11,23 +40,27 @@ import { currentlyWanted, recordTape, walkBack } from './value-and-grads'
  *
  * @param f a differentiable function of one tensor, e.g. a decoder block.
  * @param parameters the trainable tensors `f` uses; without them listed here they get no gradient.
+ * @throws {TunesmithError} `out_of_memory` when `offload` finds no pinned memory on the host.
  */
 export function checkpoint(
   f: (x: tf.Tensor2D) => tf.Tensor2D,
   x: tf.Tensor2D,
   parameters: readonly tf.Tensor[],
+  { offload = false }: CheckpointOptions = {},
 ): tf.Tensor2D {
   if (!isRecording()) return f(x)
   const inputs: Record<string, tf.Tensor> = { x }
   parameters.forEach((parameter, i) => {
     inputs[`p${i}`] = parameter
   })
+  let chain: tf.Tensor[] = []
   const [y] = record({
     name: 'checkpoint',
     inputs,
     forward: () => [withoutRecording(() => tf.tidy(() => f(x)))],
     save: () => [x],
     gradient: (dy, [kept]) => {
+      bringBackBefore(kept!, chain)
       // The copy is a new tensor, so that the inner tape starts at it and not at what produced x.
       const input = tf.clone(kept as tf.Tensor2D)
       const { y: again, tape } = recordTape(() => f(input))
@@ -37,5 +70,6 @@ export function checkpoint(
       return Object.fromEntries(names.map((name, i) => [name, () => grads[i] ?? tf.zerosLike(inputs[name]!)]))
     },
   })
+  if (offload) chain = moveOut()
   return y as tf.Tensor2D
 }
