@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { checkpoint, record, rmsNorm, selectBackend, valueAndGrads } from '../index'
+import { canOffload, checkpoint, record, rmsNorm, selectBackend, valueAndGrads } from '../index'
 
 beforeAll(async () => {
   await selectBackend({ backend: 'cpu' })
@@ -80,5 +80,52 @@ describe('checkpoint', () => {
     expect(checkpointed.grads).toEqual(plain.grads)
     expect(checkpointed.saved).toBeLessThan(plain.saved)
     expect(run((input) => checkpoint(block, input, [weight]), [weight]).grads[0]).toEqual(plain.grads[1])
+  })
+
+  it('offloads each input behind the next block and asks for the one before in the backward pass', () => {
+    const events: string[] = []
+    const inputs: unknown[] = []
+    const note = (event: string) => (x: tf.TensorInfo) => {
+      // Clones share their data.
+      if (!inputs.includes(x.dataId)) inputs.push(x.dataId)
+      events.push(`${event} ${inputs.indexOf(x.dataId)}`)
+      return []
+    }
+    const kernels = ['TunesmithOffload', 'TunesmithPrefetch'] as const
+    kernels.forEach((kernelName, i) => {
+      const run = note(i === 0 ? 'offload' : 'prefetch')
+      const kernelFunc = ({ inputs: given }: { inputs: tf.NamedTensorInfoMap }) => run(given.x as tf.TensorInfo)
+      tf.registerKernel({ kernelName, backendName: 'cpu', kernelFunc })
+    })
+    try {
+      expect(canOffload()).toBe(true)
+      const x = variable([1, 2, 3, 4, 5, 6], [2, 3])
+      let runs = 0
+      const block = (input: tf.Tensor2D) => {
+        events.push(`run ${runs++}`)
+        return tf.tanh(input)
+      }
+      const gradient = (offload: boolean) => {
+        const { value, grads } = valueAndGrads(() => {
+          let y: tf.Tensor2D = x as never
+          for (let i = 0; i < 3; i++) y = checkpoint(block, y, [], { offload })
+          return tf.sum(y) as tf.Scalar
+        }, [x])
+        value.dispose()
+        return Array.from(grads[0]!.dataSync())
+      }
+      const before = tf.memory().numTensors
+      const moved = gradient(true)
+      expect(events.join(', ')).toBe(
+        'run 0, offload 0, run 1, offload 1, run 2, offload 2, prefetch 1, run 3, prefetch 0, run 4, run 5',
+      )
+      expect(tf.memory().numTensors).toBe(before + 1)
+      events.length = 0
+      expect(gradient(false)).toEqual(moved)
+      expect(events.every((event) => event.startsWith('run'))).toBe(true)
+    } finally {
+      for (const name of kernels) tf.unregisterKernel(name, 'cpu')
+    }
+    expect(canOffload()).toBe(false)
   })
 })
