@@ -52,7 +52,7 @@ describe.runIf(there)('what moves between the device and the host', () => {
   afterEach(unlimited)
 
   describe('offloaded activations', () => {
-    const [BLOCKS, TOKENS, WIDTH] = [10, 128, 16]
+    const [BLOCKS, TOKENS, WIDTH] = [10, 256, 16]
     const INPUT = 4 * TOKENS * WIDTH
 
     /** One forward and backward pass, its gradients and its peak of device memory beyond what was there before. */
