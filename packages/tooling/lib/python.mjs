@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, relative } from 'node:path'
+import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { command, tail } from './step.mjs'
 import { root } from './workspace.mjs'
@@ -123,4 +123,11 @@ export async function pythonVenv(name, packages) {
   } finally {
     unlock()
   }
+}
+
+/** The `python3` on the path, whatever it has; undefined when there is none. */
+export function pythonOnPath() {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  const names = windows ? ['python.exe'] : ['python3', 'python']
+  return folders.flatMap((folder) => names.map((name) => join(folder, name))).find((file) => existsSync(file))
 }
