@@ -118,7 +118,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
   return [
     {
       name: 'packages',
-      limit: 300,
+      limit: 900,
       skip: bundled && 'built already',
       command: [
         process.execPath,

@@ -200,6 +200,7 @@ void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
 void addRuntime(Napi::Env env, Napi::Object exports);
 void addKernels(Napi::Env env, Napi::Object exports);
 void addOps(Napi::Env env, Napi::Object exports);
+void closeWithThread(Napi::Env env);
 
 }  // namespace cuda
 }  // namespace tunesmith

@@ -1,5 +1,10 @@
 // The module: opening a device, its memory, and what can be said about this machine without one.
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <cstring>
+#include <mutex>
+#include <thread>
 #include <vector>
 
 #include "../host/launch_profile.h"
@@ -22,6 +27,26 @@ constexpr bool kEmulated = false;
 
 // Never destroyed: the driver may be gone by the time static objects end.
 Context* opened = nullptr;
+
+// The addon is shared by all threads of a process (worker threads load the same one), the device belongs to the one that
+// opened it: tensors, the allocator and CUDA's current device are that thread's.
+std::mutex ownerLock;
+std::thread::id owner;
+
+bool ownedHere() {
+  const std::lock_guard<std::mutex> guard(ownerLock);
+  return owner == std::this_thread::get_id();
+}
+void takeOwnership() {
+  const std::lock_guard<std::mutex> guard(ownerLock);
+  if (owner == std::thread::id()) owner = std::this_thread::get_id();
+  if (owner != std::this_thread::get_id())
+    throw Failure("backend", "The CUDA backend is in use in another thread of this program", "Use it from one thread at a time; it is free again when that worker thread has ended");
+}
+void giveUpOwnership() {
+  const std::lock_guard<std::mutex> guard(ownerLock);
+  owner = std::thread::id();
+}
 LaunchProfile*& profile = launchProfile();
 
 void endProfile() {
@@ -59,17 +84,30 @@ Napi::Value open(Args& a) {
   const int device = a.small();
   const int64_t precision = a.integer();
   if (precision > 2) a.fail("a precision");
-  if (!opened) opened = new Context(device, precision == 0 ? Type::bf16 : Type::f32, precision == 2);
+  takeOwnership();
+  try {
+    if (!opened) opened = new Context(device, precision == 0 ? Type::bf16 : Type::f32, precision == 2);
+  } catch (...) {
+    giveUpOwnership();
+    throw;
+  }
   return describe(a.env(), *opened);
 }
 
-// Ends the use of the device; every tensor must have been freed.
-void close(Args&) {
+void closeDevice() {
   endProfile();
   delete opened;
   opened = nullptr;
   buffers().assign(1, Buffer());
   freeSlots().clear();
+  giveUpOwnership();
+}
+
+// Ends the use of the device; every tensor must have been freed.
+void close(Args&) {
+  if (!opened) return;
+  takeOwnership();
+  closeDevice();
 }
 
 Napi::Value libraries(Args& a) {
@@ -255,8 +293,15 @@ void beginOperation() {
 }
 
 Context& context() {
-  if (!opened) throw Failure("backend", "no CUDA device was opened");
+  if (!opened || !ownedHere()) throw Failure("backend", "no CUDA device was opened in this thread");
   return *opened;
+}
+
+// A worker thread that ends gives its device back; at the end of the process the driver does that faster.
+void closeWithThread(Napi::Env env) {
+  env.AddCleanupHook([] {
+    if (opened && ownedHere() && syscall(SYS_gettid) != getpid()) closeDevice();
+  });
 }
 
 void addRuntime(Napi::Env env, Napi::Object exports) {
@@ -299,6 +344,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tunesmith::cuda::addRuntime(env, exports);
   tunesmith::cuda::addKernels(env, exports);
   tunesmith::cuda::addOps(env, exports);
+  tunesmith::cuda::closeWithThread(env);
   return exports;
 }
 }  // namespace

@@ -1,11 +1,9 @@
 // The device through CUDA's runtime, linked statically; it opens the driver itself when the first call needs it.
 #include <cuda_runtime.h>
 
-#include <mutex>
-#include <set>
-
 #include "../device/portable.h"
 #include "failure.h"
+#include "launch_geometry.h"
 #include "library_finder.h"
 #include "runtime.h"
 
@@ -23,12 +21,48 @@ LaunchError& launchError() {
   return error;
 }
 
+// Errors of work under way, which any later call reports: after them the device is lost to this process.
+bool isOfEarlierWork(cudaError_t error) {
+  switch (error) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorHardwareStackError:
+    case cudaErrorAssert:
+    case cudaErrorECCUncorrectable:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string reasonOf(cudaError_t error) { return std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error); }
+std::string versionText(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
-  const std::string reason = std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error);
-  const std::string kernel = launchError().error != cudaSuccess ? " (kernel " + launchError().kernel + ")" : "";
-  throw Failure(error == cudaErrorMemoryAllocation ? "out_of_memory" : "backend", std::string("CUDA: ") + what + " failed" + kernel + ": " + reason);
+  if (isOfEarlierWork(error)) {
+    const std::string before = launchError().error == error ? ", before kernel " + launchError().kernel : "";
+    throw Failure("backend", "CUDA: a kernel failed" + before + ": " + reasonOf(error), "Start the program again; with CUDA_LAUNCH_BLOCKING=1 the error names the kernel. Please report it");
+  }
+  throw Failure(error == cudaErrorMemoryAllocation ? "out_of_memory" : "backend", std::string("CUDA: ") + what + " failed: " + reasonOf(error));
 }
+
+// Throws what a launch left behind, once.
+void checkLaunches() {
+  if (launchError().error == cudaSuccess) return;
+  if (isOfEarlierWork(launchError().error)) check(launchError().error, "a launch");
+  const LaunchError e = launchError();
+  launchError() = {};
+  if (e.error == cudaErrorNoKernelImageForDevice) throw Failure("backend", "The CUDA addon has no code for this GPU (kernel " + e.kernel + ")", "Build it for this GPU: npm run build:cuda in @tunesmith/backend-native");
+  throw Failure("backend", "CUDA: launching kernel " + e.kernel + " failed: " + reasonOf(e.error), "Please report it");
+}
+
+__global__ void nothingKernel() {}
 
 class CudaRuntime final : public Runtime {
  public:
@@ -40,8 +74,8 @@ class CudaRuntime final : public Runtime {
     if (error == cudaErrorInsufficientDriver) {
       int version = 0;
       cudaDriverGetVersion(&version);
-      throw Failure("backend", "The NVIDIA driver is too old: it supports CUDA " + std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10) + ", this addon was built with CUDA " + std::to_string(CUDART_VERSION / 1000) + "." + std::to_string(CUDART_VERSION % 1000 / 10),
-                    "Update the driver, or build the addon with an older toolkit (npm run build:cuda)");
+      throw Failure("backend", "The NVIDIA driver is too old: it supports CUDA " + versionText(version) + ", this addon was built with CUDA " + versionText(CUDART_VERSION),
+                    std::string("Update the driver to ") + (CUDART_VERSION >= 13000 ? "580" : "525") + " or newer, or build the addon with an older toolkit (npm run build:cuda)");
     }
     if (error != cudaSuccess || count == 0)
       throw Failure("backend", std::string("No NVIDIA GPU can be used: ") + (error != cudaSuccess ? cudaGetErrorString(error) : "the driver shows none"), "Check nvidia-smi and CUDA_VISIBLE_DEVICES");
@@ -51,6 +85,14 @@ class CudaRuntime final : public Runtime {
     check(cudaGetDeviceProperties(&properties, device_), "asking the device");
     if (properties.major < 8)
       throw Failure("backend", std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) + ", at least 8.0 is needed", "Use another GPU, or TUNESMITH_BACKEND=native");
+    // Code of another architecture only shows when it is loaded.
+    cudaFuncAttributes attributes;
+    if (const cudaError_t code = cudaFuncGetAttributes(&attributes, nothingKernel); code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
+      cudaGetLastError();
+      throw Failure("backend", std::string("The CUDA addon has no code for ") + properties.name + " (compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) + ")", "Build it for this GPU: npm run build:cuda in @tunesmith/backend-native");
+    } else {
+      check(code, "loading the kernels");
+    }
     info_.name = properties.name;
     info_.major = properties.major;
     info_.minor = properties.minor;
@@ -117,7 +159,7 @@ class CudaRuntime final : public Runtime {
   void waitFor(Event event) override { check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "work before an event"); }
   void streamWaits(Stream stream, Event event) override { check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event), 0), "waiting on a stream"); }
   void synchronize(Stream stream) override {
-    check(launchError().error, "a launch");
+    checkLaunches();
     check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "work on the GPU");
   }
 
@@ -138,8 +180,8 @@ void noteLaunch(const char* name, int error) {
 }
 
 void allowShared(const void* kernel, size_t bytes) {
-  static std::set<std::pair<const void*, size_t>> done;
-  if (done.insert({kernel, bytes}).second) noteLaunch("shared memory", static_cast<int>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))));
+  static SharedLimits limits;
+  if (limits.raise(kernel, bytes)) noteLaunch("shared memory", static_cast<int>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))));
 }
 
 std::unique_ptr<Runtime> makeRuntime(int device) { return std::make_unique<CudaRuntime>(device); }

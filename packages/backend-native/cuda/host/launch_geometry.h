@@ -2,6 +2,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <unordered_map>
 
 namespace tunesmith {
 namespace cuda {
@@ -39,6 +40,21 @@ inline int64_t logitRows(int64_t labelled, int64_t vocab, int64_t bytesPerLogit,
   const int64_t rows = std::min(std::max<int64_t>(labelled, 1), fit);
   return rows == labelled || rows < 64 ? rows : rows / 64 * 64;
 }
+
+// The shared memory each kernel was allowed so far. A smaller launch must not take back what a larger one was given.
+class SharedLimits {
+ public:
+  // True when the kernel has to be allowed more.
+  bool raise(const void* kernel, size_t bytes) {
+    size_t& limit = limits_[kernel];
+    if (bytes <= limit) return false;
+    limit = bytes;
+    return true;
+  }
+
+ private:
+  std::unordered_map<const void*, size_t> limits_;
+};
 
 }  // namespace cuda
 }  // namespace tunesmith

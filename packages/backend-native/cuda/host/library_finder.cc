@@ -28,6 +28,14 @@ std::string parentOf(const std::string& path) {
   return slash == std::string::npos || slash == 0 ? "" : path.substr(0, slash);
 }
 
+#if defined(__aarch64__)
+constexpr const char* kToolkitTarget = "/targets/sbsa-linux/lib";
+constexpr const char* kMultiarch = "/usr/lib/aarch64-linux-gnu";
+#else
+constexpr const char* kToolkitTarget = "/targets/x86_64-linux/lib";
+constexpr const char* kMultiarch = "/usr/lib/x86_64-linux-gnu";
+#endif
+
 bool startsWith(const std::string& text, const std::string& start) { return text.compare(0, start.size(), start) == 0; }
 
 // Folders that hold Python packages, of the environments a user is likely to have put them in.
@@ -84,9 +92,10 @@ std::vector<std::string> candidates(const LibrarySpec& spec, const System& syste
   std::reverse(toolkits.begin(), toolkits.end());
   for (const std::string& toolkit : toolkits) {
     addFolder(toolkit + "/lib64");
-    addFolder(toolkit + "/targets/x86_64-linux/lib");
+    addFolder(toolkit + kToolkitTarget);
   }
-  for (const char* folder : {"/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64"}) addFolder(folder);
+  for (const char* folder : {kMultiarch, "/usr/lib64", "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"}) addFolder(folder);
+  if (const std::string conda = system.environment("CONDA_PREFIX"); !conda.empty()) addFolder(conda + "/lib");
   for (const std::string& packages : sitePackages(system))
     for (const std::string& wheel : spec.wheels) addFolder(packages + "/nvidia/" + wheel + "/lib");
   std::vector<std::string> distinct;

@@ -12,7 +12,11 @@ Staging::Staging(Runtime& runtime, size_t slots, size_t slotBytes) : runtime_(ru
 
 Staging::~Staging() {
   for (Slot& s : slots_) {
-    if (s.busy) runtime_.waitFor(s.event);
+    try {
+      if (s.busy) runtime_.waitFor(s.event);
+    } catch (const std::exception&) {
+      // A device that failed: whoever waited for it was told.
+    }
     if (s.event) runtime_.destroyEvent(s.event);
     if (s.memory) runtime_.releasePinned(s.memory);
   }

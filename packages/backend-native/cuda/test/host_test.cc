@@ -134,6 +134,22 @@ void testStreams() {
   expect(order.history().size() == 3 && order.history()[0] == "copy waits for compute at 1", "the history");
 }
 
+// What a lost device leaves is put away quietly: an error from a destructor would end this process.
+void testLostDevice() {
+  BookRuntime device;
+  {
+    Staging staging(device, 2, 100);
+    std::vector<char> bytes(150);
+    staging.upload(bytes.data(), bytes.data(), bytes.size(), nullptr);
+    Allocator allocator(device);
+    void* a = allocator.allocate(kMiB, device.createStream());
+    allocator.alsoUsedOn(a, device.createStream());
+    allocator.release(a);
+    device.broken = true;
+    expect(messageOf([&] { allocator.trim(); }) == "the device is lost", "who waits is told");
+  }
+}
+
 // Files and variables of an imaginary machine.
 struct FakeSystem {
   std::map<std::string, std::string> variables;
@@ -190,6 +206,18 @@ void testLibraries() {
   const std::string text = findLibrary(spec, broken.system()).explain(spec);
   for (const char* part : {"cuBLASLt was not found. Looked for libcublasLt.so.13 or libcublasLt.so.12 in /a, the system's library path", "/usr/local/cuda-13.0/lib64", "/opt/python/lib/python3.12/site-packages/nvidia/cu13/lib", "libcublasLt.so.13: wrong ELF class"})
     expect(text.find(part) != std::string::npos, std::string("an explanation that names ") + part + "; it is: " + text);
+  FakeSystem conda;
+  conda.variables = {{"CONDA_PREFIX", "/opt/conda"}};
+  conda.files = {"/opt/conda/lib/libcublasLt.so.12", "/usr/local/nvidia/lib/libcuda.so.1"};
+  conda.loadable = conda.files;
+  expect(findLibrary(spec, conda.system()).path == "/opt/conda/lib/libcublasLt.so.12", "conda's libraries");
+  expect(findLibrary(driverSpec(), conda.system()).path == "/usr/local/nvidia/lib/libcuda.so.1", "a container's driver");
+  const std::string missing = findLibrary(ncclSpec(), conda.system()).explain(ncclSpec());
+  for (const char* part : {"NCCL was not found. Looked for libnccl.so.2 in the system's library path", "/usr/local/nvidia/lib64", "/opt/conda/lib"})
+    expect(missing.find(part) != std::string::npos, std::string("an explanation that names ") + part + "; it is: " + missing);
+  conda.files.insert("/opt/conda/lib/python3.12/site-packages/nvidia/nccl/lib/libnccl.so.2");
+  conda.loadable = conda.files;
+  expect(findLibrary(ncclSpec(), conda.system()).path == "/opt/conda/lib/python3.12/site-packages/nvidia/nccl/lib/libnccl.so.2", "NCCL's wheel");
   expect(candidates(driverSpec(), broken.system())[1] == "libcuda.so.1", "the driver");
   expect(candidates(ncclSpec(), broken.system())[1] == "libnccl.so.2", "NCCL");
 }
@@ -210,6 +238,11 @@ void testGeometry() {
   const int64_t chunk = logitRows(100000, 128256, 6);
   expect(chunk % 64 == 0 && chunk * 128256 * 6 <= int64_t{256} << 20, "logits inside the budget");
   expect(logitRows(100, int64_t{1} << 40, 4) == 1, "at least a row");
+  SharedLimits limits;
+  const int one = 0, other = 0;
+  expect(limits.raise(&one, 60000) && !limits.raise(&one, 60000) && limits.raise(&one, 80000), "more shared memory is asked for once");
+  expect(!limits.raise(&one, 50000) && !limits.raise(&one, 80000), "a smaller launch takes nothing back");
+  expect(limits.raise(&other, 50000), "each kernel has its own");
 }
 
 }  // namespace
@@ -221,6 +254,7 @@ void testHost() {
   testOutOfMemory();
   testStaging();
   testStreams();
+  testLostDevice();
   testLibraries();
   testGeometry();
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "../host/failure.h"
 #include "../host/runtime.h"
 
 namespace tunesmith {
@@ -38,6 +39,7 @@ class BookRuntime final : public Runtime {
   size_t limit = size_t{1} << 30, used = 0;
   int allocations = 0, releases = 0, synchronized = 0;
   bool eventsFinish = true;
+  bool broken = false;  // every wait fails, as after a kernel that wrote where it must not
   std::vector<std::string> log;
 
   ~BookRuntime() override {
@@ -74,7 +76,10 @@ class BookRuntime final : public Runtime {
   void destroyEvent(Event) override { events--; }
   void record(Event, Stream) override { log.push_back("record"); }
   bool finished(Event) override { return eventsFinish; }
-  void waitFor(Event) override { log.push_back("wait"); }
+  void waitFor(Event) override {
+    if (broken) throw Failure("backend", "the device is lost");
+    log.push_back("wait");
+  }
   void streamWaits(Stream, Event) override { log.push_back("streamWaits"); }
   void synchronize(Stream) override { synchronized++; }
   void copyToDevice(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
