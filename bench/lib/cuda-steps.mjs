@@ -1,6 +1,6 @@
 /** The steps of `npm run bench:cuda`, the most valuable first: a run may end at any of them. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
 import { findNvcc } from '../../packages/backend-native/scripts/build-cuda.mjs'
@@ -32,8 +32,8 @@ function vitestFile() {
 }
 
 /** What a vitest run's report says is wrong beyond its exit code: nothing ran. */
-function nothingRan(file) {
-  if (!existsSync(file)) return 'vitest wrote no report'
+function nothingRan(file, since) {
+  if (!existsSync(file) || statSync(file).mtimeMs < since) return 'vitest wrote no report'
   const { numPassedTests } = JSON.parse(readFileSync(file, 'utf8'))
   return numPassedTests > 0 ? undefined : 'no test ran: is the shared data there?'
 }
@@ -63,6 +63,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
     ...(addon() && { TUNESMITH_CUDA_ADDON: addon() }),
     ...(python && !process.env.TUNESMITH_BENCH_PYTHON && { TUNESMITH_BENCH_PYTHON: python }),
   })
+  const started = Date.now()
   const python = process.env.TUNESMITH_BENCH_PYTHON ?? pythonOnPath()
   const vitest = vitestFile()
   const inFloat = () => ({
@@ -81,7 +82,8 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
     ...more,
   })
   const suite = (name, folder, files, limit) => {
-    const report = join(out, `${name}.json`)
+    // Where the tests' configuration puts it.
+    const report = join(root, folder, '.vitest/report.json')
     return {
       name,
       limit,
@@ -90,16 +92,8 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
       skip: () => !tests || (!vitest && 'vitest was not carried along'),
       cwd: join(root, folder),
       env: inFloat,
-      command: [
-        process.execPath,
-        vitest,
-        'run',
-        ...files,
-        '--reporter=default',
-        '--reporter=json',
-        `--outputFile.json=${report}`,
-      ],
-      check: () => nothingRan(report),
+      command: [process.execPath, vitest, 'run', ...files],
+      check: () => nothingRan(report, started),
     }
   }
   const rows = (name, limit, options, more = {}) => ({
