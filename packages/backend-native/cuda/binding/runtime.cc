@@ -289,7 +289,7 @@ const Buffer* bufferOf(int64_t handle) {
 }
 
 void beginOperation() {
-  if (opened) opened->pager->begin();
+  if (opened && ownedHere()) opened->pager->begin();
 }
 
 Context& context() {
