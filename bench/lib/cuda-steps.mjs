@@ -56,6 +56,8 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
   const named = process.env.TUNESMITH_CUDA_TESTS
   const made = emulated ? release('cuda_test_emulated') : release(`cuda_test${suffix}`)
   const program = () => named ?? [made, release('cuda_test')].find((file) => existsSync(file))
+  const notTested = !tests && '--no-tests'
+  const notCompared = !peer && '--peer=false'
   const noProgram = () => !program() && 'there is no test program, and no nvcc to make one'
   const sanitizer = emulated ? undefined : findTool('compute-sanitizer')
   const addon = () => given ?? (built && !emulated ? release(`tunesmith_cuda${suffix}.node`) : undefined)
@@ -77,7 +79,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
     name: tool,
     limit: 150,
     needs: 20,
-    skip: () => !tests || noProgram() || (!sanitizer && 'there is no compute-sanitizer'),
+    skip: () => notTested || noProgram() || (!sanitizer && 'there is no compute-sanitizer'),
     command: () => [sanitizer, '--tool', tool, '--error-exitcode', '9', program(), '--no-host', ...flags],
     ...more,
   })
@@ -89,7 +91,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
       limit,
       needs: 15,
       after: 'device',
-      skip: () => !tests || (!vitest && 'vitest was not carried along'),
+      skip: () => notTested || (!vitest && 'vitest was not carried along'),
       cwd: join(root, folder),
       env: inFloat,
       command: [process.execPath, vitest, 'run', ...files],
@@ -135,13 +137,13 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
     {
       name: 'test-program',
       limit: 180,
-      skip: !tests || named || (!built && !toolkit && 'no nvcc'),
+      skip: notTested || (named && `${named} is used`) || (!built && !toolkit && 'no nvcc'),
       command: build('--tests'),
     },
     {
       name: 'kernels',
       limit: 120,
-      skip: () => !tests || noProgram(),
+      skip: () => notTested || noProgram(),
       command: () => [program(), '--rounds=3', ...(emulated ? [] : ['--large'])],
     },
     check('memcheck', []),
@@ -152,7 +154,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
     {
       name: 'peer',
       limit: 60,
-      skip: !peer || (!python && 'there is no python3'),
+      skip: notCompared || (!python && 'there is no python3'),
       command: [
         python,
         '-c',
@@ -160,9 +162,10 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
       ],
     },
     ...shapes.map((shape) =>
-      rows(`${shape}-peer`, 300, { shapes: shape, peer: true }, { skip: !peer, after: 'peer', needs: 60 }),
+      rows(`${shape}-peer`, 300, { shapes: shape, peer: true }, { skip: notCompared, after: 'peer', needs: 60 }),
     ),
-    suite('kernels-js', 'packages/backend-native', ['src/cuda'], 240),
+    // Not those that ask the emulator for something.
+    suite('kernels-js', 'packages/backend-native', ['src/cuda/kernels-', 'src/cuda/attention'], 240),
     check('synccheck', ['--no-operations']),
     check('initcheck', ['--no-operations', '--no-poison']),
   ]
