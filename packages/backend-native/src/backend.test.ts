@@ -187,8 +187,8 @@ describe('wrong calls are TunesmithErrors that name the kernel and the input', (
       /step counts from 1/,
       () =>
         run(
-          'AdamWStep',
-          { param: tf.ones([2]), grad: tf.ones([2]), expAvg: tf.ones([2]), expAvgSq: tf.ones([2]) },
+          'AdamWSteps',
+          { param0: tf.ones([2]), grad0: tf.ones([2]), expAvg0: tf.ones([2]), expAvgSq0: tf.ones([2]) },
           { lr: 1, beta1: 0, beta2: 0, eps: 0, weightDecay: 0, step: 0, gradScale: 1 },
         ),
     ],

@@ -116,6 +116,13 @@ export class KernelInputs<Backend extends KernelMemory> {
     return [code, rounding, outFeatures, inFeatures, blockSize, data, absmax, this.flat('code', 16)]
   }
 
+  /** Shapes of the inputs `param0`, `param1`, ... of a kernel that takes a list. */
+  listed(): number[][] {
+    const shapes: number[][] = []
+    for (let x = this.inputs.param0; x; x = this.inputs[`param${shapes.length}`]) shapes.push(x.shape)
+    return shapes
+  }
+
   /** A float32 input of this many elements, whatever its shape. */
   flat(name: string, size: number): Floats<Backend> {
     const x = this.inputs[name]

@@ -9,7 +9,9 @@ export {
   ADAMW_8BIT_BLOCK_SIZE,
   ADAMW_MIN_8BIT_SIZE,
   type AdamW8bitState,
+  type AdamW8bitUpdate,
   adamW8bitStep,
+  adamW8bitSteps,
   createAdamW8bitState,
   disposeAdamW8bitState,
 } from './kernels/adamw-8bit'
@@ -31,7 +33,7 @@ export {
   linearCrossEntropy,
 } from './kernels/linear-cross-entropy'
 export { type LoraLinearAttrs, type LoraLinearGradAttrs, loraLinear } from './kernels/lora-linear'
-export { type AdamWAttrs, adamWStep, gradNorm } from './kernels/optimizer'
+export { type AdamWAttrs, type AdamWUpdate, adamWStep, adamWSteps, gradNorm } from './kernels/optimizer'
 export { residualAdd } from './kernels/residual'
 export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'
 export { type RotaryEmbeddingAttrs, type RotaryTables, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'

@@ -222,26 +222,38 @@ void loss(Args& a) {
   crossEntropy(context(), p);
 }
 
-// adamW(lr, beta1, beta2, eps, weightDecay, step, gradScale, then per tensor n, param, grad, expAvg, expAvgSq).
+struct AdamWNumbers {
+  double lr, beta1, beta2, eps, weightDecay, step, gradScale;
+  explicit AdamWNumbers(Args& a) : lr(a.number()), beta1(a.number()), beta2(a.number()), eps(a.number()), weightDecay(a.number()), step(static_cast<double>(a.integer())), gradScale(a.number()) {}
+};
+
+// The bf16 copy of a parameter, or null.
+void* copyOf(Args& a, int64_t n) {
+  const Array copy = a.optionalFloats(n);
+  if (copy && copy.type != Type::bf16) a.fail("a bf16 copy of the parameter");
+  return copy.data;
+}
+
+// adamW(lr, beta1, beta2, eps, weightDecay, step, gradScale, then per tensor n, param, copy, grad, expAvg, expAvgSq).
 void optimize(Args& a) {
   Context& c = context();
+  const AdamWNumbers given(a);
   AdamW o;
-  o.lr = a.real();
-  const double beta1 = a.number(), beta2 = a.number();
-  o.beta1 = static_cast<float>(beta1);
-  o.beta2 = static_cast<float>(beta2);
-  o.eps = a.real();
-  o.weightDecay = a.real();
-  const double step = static_cast<double>(a.integer());
-  o.gradScale = a.real();
-  o.correction1 = static_cast<float>(1 - std::pow(beta1, step));
-  o.correction2 = static_cast<float>(std::sqrt(1 - std::pow(beta2, step)));
+  o.lr = static_cast<float>(given.lr);
+  o.beta1 = static_cast<float>(given.beta1);
+  o.beta2 = static_cast<float>(given.beta2);
+  o.eps = static_cast<float>(given.eps);
+  o.weightDecay = static_cast<float>(given.weightDecay);
+  o.gradScale = static_cast<float>(given.gradScale);
+  o.correction1 = static_cast<float>(1 - std::pow(given.beta1, given.step));
+  o.correction2 = static_cast<float>(std::sqrt(1 - std::pow(given.beta2, given.step)));
   std::vector<AdamWTensor> tensors;
   std::vector<Operand> grads;
   const auto read = [&] {
     AdamWTensor t;
     t.n = a.integer();
     t.param = a.f32(t.n);
+    t.copy = copyOf(a, t.n);
     grads.emplace_back(c, a.floats(t.n), t.n, Type::f32);
     t.grad = grads.back().floats();
     t.expAvg = a.f32(t.n);
@@ -255,33 +267,39 @@ void optimize(Args& a) {
   });
 }
 
-// adamW8bit(n, param, grad, state1, state2, absmax1, absmax2, qmap1, qmap2, lr, beta1, beta2, eps, weightDecay, step, gradScale)
+// adamW8bit(the numbers as above, qmap1, qmap2, then per tensor n, param, copy, grad, state1, state2, absmax1, absmax2).
 void optimize8bit(Args& a) {
   Context& c = context();
+  const AdamWNumbers given(a);
   AdamW8bit o;
-  o.n = a.integer();
-  const int64_t words = (o.n + 3) / 4, blocks = (o.n + 255) / 256;
-  o.param = a.f32(o.n);
-  const Operand grad(c, a.floats(o.n), o.n, Type::f32);
-  o.grad = grad.floats();
-  o.codes1 = reinterpret_cast<uint8_t*>(a.ints(words));
-  o.codes2 = reinterpret_cast<uint8_t*>(a.ints(words));
-  o.absmax1 = a.f32(blocks);
-  o.absmax2 = a.f32(blocks);
   o.qmap1 = a.f32(256);
   o.qmap2 = a.f32(256);
-  const double lr = a.number(), beta1 = a.number(), beta2 = a.number();
-  o.eps = a.real();
-  const double weightDecay = a.number(), step = static_cast<double>(a.integer());
-  o.gradScale = a.real();
-  o.rate = static_cast<float>(-lr / (1 - std::pow(beta1, step)));
-  o.root = static_cast<float>(std::sqrt(1 - std::pow(beta2, step)));
-  o.shrink = static_cast<float>(1 - lr * weightDecay);
-  o.beta1 = static_cast<float>(beta1);
-  o.rest1 = static_cast<float>(1 - beta1);
-  o.beta2 = static_cast<float>(beta2);
-  o.rest2 = static_cast<float>(1 - beta2);
-  adamW8bit(c.stream, o);
+  o.eps = static_cast<float>(given.eps);
+  o.gradScale = static_cast<float>(given.gradScale);
+  o.rate = static_cast<float>(-given.lr / (1 - std::pow(given.beta1, given.step)));
+  o.root = static_cast<float>(std::sqrt(1 - std::pow(given.beta2, given.step)));
+  o.shrink = static_cast<float>(1 - given.lr * given.weightDecay);
+  o.beta1 = static_cast<float>(given.beta1);
+  o.rest1 = static_cast<float>(1 - given.beta1);
+  o.beta2 = static_cast<float>(given.beta2);
+  o.rest2 = static_cast<float>(1 - given.beta2);
+  std::vector<AdamW8bitTensor> tensors;
+  std::vector<Operand> grads;
+  while (!a.atEnd()) {
+    AdamW8bitTensor t;
+    t.n = a.integer();
+    const int64_t words = (t.n + 3) / 4, blocks = (t.n + 255) / 256;
+    t.param = a.f32(t.n);
+    t.copy = copyOf(a, t.n);
+    grads.emplace_back(c, a.floats(t.n), t.n, Type::f32);
+    t.grad = grads.back().floats();
+    t.codes1 = reinterpret_cast<uint8_t*>(a.ints(words));
+    t.codes2 = reinterpret_cast<uint8_t*>(a.ints(words));
+    t.absmax1 = a.f32(blocks);
+    t.absmax2 = a.f32(blocks);
+    tensors.push_back(t);
+  }
+  adamW8bit(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
 }
 
 // gradNorm(norm, then per tensor n, x).

@@ -20,8 +20,9 @@ void dequantize(Stream s, const Weight& w, int64_t rowStart, int64_t rowEnd, Arr
 void embeddingLookup(Stream s, const Weight& w, const int32_t* ids, Array y, int64_t tokens);
 // dw must be zero; order: ids sorted stably by value, as positions; starts: where each distinct id begins, and the end.
 void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts, int64_t distinct, float* dw, int64_t h);
-// y[m, rows] = x[m, cols] W^T + bias + scaling xa[m, rank] B^T for the few rows of decoding; bias and B may be null.
-void decodeLinear(Stream s, const Weight& w, Array x, const float* bias, const float* xa, const float* loraB, int rank, float scaling, Array y, int64_t m);
+// y[m, rows] = x[m, cols] W^T + bias + scaling xa[m, rank] B^T for the few rows of decoding; bias and B may be empty. All
+// arrays of one type.
+void decodeLinear(Stream s, const Weight& w, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m);
 constexpr int64_t kDecodeRows = 4;
 void dropout(Stream s, Array x, Array y, int64_t n, const Dropout& d);
 
@@ -57,29 +58,38 @@ void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count,
 void sumInDouble(Stream s, const float* x, int64_t n, float* y);
 
 // ---- optimizer ------------------------------------------------------------------------------------------------------
-constexpr int kTensorsPerLaunch = 24;
+// Lists of any length, several tensors to a launch. `copy`, which may be null, is a bf16 copy of the parameter that is kept
+// up to date with it. All arrays must lie on 16 bytes.
 struct AdamWTensor {
   float* param;
   const float* grad;
   float *expAvg, *expAvgSq;
+  void* copy;
   int64_t n;
 };
 void adamW(Stream s, const AdamWTensor* tensors, int count, const AdamW& o);
 // bitsandbytes' blockwise states: a code per element, a scale per 256, two ascending tables of 256 values.
-struct AdamW8bit {
+struct AdamW8bitTensor {
   float* param;
   const float* grad;
   uint8_t *codes1, *codes2;
   float *absmax1, *absmax2;
-  const float *qmap1, *qmap2;
+  void* copy;
   int64_t n;
+};
+struct AdamW8bit {
+  const float *qmap1, *qmap2;
   // -lr / (1 - beta1^step), sqrt(1 - beta2^step), 1 - lr weightDecay, and the rest as given.
   float rate, root, shrink, eps, gradScale, beta1, rest1, beta2, rest2;
 };
-void adamW8bit(Stream s, const AdamW8bit& o);
-constexpr int64_t kNormBlocks = 256;
-// partial[0 .. kNormBlocks) = sums of squares of parts of x.
-void sumSquares(Stream s, Array x, int64_t n, double* partial);
+void adamW8bit(Stream s, const AdamW8bitTensor* tensors, int count, const AdamW8bit& o);
+struct NormTensor {
+  const void* x;
+  int64_t n;
+};
+int64_t normParts(const NormTensor& t);
+// The sums of squares of parts of the tensors, all of one type; partial has an element for each of their parts.
+void sumSquares(Stream s, Type type, const NormTensor* tensors, int count, double* partial);
 void finishNorm(Stream s, const double* partial, int64_t n, float* y);
 
 // ---- plain operations -----------------------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ constexpr int kDecodeWarps = 8;
 
 // A warp owns an output feature: it reads that row of the weight once and multiplies it with up to M rows of x.
 template <Format F, class T, int M>
-__global__ void decodeKernel(Weight w, const T* x, const float* bias, const float* xa, const float* loraB, int rank, float scaling, T* y, int m) {
+__global__ void decodeKernel(Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
   __shared__ float code[512];
   spreadCode(w, code);
   const int lane = static_cast<int>(threadIdx.x) & 31;
@@ -78,15 +78,15 @@ TUNESMITH_UNROLL_ALL
     if (k >= m) break;
     float total = sum[k] * scale;
     if (loraB)
-      for (int r = lane; r < rank; r += 32) total += scaling * xa[k * rank + r] * loraB[row * rank + r];
+      for (int r = lane; r < rank; r += 32) total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
     total = warpSum(total);
-    if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? bias[row] : 0.0f));
+    if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? toFloat(bias[row]) : 0.0f));
   }
 }
 
 // The same for widths and block sizes that do not come in eights.
 template <class T>
-__global__ void decodeAnyKernel(Weight w, const T* x, const float* bias, const float* xa, const float* loraB, int rank, float scaling, T* y, int m) {
+__global__ void decodeAnyKernel(Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kDecodeWarps + (threadIdx.x >> 5);
   if (row >= w.rows) return;
@@ -94,9 +94,9 @@ __global__ void decodeAnyKernel(Weight w, const T* x, const float* bias, const f
     float total = 0;
     for (int64_t i = lane; i < w.cols; i += 32) total += weightAt(w, w.code, row * w.cols + i) * toFloat(x[k * w.cols + i]);
     if (loraB)
-      for (int r = lane; r < rank; r += 32) total += scaling * xa[k * rank + r] * loraB[row * rank + r];
+      for (int r = lane; r < rank; r += 32) total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
     total = warpSum(total);
-    if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? bias[row] : 0.0f));
+    if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? toFloat(bias[row]) : 0.0f));
   }
 }
 
@@ -153,14 +153,14 @@ void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order,
   });
 }
 
-void decodeLinear(Stream s, const Weight& w, Array x, const float* bias, const float* xa, const float* loraB, int rank, float scaling, Array y, int64_t m) {
+void decodeLinear(Stream s, const Weight& w, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m) {
   if (m == 0 || w.rows == 0) return;
   const dim3 grid(static_cast<unsigned>(ceilDiv(w.rows, kDecodeWarps)));
   const dim3 block(32 * kDecodeWarps);
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
     const auto run = [&](auto kernel) {
-      launch("decodeLinear", kernel, grid, block, 0, s, w, as<T>(x), bias, xa, loraB, rank, scaling, as<T>(y), static_cast<int>(m));
+      launch("decodeLinear", kernel, grid, block, 0, s, w, as<T>(x), as<T>(bias), as<T>(xa), as<T>(loraB), rank, scaling, as<T>(y), static_cast<int>(m));
     };
     if (!readsInEights(w)) return run(decodeAnyKernel<T>);
     dispatchFormat(w.format, [&](auto format) {

@@ -61,12 +61,11 @@ void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bi
   if (tokens == 0) return;
   const Operand in(c, x, tokens * w.cols, c.type);
   Result out(c, y, tokens * w.rows, c.type);
+  const Operand b(c, bias, w.rows, c.type);
   if (tokens <= kDecodeRows) {
-    const Operand b(c, bias, w.rows, Type::f32);
-    decodeLinear(c.stream, w, in, b.floats(), nullptr, nullptr, 0, 0, out, tokens);
+    decodeLinear(c.stream, w, in, b, {}, {}, 0, 0, out, tokens);
     return out.finish();
   }
-  const Operand b(c, bias, w.rows, c.type);
   const Expanded weight(c, w);
   GemmCall g = product(tokens, w.rows, w.cols, in, false, weight, true, out);
   g.bias = Array(b).data;
@@ -107,21 +106,19 @@ void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, A
   if (tokens == 0) return;
   const Operand in(c, x, tokens * w.cols, c.type);
   Result out(c, y, tokens * w.rows, c.type);
+  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type), plain(c, bias, w.rows, c.type);
+  Result low(c, xa, tokens * lora.rank, c.type);
   if (tokens <= kDecodeRows && !lora.dropout.on) {
-    const Operand a(c, lora.a, lora.rank * w.cols, Type::f32), b(c, lora.b, w.rows * lora.rank, Type::f32), plain(c, bias, w.rows, Type::f32);
     Weight down;
+    down.format = c.type == Type::bf16 ? Format::bf16 : Format::f32;
     down.data = Array(a).data;
     down.rows = lora.rank;
     down.cols = w.cols;
-    Result low(c, xa, tokens * lora.rank, c.type);
-    decodeLinear(c.stream, down, in, nullptr, nullptr, nullptr, 0, 0, low, tokens);
+    decodeLinear(c.stream, down, in, {}, {}, {}, 0, 0, low, tokens);
+    decodeLinear(c.stream, w, in, plain, low, b, static_cast<int>(lora.rank), lora.scaling, out, tokens);
     low.finish();
-    const Operand lowFloats(c, low, tokens * lora.rank, Type::f32);
-    decodeLinear(c.stream, w, in, plain.floats(), lowFloats.floats(), b.floats(), static_cast<int>(lora.rank), lora.scaling, out, tokens);
     return out.finish();
   }
-  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type), plain(c, bias, w.rows, c.type);
-  Result low(c, xa, tokens * lora.rank, c.type);
   {
     std::vector<Temp> dropped;
     Array source = in;

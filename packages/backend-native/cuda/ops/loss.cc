@@ -87,11 +87,20 @@ void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* 
 }
 
 void gradNorm(Context& c, const std::vector<std::pair<Array, int64_t>>& grads, float* norm) {
-  const int64_t parts = kNormBlocks * static_cast<int64_t>(grads.size());
+  std::vector<NormTensor> tensors[2];
+  int64_t parts = 0;
+  for (const auto& [x, n] : grads) {
+    tensors[x.type == Type::bf16].push_back({x.data, n});
+    parts += normParts({x.data, n});
+  }
   const Temp partial(c, std::max<int64_t>(parts * 2, 1), Type::f32);
   double* sums = static_cast<double*>(partial.array().data);
-  for (size_t i = 0; i < grads.size(); i++) sumSquares(c.stream, grads[i].first, grads[i].second, sums + kNormBlocks * static_cast<int64_t>(i));
-  finishNorm(c.stream, sums, parts, norm);
+  for (const Type type : {Type::f32, Type::bf16}) {
+    const std::vector<NormTensor>& some = tensors[type == Type::bf16];
+    sumSquares(c.stream, type, some.data(), static_cast<int>(some.size()), sums);
+    for (const NormTensor& t : some) sums += normParts(t);
+  }
+  finishNorm(c.stream, static_cast<double*>(partial.array().data), parts, norm);
 }
 
 }  // namespace cuda

@@ -156,10 +156,15 @@ void others(Context& c) {
       const Exact cos(tokens * h / 4, Type::f32), sin(tokens * h / 4, Type::f32);
       rotaryEmbedding(c.stream, x, cos.floats(), sin.floats(), y, tokens, 1, h, h / 2, true);
     }
-    const Exact param(h, Type::f32), grad(h, Type::f32), m(h, Type::f32), v(h, Type::f32, true);
+    const Exact param(h, Type::f32), copy(h, Type::bf16), grad(h, Type::f32), m(h, Type::f32), v(h, Type::f32, true);
     AdamW o = {0.1f, 0.9f, 0.99f, 1e-8f, 0.1f, 1, 0.1f, 0.1f};
-    const AdamWTensor tensor = {param.floats(), grad.floats(), m.floats(), v.floats(), h};
+    const AdamWTensor tensor = {param.floats(), grad.floats(), m.floats(), v.floats(), Array(copy).data, h};
     adamW(c.stream, &tensor, 1, o);
+    const int64_t words = (h + 3) / 4, blocks = (h + 255) / 256;
+    const Exact codes1(words, Type::i32), codes2(words, Type::i32), absmax1(blocks, Type::f32, true), absmax2(blocks, Type::f32, true), map1(256, Type::f32), map2(256, Type::f32);
+    AdamW8bit bytes = {map1.floats(), map2.floats(), -0.1f, 0.1f, 1, 1e-8f, 1, 0.9f, 0.1f, 0.99f, 0.01f};
+    const AdamW8bitTensor small = {param.floats(), grad.floats(), static_cast<uint8_t*>(Array(codes1).data), static_cast<uint8_t*>(Array(codes2).data), absmax1.floats(), absmax2.floats(), Array(copy).data, h};
+    adamW8bit(c.stream, &small, 1, bytes);
     const Exact norm(1, Type::f32);
     gradNorm(c, {{grad, h}, {x, tokens * h}}, norm.floats());
     expect(norm.finite(), "the norm is a number");

@@ -158,10 +158,10 @@ export interface CudaAddon {
       dWeight: Handle | null,
     ]
   ): void
-  /** lr, beta1, beta2, eps, weightDecay, step, gradScale, then size, param, grad, expAvg, expAvgSq for each tensor. */
-  adamW(...args: number[]): void
-  /** Size, param, grad, state1, state2, absmax1, absmax2, qmap1, qmap2, then the numbers as adamW has them. */
-  adamW8bit(...args: number[]): void
+  /** lr, beta1, beta2, eps, weightDecay, step, gradScale, then size, param, copy, grad, expAvg, expAvgSq for each tensor. */
+  adamW(...args: (number | null)[]): void
+  /** The numbers as adamW has them, both maps, then size, param, copy, grad, states and absmaxes for each tensor. */
+  adamW8bit(...args: (number | null)[]): void
   /** The norm's handle, then size and handle of each tensor. */
   gradNorm(...args: number[]): void
   copyRows(

@@ -130,6 +130,36 @@ export class CudaBackend extends MathBackendCPU {
     return this.floats(x)
   }
 
+  /**
+   * A parameter as products take it: converted to the type of activations once, and kept beside the parameter until
+   * something writes to it.
+   */
+  parameter(x: TensorInfo): Handle {
+    const handle = this.floats(x)
+    const data = this.#data(x)
+    if (data.storage === this.activation || data.size === 0) return handle
+    if (data.copy === 0) {
+      data.copy = guarded(() => this.addon.allocate(data.size, this.activation, 'parameters in bf16'))
+      guarded(() => this.addon.convert(data.size, handle, data.copy))
+    }
+    return data.copy
+  }
+
+  /** A float32 parameter that a kernel writes to in place, and its copy (or null), to which it writes the same. */
+  writableParameter(x: TensorInfo): { handle: Handle; copy: Handle | null } {
+    const data = this.#data(x)
+    const { copy } = data
+    data.copy = 0
+    const handle = this.writable(x, STORAGE.f32)
+    data.copy = copy
+    return { handle, copy: copy || null }
+  }
+
+  #dropCopy(data: TensorData): void {
+    if (data.copy !== 0) this.addon.free(data.copy)
+    data.copy = 0
+  }
+
   /** The values of integers that host code looks at: boundaries, ids, labels. */
   hostInts(x: TensorInfo): Int32Array {
     const { values } = this.#data(x)
@@ -140,6 +170,7 @@ export class CudaBackend extends MathBackendCPU {
   writable(x: TensorInfo, storage: Storage): Handle {
     const data = this.#data(x)
     const handle = this.floats(x)
+    this.#dropCopy(data)
     if (data.storage !== storage) {
       const converted = guarded(() => this.addon.allocate(data.size, storage, this.running))
       guarded(() => this.addon.convert(data.size, handle, converted))
@@ -269,6 +300,7 @@ export class CudaBackend extends MathBackendCPU {
       this.disposeData(data.complexTensorInfos.imag.dataId, true)
     }
     this.data.delete(dataId)
+    this.#dropCopy(data)
     if (data.handle !== 0) guarded(() => this.addon.free(data.handle))
     return true
   }

@@ -25,6 +25,15 @@ export class CudaCall extends KernelInputs<CudaBackend> {
     return (x && once && this.backend.reuse(x)) || this.activation(...shape)
   }
 
+  /** A parameter of a layer, in the type of activations. */
+  parameter(name: string, ...shape: number[]): Handle {
+    return this.backend.parameter(this.info(name, 'float32', shape))
+  }
+
+  optionalParameter(name: string, ...shape: number[]): Handle | null {
+    return this.has(name) ? this.parameter(name, ...shape) : null
+  }
+
   /** A statistic, or the gradient of a parameter: float32. */
   float32(...shape: number[]) {
     return this.backend.output(shape, STORAGE.f32)

@@ -12,6 +12,8 @@ export class TensorData {
   storage: Storage = 0
   /** Set for what an optimizer keeps, also when it is not on the device yet: whether it may leave it. */
   pageable: boolean | undefined
+  /** Of a float32 parameter on the device: the same in bf16, as products take it. 0 when there is none. */
+  copy: Handle = 0
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo }
   /** What is on the host; undefined when only the device has the current values. */
   host: Values | undefined

@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs'
 import * as tf from '@tensorflow/tfjs-core'
-import { adamW8bitStep, adamWStep, createAdamW8bitState, disposeAdamW8bitState } from '@tunesmith/backend'
+import {
+  adamW8bitStep,
+  adamW8bitSteps,
+  adamWStep,
+  createAdamW8bitState,
+  disposeAdamW8bitState,
+} from '@tunesmith/backend'
 import { Random } from '@tunesmith/core'
 import { sharedPath, sharedTensors } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -60,6 +66,32 @@ describe('AdamW with 8-bit moments', () => {
     },
   )
 
+  test('a list of parameters is stepped as each by itself, to the bit', () => {
+    const sizes = Array.from({ length: 120 }, (_, i) => (i % 30 === 9 ? 2500 + i : 1 + ((i * 37) % 300)))
+    const outcome = (together: boolean) =>
+      tf.tidy(() => {
+        const random = new Random(8)
+        const shared = maps()
+        const updates = sizes.map((size) => ({
+          param: tf.variable(tf.tensor1d(normals(random, size))),
+          grad: tf.tensor1d(normals(random, size)),
+          state: createAdamW8bitState({ size, ...shared }),
+        }))
+        for (let step = 1; step <= 2; step++)
+          for (const list of together ? [updates] : updates.map((update) => [update]))
+            adamW8bitSteps(list, { ...defaults, step })
+        const values = updates.flatMap(({ param, state: { qmap1, qmap2, ...state } }) =>
+          [param, ...Object.values(state)].map((x) => x.dataSync().slice()),
+        )
+        for (const { param, state } of updates) {
+          param.dispose()
+          disposeAdamW8bitState(state)
+        }
+        return values
+      })
+    expect(outcome(true)).toEqual(outcome(false))
+  })
+
   test.skipIf(!golden).each(['a', 'b'])('20 steps of bitsandbytes, run %s', (name) => {
     const settings = JSON.parse(readFileSync(sharedPath('goldens/adamw8bit.json')!, 'utf8'))
     const { lr, betas, eps, weight_decay } = settings.runs.find((run: { name: string }) => run.name === name)
@@ -112,7 +144,7 @@ describe('AdamW with 8-bit moments', () => {
   test('a state of another size is refused', () => {
     const state = createAdamW8bitState({ size: 8, ...maps() })
     const param = tf.tidy(() => tf.variable(tf.zeros([300])))
-    expect(() => adamW8bitStep(param, param, state, { ...defaults, step: 1 })).toThrow(/AdamW8bitStep: "state1"/)
+    expect(() => adamW8bitStep(param, param, state, { ...defaults, step: 1 })).toThrow(/AdamW8bitSteps: "state10"/)
     disposeAdamW8bitState(state)
     tf.dispose([param, state.qmap1, state.qmap2])
   })

@@ -89,6 +89,31 @@ test('the gradient of an embedding adds up repeated ids', () => {
   })
 })
 
+test('a list of parameters is stepped as each by itself, to the bit, and normed as one', () => {
+  property(1, (random) => {
+    // More than one launch takes, some of them empty, of one element or of more than one block.
+    const sizes = Array.from({ length: 170 }, (_, i) => (i % 20 === 7 ? 0 : i % 20 === 3 ? 2050 + i : random.int(40)))
+    const attrs = { lr: 0.01, beta1: 0.9, beta2: 0.99, eps: 1e-8, weightDecay: 0.1, step: 3, gradScale: 0.5 }
+    const names = ['param', 'grad', 'expAvg', 'expAvgSq']
+    const arrays = sizes.map((size) => names.map((_, i) => normals(random, size).map((x) => (i === 3 ? x * x : x))))
+    const update = (list: readonly Float32Array[][]) => {
+      const inputs: Record<string, tf.Tensor> = {}
+      list.forEach((tensors, i) => {
+        tensors.forEach((values, j) => {
+          inputs[`${names[j]}${i}`] = tf.tensor1d(values)
+        })
+      })
+      run('AdamWSteps', inputs, attrs)
+      return list.map((_, i) => ['param', 'expAvg', 'expAvgSq'].map((name) => inputs[`${name}${i}`]!.dataSync()))
+    }
+    expect(update(arrays)).toEqual(arrays.flatMap((tensors) => update([tensors])))
+    const grads = arrays.map((tensors) => tensors[1]!)
+    const squares = grads.reduce((sum, grad) => grad.reduce((part, x) => part + x * x, sum), 0)
+    const [norm] = run('GradNorm', Object.fromEntries(grads.map((grad, i) => [`x${i}`, tf.tensor1d(grad)])))
+    expectClose(norm!, [Math.sqrt(squares)], 1e-6)
+  })
+})
+
 test('AdamW follows the float64 recurrence in place and leaves the arrays it was given alone', () => {
   property(3, (random) => {
     const size = random.pick([3, 1000, 70001])
@@ -102,7 +127,11 @@ test('AdamW follows the float64 recurrence in place and leaves the arrays it was
     const [m, v] = [new Float64Array(size), new Float64Array(size)]
     for (let step = 1; step <= 5; step++) {
       const grad = normals(random, size)
-      run('AdamWStep', { param, grad: tf.tensor1d(grad), expAvg, expAvgSq }, { ...attrs, step })
+      run(
+        'AdamWSteps',
+        { param0: param, grad0: tf.tensor1d(grad), expAvg0: expAvg, expAvgSq0: expAvgSq },
+        { ...attrs, step },
+      )
       for (let i = 0; i < size; i++) {
         const g = grad[i]! * 0.5
         m[i] = 0.9 * m[i]! + 0.1 * g

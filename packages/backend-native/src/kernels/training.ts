@@ -54,36 +54,33 @@ export function registerTraining(): void {
     return info
   })
 
-  defineKernel<AdamWAttrs>('AdamWStep', (call, attrs) => {
+  defineKernel<AdamWAttrs>('AdamWSteps', (call, attrs) => {
     const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
     if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
-    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
-    const [param, expAvg, expAvgSq] = ['param', 'expAvg', 'expAvgSq'].map((name) =>
-      call.backend.writable(call.info(name, 'float32', shape)),
-    ) as [Float32Array, Float32Array, Float32Array]
-    const grad = call.floats('grad', ...shape)
-    const size = util.sizeFromShape(shape)
-    call.check(
-      call.addon.adamW(size, param, grad, expAvg, expAvgSq, lr, beta1, beta2, eps, weightDecay, step, gradScale),
-    )
+    for (const [i, shape] of call.listed().entries()) {
+      const written = (name: string) => call.backend.writable(call.info(`${name}${i}`, 'float32', shape))
+      const [param, expAvg, expAvgSq] = [written('param'), written('expAvg'), written('expAvgSq')]
+      const tensors = [param, call.floats(`grad${i}`, ...shape), expAvg, expAvgSq] as const
+      const size = util.sizeFromShape(shape)
+      call.check(call.addon.adamW(size, ...tensors, lr, beta1, beta2, eps, weightDecay, step, gradScale))
+    }
     return []
   })
 
-  defineKernel<AdamWAttrs>('AdamW8bitStep', (call, attrs) => {
+  defineKernel<AdamWAttrs>('AdamW8bitSteps', (call, attrs) => {
     const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
     if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
-    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
-    const size = util.sizeFromShape(shape)
     const { backend, addon } = call
-    const codes = (name: string) => backend.writableInts(call.info(name, 'int32', [Math.ceil(size / 4)]))
-    const scales = (name: string) => backend.writable(call.info(name, 'float32', [Math.ceil(size / 256)]))
-    const grad = call.floats('grad', ...shape)
-    const [qmap1, qmap2] = [call.floats('qmap1', 256), call.floats('qmap2', 256)]
-    const param = backend.writable(call.info('param', 'float32', shape))
-    const [state1, state2] = [codes('state1'), codes('state2')]
-    const [absmax1, absmax2] = [scales('absmax1'), scales('absmax2')]
-    const state = [state1, state2, absmax1, absmax2, qmap1, qmap2] as const
-    call.check(addon.adamW8bit(size, param, grad, ...state, lr, beta1, beta2, eps, weightDecay, step, gradScale))
+    const maps = [call.floats('qmap1', 256), call.floats('qmap2', 256)] as const
+    for (const [i, shape] of call.listed().entries()) {
+      const size = util.sizeFromShape(shape)
+      const codes = (name: string) => backend.writableInts(call.info(`${name}${i}`, 'int32', [Math.ceil(size / 4)]))
+      const scales = (name: string) => backend.writable(call.info(`${name}${i}`, 'float32', [Math.ceil(size / 256)]))
+      const grad = call.floats(`grad${i}`, ...shape)
+      const state = [codes('state1'), codes('state2'), scales('absmax1'), scales('absmax2'), ...maps] as const
+      const param = backend.writable(call.info(`param${i}`, 'float32', shape))
+      call.check(addon.adamW8bit(size, param, grad, ...state, lr, beta1, beta2, eps, weightDecay, step, gradScale))
+    }
     return []
   })
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { runKernel } from '../engine'
-import type { AdamWAttrs } from './optimizer'
+import { type AdamWAttrs, numbered } from './optimizer'
 
 /** Elements per scale of the state. */
 export const ADAMW_8BIT_BLOCK_SIZE = 256
@@ -52,20 +52,50 @@ export function disposeAdamW8bitState({ state1, state2, absmax1, absmax2 }: Adam
   for (const variable of [state1, state2, absmax1, absmax2]) variable.dispose()
 }
 
+/** A parameter, its gradient of the same shape, and its state. */
+export interface AdamW8bitUpdate {
+  param: tf.Variable
+  grad: tf.Tensor
+  state: AdamW8bitState
+}
+
 /**
- * One AdamW step in place with both moments in 8 bits, 256 elements to a scale, as bitsandbytes' `AdamW8bit`.
+ * One AdamW step in place with both moments in 8 bits, 256 elements to a scale, as bitsandbytes' `AdamW8bit`, for any number
+ * of parameters. States with the same maps share a call of the backend's kernel, where it has one.
  *
  * In float32: m = b1 m + (1-b1) g, v = b2 v + (1-b2) g g; the parameter shrinks by lr * weightDecay, then moves by
  * lr / (1-b1^t) * m / (sqrt(v) / sqrt(1-b2^t) + eps); m and v are quantized again, each to the nearest entry of its map.
  *
  * @see Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2021
- * @throws {TunesmithError} `invalid_data` when the state is not one for this parameter.
+ * @throws {TunesmithError} `invalid_data` when a state is not one for its parameter.
  */
-export function adamW8bitStep(param: tf.Variable, grad: tf.Tensor, state: AdamW8bitState, attrs: AdamWAttrs): void {
-  if (tf.getKernel('TunesmithAdamW8bitStep', tf.getBackend())) {
-    runKernel('TunesmithAdamW8bitStep', { param, grad, ...state }, attrs)
+export function adamW8bitSteps(updates: readonly AdamW8bitUpdate[], attrs: AdamWAttrs): void {
+  if (!tf.getKernel('TunesmithAdamW8bitSteps', tf.getBackend())) {
+    for (const update of updates) stepThroughHost(update, attrs)
     return
   }
+  const sharing = new Map<string, AdamW8bitUpdate[]>()
+  for (const update of updates) {
+    const maps = `${update.state.qmap1.id} ${update.state.qmap2.id}`
+    const group = sharing.get(maps)
+    if (group) group.push(update)
+    else sharing.set(maps, [update])
+  }
+  for (const group of sharing.values()) {
+    const { qmap1, qmap2 } = group[0]!.state
+    const list = group.map(({ param, grad, state: { state1, state2, absmax1, absmax2 } }) => {
+      return { param, grad, state1, state2, absmax1, absmax2 }
+    })
+    runKernel('TunesmithAdamW8bitSteps', { qmap1, qmap2, ...numbered(list) }, attrs)
+  }
+}
+
+/** {@link adamW8bitSteps} for one parameter. */
+export function adamW8bitStep(param: tf.Variable, grad: tf.Tensor, state: AdamW8bitState, attrs: AdamWAttrs): void {
+  adamW8bitSteps([{ param, grad, state }], attrs)
+}
+
+function stepThroughHost({ param, grad, state }: AdamW8bitUpdate, attrs: AdamWAttrs): void {
   const { state1, state2, absmax1, absmax2, qmap1, qmap2 } = state
   const arrays: StepArrays = {
     param: (param.dataSync() as Float32Array).slice(),

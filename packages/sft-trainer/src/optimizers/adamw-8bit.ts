@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { ADAMW_8BIT_BLOCK_SIZE, ADAMW_MIN_8BIT_SIZE, adamW8bitStep, adamWStep } from '@tunesmith/backend'
+import { ADAMW_8BIT_BLOCK_SIZE, ADAMW_MIN_8BIT_SIZE, adamW8bitSteps, adamWSteps } from '@tunesmith/backend'
 import { DYNAMIC_MAP_SIGNED, DYNAMIC_MAP_UNSIGNED } from '@tunesmith/quantization'
 import type { AdamWOptions } from './adamw'
 import type { Optimizer, ParameterGroup } from './optimizer'
@@ -32,15 +32,25 @@ export function adamW8bit(groups: readonly ParameterGroup[], options: AdamWOptio
         absmax2: scales(size),
       }
     },
-    update({ param, grad, state, ...rest }) {
-      const attrs = { ...options, ...rest }
-      if (state.absmax1) {
-        maps ??= {
-          qmap1: tf.keep(tf.tensor1d(DYNAMIC_MAP_SIGNED)),
-          qmap2: tf.keep(tf.tensor1d(DYNAMIC_MAP_UNSIGNED)),
-        }
-        adamW8bitStep(param, grad, { ...state, ...maps }, attrs)
-      } else adamWStep(param, grad, state.state1, state.state2, attrs)
+    updateGroup(parameters, settings) {
+      const attrs = { ...options, ...settings }
+      const [small, large] = [parameters.filter((p) => !p.state.absmax1), parameters.filter((p) => p.state.absmax1)]
+      const plain = small.map(({ state: { state1, state2 }, ...rest }) => ({
+        ...rest,
+        expAvg: state1,
+        expAvgSq: state2,
+      }))
+      adamWSteps(plain, attrs)
+      if (large.length === 0) return
+      maps ??= {
+        qmap1: tf.keep(tf.tensor1d(DYNAMIC_MAP_SIGNED)),
+        qmap2: tf.keep(tf.tensor1d(DYNAMIC_MAP_UNSIGNED)),
+      }
+      const { qmap1, qmap2 } = maps
+      adamW8bitSteps(
+        large.map(({ state, ...rest }) => ({ ...rest, state: { ...state, qmap1, qmap2 } })),
+        attrs,
+      )
     },
   })
   return {

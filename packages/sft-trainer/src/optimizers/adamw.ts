@@ -1,4 +1,4 @@
-import { adamWStep } from '@tunesmith/backend'
+import { adamWSteps } from '@tunesmith/backend'
 import type { Optimizer, ParameterGroup } from './optimizer'
 import { perParameterOptimizer } from './per-parameter'
 
@@ -13,8 +13,11 @@ export function adamW(groups: readonly ParameterGroup[], options: AdamWOptions):
   return perParameterOptimizer({
     groups,
     layout: (_, { shape }) => ({ exp_avg: { dtype: 'F32', shape }, exp_avg_sq: { dtype: 'F32', shape } }),
-    update({ param, grad, state, ...attrs }) {
-      adamWStep(param, grad, state.exp_avg, state.exp_avg_sq, { ...options, ...attrs })
+    updateGroup(parameters, settings) {
+      const updates = parameters.map(({ param, grad, state }) => {
+        return { param, grad, expAvg: state.exp_avg, expAvgSq: state.exp_avg_sq }
+      })
+      adamWSteps(updates, { ...options, ...settings })
     },
   })
 }

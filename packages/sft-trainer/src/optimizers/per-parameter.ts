@@ -2,12 +2,8 @@ import type * as tf from '@tensorflow/tfjs-core'
 import type { Optimizer, ParameterGroup } from './optimizer'
 import { type Layout, StateTensors } from './state-tensors'
 
-/** Everything the update of one parameter needs. */
-export interface ParameterUpdate<Key extends string> {
-  param: tf.Variable
-  grad: tf.Tensor
-  /** What the layout names for this parameter, and nothing else. */
-  state: Record<Key, tf.Variable>
+/** What all parameters of a group have in common in a step. */
+export interface StepSettings {
   /** With the group's `lrScale` in it. */
   lr: number
   weightDecay: number
@@ -16,27 +12,41 @@ export interface ParameterUpdate<Key extends string> {
   step: number
 }
 
-export interface PerParameterOptions<Key extends string> {
+/** What the update of one parameter needs beside the settings. */
+export interface ParameterTensors<Key extends string> {
+  param: tf.Variable
+  grad: tf.Tensor
+  /** What the layout names for this parameter, and nothing else. */
+  state: Record<Key, tf.Variable>
+}
+
+/** Changes `param` and `state` in place and leaves no tensor behind: of one parameter, or of a whole group in one call. */
+export type Update<Key extends string> =
+  | { update: (update: ParameterTensors<Key> & StepSettings) => void }
+  | { updateGroup: (parameters: ParameterTensors<Key>[], settings: StepSettings) => void }
+
+export type PerParameterOptions<Key extends string> = Update<Key> & {
   groups: readonly ParameterGroup[]
   /** What is kept for a parameter, under the names of torch or bitsandbytes. */
   layout: Layout<Key>
-  /** Changes `param` and `state` in place and leaves no tensor behind. */
-  update: (update: ParameterUpdate<Key>) => void
 }
 
 /** An optimizer that treats every parameter by itself: all that differs between them is their state and their update. */
 export function perParameterOptimizer<Key extends string>(options: PerParameterOptions<Key>): Optimizer {
-  const { groups, layout, update } = options
+  const { groups, layout } = options
   const states = new StateTensors(groups, layout)
   let step = 0
   return {
     step(grads, lr, gradScale) {
       step++
-      for (const { parameters, lrScale, weightDecay } of groups)
-        for (const [name, param] of parameters) {
-          const grad = grads.get(name)!
-          update({ param, grad, state: states.of(name, param), lr: lr * lrScale, weightDecay, gradScale, step })
-        }
+      for (const { parameters, lrScale, weightDecay } of groups) {
+        const list = [...parameters].map(([name, param]) => {
+          return { param, grad: grads.get(name)!, state: states.of(name, param) }
+        })
+        const settings = { lr: lr * lrScale, weightDecay, gradScale, step }
+        if ('updateGroup' in options) options.updateGroup(list, settings)
+        else for (const tensors of list) options.update({ ...tensors, ...settings })
+      }
     },
     scalars: () => ({ step }),
     tensors: () => states.tensors(),

@@ -5,7 +5,7 @@ export function registerCudaLinear(): void {
   defineCudaKernel<WeightAttrs>('FrozenLinear', (call, attrs) => {
     const [tokens] = call.sizes('x')
     const x = call.floats('x', tokens, attrs.inFeatures)
-    const bias = call.optionalFloats('bias', attrs.outFeatures)
+    const bias = call.optionalParameter('bias', attrs.outFeatures)
     const weight = call.weight(attrs)
     const y = call.activation(tokens, attrs.outFeatures)
     call.addon.frozenLinear(tokens, ...weight, x, bias, y.handle)
@@ -37,9 +37,9 @@ export function registerCudaLinear(): void {
     const [tokens] = call.sizes('x')
     const [rank] = call.sizes('loraA')
     const x = call.floats('x', tokens, inFeatures)
-    const bias = call.optionalFloats('bias', outFeatures)
-    const loraA = call.floats('loraA', rank, inFeatures)
-    const loraB = call.floats('loraB', outFeatures, rank)
+    const bias = call.optionalParameter('bias', outFeatures)
+    const loraA = call.parameter('loraA', rank, inFeatures)
+    const loraB = call.parameter('loraB', outFeatures, rank)
     const weight = call.weight(attrs)
     const y = call.activation(tokens, outFeatures)
     const xa = call.activation(tokens, rank)
@@ -53,7 +53,12 @@ export function registerCudaLinear(): void {
     const [tokens] = call.sizes('dy')
     const [rank] = call.sizes('loraA')
     const dy = call.floats('dy', tokens, outFeatures)
-    const branch = [call.floats('loraA', rank, inFeatures), call.floats('loraB', outFeatures, rank), scaling, dropout]
+    const branch = [
+      call.parameter('loraA', rank, inFeatures),
+      call.parameter('loraB', outFeatures, rank),
+      scaling,
+      dropout,
+    ]
     const weight = call.weight(attrs)
     const addend = needsInputGrad ? call.optionalFloats('addend', tokens, inFeatures) : null
     const saved = needsWeightGrad

@@ -1,7 +1,25 @@
 import { type TensorInfo, util } from '@tensorflow/tfjs-core'
 import type { AdamWAttrs, CrossEntropyAttrs, WeightAttrs } from '@tunesmith/backend'
-import { STORAGE } from '../addon'
-import { defineCudaKernel } from '../kernel-call'
+import { type Handle, STORAGE } from '../addon'
+import { type CudaCall, defineCudaKernel } from '../kernel-call'
+
+/** The numbers of a step in the addon's order. */
+function stepNumbers(call: CudaCall, attrs: AdamWAttrs): (number | null)[] {
+  const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
+  if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
+  return [lr, beta1, beta2, eps, weightDecay, step, gradScale]
+}
+
+/** What a step writes in place. */
+function written(call: CudaCall, name: string, shape: number[], dtype: 'float32' | 'int32' = 'float32'): Handle {
+  return call.backend.writable(call.info(name, dtype, shape), dtype === 'int32' ? STORAGE.i32 : STORAGE.f32)
+}
+
+/** Size, parameter, its bf16 copy and gradient of one entry of the list. */
+function updated(call: CudaCall, i: number, shape: number[]): (number | null)[] {
+  const { handle, copy } = call.backend.writableParameter(call.info(`param${i}`, 'float32', shape))
+  return [util.sizeFromShape(shape), handle, copy, call.floats(`grad${i}`, ...shape)]
+}
 
 export function registerCudaTraining(): void {
   defineCudaKernel<WeightAttrs & Partial<CrossEntropyAttrs>>('LinearCrossEntropy', (call, attrs) => {
@@ -46,34 +64,25 @@ export function registerCudaTraining(): void {
     return dw.info
   })
 
-  defineCudaKernel<AdamWAttrs>('AdamWStep', (call, attrs) => {
-    const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
-    if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
-    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
-    const [param, expAvg, expAvgSq] = ['param', 'expAvg', 'expAvgSq'].map((name) =>
-      call.backend.writable(call.info(name, 'float32', shape), STORAGE.f32),
-    ) as [number, number, number]
-    const grad = call.floats('grad', ...shape)
-    const hyper = [lr, beta1, beta2, eps, weightDecay, step, gradScale]
-    call.addon.adamW(...hyper, util.sizeFromShape(shape), param, grad, expAvg, expAvgSq)
+  defineCudaKernel<AdamWAttrs>('AdamWSteps', (call, attrs) => {
+    const args = stepNumbers(call, attrs)
+    for (const [i, shape] of call.listed().entries()) {
+      args.push(...updated(call, i, shape))
+      for (const name of ['expAvg', 'expAvgSq']) args.push(written(call, `${name}${i}`, shape))
+    }
+    call.addon.adamW(...args)
     return []
   })
 
-  defineCudaKernel<AdamWAttrs>('AdamW8bitStep', (call, attrs) => {
-    const { lr, beta1, beta2, eps, weightDecay, step, gradScale } = attrs
-    if (!Number.isSafeInteger(step) || step < 1) call.fail(`step counts from 1, got ${step}`)
-    const shape = (call.inputs.param as TensorInfo | undefined)?.shape ?? call.fail('input "param" is missing')
-    const size = util.sizeFromShape(shape)
-    const written = (name: string, dtype: 'float32' | 'int32', sizes: number[]) =>
-      call.backend.writable(call.info(name, dtype, sizes), dtype === 'int32' ? STORAGE.i32 : STORAGE.f32)
-    const words = [Math.ceil(size / 4)]
-    const blocks = [Math.ceil(size / 256)]
-    const param = written('param', 'float32', shape)
-    const states = [written('state1', 'int32', words), written('state2', 'int32', words)]
-    const scales = [written('absmax1', 'float32', blocks), written('absmax2', 'float32', blocks)]
-    const maps = [call.floats('qmap1', 256), call.floats('qmap2', 256)]
-    const numbers = [lr, beta1, beta2, eps, weightDecay, step, gradScale]
-    call.addon.adamW8bit(size, param, call.floats('grad', ...shape), ...states, ...scales, ...maps, ...numbers)
+  defineCudaKernel<AdamWAttrs>('AdamW8bitSteps', (call, attrs) => {
+    const args = [...stepNumbers(call, attrs), call.floats('qmap1', 256), call.floats('qmap2', 256)]
+    for (const [i, shape] of call.listed().entries()) {
+      const size = util.sizeFromShape(shape)
+      args.push(...updated(call, i, shape))
+      for (const name of ['state1', 'state2']) args.push(written(call, `${name}${i}`, [Math.ceil(size / 4)], 'int32'))
+      for (const name of ['absmax1', 'absmax2']) args.push(written(call, `${name}${i}`, [Math.ceil(size / 256)]))
+    }
+    call.addon.adamW8bit(...args)
     return []
   })
 
