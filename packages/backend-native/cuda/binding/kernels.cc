@@ -285,7 +285,7 @@ void optimize8bit(Args& a) {
   o.rest2 = static_cast<float>(1 - given.beta2);
   std::vector<AdamW8bitTensor> tensors;
   std::vector<Operand> grads;
-  while (!a.atEnd()) {
+  const auto read = [&] {
     AdamW8bitTensor t;
     t.n = a.integer();
     const int64_t words = (t.n + 3) / 4, blocks = (t.n + 255) / 256;
@@ -298,8 +298,12 @@ void optimize8bit(Args& a) {
     t.absmax1 = a.f32(blocks);
     t.absmax2 = a.f32(blocks);
     tensors.push_back(t);
-  }
-  adamW8bit(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
+  };
+  inParts(a, read, [&] {
+    adamW8bit(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
+    tensors.clear();
+    grads.clear();
+  });
 }
 
 // gradNorm(norm, then per tensor n, x).

@@ -61,11 +61,12 @@ bool testLargeArrays(Lab& lab) {
     z.expectValues("dropout", 6);
     transpose2d(lab.stream, y, z, 4096, n / 4096);
     z.expectValues("transpose", 2);
-    const Large sums(lab, n / 4096, Type::f32), partial(lab, 256 * (n / 4096), Type::f32), norm(lab, 1, Type::f32), squares(lab, 2 * kNormBlocks, Type::f32);
+    const NormTensor whole = {y.memory, n};
+    const Large sums(lab, n / 4096, Type::f32), partial(lab, 256 * (n / 4096), Type::f32), norm(lab, 1, Type::f32), squares(lab, 2 * normParts(whole), Type::f32);
     reduceSum(lab.stream, y, sums.floats(), partial.floats(), n / 4096, 4096, 1, 1);
     expect(sums.at(n / 4096 - 1) == 8192, lab.running + ": sums of rows");
-    sumSquares(lab.stream, y, n, static_cast<double*>(squares.memory));
-    finishNorm(lab.stream, static_cast<double*>(squares.memory), kNormBlocks, norm.floats());
+    sumSquares(lab.stream, Array(y).type, &whole, 1, static_cast<double*>(squares.memory));
+    finishNorm(lab.stream, static_cast<double*>(squares.memory), normParts(whole), norm.floats());
     expect(std::fabs(norm.at(0) / std::sqrt(4.0 * static_cast<double>(n)) - 1) < 1e-6, lab.running + ": the norm is " + std::to_string(norm.at(0)));
   }
   {
@@ -109,7 +110,7 @@ bool testLargeArrays(Lab& lab) {
     compare(lab, "last row", row.now(), std::vector<double>(static_cast<size_t>(cols), 0.5), 0);
     embeddingLookup(lab.stream, w, id.ints(), row, 1);
     compare(lab, "last embedding", row.now(), std::vector<double>(static_cast<size_t>(cols), 0.5), 0);
-    decodeLinear(lab.stream, w, x, nullptr, nullptr, nullptr, 0, 0, y, 1);
+    decodeLinear(lab.stream, w, x, {}, {}, {}, 0, 0, y, 1);
     expect(y.now().back() == 1024 && y.now()[0] == 2048, lab.running + ": the product with the last row");
     const Large gradient(lab, rows * cols, Type::f32);
     fill(lab.stream, gradient, 0, rows * cols);

@@ -9,18 +9,20 @@ namespace {
 
 void adamW32(Lab& lab) {
   // More tensors than one launch takes.
-  for (int count : {1, kTensorsPerLaunch + 3}) {
+  for (int count : {1, 150}) {
     AdamW o = {0.01f, 0.9f, 0.99f, 1e-8f, 0.1f, 0.5f, 0.2f, 0.3f};
-    std::vector<std::unique_ptr<DeviceArray>> arrays;
+    std::vector<std::unique_ptr<DeviceArray>> arrays, copies;
     std::vector<AdamWTensor> tensors;
     for (int i = 0; i < count; i++) {
-      const int64_t n = lab.random.integer(i ? 0 : 1, 700);
+      const int64_t n = i % 50 == 49 ? 5003 : lab.random.integer(i ? 0 : 1, 700);
       for (int j = 0; j < 3; j++) arrays.push_back(std::make_unique<DeviceArray>(lab, n, Type::f32));
       std::vector<double> squares;
       for (int64_t k = 0; k < n; k++) squares.push_back(lab.random.real(0.01, 1));
       arrays.push_back(std::make_unique<DeviceArray>(lab, Type::f32, squares));
       const size_t at = arrays.size() - 4;
-      tensors.push_back({arrays[at]->floats(), arrays[at + 1]->floats(), arrays[at + 2]->floats(), arrays[at + 3]->floats(), n});
+      copies.push_back(std::make_unique<DeviceArray>(lab, n, Type::bf16, Content::output));
+      void* copy = i % 3 ? Array(*copies.back()).data : nullptr;
+      tensors.push_back({arrays[at]->floats(), arrays[at + 1]->floats(), arrays[at + 2]->floats(), arrays[at + 3]->floats(), copy, n});
     }
     adamW(lab.stream, tensors.data(), count, o);
     for (size_t at = 0; at < arrays.size(); at += 4) {
@@ -33,6 +35,7 @@ void adamW32(Lab& lab) {
         p.push_back((*arrays[at])[i] * (1 - 0.01 * 0.1) - 0.01 / 0.2 * m.back() / (std::sqrt(v.back()) / 0.3 + 1e-8));
       }
       compare(lab, "parameters", arrays[at]->now(), p, 1e-5);
+      if (tensors[at / 4].copy) compare(lab, "copies", copies[at / 4]->now(), p, 1e-2);
       compare(lab, "first moments", arrays[at + 2]->now(), m, 1e-5);
       compare(lab, "second moments", arrays[at + 3]->now(), v, 1e-5);
     }
@@ -61,8 +64,10 @@ void adamW8(Lab& lab) {
       random2.push_back(static_cast<uint8_t>(lab.random.integer(40, 255)));
     }
     const Bytes codes1(lab, random1), codes2(lab, random2);
-    const AdamW8bit o = {param.floats(), grad.floats(), codes1.data(), codes2.data(), absmax1.floats(), absmax2.floats(), map1.floats(), map2.floats(), n, -0.02f, 0.4f, 0.999f, 1e-8f, 0.5f, 0.9f, 0.1f, 0.99f, 0.01f};
-    adamW8bit(lab.stream, o);
+    const DeviceArray copy(lab, n, Type::bf16, Content::output);
+    const AdamW8bitTensor t = {param.floats(), grad.floats(), codes1.data(), codes2.data(), absmax1.floats(), absmax2.floats(), Array(copy).data, n};
+    const AdamW8bit o = {map1.floats(), map2.floats(), -0.02f, 0.4f, 0.999f, 1e-8f, 0.5f, 0.9f, 0.1f, 0.99f, 0.01f};
+    adamW8bit(lab.stream, &t, 1, o);
     std::vector<double> p, m, v, top1(static_cast<size_t>(blocks)), top2(top1);
     for (int64_t i = 0; i < n; i++) {
       const size_t at = static_cast<size_t>(i), b = static_cast<size_t>(i / 256);
@@ -74,6 +79,7 @@ void adamW8(Lab& lab) {
       top2[b] = std::max(top2[b], std::fabs(v.back()));
     }
     compare(lab, "parameters", param.now(), p, 2e-5);
+    compare(lab, "copies", copy.now(), p, 1e-2);
     compare(lab, "first scales", absmax1.now(), top1, 1e-5);
     compare(lab, "second scales", absmax2.now(), top2, 1e-5);
     // No entry of the table may be nearer than the one that was chosen.
@@ -93,17 +99,24 @@ void adamW8(Lab& lab) {
 }
 
 void norms(Lab& lab) {
-  for (Type type : kFloatTypes)
-    for (int64_t n : {int64_t{1}, lab.random.integer(2, 3000)}) {
-      const DeviceArray x(lab, n, type), other(lab, 300, Type::f32), partial(lab, 2 * kNormBlocks * 2, Type::f32, Content::output), y(lab, 1, Type::f32, Content::output);
-      sumSquares(lab.stream, x, n, partial.doubles());
-      sumSquares(lab.stream, other, 300, partial.doubles() + kNormBlocks);
-      finishNorm(lab.stream, partial.doubles(), 2 * kNormBlocks, y.floats());
-      double want = 0;
-      for (double v : x.given()) want += v * v;
-      for (double v : other.given()) want += v * v;
-      compare(lab, std::to_string(n) + " of " + nameOf(type), y.now(), {std::sqrt(want)}, 1e-6);
+  for (Type type : kFloatTypes) {
+    std::vector<std::unique_ptr<DeviceArray>> arrays;
+    std::vector<NormTensor> tensors;
+    int64_t parts = 0;
+    double want = 0;
+    // More than one launch takes; the last needs more than one block.
+    for (int i = 0; i < 170; i++) {
+      const int64_t n = i == 169 ? 40003 : lab.random.integer(i ? 0 : 1, 300);
+      arrays.push_back(std::make_unique<DeviceArray>(lab, n, type));
+      tensors.push_back({Array(*arrays.back()).data, n});
+      parts += normParts(tensors.back());
+      for (double v : arrays.back()->given()) want += v * v;
     }
+    const DeviceArray partial(lab, 2 * parts, Type::f32, Content::output), y(lab, 1, Type::f32, Content::output);
+    sumSquares(lab.stream, type, tensors.data(), static_cast<int>(tensors.size()), partial.doubles());
+    finishNorm(lab.stream, partial.doubles(), parts, y.floats());
+    compare(lab, nameOf(type), y.now(), {std::sqrt(want)}, 1e-6);
+  }
 }
 
 }  // namespace

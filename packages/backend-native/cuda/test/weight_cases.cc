@@ -75,8 +75,8 @@ void decoding(Lab& lab) {
         const Weight& w = weight.w;
         const int rank = static_cast<int>(lab.random.integer(1, 40));
         const bool withBias = lab.random.coin(), withLora = lab.random.coin();
-        const DeviceArray x(lab, m * w.cols, type), bias(lab, w.rows, Type::f32), xa(lab, m * rank, Type::f32), b(lab, w.rows * rank, Type::f32), y(lab, m * w.rows, type, Content::output);
-        decodeLinear(lab.stream, w, x, withBias ? bias.floats() : nullptr, withLora ? xa.floats() : nullptr, withLora ? b.floats() : nullptr, withLora ? rank : 0, 0.5f, y, m);
+        const DeviceArray x(lab, m * w.cols, type), bias(lab, w.rows, type), xa(lab, m * rank, type), b(lab, w.rows * rank, type), y(lab, m * w.rows, type, Content::output);
+        decodeLinear(lab.stream, w, x, withBias ? Array(bias) : Array(), withLora ? Array(xa) : Array(), withLora ? Array(b) : Array(), withLora ? rank : 0, 0.5f, y, m);
         std::vector<double> want;
         double largest = 0, terms = 0;
         for (int64_t k = 0; k < m; k++)

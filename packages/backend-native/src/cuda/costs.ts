@@ -105,11 +105,12 @@ function crossEntropy(call: KernelCost): Cost {
   }
 }
 
-/** Inputs that are changed in place are written as well. */
-const inPlace = (call: KernelCost, ...names: string[]): Cost => ({
-  bytes: once(call) + names.reduce((sum, name) => sum + call.bytesOf(call.inputs[name]), 0),
-  flops: 0,
-})
+/** A list of parameters and states that are changed in place: all but gradients and code tables is written as well. */
+function steps(call: KernelCost): Cost {
+  const written = Object.entries(call.inputs).filter(([name]) => !/^(grad|qmap)/.test(name))
+  const again = written.reduce((sum, [, x]) => sum + call.bytesOf(x as TensorInfo), 0)
+  return { bytes: once(call) + again, flops: 0 }
+}
 
 /** What is not here reads its inputs and writes its outputs once. */
 const COSTS: Record<string, (call: KernelCost) => Cost> = {
@@ -133,8 +134,8 @@ const COSTS: Record<string, (call: KernelCost) => Cost> = {
     const table = Object.values(weight).reduce((sum, x) => sum + bytesOf(x), 0)
     return { bytes: bytesOf(ids) + (table / outFeatures) * rows(ids) + bytesOf(outputs[0]), flops: 0 }
   },
-  AdamWStep: (call) => inPlace(call, 'param', 'expAvg', 'expAvgSq'),
-  AdamW8bitStep: (call) => inPlace(call, 'param', 'state1', 'state2', 'absmax1', 'absmax2'),
+  AdamWSteps: steps,
+  AdamW8bitSteps: steps,
   KvCacheUpdate: ({ inputs, bytesOf }) => ({ bytes: 2 * bytesOf(inputs.x) + bytesOf(inputs.rows), flops: 0 }),
   BatchMatMul(call) {
     const { a, b } = call.inputs as { a: TensorInfo; b: TensorInfo }

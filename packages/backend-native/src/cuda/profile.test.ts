@@ -111,7 +111,8 @@ describe.runIf(there)('a profile', () => {
     const n = RANK * IN
     const [param, expAvg, expAvgSq] = [1, 2, 3].map(() => tf.variable(ones(RANK, IN)))
     const numbers = { lr: 1e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0, step: 1, gradScale: 1 }
-    const step = counted('AdamWStep', { param, grad: ones(RANK, IN), expAvg, expAvgSq }, numbers)
+    const inputs = { param0: param, grad0: ones(RANK, IN), expAvg0: expAvg, expAvgSq0: expAvgSq }
+    const step = counted('AdamWSteps', inputs, numbers)
     expect(step).toEqual({ bytes: 7 * n * 4, flops: 0, kernels: ['adamW'] })
     tf.dispose([param!, expAvg!, expAvgSq!])
   })
