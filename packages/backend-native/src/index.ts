@@ -12,6 +12,7 @@ export {
   diagnoseCuda,
   registerCudaBackend,
   resetCudaPeak,
+  resetCudaReadBacks,
   startCudaProfile,
   stopCudaProfile,
   synchronizeCuda,

@@ -10,17 +10,27 @@ namespace {
 
 void binaryOp(Args& a) {
   const int op = a.small(), mode = a.small();
-  if (op > static_cast<int>(Binary::min) || mode > 4) a.fail("an operation");
+  if (op > static_cast<int>(Binary::eluGrad) || mode > 4) a.fail("an operation");
   const int64_t outer = a.integer(), inner = a.integer(), n = a.product(outer, inner);
   const Array x = a.floats(mode == 3 ? inner : mode == 4 ? outer : n), z = a.floats(mode == 1 ? inner : mode == 2 ? outer : n);
-  binary(context().stream, static_cast<Binary>(op), mode, x, z, a.floats(n), outer, inner);
+  binary(context().stream, static_cast<Binary>(op), mode, x, z, a.any(n), outer, inner);
+}
+void binaryNumberOp(Args& a) {
+  const int op = a.small();
+  if (op > static_cast<int>(Binary::eluGrad)) a.fail("an operation");
+  const int64_t n = a.integer();
+  const Array x = a.floats(n);
+  const float number = a.real();
+  const bool reversed = a.boolean();
+  binaryNumber(context().stream, static_cast<Binary>(op), x, number, reversed, a.any(n), n);
 }
 void unaryOp(Args& a) {
   const int op = a.small();
-  if (op > static_cast<int>(Unary::reciprocal)) a.fail("an operation");
+  if (op > static_cast<int>(Unary::isFinite)) a.fail("an operation");
   const int64_t n = a.integer();
-  const Array x = a.floats(n);
-  unary(context().stream, static_cast<Unary>(op), x, a.floats(n), n);
+  const Array x = a.any(n), y = a.any(n);
+  const float p = a.real();
+  unary(context().stream, static_cast<Unary>(op), x, y, n, p, a.real());
 }
 void softmaxOp(Args& a) {
   const int64_t rows = a.integer(), cols = a.integer(), n = a.product(rows, cols);
@@ -52,34 +62,90 @@ void fillOp(Args& a) {
   const float value = a.real();
   fill(context().stream, a.any(n), value, n);
 }
-void copyOp(Args& a) {
-  const int64_t n = a.integer();
-  const Array x = a.any(n), y = a.any(n);
-  if (x.type != y.type) a.fail("tensors of one type");
-  const LaunchScope scope("copyOnDevice", context().stream);
-  context().runtime->copyOnDevice(y.data, x.data, static_cast<size_t>(n) * bytesOf(x.type), context().stream);
-}
-// copyStrided(rows, cols, x, xOffset, xStride, y, yOffset, yStride)
-void strided(Args& a) {
-  const int64_t rows = a.integer(), cols = a.integer();
-  const auto side = [&] {
-    const int64_t handle = a.integer(), offset = a.integer(), stride = a.integer();
-    const Buffer* b = bufferOf(handle);
-    if (!b || stride < cols || (rows * cols > 0 && offset + a.product(rows - 1, stride) + cols > b->elements)) a.fail("rows inside the tensor");
-    Array x = b->array;
-    x.data = static_cast<char*>(x.data) + static_cast<size_t>(offset) * bytesOf(x.type);
-    return std::make_pair(x, stride);
-  };
-  const auto [x, xStride] = side();
-  const auto [y, yStride] = side();
-  if (x.type != y.type) a.fail("tensors of one type");
-  copyStrided(context().stream, x, y, rows, cols, xStride, yStride);
-}
 void matMulOp(Args& a) {
-  const int64_t m = a.integer(), n = a.integer(), k = a.integer();
-  const bool transposeA = a.boolean(), transposeB = a.boolean();
-  const Array x = a.floats(a.product(m, k)), z = a.floats(a.product(k, n));
-  matMul(context(), m, n, k, transposeA, transposeB, x, z, a.floats(a.product(m, n)));
+  MatMul p;
+  p.m = a.integer();
+  p.n = a.integer();
+  p.k = a.integer();
+  p.transposeA = a.boolean();
+  p.transposeB = a.boolean();
+  p.batch = a.small();
+  p.sharedA = a.boolean();
+  p.sharedB = a.boolean();
+  const Array x = a.floats(a.product(a.product(p.m, p.k), p.sharedA ? 1 : p.batch)), z = a.floats(a.product(a.product(p.k, p.n), p.sharedB ? 1 : p.batch));
+  matMul(context(), p, x, z, a.floats(a.product(a.product(p.m, p.n), p.batch)));
+}
+
+// rank, sizes
+Extent extent(Args& a) {
+  Extent e;
+  e.rank = a.small();
+  if (e.rank > kMaxRank) a.fail("at most 6 axes");
+  int64_t n = 1;
+  for (int d = 0; d < e.rank; d++) n = a.product(n, e.sizes[d] = a.integer());
+  return e;
+}
+// handle, offset, strides: every element the extent reaches must lie inside the tensor.
+Strided strided(Args& a, const Extent& e) {
+  const Buffer* b = bufferOf(a.integer());
+  const int64_t offset = a.integer();
+  Strided x;
+  int64_t first = offset, last = offset;
+  for (int d = 0; d < e.rank; d++) {
+    x.strides[d] = static_cast<int64_t>(a.number());
+    const int64_t reach = x.strides[d] < 0 ? -a.product(-x.strides[d], e.sizes[d] - 1) : a.product(x.strides[d], e.sizes[d] - 1);
+    (reach < 0 ? first : last) += reach;
+  }
+  if (!b || (e.count() > 0 && (first < 0 || last >= b->elements))) a.fail("a view inside the tensor");
+  x.array = b->array;
+  x.array.data = static_cast<char*>(x.array.data) + offset * static_cast<int64_t>(bytesOf(x.array.type));
+  return x;
+}
+void stridedBinaryOp(Args& a) {
+  const int op = a.small();
+  if (op > static_cast<int>(Binary::eluGrad)) a.fail("an operation");
+  const Extent e = extent(a);
+  const Strided x = strided(a, e), z = strided(a, e);
+  stridedBinary(context().stream, static_cast<Binary>(op), e, x, z, a.any(e.count()));
+}
+void selectOp(Args& a) {
+  const Extent e = extent(a);
+  const Strided condition = strided(a, e), x = strided(a, e), z = strided(a, e);
+  stridedSelect(context().stream, e, condition, x, z, a.any(e.count()));
+}
+void stridedCopyOp(Args& a) {
+  const Extent e = extent(a);
+  const Strided x = strided(a, e), y = strided(a, e);
+  if (x.array.type != y.array.type) a.fail("tensors of one type");
+  stridedCopy(context().stream, e, x, y);
+}
+void reduceRowsOp(Args& a) {
+  const int op = a.small();
+  if (op > static_cast<int>(Reduction::argMin)) a.fail("an operation");
+  const int64_t rows = a.integer(), cols = a.integer();
+  if (cols == 0) a.fail("rows that are not empty");
+  const Array x = a.any(a.product(rows, cols));
+  reduceRows(context().stream, static_cast<Reduction>(op), x, a.any(rows), rows, cols);
+}
+void gatherOp(Args& a) {
+  Gather g;
+  g.batch = a.integer();
+  g.outer = a.integer();
+  g.rows = a.integer();
+  g.inner = a.integer();
+  g.count = a.integer();
+  const int64_t blocks = a.product(g.batch, g.outer);
+  const Array x = a.any(a.product(a.product(blocks, g.rows), g.inner));
+  const int32_t* ids = a.ints(a.product(g.batch, g.count));
+  const Array y = a.any(a.product(a.product(blocks, g.count), g.inner));
+  if (x.type != y.type) a.fail("tensors of one type");
+  gather(context().stream, g, x, ids, y);
+}
+void oneHotOp(Args& a) {
+  const int64_t count = a.integer(), depth = a.integer();
+  const float on = a.real(), off = a.real();
+  const int32_t* ids = a.ints(count);
+  oneHot(context().stream, ids, a.any(a.product(count, depth)), count, depth, on, off);
 }
 
 }  // namespace
@@ -92,9 +158,14 @@ void addOps(Napi::Env env, Napi::Object exports) {
   add(env, exports, "transpose2d", transposeOp);
   add(env, exports, "convert", convertOp);
   add(env, exports, "fill", fillOp);
-  add(env, exports, "copy", copyOp);
-  add(env, exports, "copyStrided", strided);
   add(env, exports, "matMul", matMulOp);
+  add(env, exports, "binaryNumber", binaryNumberOp);
+  add(env, exports, "stridedBinary", stridedBinaryOp);
+  add(env, exports, "select", selectOp);
+  add(env, exports, "stridedCopy", stridedCopyOp);
+  add(env, exports, "reduceRows", reduceRowsOp);
+  add(env, exports, "gather", gatherOp);
+  add(env, exports, "oneHot", oneHotOp);
 }
 
 }  // namespace cuda

@@ -1,47 +1,15 @@
 // The plain operations of TensorFlow.js that a training step uses between our kernels.
-#include "../host/launch_geometry.h"
-#include "kernels.h"
-#include "vector.h"
+#include "arithmetic.h"
 
 namespace tunesmith {
 namespace cuda {
 namespace {
 
-// An array whose storage type is looked at for each element: all threads agree, so it costs no divergence.
-struct Any {
-  void* data;
-  Type type;
-  __device__ __forceinline__ float get(int64_t i) const {
-    if (type == Type::bf16) return toFloat(static_cast<const bf16*>(data)[i]);
-    if (type == Type::i32) return static_cast<float>(static_cast<const int32_t*>(data)[i]);
-    return static_cast<const float*>(data)[i];
-  }
-  __device__ __forceinline__ void set(int64_t i, float x) const {
-    if (type == Type::bf16)
-      static_cast<bf16*>(data)[i] = fromFloat<bf16>(x);
-    else if (type == Type::i32)
-      static_cast<int32_t*>(data)[i] = static_cast<int32_t>(x);
-    else
-      static_cast<float*>(data)[i] = x;
-  }
-};
-Any any(Array a) { return {a.data, a.type}; }
-
-__device__ __forceinline__ float apply(Binary op, float a, float b) {
-  switch (op) {
-    case Binary::add:
-      return a + b;
-    case Binary::sub:
-      return a - b;
-    case Binary::mul:
-      return a * b;
-    case Binary::div:
-      return a / b;
-    // NaN wins, as in TensorFlow.js.
-    case Binary::max:
-      return a > b || a != a ? a : b;
-    default:
-      return a < b || a != a ? a : b;
+// One operand is a number that came with the launch.
+__global__ void binaryNumberKernel(Binary op, Any a, float b, bool reversed, Any y, int64_t n) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+    const float x = a.get(i);
+    y.set(i, reversed ? apply(op, b, x) : apply(op, x, b));
   }
 }
 
@@ -65,35 +33,13 @@ __global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
   }
 }
 
-__device__ __forceinline__ float apply(Unary op, float x) {
-  switch (op) {
-    case Unary::neg:
-      return -x;
-    case Unary::square:
-      return x * x;
-    case Unary::sqrt:
-      return sqrtf(x);
-    case Unary::rsqrt:
-      return 1.0f / sqrtf(x);
-    case Unary::exp:
-      return expf(x);
-    case Unary::log:
-      return logf(x);
-    case Unary::tanh:
-      return tanhf(x);
-    case Unary::sigmoid:
-      return 1.0f / (1.0f + expf(-x));
-    case Unary::relu:
-      return x > 0 || x != x ? x : 0.0f;
-    case Unary::abs:
-      return fabsf(x);
-    default:
-      return 1.0f / x;
+template <class Number>
+__global__ void unaryKernel(Unary op, Any x, Any y, int64_t n, Number p, Number q) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+    Number v;
+    x.read(i, v);
+    y.write(i, apply(op, v, p, q));
   }
-}
-
-__global__ void unaryKernel(Unary op, Any x, Any y, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, apply(op, x.get(i)));
 }
 
 __global__ void convertKernel(Any x, Any y, int64_t n) {
@@ -157,13 +103,6 @@ __global__ void transposeKernel(Any x, Any y, int64_t rows, int64_t cols) {
     if (c0 + i < cols && r0 + tx < rows) y.set((c0 + i) * rows + r0 + tx, tile[tx][i]);
 }
 
-// int32 must keep its bits, which a float would not.
-template <class T>
-__global__ void copyStridedKernel(const T* x, T* y, int64_t n, int64_t cols, int64_t xStride, int64_t yStride) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x)
-    y[i / cols * yStride + i % cols] = x[i / cols * xStride + i % cols];
-}
-
 }  // namespace
 
 void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t outer, int64_t inner) {
@@ -179,10 +118,19 @@ void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t ou
   launch("binary", binaryKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, mode, any(a), any(b), any(y), n, inner);
 }
 
-void unary(Stream s, Unary op, Array x, Array y, int64_t n) {
+void binaryNumber(Stream s, Binary op, Array a, float b, bool reversed, Array y, int64_t n) {
   if (n == 0) return;
   const Geometry g = overItems(n);
-  launch("unary", unaryKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n);
+  launch("binary", binaryNumberKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, any(a), b, reversed, any(y), n);
+}
+
+void unary(Stream s, Unary op, Array x, Array y, int64_t n, float p, float q) {
+  if (n == 0) return;
+  const Geometry g = overItems(n);
+  if (x.type == Type::i32 && y.type == Type::i32)
+    launch("unary", unaryKernel<int32_t>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, toInt(p), toInt(q));
+  else
+    launch("unary", unaryKernel<float>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, p, q);
 }
 
 void convert(Stream s, Array x, Array y, int64_t n) {
@@ -223,16 +171,6 @@ void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64
 void transpose2d(Stream s, Array x, Array y, int64_t rows, int64_t cols) {
   if (rows * cols == 0) return;
   launch("transpose", transposeKernel, dim3(static_cast<unsigned>(ceilDiv(cols, 32)), static_cast<unsigned>(ceilDiv(rows, 32))), dim3(256), 0, s, any(x), any(y), rows, cols);
-}
-
-void copyStrided(Stream s, Array x, Array y, int64_t rows, int64_t cols, int64_t xStride, int64_t yStride) {
-  const int64_t n = rows * cols;
-  if (n == 0) return;
-  const Geometry g = overItems(n);
-  if (bytesOf(x.type) == 2)
-    launch("copy", copyStridedKernel<bf16>, dim3(g.blocks), dim3(g.threads), 0, s, as<bf16>(x), as<bf16>(y), n, cols, xStride, yStride);
-  else
-    launch("copy", copyStridedKernel<int32_t>, dim3(g.blocks), dim3(g.threads), 0, s, as<int32_t>(x), as<int32_t>(y), n, cols, xStride, yStride);
 }
 
 }  // namespace cuda

@@ -95,15 +95,31 @@ void finishNorm(Stream s, const double* partial, int64_t n, float* y);
 // ---- plain operations -----------------------------------------------------------------------------------------------
 // mode 0 alike, 1 b is a row, 2 b is a value per row, 3 a is a row, 4 a is a value per row.
 void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t outer, int64_t inner);
-void unary(Stream s, Unary op, Array x, Array y, int64_t n);
+// One operand is a number: the second, or the first when reversed.
+void binaryNumber(Stream s, Binary op, Array a, float b, bool reversed, Array y, int64_t n);
+void unary(Stream s, Unary op, Array x, Array y, int64_t n, float p = 0, float q = 0);
 void softmax(Stream s, Array x, Array y, int64_t rows, int64_t cols);
 void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64_t axis, int64_t inner, float scale);
 // rows up to 2,097,120.
 void transpose2d(Stream s, Array x, Array y, int64_t rows, int64_t cols);
 void convert(Stream s, Array x, Array y, int64_t n);
 void fill(Stream s, Array y, float value, int64_t n);
-// y[r * yStride + c] = x[r * xStride + c]: slices and concatenations.
-void copyStrided(Stream s, Array x, Array y, int64_t rows, int64_t cols, int64_t xStride, int64_t yStride);
+
+// ---- plain operations over any strides: broadcasts, transpositions, steps, repetitions ------------------------------
+// y is without gaps in the order of the extent. int32 operands are computed with as integers when both are.
+void stridedBinary(Stream s, Binary op, const Extent& e, const Strided& a, const Strided& b, Array y);
+void stridedSelect(Stream s, const Extent& e, const Strided& condition, const Strided& a, const Strided& b, Array y);
+// x and y of one type.
+void stridedCopy(Stream s, const Extent& e, const Strided& x, const Strided& y);
+// y[r] over x[r, 0 .. cols); cols > 0. argMax and argMin give int32.
+void reduceRows(Stream s, Reduction op, Array x, Array y, int64_t rows, int64_t cols);
+// y[b, o, i, :] = x[b, o, ids[b, i], :] with `inner` elements in the last axis; NaN (or 0) for an id outside [0, rows).
+struct Gather {
+  int64_t batch = 1, outer = 1, rows = 0, inner = 1, count = 0;
+};
+void gather(Stream s, const Gather& g, Array x, const int32_t* ids, Array y);
+// y[i, j] = ids[i] == j ? on : off
+void oneHot(Stream s, const int32_t* ids, Array y, int64_t count, int64_t depth, float on, float off);
 
 }  // namespace cuda
 }  // namespace tunesmith

@@ -113,11 +113,17 @@ class LoopGemm final : public Gemm {
   std::string description() const override { return "emulated matrix product"; }
   void run(Stream stream, const GemmCall& g, void*) override {
     if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32)) throw Failure("internal", "a product of types that cuBLASLt does not have");
-    emulator::submit(stream, [g] { multiply(g); });
+    emulator::submit(stream, [g] {
+      for (int64_t i = 0; i < g.batch; i++) multiply(g, i);
+    });
   }
 
  private:
-  static void multiply(const GemmCall& g) {
+  static void multiply(GemmCall g, int64_t index) {
+    const auto step = [&](Array& x, int64_t stride) { x.data = static_cast<char*>(x.data) + index * stride * static_cast<int64_t>(bytesOf(x.type)); };
+    step(g.a, g.strideA);
+    step(g.b, g.strideB);
+    step(g.c, g.strideC);
     const std::vector<float> a = floats(g.a, g.transposeA ? g.k : g.m, g.transposeA ? g.m : g.k, g.lda);
     const std::vector<float> b = floats(g.b, g.transposeB ? g.n : g.k, g.transposeB ? g.k : g.n, g.ldb);
     std::vector<float> row(static_cast<size_t>(g.n));

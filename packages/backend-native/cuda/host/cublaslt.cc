@@ -19,6 +19,7 @@ namespace {
 
 using Status = int;
 enum DescAttribute : int { kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26 };
+enum LayoutAttribute : int { kBatchCount = 5, kBatchStride = 6 };
 enum PreferenceAttribute : int { kMaxWorkspace = 1, kMinAlignmentA = 5, kMinAlignmentB = 6, kMinAlignmentC = 7, kMinAlignmentD = 8 };
 constexpr int kCompute32F = 68, kCompute32FFastTf32 = 77;
 constexpr int kReal32F = 0, kReal16BF = 14;
@@ -46,6 +47,7 @@ struct Library {
   Status (*descSet)(void*, int, const void*, size_t) = nullptr;
   Status (*layoutCreate)(void**, int type, uint64_t rows, uint64_t cols, int64_t ld) = nullptr;
   Status (*layoutDestroy)(void*) = nullptr;
+  Status (*layoutSet)(void*, int, const void*, size_t) = nullptr;
   Status (*preferenceCreate)(void**) = nullptr;
   Status (*preferenceDestroy)(void*) = nullptr;
   Status (*preferenceSet)(void*, int, const void*, size_t) = nullptr;
@@ -86,6 +88,7 @@ class CublasLt final : public Gemm {
     resolve(h, "cublasLtMatmulDescSetAttribute", lib_.descSet, path_);
     resolve(h, "cublasLtMatrixLayoutCreate", lib_.layoutCreate, path_);
     resolve(h, "cublasLtMatrixLayoutDestroy", lib_.layoutDestroy, path_);
+    resolve(h, "cublasLtMatrixLayoutSetAttribute", lib_.layoutSet, path_);
     resolve(h, "cublasLtMatmulPreferenceCreate", lib_.preferenceCreate, path_);
     resolve(h, "cublasLtMatmulPreferenceDestroy", lib_.preferenceDestroy, path_);
     resolve(h, "cublasLtMatmulPreferenceSetAttribute", lib_.preferenceSet, path_);
@@ -113,7 +116,7 @@ class CublasLt final : public Gemm {
   }
 
  private:
-  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, uint32_t, uint32_t, uint32_t>;
+  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, uint32_t, uint32_t, uint32_t, int64_t, int64_t, int64_t, int64_t>;
   struct Plan {
     void *desc = nullptr, *left = nullptr, *right = nullptr, *out = nullptr;
     Algo algo;
@@ -124,9 +127,11 @@ class CublasLt final : public Gemm {
   }
 
   Plan& planFor(const GemmCall& c) {
-    const uint32_t alignA = alignmentOf(c.a.data), alignB = alignmentOf(c.b.data), alignC = std::min(alignmentOf(c.c.data), alignmentOf(c.source()));
+    // Of every matrix of a batch: the address of the first, and the step to the next.
+    const auto aligned = [&](const Array& x, int64_t stride) { return std::min(alignmentOf(x.data), alignmentOf(reinterpret_cast<const void*>(static_cast<uintptr_t>(stride) * bytesOf(x.type)))); };
+    const uint32_t alignA = aligned(c.a, c.strideA), alignB = aligned(c.b, c.strideB), alignC = std::min(aligned(c.c, c.strideC), alignmentOf(c.source()));
     const int flags = c.transposeA | c.transposeB << 1 | (c.bias != nullptr) << 2 | (c.beta != 0) << 3 | static_cast<int>(c.a.type) << 4 | static_cast<int>(c.c.type) << 6;
-    const Key key(c.m, c.n, c.k, c.lda, c.ldb, c.ldc, flags, alignA, alignB, alignC);
+    const Key key(c.m, c.n, c.k, c.lda, c.ldb, c.ldc, flags, alignA, alignB, alignC, c.batch, c.strideA, c.strideB, c.strideC);
     if (const auto at = plans_.find(key); at != plans_.end()) return at->second;
     Plan p;
     check(lib_.descCreate(&p.desc, c.a.type == Type::f32 && tf32_ ? kCompute32FFastTf32 : kCompute32F, kReal32F), "cublasLtMatmulDescCreate");
@@ -139,12 +144,16 @@ class CublasLt final : public Gemm {
       check(lib_.descSet(p.desc, kBiasType, &type, sizeof type), "cublasLt's bias type");
       check(lib_.descSet(p.desc, kBiasPointer, &c.bias, sizeof c.bias), "cublasLt's bias");
     }
-    const auto layout = [&](void** to, Type type, int64_t rows, int64_t cols, int64_t ld) {
+    const auto layout = [&](void** to, Type type, int64_t rows, int64_t cols, int64_t ld, int64_t stride) {
       check(lib_.layoutCreate(to, typeCode(type), static_cast<uint64_t>(rows), static_cast<uint64_t>(cols), ld), "cublasLtMatrixLayoutCreate");
+      if (c.batch == 1) return;
+      const int32_t count = static_cast<int32_t>(c.batch);
+      check(lib_.layoutSet(*to, kBatchCount, &count, sizeof count), "cublasLt's batch count");
+      check(lib_.layoutSet(*to, kBatchStride, &stride, sizeof stride), "cublasLt's batch stride");
     };
-    layout(&p.left, c.b.type, c.transposeB ? c.k : c.n, c.transposeB ? c.n : c.k, c.ldb);
-    layout(&p.right, c.a.type, c.transposeA ? c.m : c.k, c.transposeA ? c.k : c.m, c.lda);
-    layout(&p.out, c.c.type, c.n, c.m, c.ldc);
+    layout(&p.left, c.b.type, c.transposeB ? c.k : c.n, c.transposeB ? c.n : c.k, c.ldb, c.strideB);
+    layout(&p.right, c.a.type, c.transposeA ? c.m : c.k, c.transposeA ? c.k : c.m, c.lda, c.strideA);
+    layout(&p.out, c.c.type, c.n, c.m, c.ldc, c.strideC);
     void* preference = nullptr;
     check(lib_.preferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
     const size_t workspace = workspaceBytes();

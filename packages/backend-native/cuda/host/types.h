@@ -43,8 +43,26 @@ struct Dropout {
 };
 
 enum class Activation : int { silu = 0, geluTanh = 1 };
-enum class Unary : int { neg, square, sqrt, rsqrt, exp, log, tanh, sigmoid, relu, abs, reciprocal };
-enum class Binary : int { add, sub, mul, div, max, min };
+enum class Unary : int { neg, square, sqrt, rsqrt, exp, log, tanh, sigmoid, relu, abs, reciprocal, sign, floor, ceil, round, erf, log1p, expm1, softplus, step, leakyRelu, elu, clip, logicalNot, isNan, isInf, isFinite };
+enum class Binary : int { add, sub, mul, div, max, min, pow, floorDiv, mod, squaredDifference, equal, notEqual, greater, greaterEqual, less, lessEqual, logicalAnd, logicalOr, eluGrad };
+enum class Reduction : int { sum, prod, max, min, all, any, argMax, argMin };
+
+// The index space of an operation over strided operands.
+constexpr int kMaxRank = 6;
+struct Extent {
+  int rank = 0;
+  int64_t sizes[kMaxRank] = {};
+  int64_t count() const {
+    int64_t n = 1;
+    for (int d = 0; d < rank; d++) n *= sizes[d];
+    return n;
+  }
+};
+// An operand in that space: element i, j, ... lies at i * strides[0] + j * strides[1] + ...; 0 repeats it.
+struct Strided {
+  Array array;
+  int64_t strides[kMaxRank] = {};
+};
 
 struct Attention {
   int64_t tokens = 0, keys = 0;

@@ -91,13 +91,20 @@ void linearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, Array
   c.multiply(product(out, in, tokens, left, true, right, false, dw));
 }
 
-void matMul(Context& c, int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, Array a, Array b, Array y) {
-  if (nothing(c, m, n, k, y)) return;
-  // bf16 only when both are: what a user brought as float32 is multiplied as such.
-  const Type type = a.type == Type::bf16 && b.type == Type::bf16 ? Type::bf16 : Type::f32;
-  const Operand left(c, a, m * k, type), right(c, b, k * n, type);
-  Result out(c, y, m * n, y.type == Type::bf16 && type == Type::f32 ? Type::f32 : y.type);
-  c.multiply(product(m, n, k, left, transposeA, right, transposeB, out));
+void matMul(Context& c, const MatMul& p, Array a, Array b, Array y) {
+  const int64_t all = p.m * p.batch;
+  if (nothing(c, all, p.n, p.k, y)) return;
+  // Beside an activation in bf16, a parameter is rounded to bf16, as everything that meets activations is; two float32
+  // operands are multiplied as such.
+  const Type type = a.type == Type::bf16 || b.type == Type::bf16 ? Type::bf16 : Type::f32;
+  const Operand left(c, a, p.m * p.k * (p.sharedA ? 1 : p.batch), type), right(c, b, p.k * p.n * (p.sharedB ? 1 : p.batch), type);
+  Result out(c, y, all * p.n, y.type == Type::bf16 && type == Type::f32 ? Type::f32 : y.type);
+  GemmCall g = product(p.m, p.n, p.k, left, p.transposeA, right, p.transposeB, out);
+  g.batch = p.batch;
+  g.strideA = p.sharedA ? 0 : p.m * p.k;
+  g.strideB = p.sharedB ? 0 : p.k * p.n;
+  g.strideC = p.m * p.n;
+  c.multiply(g);
   out.finish();
 }
 

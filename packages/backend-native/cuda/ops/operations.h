@@ -26,8 +26,15 @@ struct LoraGrad {
   Array dy, addend, x, xa, dx, dA, dB;
 };
 void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, const LoraGrad& g);
-// c[m, n] = op(a) op(b), any mixture of types.
-void matMul(Context& c, int64_t m, int64_t n, int64_t k, bool transposeA, bool transposeB, Array a, Array b, Array y);
+// y[m, n] = op(a) op(b), any mixture of types. Of each there are `batch`, one behind the other; a or b may be one that all
+// share.
+struct MatMul {
+  int64_t m = 0, n = 0, k = 0;
+  bool transposeA = false, transposeB = false;
+  int64_t batch = 1;
+  bool sharedA = false, sharedB = false;
+};
+void matMul(Context& c, const MatMul& p, Array a, Array b, Array y);
 
 // Host copies of boundaries and ranges are checked; throws Failure("invalid_data").
 struct AttentionBounds {

@@ -41,6 +41,7 @@ void binaries(Lab& lab) {
     }
 }
 
+constexpr double kP = 0.125, kQ = 0.75;  // exact in both types
 double apply(Unary op, double x) {
   switch (op) {
     case Unary::neg:
@@ -63,25 +64,70 @@ double apply(Unary op, double x) {
       return std::max(x, 0.0);
     case Unary::abs:
       return std::fabs(x);
-    default:
+    case Unary::reciprocal:
       return 1 / x;
+    case Unary::sign:
+      return x > 0 ? 1 : -1;
+    case Unary::floor:
+      return std::floor(x);
+    case Unary::ceil:
+      return std::ceil(x);
+    case Unary::round:
+      return std::nearbyint(x);
+    case Unary::erf:
+      return std::erf(x);
+    case Unary::log1p:
+      return std::log1p(x);
+    case Unary::expm1:
+      return std::expm1(x);
+    case Unary::softplus:
+      return std::log1p(std::exp(x));
+    case Unary::step:
+      return x > 0 ? 1 : kP;
+    case Unary::leakyRelu:
+      return x < 0 ? kP * x : x;
+    case Unary::elu:
+      return x < 0 ? std::expm1(x) : x;
+    case Unary::clip:
+      return std::min(std::max(x, kP), kQ);
+    case Unary::isFinite:
+      return 1;
+    default:  // logicalNot, isNan, isInf of numbers that are not zero
+      return 0;
   }
 }
 
 void unaries(Lab& lab) {
-  for (int op = 0; op <= static_cast<int>(Unary::reciprocal); op++) {
+  for (int op = 0; op <= static_cast<int>(Unary::isFinite); op++) {
     const Unary f = static_cast<Unary>(op);
-    const bool positive = f == Unary::sqrt || f == Unary::rsqrt || f == Unary::log || f == Unary::reciprocal;
+    const bool positive = f == Unary::sqrt || f == Unary::rsqrt || f == Unary::log || f == Unary::log1p || f == Unary::reciprocal;
     const int64_t n = lab.random.integer(1, 3000);
     const Type from = typeFrom(lab), to = typeFrom(lab);
     std::vector<double> values;
     for (int64_t i = 0; i < n; i++) values.push_back(lab.random.real(positive ? 0.1 : -4, 4));
     const DeviceArray x(lab, from, values), y(lab, n, to, Content::output);
-    unary(lab.stream, f, x, y, n);
+    unary(lab.stream, f, x, y, n, static_cast<float>(kP), static_cast<float>(kQ));
     std::vector<double> want;
     for (double v : x.given()) want.push_back(apply(f, v));
     compare(lab, "operation " + std::to_string(op), y.now(), want, toleranceOf(to));
   }
+}
+
+void integersByThemselves(Lab& lab) {
+  const std::vector<int32_t> values = {0, 1, -1, 46340, 2147483647, -2147483647, 16777217};
+  const DeviceArray x(lab, values), y(lab, static_cast<int64_t>(values.size()), Type::i32, Content::output);
+  const auto check = [&](Unary op, const std::vector<double>& want) {
+    unary(lab.stream, op, x, y, static_cast<int64_t>(values.size()), -5, 1e6f);
+    compare(lab, "integers, operation " + std::to_string(static_cast<int>(op)), y.now(), want, 0);
+  };
+  check(Unary::neg, {0, -1, 1, -46340, -2147483647, 2147483647, -16777217});
+  check(Unary::abs, {0, 1, 1, 46340, 2147483647, 2147483647, 16777217});
+  check(Unary::relu, {0, 1, 0, 46340, 2147483647, 0, 16777217});
+  check(Unary::sign, {0, 1, -1, 1, 1, -1, 1});
+  check(Unary::clip, {0, 1, -1, 46340, 1e6, -5, 1e6});
+  check(Unary::logicalNot, {1, 0, 0, 0, 0, 0, 0});
+  // The last ones wrap around.
+  check(Unary::square, {0, 1, 1, 2147395600, 1, 1, 33554433});
 }
 
 void conversions(Lab& lab) {
@@ -141,17 +187,6 @@ void layouts(Lab& lab) {
         for (int64_t r = 0; r < rows; r++) want.push_back(x[r * cols + c]);
       compare(lab, std::string("transpose ") + nameOf(from) + " to " + nameOf(to), y.now(), want, to == Type::bf16 ? 1.0 / 256 : 0);
     }
-  for (Type type : {Type::f32, Type::bf16, Type::i32}) {
-    const int64_t rows = lab.random.integer(1, 50), cols = lab.random.integer(1, 200), xStride = cols + lab.random.integer(0, 9), yStride = cols + lab.random.integer(0, 9);
-    std::vector<double> values, want(static_cast<size_t>(rows * yStride), 0.0);
-    // Integers beyond a float's precision must come through.
-    for (int64_t i = 0; i < rows * xStride; i++) values.push_back(type == Type::i32 ? static_cast<double>(lab.random.integer(-2147483647, 2147483647)) : lab.random.real());
-    const DeviceArray x(lab, type, values), y(lab, rows * yStride, type, Content::zero);
-    copyStrided(lab.stream, x, y, rows, cols, xStride, yStride);
-    for (int64_t r = 0; r < rows; r++)
-      for (int64_t c = 0; c < cols; c++) want[static_cast<size_t>(r * yStride + c)] = x[r * xStride + c];
-    compare(lab, std::string("copyStrided ") + nameOf(type), y.now(), want, 0);
-  }
 }
 
 }  // namespace
@@ -159,10 +194,11 @@ void layouts(Lab& lab) {
 void addElementwiseCases(Cases& cases) {
   cases.push_back({{"binary"}, binaries});
   cases.push_back({{"unary"}, unaries});
+  cases.push_back({{"unary"}, integersByThemselves});
   cases.push_back({{"convert", "fill"}, conversions});
   cases.push_back({{"softmax"}, softmaxes});
   cases.push_back({{"reduceSum"}, reductions});
-  cases.push_back({{"transpose2d", "copyStrided"}, layouts});
+  cases.push_back({{"transpose2d"}, layouts});
 }
 
 }  // namespace cuda

@@ -151,7 +151,6 @@ void others(Context& c) {
       binary(c.stream, Binary::mul, mode, mode > 2 ? Array(small) : Array(x), mode > 2 ? Array(x) : Array(small), z, tokens, h);
     }
     unary(c.stream, Unary::sigmoid, x, y, tokens * h);
-    copyStrided(c.stream, x, y, tokens, h, h, h);
     if (h % 4 == 0) {
       const Exact cos(tokens * h / 4, Type::f32), sin(tokens * h / 4, Type::f32);
       rotaryEmbedding(c.stream, x, cos.floats(), sin.floats(), y, tokens, 1, h, h / 2, true);

@@ -126,6 +126,7 @@ void addAttentionCases(Cases& cases);
 void addLossCases(Cases& cases);
 void addOptimizerCases(Cases& cases);
 void addElementwiseCases(Cases& cases);
+void addStridedCases(Cases& cases);
 // Arrays of more than 2^31 elements: only on a GPU that has the memory. False when it has not.
 bool testLargeArrays(Lab& lab);
 

@@ -104,6 +104,7 @@ int run(const Options& o) {
   addLossCases(cases);
   addOptimizerCases(cases);
   addElementwiseCases(cases);
+  addStridedCases(cases);
   if (o.list) {
     for (const Case& c : cases)
       for (const std::string& kernel : c.kernels) std::printf("%s\n", kernel.c_str());

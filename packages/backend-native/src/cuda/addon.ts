@@ -172,22 +172,30 @@ export interface CudaAddon {
   ): void
 
   binary(op: number, mode: number, outer: number, inner: number, a: Handle, b: Handle, y: Handle): void
-  unary(op: number, size: number, x: Handle, y: Handle): void
+  binaryNumber(op: number, size: number, x: Handle, number: number, reversed: boolean, y: Handle): void
+  unary(op: number, size: number, x: Handle, y: Handle, p: number, q: number): void
   softmax(rows: number, cols: number, x: Handle, y: Handle): void
   reduceSum(outer: number, axis: number, inner: number, scale: number, x: Handle, y: Handle): void
   transpose2d(rows: number, cols: number, x: Handle, y: Handle): void
   convert(size: number, x: Handle, y: Handle): void
   fill(size: number, value: number, y: Handle): void
-  copy(size: number, x: Handle, y: Handle): void
-  copyStrided(rows: number, cols: number, ...fromAndTo: number[]): void
   matMul(
     m: number,
     n: number,
     k: number,
     transposeA: boolean,
     transposeB: boolean,
-    ...rest: [a: Handle, b: Handle, y: Handle]
+    ...rest: [batch: number, sharedA: boolean, sharedB: boolean, a: Handle, b: Handle, y: Handle]
   ): void
+  /** Rank and sizes of the index space, then handle, offset and strides of each operand; the result has no gaps. */
+  stridedBinary(op: number, ...args: number[]): void
+  /** The space, condition, then and else as operands, and the result. */
+  select(...args: number[]): void
+  /** The space, then source and target as operands. */
+  stridedCopy(...args: number[]): void
+  reduceRows(op: number, rows: number, cols: number, x: Handle, y: Handle): void
+  gather(batch: number, outer: number, rows: number, inner: number, ...rest: [count: number, ...Handle[]]): void
+  oneHot(count: number, depth: number, on: number, off: number, ids: Handle, y: Handle): void
 }
 
 let loaded: CudaAddon | undefined

@@ -22,8 +22,10 @@ const PRECISIONS: readonly CudaPrecision[] = ['bf16', 'f32', 'tf32']
 
 /** Up to this many bytes, what is on the device may be on the host as well: labels, lengths, scalars. */
 const KEPT_BYTES = 4 * 1024 * 1024
-/** Arrays up to this size go to the device with their first use there, larger ones at once. */
-const LAZY_BYTES = 64 * 1024
+/** Arrays up to this size go to the device with their first use there, larger ones at once. Tests set it to 0. */
+const LAZY_BYTES = Number(process.env.TUNESMITH_CUDA_HOST_BYTES ?? 64 * 1024)
+/** Booleans are int32 on the device. */
+const isInteger = (dtype: DataType) => dtype === 'int32' || dtype === 'bool'
 
 /** What an error says without its remedy, which is said apart. */
 export function problemOf({ message, remedy }: { message: string; remedy?: string }): string {
@@ -83,7 +85,7 @@ export class CudaBackend extends MathBackendCPU {
     const size = util.sizeFromShape(shape)
     const data = new TensorData((x) => this.#read(x), values, dtype, refCount, size)
     this.data.set(dataId, data as never)
-    if (dtype !== 'float32' && dtype !== 'int32') return
+    if (dtype !== 'float32' && !isInteger(dtype)) return
     if (Array.isArray(values)) data.host = util.toTypedArray(values as unknown as number[], dtype) as Values
     if (values === undefined || values === null) return
     if (size * 4 > LAZY_BYTES) this.#upload(data)
@@ -92,15 +94,29 @@ export class CudaBackend extends MathBackendCPU {
   }
 
   /** A tensor on the device for a kernel to fill. */
-  output(shape: number[], storage: Storage): { info: TensorInfo; handle: Handle } {
+  output(
+    shape: number[],
+    storage: Storage,
+    dtype: DataType = storage === STORAGE.i32 ? 'int32' : 'float32',
+  ): { info: TensorInfo; handle: Handle } {
     const size = util.sizeFromShape(shape)
-    const dtype = storage === STORAGE.i32 ? 'int32' : 'float32'
     const data = new TensorData((x) => this.#read(x), undefined, dtype, 1, size)
     data.handle = guarded(() => this.addon.allocate(size, storage, this.running))
     data.storage = storage
     const dataId = { id: this.#nextId++ }
     this.data.set(dataId, data as never)
     return { info: { dataId, shape, dtype }, handle: data.handle }
+  }
+
+  /** Likewise, stored as another tensor is. */
+  outputLike(x: TensorInfo, shape: number[]): { info: TensorInfo; handle: Handle } {
+    return this.output(shape, this.storageOf(x), x.dtype)
+  }
+
+  /** The same memory as another tensor. */
+  share({ dataId, shape, dtype }: TensorInfo): TensorInfo {
+    this.incRef(dataId)
+    return { dataId, shape, dtype }
   }
 
   /**
@@ -162,8 +178,24 @@ export class CudaBackend extends MathBackendCPU {
 
   /** The values of integers that host code looks at: boundaries, ids, labels. */
   hostInts(x: TensorInfo): Int32Array {
-    const { values } = this.#data(x)
-    return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>)
+    const values = this.runOnCpu(this.running, () => this.hostValues(x))
+    return values instanceof Int32Array ? values : Int32Array.from(values)
+  }
+
+  /** The same where the host has them; undefined when only the device does. */
+  knownInts(x: TensorInfo): Int32Array | undefined {
+    const { host } = this.#data(x)
+    return host instanceof Int32Array ? host : undefined
+  }
+
+  hostValues(x: TensorInfo): ArrayLike<number> {
+    return this.#data(x).values as ArrayLike<number>
+  }
+
+  /** The one value of a tensor that never was on the device. */
+  hostNumber(x: TensorInfo): number | undefined {
+    const { host, handle, size } = this.#data(x)
+    return size === 1 && handle === 0 && ArrayBuffer.isView(host) ? (host as Float32Array)[0] : undefined
   }
 
   /** Device memory that a kernel writes to in place, stored as asked for; converted once when it is not. */
@@ -185,7 +217,7 @@ export class CudaBackend extends MathBackendCPU {
 
   storageOf(x: TensorInfo): Storage {
     const data = this.#data(x)
-    return data.handle === 0 ? (x.dtype === 'int32' ? STORAGE.i32 : STORAGE.f32) : data.storage
+    return data.handle === 0 ? (isInteger(x.dtype) ? STORAGE.i32 : STORAGE.f32) : data.storage
   }
 
   /** Begins to move the tensor's values to pinned host memory; does nothing when they are not on the device. */
@@ -216,15 +248,20 @@ export class CudaBackend extends MathBackendCPU {
   onHost(...tensors: TensorInfo[]): boolean {
     return tensors.every((x) => {
       const data = this.#data(x)
-      return data.handle === 0 && data.size * 4 <= LAZY_BYTES
+      return data.handle === 0 && this.isSmall(data.size)
     })
+  }
+
+  /** Whether so many elements begin on the host. */
+  isSmall(size: number): boolean {
+    return size * 4 <= LAZY_BYTES
   }
 
   #upload(data: TensorData): void {
     const { host, dtype, size } = data
-    const Kind = dtype === 'int32' ? Int32Array : Float32Array
+    const Kind = isInteger(dtype) ? Int32Array : Float32Array
     const array = host instanceof Kind ? host : Kind.from(host as ArrayLike<number>)
-    const storage = dtype === 'int32' ? STORAGE.i32 : STORAGE.f32
+    const storage = isInteger(dtype) ? STORAGE.i32 : STORAGE.f32
     const handle = guarded(() => this.addon.allocate(size, storage, dtype === 'int32' ? 'packed weights' : 'data'))
     guarded(() => this.addon.upload(handle, array))
     this.profiler?.moved('device', array.byteLength)
@@ -242,8 +279,9 @@ export class CudaBackend extends MathBackendCPU {
         { code: 'TUNESMITH_CUDA_FALLBACK' },
       )
     }
-    const values = data.dtype === 'int32' ? new Int32Array(data.size) : new Float32Array(data.size)
-    guarded(() => this.addon.download(data.handle, values))
+    const read = isInteger(data.dtype) ? new Int32Array(data.size) : new Float32Array(data.size)
+    guarded(() => this.addon.download(data.handle, read))
+    const values = data.dtype === 'bool' ? Uint8Array.from(read) : read
     this.profiler?.moved('host', data.size * (data.storage === STORAGE.bf16 ? 2 : 4))
     if (data.size * 4 <= LAZY_BYTES) data.host = values
     return values

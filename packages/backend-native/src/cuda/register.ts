@@ -9,8 +9,10 @@ import { registerCudaLinear } from './kernels/linear'
 import { registerCudaMoving } from './kernels/moving'
 import { registerCudaTraining } from './kernels/training'
 import { registerCudaElementwise } from './ops/elementwise'
+import { registerCudaIndexing } from './ops/indexing'
 import { registerCudaLayout } from './ops/layout'
 import { registerCudaProducts } from './ops/products'
+import { registerCudaReduce } from './ops/reduce'
 import { type CudaProfile, CudaProfiler } from './profile'
 
 export interface CudaBackendOptions {
@@ -59,6 +61,8 @@ export function registerCudaBackend(options: CudaBackendOptions = {}): CudaBacke
     registerCudaElementwise()
     registerCudaLayout()
     registerCudaProducts()
+    registerCudaReduce()
+    registerCudaIndexing()
     registerCudaLinear()
     registerCudaBlock()
     registerCudaTraining()
@@ -97,6 +101,11 @@ export function synchronizeCuda(): void {
 /** Operations that read GPU memory back to run on the CPU so far: each costs a wait. */
 export function cudaReadBacks(): string[] {
   return [...started().readBacks]
+}
+
+/** Starts the list of {@link cudaReadBacks} anew. */
+export function resetCudaReadBacks(): void {
+  started().readBacks.clear()
 }
 
 /**

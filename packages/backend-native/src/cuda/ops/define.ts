@@ -10,7 +10,7 @@ export type Info = TensorInfo
  */
 export function defineCudaOp(
   name: string,
-  run: (backend: CudaBackend, inputs: NamedTensorInfoMap, attrs: NamedAttrMap) => Info | undefined,
+  run: (backend: CudaBackend, inputs: NamedTensorInfoMap, attrs: NamedAttrMap) => Info | Info[] | undefined,
 ): void {
   const cpu = getKernel(name, 'cpu')!.kernelFunc
   replaceCudaKernel(name, (args) => {

@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs-core'
 import { STORAGE, type Storage } from '../addon'
 import type { CudaBackend } from '../backend'
 import { defineCudaOp, type Info } from './define'
-import { widest } from './elementwise'
+import { isNumber } from './elementwise'
+import { copyView, materialize, stridesOf } from './views'
 
 const sizeOf = tf.util.sizeFromShape
-const isNumeric = (x: Info) => x.dtype === 'float32' || x.dtype === 'int32'
 
 /** The tensor's memory in a storage type, and what to free when it had to be converted. */
 function stored(backend: CudaBackend, x: Info, storage: Storage): { handle: number; temporary: boolean } {
@@ -17,118 +17,193 @@ function stored(backend: CudaBackend, x: Info, storage: Storage): { handle: numb
   return { handle: converted, temporary: true }
 }
 
-function registerTranspose(): void {
+/** A permutation of axes; undefined when there are too many of them. */
+export function transposed(backend: CudaBackend, x: Info, perm: readonly number[]): Info | undefined {
+  const shape = perm.map((axis) => x.shape[axis]!)
+  const shift = perm.indexOf(0)
+  const rank = perm.length
+  // What only rotates its axes is a matrix, which has a kernel that reads and writes whole lines.
+  const rotates = rank > 1 && perm.every((axis, i) => (axis + shift) % rank === i)
+  const rows = rotates ? sizeOf(x.shape.slice(0, rank - shift)) : 0
+  if (rotates && rows <= 2_097_120 && x.dtype === 'float32') {
+    const { info, handle } = backend.outputLike(x, shape)
+    backend.addon.transpose2d(rows, sizeOf(x.shape.slice(rank - shift)), backend.floats(x), handle)
+    return info
+  }
+  const own = stridesOf(x.shape)
+  return materialize(backend, x, shape, { strides: perm.map((axis) => own[axis]!) })
+}
+
+/** An operation on `x` that shows its elements in another order: where, or nothing when the device cannot. */
+function defineView(
+  name: string,
+  view: (x: Info, attrs: object) => { sizes: number[]; offset?: number; strides: number[]; shape?: number[] },
+): void {
+  defineCudaOp(name, (backend, inputs, attrs) => {
+    const { x } = inputs as { x: Info }
+    if (!isNumber(x) || backend.onHost(x)) return undefined
+    const { sizes, ...rest } = view(x, attrs)
+    return materialize(backend, x, sizes, rest)
+  })
+}
+
+function registerViews(): void {
   defineCudaOp(tf.Transpose, (backend, inputs, attrs) => {
     const { x } = inputs as { x: Info }
-    const { perm } = attrs as unknown as tf.TransposeAttrs
-    if (x.dtype !== 'float32' || backend.onHost(x)) return undefined
-    // Only what is a matrix when axes of length one are left out: the rest is a rotation of its axes.
-    const shift = perm.indexOf(0)
-    const rank = perm.length
-    if (rank < 2 || !perm.every((axis, i) => (axis + shift) % rank === i)) return undefined
-    const cols = sizeOf(x.shape.slice(rank - shift))
-    const rows = sizeOf(x.shape.slice(0, rank - shift))
-    if (rows > 2_097_120) return undefined
-    const { info, handle } = backend.output(
-      perm.map((axis) => x.shape[axis]!),
-      widest(backend, x),
-    )
-    backend.addon.transpose2d(rows, cols, backend.floats(x), handle)
-    return info
+    if (!isNumber(x) || backend.onHost(x)) return undefined
+    return transposed(backend, x, (attrs as unknown as tf.TransposeAttrs).perm)
+  })
+
+  defineView(tf.Slice, (x, attrs) => {
+    const { begin, size } = attrs as tf.SliceAttrs
+    const [start, sizes] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size)
+    tf.slice_util.assertParamsValid(x as tf.Tensor, start, sizes)
+    const strides = stridesOf(x.shape)
+    return { sizes, strides, offset: start.reduce((sum, at, axis) => sum + at * strides[axis]!, 0) }
+  })
+
+  defineView(tf.StridedSlice, (x, attrs) => {
+    const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } =
+      attrs as tf.StridedSliceAttrs
+    const masks = [beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask] as const
+    const slice = tf.slice_util.sliceInfo(x.shape, begin, end, strides, ...masks)
+    const own = stridesOf(x.shape)
+    return {
+      sizes: slice.finalShapeSparse,
+      shape: slice.finalShape,
+      strides: own.map((stride, axis) => stride * slice.strides[axis]!),
+      offset: own.reduce((sum, stride, axis) => sum + stride * slice.begin[axis]!, 0),
+    }
+  })
+
+  defineView(tf.Reverse, (x, attrs) => {
+    const axes = tf.util.parseAxisParam((attrs as tf.ReverseAttrs).dims, x.shape)
+    const own = stridesOf(x.shape)
+    return {
+      sizes: x.shape,
+      strides: own.map((stride, axis) => (axes.includes(axis) ? -stride : stride)),
+      offset: axes.reduce((sum, axis) => sum + own[axis]! * Math.max(0, x.shape[axis]! - 1), 0),
+    }
+  })
+
+  defineView(tf.Tile, (x, attrs) => {
+    const { reps } = attrs as tf.TileAttrs
+    const own = stridesOf(x.shape)
+    return {
+      sizes: x.shape.flatMap((size, axis) => [reps[axis]!, size]),
+      strides: own.flatMap((stride) => [0, stride]),
+      shape: x.shape.map((size, axis) => size * reps[axis]!),
+    }
   })
 }
 
-function registerConcat(): void {
+/** Tensors side by side along an axis: `shapes` are theirs, `shape` is the result's. */
+function joined(
+  backend: CudaBackend,
+  all: Info[],
+  shapes: readonly number[][],
+  shape: number[],
+  axis: number,
+): Info | undefined {
+  const first = all[0]!
+  if (!isNumber(first) || all.some((x) => x.dtype !== first.dtype) || backend.onHost(...all)) return undefined
+  // Trained rows beside activations, or the other way round: what there is more of decides.
+  const most = all.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
+  const storage = first.dtype === 'float32' ? backend.storageOf(most) : STORAGE.i32
+  const { info, handle } = backend.output(shape, storage, first.dtype)
+  const strides = stridesOf(shape)
+  let at = 0
+  all.forEach((x, i) => {
+    const sizes = shapes[i]!
+    if (sizeOf(sizes) > 0) {
+      const from = stored(backend, x, storage)
+      const target = { handle, offset: at * strides[axis]!, strides }
+      copyView(backend, sizes, { handle: from.handle, offset: 0, strides: stridesOf(sizes) }, target)
+      if (from.temporary) backend.addon.free(from.handle)
+    }
+    at += sizes[axis]!
+  })
+  return info
+}
+
+function registerJoining(): void {
   defineCudaOp(tf.Concat, (backend, inputs, attrs) => {
     const all = inputs as unknown as Info[]
-    const first = all[0]!
-    if (!isNumeric(first) || all.some((x) => x.dtype !== first.dtype) || backend.onHost(...all)) return undefined
-    const axis = tf.util.parseAxisParam((attrs as unknown as tf.ConcatAttrs).axis, first.shape)[0]!
+    const axis = tf.util.parseAxisParam((attrs as unknown as tf.ConcatAttrs).axis, all[0]!.shape)[0]!
     const shapes = all.map((x) => x.shape)
     tf.backend_util.assertParamsConsistent(shapes, axis)
-    const shape = tf.backend_util.computeOutShape(shapes, axis)
-    const storage = first.dtype === 'int32' ? STORAGE.i32 : widest(backend, ...all)
-    const { info, handle } = backend.output(shape, storage)
-    const outer = sizeOf(shape.slice(0, axis))
-    const width = sizeOf(shape.slice(axis))
-    let at = 0
-    for (const x of all) {
-      const part = sizeOf(x.shape.slice(axis))
-      if (part > 0 && outer > 0) {
-        const from = stored(backend, x, storage)
-        backend.addon.copyStrided(outer, part, from.handle, 0, part, handle, at, width)
-        if (from.temporary) backend.addon.free(from.handle)
-      }
-      at += part
-    }
-    return info
+    return joined(backend, all, shapes, tf.backend_util.computeOutShape(shapes, axis), axis)
   })
-}
 
-function registerSlice(): void {
-  defineCudaOp(tf.Slice, (backend, inputs, attrs) => {
+  defineCudaOp(tf.Pack, (backend, inputs, attrs) => {
+    const all = inputs as unknown as Info[]
+    const { axis } = attrs as unknown as tf.PackAttrs
+    const one = all[0]!.shape
+    if (all.some((x) => !tf.util.arraysEqual(x.shape, one))) return undefined
+    const around = (count: number) => [...one.slice(0, axis), count, ...one.slice(axis)]
+    return joined(
+      backend,
+      all,
+      all.map(() => around(1)),
+      around(all.length),
+      axis,
+    )
+  })
+
+  defineCudaOp(tf.PadV2, (backend, inputs, attrs) => {
     const { x } = inputs as { x: Info }
-    const { begin, size } = attrs as unknown as tf.SliceAttrs
-    if (!isNumeric(x) || backend.onHost(x)) return undefined
-    const [start, shape] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size)
-    tf.slice_util.assertParamsValid(x as tf.Tensor, start, shape)
-    // One strided copy: whole axes, at most one cut axis after rows that are all taken, or a cut of the first axis as well.
-    const cut = shape.map((n, axis) => n !== x.shape[axis])
-    const last = cut.lastIndexOf(true)
-    if (cut.slice(1, Math.max(last, 1)).some(Boolean)) return undefined
-    const { info, handle } = backend.output(shape, backend.storageOf(x))
-    const total = sizeOf(shape)
-    if (total === 0) return info
-    const tail = sizeOf(x.shape.slice(Math.max(last, 0) + 1))
-    const run = last < 0 ? total : shape[last]! * tail
-    const stride = last < 0 ? total : x.shape[last]! * tail
-    const firstRow = last > 0 ? start[0]! * sizeOf(x.shape.slice(1, last)) : 0
-    const offset = firstRow * stride + (last < 0 ? 0 : start[last]! * tail)
-    backend.addon.copyStrided(total / run, run, backend.floats(x), offset, Math.max(stride, run), handle, 0, run)
+    const { paddings, constantValue } = attrs as unknown as tf.PadV2Attrs
+    if (x.dtype !== 'float32' || backend.onHost(x)) return undefined
+    const shape = x.shape.map((size, axis) => paddings[axis]![0] + size + paddings[axis]![1])
+    const { info, handle } = backend.outputLike(x, shape)
+    backend.addon.fill(sizeOf(shape), constantValue, handle)
+    const strides = stridesOf(shape)
+    const offset = paddings.reduce((sum, [before], axis) => sum + before * strides[axis]!, 0)
+    const from = { handle: backend.floats(x), offset: 0, strides: stridesOf(x.shape) }
+    if (sizeOf(x.shape) > 0) copyView(backend, x.shape, from, { handle, offset, strides })
     return info
   })
 }
 
-function registerCast(): void {
-  defineCudaOp(tf.Cast, (backend, inputs, attrs) => {
+/** One tensor into several along an axis; `sizes` of the parts, each of `shapeOf(size)`. */
+function parted(
+  backend: CudaBackend,
+  x: Info,
+  axis: number,
+  sizes: readonly number[],
+  shapeOf: (size: number) => number[],
+): Info[] | undefined {
+  if (!isNumber(x) || backend.onHost(x)) return undefined
+  const strides = stridesOf(x.shape)
+  let at = 0
+  return sizes.map((size) => {
+    const part = x.shape.map((n, i) => (i === axis ? size : n))
+    const offset = at * strides[axis]!
+    at += size
+    return materialize(backend, x, part, { offset, strides, shape: shapeOf(size) })!
+  })
+}
+
+function registerParting(): void {
+  defineCudaOp(tf.SplitV, (backend, inputs, attrs) => {
     const { x } = inputs as { x: Info }
-    const { dtype } = attrs as unknown as tf.CastAttrs
-    if (x.dtype === dtype && isNumeric(x)) {
-      backend.incRef(x.dataId)
-      return { dataId: x.dataId, shape: x.shape, dtype }
-    }
-    if ((x.dtype !== 'int32' && x.dtype !== 'bool') || dtype !== 'float32') return undefined
-    // The CPU's cast renames the tensor and leaves integers in it; the device needs floats.
-    const values = (backend.data.get(x.dataId) as { values?: ArrayLike<number> }).values
-    return backend.makeTensorInfo(x.shape, 'float32', Float32Array.from(values!))
+    const { numOrSizeSplits, axis } = attrs as unknown as tf.SplitVAttrs
+    const along = tf.util.parseAxisParam(axis, x.shape)[0]!
+    const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along)
+    return parted(backend, x, along, sizes, (size) => x.shape.map((n, i) => (i === along ? size : n)))
+  })
+
+  defineCudaOp(tf.Unpack, (backend, inputs, attrs) => {
+    const { value: x } = inputs as { value: Info }
+    const along = tf.util.parseAxisParam((attrs as unknown as tf.UnpackAttrs).axis, x.shape)[0]!
+    const ones = new Array<number>(x.shape[along]!).fill(1)
+    return parted(backend, x, along, ones, () => x.shape.filter((_, i) => i !== along))
   })
 }
 
-function registerGather(): void {
-  defineCudaOp(tf.GatherV2, (backend, inputs, attrs) => {
-    const { x, indices } = inputs as { x: Info; indices: Info }
-    const { axis, batchDims = 0 } = attrs as unknown as tf.GatherV2Attrs
-    if (x.dtype !== 'float32' || axis !== 0 || batchDims !== 0 || indices.dtype !== 'int32') return undefined
-    if (backend.onHost(x)) return undefined
-    const ids = backend.hostInts(indices)
-    const rows = x.shape[0]!
-    // An id outside the table is the CPU backend's to refuse.
-    if (ids.some((id) => id < 0 || id >= rows)) return undefined
-    const cols = sizeOf(x.shape.slice(1))
-    const { info, handle } = backend.output([...indices.shape, ...x.shape.slice(1)], STORAGE.f32)
-    const table = stored(backend, x, STORAGE.f32)
-    const weight = [0, 0, rows, cols, 1, table.handle, null, null] as const
-    backend.addon.embeddingLookup(ids.length, ...weight, backend.ints(indices), ids, handle)
-    if (table.temporary) backend.addon.free(table.handle)
-    return info
-  })
-}
-
-/** Moving data about: transposition, rows by number, joining and cutting, changing types. */
+/** Moving data about: other orders of the elements, joining and cutting. */
 export function registerCudaLayout(): void {
-  registerTranspose()
-  registerConcat()
-  registerSlice()
-  registerCast()
-  registerGather()
+  registerViews()
+  registerJoining()
+  registerParting()
 }

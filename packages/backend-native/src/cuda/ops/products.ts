@@ -1,39 +1,48 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { span } from '../../ops/reduce'
 import { STORAGE } from '../addon'
 import { defineCudaOp, type Info } from './define'
-import { widest } from './elementwise'
+import { broadcastStrides, materialize } from './views'
 
-/** Matrix products, sums and means of float32. */
+const sizeOf = tf.util.sizeFromShape
+
+/** Matrix products of float32, one or a batch. */
 export function registerCudaProducts(): void {
   defineCudaOp(tf.BatchMatMul, (backend, inputs, attrs) => {
     const { a, b } = inputs as { a: Info; b: Info }
     const { transposeA = false, transposeB = false } = attrs as unknown as tf.BatchMatMulAttrs
     if (a.dtype !== 'float32' || b.dtype !== 'float32' || backend.onHost(a, b)) return undefined
-    const outer = [...a.shape.slice(0, -2), ...b.shape.slice(0, -2)]
-    // Batches are for the CPU: nothing in a decoder multiplies them outside of attention.
-    if (outer.some((n) => n !== 1) || a.shape.length !== b.shape.length) return undefined
     const [rowsA, colsA] = a.shape.slice(-2) as [number, number]
     const [rowsB, colsB] = b.shape.slice(-2) as [number, number]
-    const [m, k] = transposeA ? [colsA, rowsA] : [rowsA, colsA]
+    const [rows, k] = transposeA ? [colsA, rowsA] : [rowsA, colsA]
     const [inner, n] = transposeB ? [colsB, rowsB] : [rowsB, colsB]
     if (k !== inner) return undefined
-    const { info, handle } = backend.output([...a.shape.slice(0, -2), m, n], widest(backend, a, b))
-    backend.addon.matMul(m, n, k, transposeA, transposeB, backend.floats(a), backend.floats(b), handle)
+    const [batchesA, batchesB] = [a.shape.slice(0, -2), b.shape.slice(0, -2)]
+    const batches = tf.broadcast_util.assertAndGetBroadcastShape(batchesA, batchesB)
+    const count = sizeOf(batches)
+    const single = [sizeOf(batchesA) === 1, sizeOf(batchesB) === 1] as const
+    // A batch that repeats in part is spread out first.
+    const temporary: Info[] = []
+    const spread = (x: Info, shared: boolean): Info | undefined => {
+      if (shared || sizeOf(x.shape.slice(0, -2)) === count) return x
+      const shape = [...batches, ...x.shape.slice(-2)]
+      const made = materialize(backend, x, shape, { strides: broadcastStrides(x.shape, shape) })
+      if (made) temporary.push(made)
+      return made
+    }
+    const [left, right] = [spread(a, single[0]), spread(b, single[1])]
+    if (!left || !right) return undefined
+    // A product over the rows of activations is the gradient of a parameter, which stays float32.
+    const bf16 = [a, b].some((x) => backend.storageOf(x) === STORAGE.bf16) && !transposeA
+    const shape = [...batches, rows, n]
+    const { info, handle } = backend.output(shape, bf16 ? STORAGE.bf16 : STORAGE.f32)
+    // Rows of a whole batch times one matrix are one product.
+    const flat = single[1] && !transposeA && !single[0]
+    const [m, batch] = flat ? [rows * count, 1] : [rows, count]
+    backend.addon.matMul(
+      ...([m, n, k, transposeA, transposeB, batch, single[0] && batch > 1, single[1] && batch > 1] as const),
+      ...([backend.floats(left), backend.floats(right), handle] as const),
+    )
+    for (const x of temporary) backend.disposeData(x.dataId)
     return info
   })
-
-  for (const name of [tf.Sum, tf.Mean])
-    defineCudaOp(name, (backend, inputs, attrs) => {
-      const { x } = inputs as { x: Info }
-      const { axis, keepDims } = attrs as unknown as tf.SumAttrs
-      const sizes = x.dtype === 'float32' && !backend.onHost(x) ? span(x.shape, axis) : undefined
-      if (!sizes) return undefined
-      const { axes, outer, count, inner } = sizes
-      const kept = x.shape.map((n, i) => (axes.includes(i) ? 1 : n))
-      const shape = keepDims ? kept : x.shape.filter((_, i) => !axes.includes(i))
-      const { info, handle } = backend.output(shape, STORAGE.f32)
-      backend.addon.reduceSum(outer, count, inner, name === tf.Mean ? 1 / count : 1, backend.floats(x), handle)
-      return info
-    })
 }

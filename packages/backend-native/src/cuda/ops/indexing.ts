@@ -1,0 +1,52 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { STORAGE } from '../addon'
+import { defineCudaOp, type Info } from './define'
+import { isNumber } from './elementwise'
+
+const sizeOf = tf.util.sizeFromShape
+
+/** Rows by number, their gradient, and numbers as rows. */
+export function registerCudaIndexing(): void {
+  defineCudaOp(tf.GatherV2, (backend, inputs, attrs) => {
+    const { x, indices } = inputs as { x: Info; indices: Info }
+    const { axis, batchDims } = attrs as unknown as tf.GatherV2Attrs
+    if (!isNumber(x) || indices.dtype !== 'int32' || backend.onHost(x)) return undefined
+    const along = tf.util.parseAxisParam(axis, x.shape)[0]!
+    const { batchSize, outerSize, dimSize, sliceSize, outputShape } =
+      tf.backend_util.segment_util.collectGatherOpShapeInfo(x as tf.Tensor, indices as tf.Tensor, along, batchDims ?? 0)
+    // An id outside is the CPU backend's to refuse; ids that only the device has give NaN there.
+    const known = backend.knownInts(indices)
+    if (known?.some((id) => id < 0 || id >= dimSize)) return undefined
+    const { info, handle } = backend.outputLike(x, outputShape)
+    const count = sizeOf(indices.shape) / batchSize
+    const sizes = [batchSize, outerSize, dimSize, sliceSize, count] as const
+    backend.addon.gather(...sizes, backend.floats(x), backend.ints(indices), handle)
+    return info
+  })
+
+  // Sums by number are what the gradient of an embedding is: rows sorted by id, no atomics.
+  defineCudaOp(tf.UnsortedSegmentSum, (backend, inputs, attrs) => {
+    const { x, segmentIds } = inputs as { x: Info; segmentIds: Info }
+    const { numSegments } = attrs as unknown as tf.UnsortedSegmentSumAttrs
+    if (x.dtype !== 'float32' || segmentIds.shape.length !== 1 || backend.onHost(x)) return undefined
+    const ids = backend.hostInts(segmentIds)
+    if (ids.some((id) => id < 0 || id >= numSegments)) return undefined
+    const inner = x.shape.slice(1)
+    const { info, handle } = backend.output([numSegments, ...inner], STORAGE.f32)
+    const grad = [backend.floats(x), backend.ints(segmentIds), ids, handle] as const
+    backend.addon.embeddingGrad(ids.length, numSegments, sizeOf(inner), ...grad)
+    return info
+  })
+
+  defineCudaOp(tf.OneHot, (backend, inputs, attrs) => {
+    const { indices } = inputs as { indices: Info }
+    const { dtype, depth, onValue, offValue } = attrs as unknown as tf.OneHotAttrs
+    const count = sizeOf(indices.shape)
+    const info = { dataId: indices.dataId, shape: indices.shape, dtype }
+    if (!isNumber(info) || indices.dtype !== 'int32' || backend.isSmall(count * depth)) return undefined
+    const storage = dtype === 'float32' ? STORAGE.f32 : STORAGE.i32
+    const made = backend.output([...indices.shape, depth], storage, dtype)
+    backend.addon.oneHot(count, depth, onValue, offValue, backend.ints(indices), made.handle)
+    return made.info
+  })
+}
