@@ -7,36 +7,9 @@
  * decoding against the copy bandwidth measured here.
  */
 import { fileURLToPath } from 'node:url'
+import { operationsTable, SHAPES } from './lib/cuda-shapes.mjs'
 import { interleaved, pythonVenv, row, speedRow, startWorker } from './lib/index.mjs'
-import { TINY_LLAMA } from './lib/random-model.mjs'
 
-const SHAPES = {
-  'llama-3.1-8b': {
-    model_type: 'llama',
-    vocab_size: 128256,
-    hidden_size: 4096,
-    intermediate_size: 14336,
-    num_hidden_layers: 32,
-    num_attention_heads: 32,
-    num_key_value_heads: 8,
-    max_position_embeddings: 8192,
-    rms_norm_eps: 1e-5,
-    rope_theta: 500000,
-  },
-  tinyllama: TINY_LLAMA,
-  // To try this file on the emulator: TUNESMITH_CUDA_EMULATE=1, --shapes=toy --peer=false --tokens=48 --decode=4
-  toy: {
-    model_type: 'llama',
-    vocab_size: 512,
-    hidden_size: 128,
-    intermediate_size: 256,
-    num_hidden_layers: 2,
-    num_attention_heads: 2,
-    num_key_value_heads: 1,
-    max_position_embeddings: 512,
-    rms_norm_eps: 1e-5,
-  },
-}
 const fileOf = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 /** Elements of the linears of all layers, and of the head. */

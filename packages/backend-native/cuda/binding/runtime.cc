@@ -246,16 +246,20 @@ Napi::Value memory(Args& a) {
   o.Set("pinned", static_cast<double>(c.pager->pinned()));
   o.Set("free", static_cast<double>(d.freeBytes));
   o.Set("total", static_cast<double>(d.totalBytes));
-  Napi::Array consumers = Napi::Array::New(a.env());
-  uint32_t i = 0;
-  for (const Allocator::Consumer& consumer : c.allocator->consumers()) {
-    Napi::Object entry = Napi::Object::New(a.env());
-    entry.Set("name", consumer.name);
-    entry.Set("bytes", static_cast<double>(consumer.bytes));
-    entry.Set("count", static_cast<double>(consumer.count));
-    consumers.Set(i++, entry);
-  }
-  o.Set("consumers", consumers);
+  const auto list = [&](const std::vector<Allocator::Consumer>& all) {
+    Napi::Array consumers = Napi::Array::New(a.env());
+    uint32_t i = 0;
+    for (const Allocator::Consumer& consumer : all) {
+      Napi::Object entry = Napi::Object::New(a.env());
+      entry.Set("name", consumer.name);
+      entry.Set("bytes", static_cast<double>(consumer.bytes));
+      entry.Set("count", static_cast<double>(consumer.count));
+      consumers.Set(i++, entry);
+    }
+    return consumers;
+  };
+  o.Set("consumers", list(c.allocator->consumers()));
+  o.Set("peakConsumers", list(c.allocator->peakConsumers()));
   return o;
 }
 

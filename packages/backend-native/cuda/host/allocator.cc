@@ -32,6 +32,7 @@ int Allocator::label(const std::string& name) {
   const auto at = std::find(labels_.begin(), labels_.end(), name);
   if (at != labels_.end()) return static_cast<int>(at - labels_.begin());
   labels_.push_back(name);
+  tally_.emplace_back();
   return static_cast<int>(labels_.size()) - 1;
 }
 
@@ -69,7 +70,11 @@ void* Allocator::allocate(size_t bytes, Stream stream, int label) {
   if (!pointer) fail(size, label);
   Block& block = live_[pointer];
   block.label = label;
+  Share& share = tally_[static_cast<size_t>(label)];
+  share.bytes += block.size;
+  share.count++;
   use_.live += block.size;
+  if (use_.live > use_.peak) atPeak_ = true;
   use_.peak = std::max(use_.peak, use_.live);
   if (poison_) runtime_.setBytes(pointer, 0xff, block.size, stream);
   return pointer;
@@ -86,6 +91,11 @@ void Allocator::release(void* pointer) {
   if (at == live_.end()) throw Failure("internal", "memory was released twice or never allocated");
   Block block = std::move(at->second);
   live_.erase(at);
+  if (atPeak_) peakTally_ = tally_;
+  atPeak_ = false;
+  Share& share = tally_[static_cast<size_t>(block.label)];
+  share.bytes -= block.size;
+  share.count--;
   use_.live -= block.size;
   use_.cached += block.size;
   if (block.others.empty()) {
@@ -130,13 +140,9 @@ void Allocator::trim() {
   }
 }
 
-std::vector<Allocator::Consumer> Allocator::consumers() const {
-  std::vector<Consumer> all(labels_.size());
-  for (size_t i = 0; i < all.size(); i++) all[i].name = labels_[i];
-  for (const auto& [pointer, block] : live_) {
-    all[static_cast<size_t>(block.label)].bytes += block.size;
-    all[static_cast<size_t>(block.label)].count++;
-  }
+std::vector<Allocator::Consumer> Allocator::named(const std::vector<Share>& tally) const {
+  std::vector<Consumer> all;
+  for (size_t i = 0; i < tally.size(); i++) all.push_back({labels_[i], tally[i].bytes, tally[i].count});
   all.erase(std::remove_if(all.begin(), all.end(), [](const Consumer& c) { return c.count == 0; }), all.end());
   std::sort(all.begin(), all.end(), [](const Consumer& a, const Consumer& b) { return a.bytes > b.bytes; });
   return all;

@@ -49,13 +49,18 @@ class Allocator {
   std::function<bool(size_t)> onShortage;
 
   MemoryUse use() const { return use_; }
-  void resetPeak() { use_.peak = use_.live; }
+  void resetPeak() {
+    use_.peak = use_.live;
+    atPeak_ = true;
+  }
   // Names, bytes and counts of live memory, most bytes first.
   struct Consumer {
     std::string name;
     size_t bytes = 0, count = 0;
   };
-  std::vector<Consumer> consumers() const;
+  std::vector<Consumer> consumers() const { return named(tally_); }
+  // The same at the moment of the peak.
+  std::vector<Consumer> peakConsumers() const { return named(atPeak_ ? tally_ : peakTally_); }
 
  private:
   struct Block {
@@ -69,6 +74,11 @@ class Allocator {
     Block block;
     std::vector<Event> events;
   };
+  // Bytes and counts by label.
+  struct Share {
+    size_t bytes = 0, count = 0;
+  };
+  std::vector<Consumer> named(const std::vector<Share>& tally) const;
   void collect(bool wait);
   void* fromCache(size_t size, Stream stream);
   void* fromDevice(size_t size, Stream stream);
@@ -81,6 +91,9 @@ class Allocator {
   std::vector<Pending> pending_;
   std::vector<std::string> labels_ = {"other"};
   MemoryUse use_;
+  std::vector<Share> tally_ = std::vector<Share>(1), peakTally_;
+  // The tally now is that of the peak; it is copied only when something is given back.
+  bool atPeak_ = true;
 };
 
 }  // namespace cuda

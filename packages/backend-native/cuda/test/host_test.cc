@@ -86,6 +86,10 @@ void testOutOfMemory() {
   allocator.resetPeak();
   expect(allocator.use().peak == 4 * kMiB, "the peak anew");
   expect(allocator.consumers().size() == 1 && allocator.consumers()[0].name == "packed weights", "consumers");
+  void* more = allocator.allocate(3 * kMiB, s, lora);
+  allocator.release(more);
+  const auto atPeak = allocator.peakConsumers();
+  expect(atPeak.size() == 2 && atPeak[0].bytes == 4 * kMiB && atPeak[1].name == "LoraLinear" && atPeak[1].bytes == 3 * kMiB, "who held the memory at the peak");
   allocator.release(kept);
   allocator.trim();
   expect(device.used == 0 && allocator.use().cached == 0, "all given back");

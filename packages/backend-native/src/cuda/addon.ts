@@ -47,6 +47,8 @@ export interface CudaMemory {
   total: number
   /** Operations whose results take the most, largest first. */
   consumers: { name: string; bytes: number; count: number }[]
+  /** The same at the moment of the peak. */
+  peakConsumers: { name: string; bytes: number; count: number }[]
 }
 
 /** Launches of one kernel for one operation. */

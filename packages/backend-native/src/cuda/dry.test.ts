@@ -80,6 +80,8 @@ describe.runIf(there)('the dry device', () => {
     const dry = measured(true)
     expect([emulated.name, dry.name]).toEqual(['emulated device', 'dry device'])
     expect(dry.memory.peak).toBe(emulated.memory.peak)
+    expect(dry.memory.peakConsumers).toEqual(emulated.memory.peakConsumers)
+    expect(dry.memory.peakConsumers.reduce((sum, { bytes }) => sum + bytes, 0)).toBe(dry.memory.peak)
     expect(dry.memory.live).toBe(emulated.memory.live)
     expect(dry.launches).toEqual(emulated.launches)
     expect(emulated.loss).toBeCloseTo(TOKENS * Math.log(VOCAB), 3)
