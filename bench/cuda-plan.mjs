@@ -12,7 +12,8 @@
  */
 import { fileURLToPath } from 'node:url'
 import { buildCuda } from '../packages/backend-native/scripts/build-cuda.mjs'
-import { consumersTable, operationsTable, roofline, SHAPES } from './lib/cuda-shapes.mjs'
+import { SHAPES } from './lib/cuda-shapes.mjs'
+import { consumersTable, operationsTable, roofline } from './lib/cuda-tables.mjs'
 import { row, startWorker } from './lib/index.mjs'
 
 /** `goal` is in seconds per step: the GPU's part at the tokens per second it shall reach. */
@@ -57,7 +58,12 @@ export async function run({
     add(`${what}: products per step`, step.flops / 1e12, 'TFLOP')
     add(`${what}: copied from the host per step`, step.uploaded / 1e6, 'MB')
     const floor = 1000 * roofline(step, speeds)
-    add(`${what}: step, at least, by counting`, floor, `ms at ${tflops} TFLOP/s and ${terabytes} TB/s`, goal && 1000 * goal)
+    add(
+      `${what}: step, at least, by counting`,
+      floor,
+      `ms at ${tflops} TFLOP/s and ${terabytes} TB/s`,
+      goal && 1000 * goal,
+    )
     const { seconds } = await worker.call({ call: 'submission', tokens, rounds })
     add(`${what}: submitting a step, host`, 1000 * seconds, 'ms, of this processor', goal ? 1000 * goal : floor)
     const token = await worker.call({ call: 'decode', prompt: 64, tokens: decode, profiled: true })

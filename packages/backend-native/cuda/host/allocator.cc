@@ -110,6 +110,16 @@ void Allocator::release(void* pointer) {
   pending_.push_back(std::move(waiting));
 }
 
+void Allocator::setLabel(void* pointer, int label) {
+  Block& block = live_.at(pointer);
+  for (const auto& [which, more] : {std::make_pair(block.label, false), std::make_pair(label, true)}) {
+    Share& share = tally_[static_cast<size_t>(which)];
+    share.bytes += more ? block.size : -block.size;
+    share.count += more ? 1 : -1;
+  }
+  block.label = label;
+}
+
 void Allocator::collect(bool wait) {
   std::vector<Pending> still;
   for (Pending& p : pending_) {

@@ -41,7 +41,7 @@ class Allocator {
   void alsoUsedOn(void* pointer, Stream stream);
   void release(void* pointer);
   int labelOf(const void* pointer) const { return live_.at(const_cast<void*>(pointer)).label; }
-  void setLabel(void* pointer, int label) { live_.at(pointer).label = label; }
+  void setLabel(void* pointer, int label);
   // Gives all unused memory back to the driver; waits for streams that still use some.
   void trim();
 

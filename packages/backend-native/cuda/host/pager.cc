@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "failure.h"
+#include "launch_profile.h"
 
 namespace tunesmith {
 namespace cuda {
@@ -123,6 +124,7 @@ bool Pager::copyOut(Page& page) {
   page.pinned_ = pinned_.take(page.bytes_);
   if (!page.pinned_) return false;
   copiesWait();
+  const LaunchScope scope("copyToHost", order_.stream(copies_));
   runtime_.copyToHost(page.pinned_, page.device_, page.bytes_, order_.stream(copies_));
   order_.submitted(copies_);
   page.place_ = Page::Place::leaving;
@@ -143,6 +145,7 @@ void Pager::fetch(Page& page) {
   page.device_ = allocator_.allocate(page.bytes_, order_.stream(compute_), page.label_);
   // The memory's last owner may still be at work.
   copiesWait();
+  const LaunchScope scope("copyToDevice", order_.stream(copies_));
   runtime_.copyToDevice(page.device_, page.pinned_, page.bytes_, order_.stream(copies_));
   order_.submitted(copies_);
   pinned_.give(page.pinned_);

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "failure.h"
+#include "launch_profile.h"
 
 namespace tunesmith {
 namespace cuda {
@@ -39,6 +40,7 @@ void Staging::upload(void* to, const void* from, size_t bytes, Stream stream) {
     Slot& s = next();
     const size_t some = std::min(slotBytes_, bytes - at);
     std::memcpy(s.memory, static_cast<const char*>(from) + at, some);
+    const LaunchScope scope("copyToDevice", stream);
     runtime_.copyToDevice(static_cast<char*>(to) + at, s.memory, some, stream);
     runtime_.record(s.event, stream);
     s.busy = true;
@@ -61,6 +63,7 @@ void Staging::download(void* to, const void* from, size_t bytes, Stream stream) 
     if (parts.size() >= slots_.size()) empty(parts[parts.size() - slots_.size()]);
     Slot& s = next();
     const size_t some = std::min(slotBytes_, bytes - at);
+    const LaunchScope scope("copyToHost", stream);
     runtime_.copyToHost(s.memory, static_cast<const char*>(from) + at, some, stream);
     runtime_.record(s.event, stream);
     parts.push_back({&s, at, some});

@@ -144,6 +144,7 @@ const COSTS: Record<string, (call: KernelCost) => Cost> = {
   },
   Slice: ({ outputs, bytesOf }) => ({ bytes: 2 * bytesOf(outputs[0]), flops: 0 }),
   GatherV2: ({ inputs, outputs, bytesOf }) => ({ bytes: 2 * bytesOf(outputs[0]) + bytesOf(inputs.indices), flops: 0 }),
+  OptimizerState: () => ({ bytes: 0, flops: 0 }),
   ZerosLike: ({ outputs, bytesOf }) => ({ bytes: bytesOf(outputs[0]), flops: 0 }),
   OnesLike: ({ outputs, bytesOf }) => ({ bytes: bytesOf(outputs[0]), flops: 0 }),
 }

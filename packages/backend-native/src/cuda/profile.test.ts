@@ -129,7 +129,8 @@ describe.runIf(there)('a profile', () => {
     expect([rows.Add?.calls, rows.Multiply?.calls]).toEqual([3, 1])
     expect(bytes).toBe(operations.reduce((sum, row) => sum + row.bytes, 0))
     expect(rows.Multiply?.bytes).toBe(3 * 400_000)
-    expect(launches).toBe(4)
+    // x to the device and back, the scalar of each sum, and the four kernels.
+    expect(launches).toBe(2 + 3 + 4)
     expect(seconds).toBe(0)
     expect([uploaded, downloaded]).toEqual([400_000, 400_000])
     expect(stopCudaProfile).toThrow(/startCudaProfile first/)
