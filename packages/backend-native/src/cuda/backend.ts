@@ -244,6 +244,12 @@ export class CudaBackend extends MathBackendCPU {
     if (handle !== 0 && pageable !== undefined) guarded(() => this.addon.optimizerState(handle, pageable))
   }
 
+  /** Bytes of the tensor on the device; 0 when it is on the host only. */
+  deviceBytes(x: TensorInfo): number {
+    const { handle, storage, size } = this.#data(x)
+    return handle === 0 ? 0 : size * (storage === STORAGE.bf16 ? 2 : 4)
+  }
+
   /** True when the tensors are small and on the host, where the CPU is faster than a launch. */
   onHost(...tensors: TensorInfo[]): boolean {
     return tensors.every((x) => {

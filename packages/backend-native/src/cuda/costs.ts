@@ -6,7 +6,7 @@ export interface KernelCost {
   inputs: NamedTensorInfoMap
   attrs: Record<string, unknown>
   outputs: readonly TensorInfo[]
-  /** Bytes of a tensor as the device stores it. */
+  /** Bytes of a tensor as the device stores it; 0 for one that only the host has. */
   bytesOf: (x: TensorInfo | undefined) => number
   /** Integers that are on the host as well. */
   hostInts: (x: TensorInfo) => Int32Array

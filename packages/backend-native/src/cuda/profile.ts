@@ -70,12 +70,11 @@ export class CudaProfiler {
   /** A kernel ran on the device. */
   count(name: string, inputs: NamedTensorInfoMap, attrs: object, outputs: readonly TensorInfo[]): void {
     const { backend } = this
-    const bytesPerElement = (x: TensorInfo) => (backend.storageOf(x) === STORAGE.bf16 ? 2 : 4)
     const { bytes, flops } = costOf(name, {
       inputs,
       attrs: attrs as Record<string, unknown>,
       outputs,
-      bytesOf: (x) => (x ? x.shape.reduce((size, n) => size * n, bytesPerElement(x)) : 0),
+      bytesOf: (x) => (x ? backend.deviceBytes(x) : 0),
       hostInts: (x) => backend.hostInts(x),
       activationBytes: backend.activation === STORAGE.bf16 ? 2 : 4,
     })
@@ -102,7 +101,11 @@ export class CudaProfiler {
       row.kernels.push({ name: kernel, launches, seconds })
     }
     const { [UPLOAD]: up, [DOWNLOAD]: down, ...counted } = Object.fromEntries(this.#operations)
-    for (const [name, cost] of Object.entries(counted)) Object.assign(rowOf(name), cost)
+    for (const [name, { calls, ...cost }] of Object.entries(counted)) {
+      const row = Object.assign(rowOf(name), { calls })
+      // A view of what is there moved nothing.
+      if (row.launches > 0) Object.assign(row, cost)
+    }
     const operations = [...byName.values()].sort((a, b) => b.seconds - a.seconds || b.bytes - a.bytes)
     for (const { kernels } of operations) kernels.sort((a, b) => b.seconds - a.seconds || b.launches - a.launches)
     const total = (key: 'launches' | 'bytes' | 'flops' | 'seconds') =>
