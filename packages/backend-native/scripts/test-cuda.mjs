@@ -4,6 +4,9 @@
 // where nvcc is there, that the addon and the test program for a GPU compile without a warning for one architecture, and that
 // no kernel spills registers. What a machine lacks is said and passed over.
 import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { buildCuda } from './build-cuda.mjs'
 import { spills } from './cuda-resources.mjs'
 
@@ -15,6 +18,37 @@ function report({ problem, failed, upToDate, seconds }, what) {
   console.log(`${what}: ${problem ?? (upToDate ? 'up to date' : `built in ${seconds.toFixed(0)} s`)}`)
 }
 
+/** Folders of headers: of CUDA toolkits and of Python's `nvidia-*` packages in the environments on the path. */
+function headerFolders() {
+  const toolkits = [process.env.CUDA_HOME, process.env.CUDA_PATH, '/usr/local/cuda'].filter(Boolean)
+  const program = 'import sysconfig; print(sysconfig.get_paths()["purelib"])'
+  const environments = (process.env.PATH ?? '').split(':').flatMap((folder) => {
+    const python = join(folder, 'python3')
+    if (!existsSync(python)) return []
+    const nvidia = join(spawnSync(python, ['-c', program], { encoding: 'utf8' }).stdout.trim(), 'nvidia')
+    return existsSync(nvidia) ? readdirSync(nvidia).map((name) => join(nvidia, name)) : []
+  })
+  return [...new Set([...environments, ...toolkits])].map((place) => join(place, 'include')).filter(existsSync)
+}
+
+/** What cublaslt_abi.h says about <cublasLt.h>, compared with each header that is there. */
+function checkCublasLt() {
+  const what = 'cublaslt_abi.h beside <cublasLt.h>'
+  const folders = headerFolders()
+  const found = folders.filter((folder) => existsSync(join(folder, 'cublasLt.h')))
+  if (found.length === 0) return console.log(`${what}: skipped: there is no such header`)
+  const source = join(dirname(fileURLToPath(import.meta.url)), '../cuda/test/abi/cublaslt.cc')
+  for (const folder of found) {
+    const others = folders.filter((other) => other !== folder)
+    const flags = ['-std=c++17', '-fsyntax-only', '-Wall', '-Wextra', '-Werror']
+    const system = [folder, ...others].flatMap((include) => ['-isystem', include])
+    const { status, stderr } = spawnSync(process.env.CXX ?? 'g++', [...flags, ...system, source], { encoding: 'utf8' })
+    console.log(`${what} in ${folder}: ${status === 0 ? 'the same' : `\n${stderr.slice(0, 2000)}`}`)
+    if (status !== 0) failures.push('cublaslt_abi.h')
+  }
+}
+
+checkCublasLt()
 const sanitized = await buildCuda({ emulated: true, tests: true, sanitize: true })
 report(sanitized, 'host logic and emulated kernels')
 if (sanitized.file) {
