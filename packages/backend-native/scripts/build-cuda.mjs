@@ -99,7 +99,7 @@ function plan({ emulated, tests, sanitize, arch }) {
     unit(inFolder('device', /\.cu$/), cxx, [...flags, '-x', 'c++'])
     unit(inFolder('emulator', /\.cc$/), cxx, flags)
     unit(
-      host.filter((file) => !file.includes('cublaslt')),
+      host.filter((file) => !file.includes('cublaslt_library')),
       cxx,
       flags,
     )

@@ -160,7 +160,7 @@ std::unique_ptr<Runtime> makeRuntime(int) {
   if (dryWanted()) return makeDryRuntime();
   return std::make_unique<EmulatedRuntime>();
 }
-std::unique_ptr<Gemm> makeGemm(bool) {
+std::unique_ptr<Gemm> makeGemm(bool, Runtime&) {
   if (dryDevice()) return makeDryGemm();
   return std::make_unique<LoopGemm>();
 }

@@ -1,140 +1,110 @@
-// Matrix products by cuBLASLt, loaded at run time so that the addon starts without it and takes version 12 or 13.
-//
-// Only the few entry points used are declared here; their values and layouts are the same in both versions.
-#include <dlfcn.h>
+// Matrix products by cuBLASLt: what a product needs of the library is made once per shape and kept.
+#include "cublaslt.h"
 
 #include <algorithm>
 #include <cstring>
-#include <map>
-#include <mutex>
-#include <tuple>
+#include <unordered_map>
+#include <vector>
 
 #include "failure.h"
-#include "gemm.h"
-#include "library_finder.h"
 
 namespace tunesmith {
 namespace cuda {
 namespace {
 
-using Status = int;
-enum DescAttribute : int { kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26 };
-enum LayoutAttribute : int { kBatchCount = 5, kBatchStride = 6 };
-enum PreferenceAttribute : int { kMaxWorkspace = 1, kMinAlignmentA = 5, kMinAlignmentB = 6, kMinAlignmentC = 7, kMinAlignmentD = 8 };
-constexpr int kCompute32F = 68, kCompute32FFastTf32 = 77;
-constexpr int kReal32F = 0, kReal16BF = 14;
-constexpr int kEpilogueDefault = 1, kEpilogueBias = 4;
+using namespace cublaslt;
 
-struct Algo {
-  uint64_t data[8];
-};
-struct Heuristic {
-  Algo algo;
-  size_t workspaceSize;
-  Status state;
-  float wavesCount;
-  int reserved[4];
-};
-static_assert(sizeof(Heuristic) == 96, "cublasLtMatmulHeuristicResult_t");
-
-struct Library {
-  Status (*create)(void**) = nullptr;
-  Status (*destroy)(void*) = nullptr;
-  size_t (*version)() = nullptr;
-  const char* (*statusString)(Status) = nullptr;
-  Status (*descCreate)(void**, int compute, int scale) = nullptr;
-  Status (*descDestroy)(void*) = nullptr;
-  Status (*descSet)(void*, int, const void*, size_t) = nullptr;
-  Status (*layoutCreate)(void**, int type, uint64_t rows, uint64_t cols, int64_t ld) = nullptr;
-  Status (*layoutDestroy)(void*) = nullptr;
-  Status (*layoutSet)(void*, int, const void*, size_t) = nullptr;
-  Status (*preferenceCreate)(void**) = nullptr;
-  Status (*preferenceDestroy)(void*) = nullptr;
-  Status (*preferenceSet)(void*, int, const void*, size_t) = nullptr;
-  Status (*heuristic)(void*, void* desc, void* a, void* b, void* c, void* d, void* preference, int asked, Heuristic*, int* given) = nullptr;
-  Status (*matmul)(void*, void* desc, const void* alpha, const void* a, void* aLayout, const void* b, void* bLayout, const void* beta, const void* c, void* cLayout, void* d, void* dLayout, const Algo*, void* workspace, size_t bytes, Stream) = nullptr;
-};
-
-template <class F>
-void resolve(void* handle, const char* name, F& f, const std::string& path) {
-  f = reinterpret_cast<F>(dlsym(handle, name));
-  if (!f) throw Failure("backend", path + " has no " + name, cublasLtSpec().remedy);
-}
+constexpr int kCandidates = 8, kTimedRuns = 5;
 
 int typeCode(Type type) { return type == Type::bf16 ? kReal16BF : kReal32F; }
 
 // The largest power of two, up to 256, that divides an address or a stride in bytes.
-uint32_t alignmentOf(const void* pointer) {
-  const uintptr_t address = reinterpret_cast<uintptr_t>(pointer);
-  uint32_t alignment = 256;
-  while (alignment > 1 && address % alignment) alignment /= 2;
-  return alignment;
-}
+uint32_t alignmentOf(uintptr_t x) { return static_cast<uint32_t>(x == 0 ? 256 : std::min<uintptr_t>(256, x & (~x + 1))); }
+uint32_t alignmentOf(const void* pointer) { return alignmentOf(reinterpret_cast<uintptr_t>(pointer)); }
+
+// All that an algorithm may depend on. Only whole words, so that two are the same when their bytes are.
+struct Key {
+  int64_t m, n, k, lda, ldb, ldc, batch, strideA, strideB, strideC;
+  uint32_t alignA, alignB, alignC, flags;
+
+  explicit Key(const GemmCall& c) : m(c.m), n(c.n), k(c.k), lda(c.lda), ldb(c.ldb), ldc(c.ldc), batch(c.batch), strideA(c.strideA), strideB(c.strideB), strideC(c.strideC) {
+    // Of every matrix of a batch: the address of the first, and the step to the next.
+    const auto aligned = [](const Array& x, int64_t stride) { return std::min(alignmentOf(x.data), alignmentOf(static_cast<uintptr_t>(stride) * bytesOf(x.type))); };
+    alignA = aligned(c.a, c.strideA);
+    alignB = aligned(c.b, c.strideB);
+    alignC = std::min(aligned(c.c, c.strideC), alignmentOf(c.source()));
+    flags = static_cast<uint32_t>(c.transposeA) | static_cast<uint32_t>(c.transposeB) << 1 | static_cast<uint32_t>(c.bias != nullptr) << 2 | static_cast<uint32_t>(c.beta != 0) << 3 | static_cast<uint32_t>(c.a.type) << 4 | static_cast<uint32_t>(c.c.type) << 6;
+  }
+  bool operator==(const Key& other) const { return std::memcmp(this, &other, sizeof other) == 0; }
+};
+static_assert(sizeof(Key) == 10 * sizeof(int64_t) + 4 * sizeof(uint32_t), "no gaps, whose bytes would be compared");
+
+struct HashKey {
+  size_t operator()(const Key& key) const {
+    uint64_t words[sizeof(Key) / 8], hash = 0;
+    std::memcpy(words, &key, sizeof key);
+    for (uint64_t word : words) hash = (hash ^ word) * 0x9e3779b97f4a7c15u ^ hash >> 29;
+    return static_cast<size_t>(hash ^ hash >> 32);
+  }
+};
 
 class CublasLt final : public Gemm {
  public:
-  explicit CublasLt(bool tf32) : tf32_(tf32) {
-    const LibrarySpec spec = cublasLtSpec();
-    const FoundLibrary found = findLibrary(spec, realSystem());
-    if (!found.handle) throw Failure("backend", found.explain(spec), spec.remedy);
-    path_ = found.path;
-    void* h = found.handle;
-    resolve(h, "cublasLtCreate", lib_.create, path_);
-    resolve(h, "cublasLtDestroy", lib_.destroy, path_);
-    resolve(h, "cublasLtGetVersion", lib_.version, path_);
-    resolve(h, "cublasLtGetStatusString", lib_.statusString, path_);
-    resolve(h, "cublasLtMatmulDescCreate", lib_.descCreate, path_);
-    resolve(h, "cublasLtMatmulDescDestroy", lib_.descDestroy, path_);
-    resolve(h, "cublasLtMatmulDescSetAttribute", lib_.descSet, path_);
-    resolve(h, "cublasLtMatrixLayoutCreate", lib_.layoutCreate, path_);
-    resolve(h, "cublasLtMatrixLayoutDestroy", lib_.layoutDestroy, path_);
-    resolve(h, "cublasLtMatrixLayoutSetAttribute", lib_.layoutSet, path_);
-    resolve(h, "cublasLtMatmulPreferenceCreate", lib_.preferenceCreate, path_);
-    resolve(h, "cublasLtMatmulPreferenceDestroy", lib_.preferenceDestroy, path_);
-    resolve(h, "cublasLtMatmulPreferenceSetAttribute", lib_.preferenceSet, path_);
-    resolve(h, "cublasLtMatmulAlgoGetHeuristic", lib_.heuristic, path_);
-    resolve(h, "cublasLtMatmul", lib_.matmul, path_);
-    check(lib_.create(&handle_), "cublasLtCreate");
-  }
+  CublasLt(const Functions& functions, const CublasLtOptions& options, Runtime& runtime) : lib_(functions), options_(options), runtime_(runtime) { check(lib_.create(&handle_), "cublasLtCreate"); }
   ~CublasLt() override {
-    for (auto& [key, plan] : plans_) {
-      lib_.descDestroy(plan.desc);
-      for (void* layout : {plan.left, plan.right, plan.out}) lib_.layoutDestroy(layout);
-    }
-    if (handle_) lib_.destroy(handle_);
+    for (auto& [key, plan] : plans_) release(plan);
+    lib_.destroy(handle_);
   }
 
   size_t workspaceBytes() const override { return kWorkspaceBytes; }
-  std::string description() const override { return "cuBLASLt " + std::to_string(lib_.version()) + " (" + path_ + ")"; }
+  std::string description() const override { return "cuBLASLt " + std::to_string(lib_.version()) + (options_.autotune ? ", tuned" : "") + " (" + options_.path + ")"; }
 
-  // cuBLASLt counts by columns: a row-major matrix is its transpose there, so that c^T = op(b)^T op(a)^T has b on the left.
   void run(Stream stream, const GemmCall& call, void* workspace) override {
     if (call.m == 0 || call.n == 0) return;
-    Plan& plan = planFor(call);
+    const Key key(call);
+    auto at = plans_.find(key);
+    if (at == plans_.end()) at = plans_.emplace(key, makePlan(call, key, stream, workspace)).first;
+    const Plan& plan = at->second;
     if (call.bias) check(lib_.descSet(plan.desc, kBiasPointer, &call.bias, sizeof call.bias), "cublasLt's bias");
-    check(lib_.matmul(handle_, plan.desc, &call.alpha, call.b.data, plan.left, call.a.data, plan.right, &call.beta, call.source(), plan.out, call.c.data, plan.out, &plan.algo, workspace, workspaceBytes(), stream), "cublasLtMatmul");
+    check(multiply(plan, plan.algo, call, call.c.data, stream, workspace), "cublasLtMatmul");
   }
 
  private:
-  using Key = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, int, uint32_t, uint32_t, uint32_t, int64_t, int64_t, int64_t, int64_t>;
   struct Plan {
     void *desc = nullptr, *left = nullptr, *right = nullptr, *out = nullptr;
-    Algo algo;
+    Algo algo = {};
   };
 
   void check(Status status, const char* what) const {
-    if (status != 0) throw Failure("backend", std::string(what) + " failed: " + lib_.statusString(status) + " (" + path_ + ")");
+    if (status != 0) throw Failure("backend", std::string(what) + " failed: " + lib_.statusString(status) + " (" + options_.path + ")");
   }
 
-  Plan& planFor(const GemmCall& c) {
-    // Of every matrix of a batch: the address of the first, and the step to the next.
-    const auto aligned = [&](const Array& x, int64_t stride) { return std::min(alignmentOf(x.data), alignmentOf(reinterpret_cast<const void*>(static_cast<uintptr_t>(stride) * bytesOf(x.type)))); };
-    const uint32_t alignA = aligned(c.a, c.strideA), alignB = aligned(c.b, c.strideB), alignC = std::min(aligned(c.c, c.strideC), alignmentOf(c.source()));
-    const int flags = c.transposeA | c.transposeB << 1 | (c.bias != nullptr) << 2 | (c.beta != 0) << 3 | static_cast<int>(c.a.type) << 4 | static_cast<int>(c.c.type) << 6;
-    const Key key(c.m, c.n, c.k, c.lda, c.ldb, c.ldc, flags, alignA, alignB, alignC, c.batch, c.strideA, c.strideB, c.strideC);
-    if (const auto at = plans_.find(key); at != plans_.end()) return at->second;
+  // cuBLASLt counts by columns: a row-major matrix is its transpose there, so that c^T = op(b)^T op(a)^T has b on the left.
+  Status multiply(const Plan& plan, const Algo& algo, const GemmCall& call, void* to, Stream stream, void* workspace) const {
+    return lib_.matmul(handle_, plan.desc, &call.alpha, call.b.data, plan.left, call.a.data, plan.right, &call.beta, call.source(), plan.out, to, plan.out, &algo, workspace, kWorkspaceBytes, stream);
+  }
+
+  void release(const Plan& p) {
+    if (p.desc) lib_.descDestroy(p.desc);
+    for (void* layout : {p.left, p.right, p.out})
+      if (layout) lib_.layoutDestroy(layout);
+  }
+
+  Plan makePlan(const GemmCall& c, const Key& key, Stream stream, void* workspace) {
     Plan p;
-    check(lib_.descCreate(&p.desc, c.a.type == Type::f32 && tf32_ ? kCompute32FFastTf32 : kCompute32F, kReal32F), "cublasLtMatmulDescCreate");
+    try {
+      describe(p, c);
+      const std::vector<Heuristic> candidates = candidatesFor(p, c, key);
+      p.algo = options_.autotune && candidates.size() > 1 ? fastest(p, c, candidates, stream, workspace) : candidates[0].algo;
+    } catch (...) {
+      release(p);
+      throw;
+    }
+    return p;
+  }
+
+  void describe(Plan& p, const GemmCall& c) {
+    check(lib_.descCreate(&p.desc, c.a.type == Type::f32 && options_.tf32 ? kCompute32FFastTf32 : kCompute32F, kReal32F), "cublasLtMatmulDescCreate");
     const int32_t left = c.transposeB, right = c.transposeA, epilogue = c.bias ? kEpilogueBias : kEpilogueDefault;
     check(lib_.descSet(p.desc, kTransA, &left, sizeof left), "cublasLt's left transposition");
     check(lib_.descSet(p.desc, kTransB, &right, sizeof right), "cublasLt's right transposition");
@@ -154,34 +124,66 @@ class CublasLt final : public Gemm {
     layout(&p.left, c.b.type, c.transposeB ? c.k : c.n, c.transposeB ? c.n : c.k, c.ldb, c.strideB);
     layout(&p.right, c.a.type, c.transposeA ? c.m : c.k, c.transposeA ? c.k : c.m, c.lda, c.strideA);
     layout(&p.out, c.c.type, c.n, c.m, c.ldc, c.strideC);
-    void* preference = nullptr;
-    check(lib_.preferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
-    const size_t workspace = workspaceBytes();
-    lib_.preferenceSet(preference, kMaxWorkspace, &workspace, sizeof workspace);
-    lib_.preferenceSet(preference, kMinAlignmentA, &alignB, sizeof alignB);
-    lib_.preferenceSet(preference, kMinAlignmentB, &alignA, sizeof alignA);
-    lib_.preferenceSet(preference, kMinAlignmentC, &alignC, sizeof alignC);
-    lib_.preferenceSet(preference, kMinAlignmentD, &alignC, sizeof alignC);
-    Heuristic best = {};
-    int given = 0;
-    const Status status = lib_.heuristic(handle_, p.desc, p.left, p.right, p.out, p.out, preference, 1, &best, &given);
-    lib_.preferenceDestroy(preference);
-    if (status != 0 || given == 0 || best.state != 0)
-      throw Failure("backend", "cuBLASLt has no algorithm for a product of " + std::to_string(c.m) + " x " + std::to_string(c.n) + " x " + std::to_string(c.k) + ": " + lib_.statusString(status ? status : best.state));
-    p.algo = best.algo;
-    return plans_.emplace(key, p).first->second;
   }
 
-  bool tf32_;
-  Library lib_;
-  std::string path_;
+  // The library's algorithms for a product, the one it thinks best first; at least one.
+  std::vector<Heuristic> candidatesFor(const Plan& p, const GemmCall& c, const Key& key) {
+    void* preference = nullptr;
+    check(lib_.preferenceCreate(&preference), "cublasLtMatmulPreferenceCreate");
+    const size_t workspace = kWorkspaceBytes;
+    lib_.preferenceSet(preference, kMaxWorkspace, &workspace, sizeof workspace);
+    lib_.preferenceSet(preference, kMinAlignmentA, &key.alignB, sizeof key.alignB);
+    lib_.preferenceSet(preference, kMinAlignmentB, &key.alignA, sizeof key.alignA);
+    lib_.preferenceSet(preference, kMinAlignmentC, &key.alignC, sizeof key.alignC);
+    lib_.preferenceSet(preference, kMinAlignmentD, &key.alignC, sizeof key.alignC);
+    std::vector<Heuristic> found(kCandidates);
+    int given = 0;
+    const Status status = lib_.heuristic(handle_, p.desc, p.left, p.right, p.out, p.out, preference, kCandidates, found.data(), &given);
+    lib_.preferenceDestroy(preference);
+    found.resize(status == 0 ? static_cast<size_t>(given) : 0);
+    const auto useless = [](const Heuristic& h) { return h.state != 0 || h.workspaceSize > kWorkspaceBytes; };
+    found.erase(std::remove_if(found.begin(), found.end(), useless), found.end());
+    if (found.empty())
+      throw Failure("backend", "cuBLASLt has no algorithm for a product of " + std::to_string(c.m) + " x " + std::to_string(c.n) + " x " + std::to_string(c.k) + (status ? std::string(": ") + lib_.statusString(status) : ""));
+    return found;
+  }
+
+  // Runs each candidate on the product's own operands, its result put aside: c may be what is added to.
+  Algo fastest(const Plan& p, const GemmCall& c, const std::vector<Heuristic>& candidates, Stream stream, void* workspace) {
+    const int64_t rows = (c.batch - 1) * c.strideC + (c.m - 1) * c.ldc + c.n;
+    void* aside = runtime_.allocate(static_cast<size_t>(rows) * bytesOf(c.c.type));
+    if (!aside) return candidates[0].algo;
+    const Event from = runtime_.createTimingEvent(), to = runtime_.createTimingEvent();
+    const Algo* best = &candidates[0].algo;
+    double shortest = 0;
+    for (const Heuristic& candidate : candidates) {
+      // The first run loads the kernel.
+      bool works = multiply(p, candidate.algo, c, aside, stream, workspace) == 0;
+      runtime_.record(from, stream);
+      for (int i = 0; works && i < kTimedRuns; i++) works = multiply(p, candidate.algo, c, aside, stream, workspace) == 0;
+      runtime_.record(to, stream);
+      runtime_.waitFor(to);
+      const double taken = runtime_.milliseconds(from, to);
+      if (!works || (shortest > 0 && taken >= shortest)) continue;
+      shortest = taken;
+      best = &candidate.algo;
+    }
+    runtime_.destroyEvent(from);
+    runtime_.destroyEvent(to);
+    runtime_.release(aside);
+    return *best;
+  }
+
+  const Functions lib_;
+  const CublasLtOptions options_;
+  Runtime& runtime_;
   void* handle_ = nullptr;
-  std::map<Key, Plan> plans_;
+  std::unordered_map<Key, Plan, HashKey> plans_;
 };
 
 }  // namespace
 
-std::unique_ptr<Gemm> makeGemm(bool tf32) { return std::make_unique<CublasLt>(tf32); }
+std::unique_ptr<Gemm> makeCublasLt(const Functions& functions, const CublasLtOptions& options, Runtime& runtime) { return std::make_unique<CublasLt>(functions, options, runtime); }
 
 }  // namespace cuda
 }  // namespace tunesmith

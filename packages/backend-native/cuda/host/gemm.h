@@ -43,6 +43,8 @@ inline GemmCall product(int64_t m, int64_t n, int64_t k, Array a, bool transpose
 // What cuBLASLt may work in; the same on every device, so that all need the same memory.
 constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
+class Runtime;
+
 class Gemm {
  public:
   virtual ~Gemm() = default;
@@ -53,7 +55,8 @@ class Gemm {
 };
 
 // Throws Failure when the library is missing. `tf32`: float32 products may round their factors to tf32.
-std::unique_ptr<Gemm> makeGemm(bool tf32);
+// `runtime` must outlive the result.
+std::unique_ptr<Gemm> makeGemm(bool tf32, Runtime& runtime);
 
 }  // namespace cuda
 }  // namespace tunesmith

@@ -10,7 +10,7 @@ namespace cuda {
 
 Context::Context(int device, Type activations, bool tf32) : type(activations) {
   runtime = makeRuntime(device);
-  gemm = makeGemm(tf32);
+  gemm = makeGemm(tf32, *runtime);
   const char* poison = std::getenv("TUNESMITH_CUDA_POISON");
   allocator = std::make_unique<Allocator>(*runtime, poison && std::string(poison) == "1");
   staging = std::make_unique<Staging>(*runtime);

@@ -68,12 +68,12 @@ bool testLargeArrays(Lab& lab) {
     z.expectValues("dropout", 6);
     transpose2d(lab.stream, y, z, 4096, n / 4096);
     z.expectValues("transpose", 2);
-    const NormTensor whole = {y.memory, n};
-    const Large sums(lab, n / 4096, Type::f32), partial(lab, 256 * (n / 4096), Type::f32), norm(lab, 1, Type::f32), squares(lab, 2 * normParts(whole), Type::f32);
+    const NormTensor normed = {y.memory, n};
+    const Large sums(lab, n / 4096, Type::f32), partial(lab, 256 * (n / 4096), Type::f32), norm(lab, 1, Type::f32), squares(lab, 2 * normParts(normed), Type::f32);
     reduceSum(lab.stream, y, sums.floats(), partial.floats(), n / 4096, 4096, 1, 1);
     expect(sums.at(n / 4096 - 1) == 8192, lab.running + ": sums of rows");
-    sumSquares(lab.stream, Array(y).type, &whole, 1, static_cast<double*>(squares.memory));
-    finishNorm(lab.stream, static_cast<double*>(squares.memory), normParts(whole), norm.floats());
+    sumSquares(lab.stream, Array(y).type, &normed, 1, static_cast<double*>(squares.memory));
+    finishNorm(lab.stream, static_cast<double*>(squares.memory), normParts(normed), norm.floats());
     expect(std::fabs(norm.at(0) / std::sqrt(4.0 * static_cast<double>(n)) - 1) < 1e-6, lab.running + ": the norm is " + std::to_string(norm.at(0)));
   }
   {

@@ -115,6 +115,7 @@ int run(const Options& o) {
   try {
     if (o.host && o.only.empty()) {
       testHost();
+      testCublasLt();
 #ifdef TUNESMITH_EMULATED_BUILD
       testStreamsOfDevice();
       testPager();

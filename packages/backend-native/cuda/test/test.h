@@ -74,7 +74,11 @@ class BookRuntime final : public Runtime {
     return reinterpret_cast<Event>(++next_);
   }
   void destroyEvent(Event) override { events--; }
-  void record(Event, Stream) override { log.push_back("record"); }
+  void record(Event event, Stream) override {
+    log.push_back("record");
+    recorded_[event] = clock;
+  }
+  double milliseconds(Event from, Event to) override { return recorded_.at(to) - recorded_.at(from); }
   bool finished(Event) override { return eventsFinish; }
   void waitFor(Event) override {
     if (broken) throw Failure("backend", "the device is lost");
@@ -89,6 +93,7 @@ class BookRuntime final : public Runtime {
     for (size_t i = 0; i < bytes; i++) static_cast<char*>(to)[i] = static_cast<char>(value);
   }
   int events = 0;
+  double clock = 0;  // of the test, in milliseconds
 
  private:
   void copy(void* to, const void* from, size_t bytes) {
@@ -96,10 +101,12 @@ class BookRuntime final : public Runtime {
     for (size_t i = 0; i < bytes; i++) static_cast<char*>(to)[i] = static_cast<const char*>(from)[i];
   }
   std::map<void*, size_t> sizes_;
+  std::map<Event, double> recorded_;
   uintptr_t next_ = 0;
 };
 
 void testHost();
+void testCublasLt();
 void testPager();            // the emulated device only
 void testStreamsOfDevice();  // the emulated device only
 void testOperations(uint64_t seed);
