@@ -3,6 +3,14 @@ import '@tensorflow/tfjs-core/dist/register_all_gradients'
 export { type CheckpointOptions, checkpoint } from './autograd/checkpoint'
 export { type RecordedOp, record } from './autograd/record'
 export { valueAndGrads } from './autograd/value-and-grads'
+export {
+  type BackendStep,
+  type CompiledStep,
+  compileStep,
+  type StepBackend,
+  type StepInput,
+  type StepValues,
+} from './compile-step'
 export { type CudaDiagnosis, diagnoseCuda } from './cuda'
 export { runKernel, withoutRecording } from './engine'
 export {

@@ -15,7 +15,7 @@ import { type GenerationDefaults, generationDefaults } from './generation/genera
 import type { KvCache } from './generation/kv-cache'
 import { logitsCrossEntropy } from './logits-cross-entropy'
 import { EmbeddingModule, LinearModule, NormModule } from './modules'
-import { StepPlan } from './step-context'
+import { type StepContext, StepPlan } from './step-context'
 import { VirtualLayout, type VirtualTokens } from './virtual-tokens'
 import type { WeightSource } from './weight-source'
 
@@ -153,7 +153,11 @@ export class CausalLM {
   }
 
   /** Lets adapters see what they need to know of the running pass. */
-  #during<Result>({ adapterNames, cuSeqlens }: ModelInput, cache: KvCache | undefined, f: () => Result): Result {
+  #during<Result>(
+    { adapterNames, cuSeqlens }: Omit<ModelInput, 'inputIds' | 'positions'>,
+    cache: KvCache | undefined,
+    f: () => Result,
+  ): Result {
     if (adapterNames) this.#checkNames(adapterNames, cuSeqlens.length - 1)
     this.adapterNames = adapterNames && { names: adapterNames, cuSeqlens }
     this.runningCache = cache
@@ -191,16 +195,38 @@ export class CausalLM {
       const plan = new StepPlan(this.config, input, cache, this.virtualTokens)
       // A checkpointed block runs again when the tensors of the first pass are gone, so it opens the plan itself.
       const shared = gradientCheckpointing ? undefined : plan.open()
-      let x = embeddings
-      for (const layer of this.#layers) {
+      return this.#throughBlocks(embeddings, (layer, x) => {
         const block = (input: tf.Tensor2D) =>
           tf.tidy(() => this.#architecture.block(layer, input, shared ?? plan.open()))
-        const next = gradientCheckpointing ? checkpoint(block, x, this.#trainablesOf(layer.index)) : block(x)
-        if (x !== embeddings) x.dispose()
-        x = next
-      }
-      return this.#finalNorm.forward(x)
+        return gradientCheckpointing ? checkpoint(block, x, this.#trainablesOf(layer.index)) : block(x)
+      })
     })
+  }
+
+  #throughBlocks(embeddings: tf.Tensor2D, through: (layer: DecoderLayer, x: tf.Tensor2D) => tf.Tensor2D): tf.Tensor2D {
+    let x = embeddings
+    for (const layer of this.#layers) {
+      const next = through(layer, x)
+      if (x !== embeddings) x.dispose()
+      x = next
+    }
+    return this.#finalNorm.forward(x)
+  }
+
+  /**
+   * {@link forward} for one token of each sequence that a cache holds, from tensors alone: nothing here depends on their
+   * values, so that a backend can capture it.
+   *
+   * @param ids int32 `[sequences]`, inside the vocabulary.
+   * @param context with the cache and where the tokens go in it; virtual positions are counted already.
+   */
+  forwardNext(ids: tf.Tensor1D, context: StepContext, cache: KvCache, adapterNames?: readonly string[]): tf.Tensor2D {
+    const cuSeqlens = Array.from({ length: ids.shape[0] + 1 }, (_, i) => i)
+    return tf.tidy(() =>
+      this.#during({ adapterNames, cuSeqlens }, cache, () =>
+        this.#throughBlocks(this.embed(ids), (layer, x) => tf.tidy(() => this.#architecture.block(layer, x, context))),
+      ),
+    )
   }
 
   /** Next-token logits `[rows, vocab]` for hidden states `[rows, hidden]`, soft-capped where the model does so. */

@@ -120,7 +120,9 @@ class Args {
     return r;
   }
 
-  [[noreturn]] void fail(const char* expected) const { throw Failure("invalid_data", "argument " + std::to_string(index_) + ": expected " + expected); }
+  [[noreturn]] void fail(const char* expected) const { failAt(index_, expected); }
+  [[noreturn]] static void failAt(size_t argument, const char* expected) { throw Failure("invalid_data", "argument " + std::to_string(argument) + ": expected " + expected); }
+  size_t index() const { return index_; }
 
  private:
   Napi::Value& next(const char* expected) {
@@ -197,6 +199,18 @@ void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
   }, name));
 }
 
+// Runs a check of integers on their values on the host; a step that is being captured repeats it before each launch.
+template <class Check>
+void checked(const char* name, const std::vector<CheckedInts>& ints, Check check) {
+  std::vector<const int32_t*> host;
+  for (const CheckedInts& i : ints) host.push_back(i.host);
+  check(host);
+  if (context().capture) context().capture->require(name, ints, check);
+}
+
+void addCapture(Napi::Env env, Napi::Object exports);
+// Before the device is closed.
+void dropCapturedSteps();
 void addRuntime(Napi::Env env, Napi::Object exports);
 void addKernels(Napi::Env env, Napi::Object exports);
 void addOps(Napi::Env env, Napi::Object exports);

@@ -9,6 +9,15 @@ namespace {
 
 Activation activation(Args& a) { return a.boolean() ? Activation::geluTanh : Activation::silu; }
 
+// Each of `count` integers names one of `rows` rows.
+void checkRows(const Args& a, const char* expected, const int32_t* device, const int32_t* host, int64_t count, int64_t rows) {
+  const size_t argument = a.index();
+  checked((expected + std::to_string(rows)).c_str(), {{device, host, count}}, [=](const std::vector<const int32_t*>& values) {
+    for (int64_t i = 0; i < count; i++)
+      if (values[0][i] < 0 || values[0][i] >= rows) Args::failAt(argument, expected);
+  });
+}
+
 void frozen(Args& a) {
   const int64_t tokens = a.integer();
   const Weight w = a.weight();
@@ -74,8 +83,7 @@ void embedding(Args& a) {
   const Weight w = a.weight();
   const int32_t* ids = a.ints(tokens);
   const int32_t* host = a.hostInts(tokens);
-  for (int64_t t = 0; t < tokens; t++)
-    if (host[t] < 0 || host[t] >= w.rows) a.fail("ids inside the table");
+  checkRows(a, "ids inside the table", ids, host, tokens, w.rows);
   embeddingLookup(context().stream, w, ids, a.floats(a.product(tokens, w.cols)), tokens);
 }
 void embeddingBack(Args& a) {
@@ -178,6 +186,23 @@ AttentionBounds attentionInputs(Args& a, Attention& p, AttentionTensors& t) {
   if (!p.kvStart != !p.kvLength || !p.kvStart != !host.kvStart || !p.kvStart != !host.kvLength) a.fail("both kvStart and kvLength, or none");
   return host;
 }
+// A captured step has as many queries of a sequence at most as it had then: its launches depend on that.
+void repeatCheck(const Attention& p, const AttentionBounds& host) {
+  if (!context().capture) return;
+  Attention now = p;
+  checkAttention(now, host);
+  const int queries = now.maxQueries;
+  const std::vector<CheckedInts> ints = {{p.cuSeqlens, host.cuSeqlens, p.sequences + 1}, {p.kvStart, host.kvStart, p.sequences}, {p.kvLength, host.kvLength, p.sequences}};
+  context().capture->require("attention " + std::to_string(p.keys) + " " + std::to_string(queries), ints, [=](const std::vector<const int32_t*>& values) {
+    Attention then = p;
+    AttentionBounds bounds;
+    bounds.cuSeqlens = values[0];
+    bounds.kvStart = values[1];
+    bounds.kvLength = values[2];
+    checkAttention(then, bounds);
+    if (then.maxQueries != queries) throw Failure("invalid_data", "CausalAttention: expected as many new tokens of a sequence as were captured");
+  });
+}
 void attend(Args& a) {
   Attention p = attentionShape(a);
   AttentionTensors t;
@@ -185,6 +210,7 @@ void attend(Args& a) {
   t.out = a.floats(a.product(p.tokens, int64_t{p.heads} * p.headDim));
   t.lse = a.f32(a.product(p.tokens, p.heads));
   attention(context(), p, host, t);
+  repeatCheck(p, host);
 }
 void attendGrad(Args& a) {
   Attention p = attentionShape(a);
@@ -324,8 +350,7 @@ void copyRows(Args& a) {
   const int32_t* rows = a.ints(n);
   const int32_t* host = a.hostInts(n);
   const Array cache = a.floats(a.product(capacity, width));
-  for (int64_t i = 0; i < n; i++)
-    if (host[i] < 0 || host[i] >= capacity) a.fail("rows inside the cache");
+  checkRows(a, "rows inside the cache", rows, host, n, capacity);
   scatterRows(c.stream, x, rows, cache, n, width);
 }
 

@@ -96,6 +96,7 @@ Napi::Value open(Args& a) {
 
 void closeDevice() {
   endProfile();
+  dropCapturedSteps();
   delete opened;
   opened = nullptr;
   buffers().assign(1, Buffer());
@@ -288,7 +289,12 @@ Napi::Value stopProfile(Args& a) {
 
 const Buffer* bufferOf(int64_t handle) {
   Buffer* b = slotOf(handle);
-  if (b && b->page) b->array.data = context().pager->use(b->page);
+  Context* c = opened;
+  if (b && b->page) {
+    if (c->capture) throw Failure("backend", "memory that can leave the GPU is used, which a captured step cannot repeat");
+    b->array.data = c->pager->use(b->page);
+  }
+  if (b && c->capture) c->capture->uses(b->array.data);
   return b;
 }
 
@@ -346,6 +352,7 @@ void addRuntime(Napi::Env env, Napi::Object exports) {
 namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   tunesmith::cuda::addRuntime(env, exports);
+  tunesmith::cuda::addCapture(env, exports);
   tunesmith::cuda::addKernels(env, exports);
   tunesmith::cuda::addOps(env, exports);
   tunesmith::cuda::closeWithThread(env);

@@ -82,6 +82,14 @@ class DryRuntime final : public Runtime {
   }
   void setBytes(void*, int, size_t, Stream) override {}
   void copyOnDevice(void*, const void*, size_t, Stream) override {}
+  void beginCapture(Stream) override { capturing_ = true; }
+  Graph endCapture(Stream) override {
+    capturing_ = false;
+    return &events_;
+  }
+  void abandonCapture(Stream) override { capturing_ = false; }
+  void launchGraph(Graph, Stream) override {}
+  void destroyGraph(Graph) override {}
 
  private:
   static size_t limit() {

@@ -2,6 +2,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <memory>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -45,6 +48,7 @@ class EmulatedRuntime final : public Runtime {
   }
   // As cudaFree and cudaFreeHost do, giving memory back waits for the device.
   void release(void* pointer) override {
+    refuseInCapture("memory goes back to the driver");
     emulator::drainAll();
     const auto at = sizes_.find(pointer);
     const char* guard = static_cast<const char*>(pointer) + at->second;
@@ -73,19 +77,71 @@ class EmulatedRuntime final : public Runtime {
   Stream createStream() override { return emulator::makeStream(streams_++ == 0); }
   Event createEvent() override { return emulator::makeEvent(); }
   void destroyEvent(Event event) override { emulator::dropEvent(event); }
-  void record(Event event, Stream stream) override { emulator::recordEvent(event, stream); }
-  bool finished(Event event) override { return emulator::reached(event); }
-  void waitFor(Event event) override { emulator::waitForEvent(event); }
-  void streamWaits(Stream stream, Event event) override { emulator::streamWaitsFor(stream, event); }
-  void synchronize(Stream stream) override { emulator::drain(stream); }
-  void copyToDevice(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
-  void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
+  void record(Event event, Stream stream) override {
+    refuseInCapture("an event is recorded");
+    emulator::recordEvent(event, stream);
+  }
+  bool finished(Event event) override {
+    refuseInCapture("an event is asked for");
+    return emulator::reached(event);
+  }
+  void waitFor(Event event) override {
+    refuseInCapture("the host waits for an event");
+    emulator::waitForEvent(event);
+  }
+  void streamWaits(Stream stream, Event event) override {
+    refuseInCapture("a stream waits for another");
+    emulator::streamWaitsFor(stream, event);
+  }
+  void synchronize(Stream stream) override {
+    refuseInCapture("the host waits for a stream");
+    emulator::drain(stream);
+  }
+  void copyToDevice(void* to, const void* from, size_t bytes, Stream stream) override {
+    refuseInCapture("a copy comes from the host");
+    copy(to, from, bytes, stream);
+  }
+  void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override {
+    refuseInCapture("a copy goes to the host");
+    copy(to, from, bytes, stream);
+  }
   void setBytes(void* to, int value, size_t bytes, Stream stream) override {
     emulator::submit(stream, [=] { std::memset(to, value, bytes); });
   }
   void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
 
+  void beginCapture(Stream stream) override {
+    refuseInCapture("another capture begins");
+    capturing_ = true;
+    broken_.clear();
+    emulator::beginRecording(stream);
+  }
+  Graph endCapture(Stream stream) override {
+    capturing_ = false;
+    std::vector<std::function<void()>> work = emulator::endRecording(stream);
+    if (!broken_.empty()) throw Failure("backend", "the capture failed: " + broken_);
+    return new std::shared_ptr<Work>(std::make_shared<Work>(std::move(work)));
+  }
+  void abandonCapture(Stream stream) override {
+    capturing_ = false;
+    emulator::endRecording(stream);
+  }
+  void launchGraph(Graph graph, Stream stream) override {
+    refuseInCapture("a graph is launched");
+    emulator::submit(stream, [work = *static_cast<std::shared_ptr<Work>*>(graph)] {
+      for (const std::function<void()>& part : *work) part();
+    });
+  }
+  void destroyGraph(Graph graph) override { delete static_cast<std::shared_ptr<Work>*>(graph); }
+
  private:
+  using Work = std::vector<std::function<void()>>;
+  // What waits, or reads and writes the host's memory, has no place in a capture, which is of no use afterwards.
+  void refuseInCapture(const char* what) {
+    if (!capturing_) return;
+    broken_ = what;
+    throw Failure("backend", broken_ + " during a capture");
+  }
   static void copy(void* to, const void* from, size_t bytes, Stream stream) {
     emulator::submit(stream, [=] { std::memmove(to, from, bytes); });
   }
@@ -97,6 +153,7 @@ class EmulatedRuntime final : public Runtime {
   std::unordered_map<void*, size_t> sizes_, pinnedSizes_;
   size_t used_ = 0, pinned_ = 0;
   int streams_ = 0;
+  std::string broken_;
 };
 
 std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld) {

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "dry_runtime.h"
@@ -16,7 +17,8 @@ struct Mark {
   bool reached = false;
 };
 struct Queue {
-  bool compute = false;
+  bool compute = false, recording = false;
+  std::vector<std::function<void()>> recorded;
   std::deque<std::function<void()>> work;
 };
 struct Event {
@@ -56,8 +58,16 @@ void* makeStream(bool compute) {
 void submit(void* stream, std::function<void()> work) {
   if (!stream || tunesmith::cuda::dryDevice()) return work();
   Queue& queue = *static_cast<Queue*>(stream);
+  if (queue.recording) return queue.recorded.push_back(std::move(work));
   queue.work.push_back(std::move(work));
   if (early(queue)) drain(stream);
+}
+
+void beginRecording(void* stream) { static_cast<Queue*>(stream)->recording = true; }
+std::vector<std::function<void()>> endRecording(void* stream) {
+  Queue& queue = *static_cast<Queue*>(stream);
+  queue.recording = false;
+  return std::exchange(queue.recorded, {});
 }
 
 void drain(void* stream) {

@@ -5,6 +5,7 @@
 // between them lacks an event.
 #pragma once
 #include <functional>
+#include <vector>
 
 namespace emulator {
 
@@ -20,6 +21,10 @@ void drain(void* stream);
 void drainAll();
 // Forgets streams and what they still had to do.
 void dropStreams();
+
+// Capture: until it ends, what is submitted to the stream is kept and not done.
+void beginRecording(void* stream);
+std::vector<std::function<void()>> endRecording(void* stream);
 
 void* makeEvent();
 void dropEvent(void* event);

@@ -8,6 +8,10 @@
 namespace tunesmith {
 namespace cuda {
 
+namespace {
+constexpr int kPoolLabel = 1;
+}
+
 size_t roundedSize(size_t bytes) {
   bytes = std::max<size_t>(bytes, 1);
   size_t step = 64 * 1024;
@@ -24,6 +28,7 @@ Allocator::~Allocator() {
   } catch (const std::exception&) {
     // A device that failed: whoever waited for it was told.
   }
+  while (!pools_.empty()) closePool(pools_.begin()->first);
   for (auto& [stream, blocks] : free_)
     for (auto& [size, pointer] : blocks) runtime_.release(pointer);
 }
@@ -36,14 +41,12 @@ int Allocator::label(const std::string& name) {
   return static_cast<int>(labels_.size()) - 1;
 }
 
-void* Allocator::fromCache(size_t size, Stream stream) {
-  auto& blocks = free_[stream];
+void* Allocator::fromCache(size_t size, std::multimap<size_t, void*>& blocks, Stream stream) {
   const auto at = blocks.lower_bound(size);
   // A block much larger than asked for is kept for a request of its own size.
   if (at == blocks.end() || at->first > size + size / 8) return nullptr;
   void* pointer = at->second;
-  live_[pointer] = Block{at->first, stream, 0, {}};
-  use_.cached -= at->first;
+  live_[pointer] = Block{at->first, stream, 0, {}, 0};
   blocks.erase(at);
   return pointer;
 }
@@ -54,30 +57,61 @@ void* Allocator::fromDevice(size_t size, Stream stream) {
     trim();
     pointer = runtime_.allocate(size);
   }
-  if (pointer) live_[pointer] = Block{size, stream, 0, {}};
+  if (pointer) live_[pointer] = Block{size, stream, 0, {}, 0};
+  return pointer;
+}
+
+void* Allocator::fromStream(size_t size, Stream stream) {
+  void* pointer = fromCache(size, free_[stream], stream);
+  if (pointer) use_.cached -= live_[pointer].size;
+  return pointer;
+}
+
+// The pool's own first, then what is cached for the stream, which runs the graph after the old use. Nothing here waits.
+void* Allocator::fromPool(size_t size, Stream stream) {
+  if (void* own = fromCache(size, pools_.at(open_).free, stream)) {
+    // Counted since the pool got it.
+    use_.live -= live_[own].size;
+    count(kPoolLabel, live_[own].size, false);
+    return own;
+  }
+  if (void* pointer = fromStream(size, stream)) return pointer;
+  void* pointer = runtime_.allocate(size);
+  if (pointer) live_[pointer] = Block{size, stream, 0, {}, 0};
   return pointer;
 }
 
 void* Allocator::allocate(size_t bytes, Stream stream, int label) {
   const size_t size = roundedSize(bytes);
-  collect(false);
-  void* pointer = fromCache(size, stream);
-  if (!pointer) pointer = fromDevice(size, stream);
-  while (!pointer && onShortage && onShortage(size)) {
-    pointer = fromCache(size, stream);
+  const bool pooled = open_ && pools_.at(open_).stream == stream;
+  void* pointer = nullptr;
+  if (pooled) {
+    pointer = fromPool(size, stream);
+  } else {
+    collect(false);
+    pointer = fromStream(size, stream);
     if (!pointer) pointer = fromDevice(size, stream);
+    while (!pointer && onShortage && onShortage(size)) {
+      pointer = fromStream(size, stream);
+      if (!pointer) pointer = fromDevice(size, stream);
+    }
   }
   if (!pointer) fail(size, label);
   Block& block = live_[pointer];
   block.label = label;
-  Share& share = tally_[static_cast<size_t>(label)];
-  share.bytes += block.size;
-  share.count++;
+  count(label, block.size, true);
+  block.pool = pooled ? open_ : 0;
   use_.live += block.size;
   if (use_.live > use_.peak) atPeak_ = true;
   use_.peak = std::max(use_.peak, use_.live);
   if (poison_) runtime_.setBytes(pointer, 0xff, block.size, stream);
   return pointer;
+}
+
+void Allocator::count(int label, size_t bytes, bool more) {
+  Share& share = tally_[static_cast<size_t>(label)];
+  share.bytes += more ? bytes : -bytes;
+  share.count += more ? 1 : -1;
 }
 
 void Allocator::alsoUsedOn(void* pointer, Stream stream) {
@@ -89,13 +123,18 @@ void Allocator::alsoUsedOn(void* pointer, Stream stream) {
 void Allocator::release(void* pointer) {
   const auto at = live_.find(pointer);
   if (at == live_.end()) throw Failure("internal", "memory was released twice or never allocated");
+  if (onRelease) onRelease(pointer);
   Block block = std::move(at->second);
+  if (block.pool && !block.others.empty()) throw Failure("internal", "a captured step uses one stream");
   live_.erase(at);
   if (atPeak_) peakTally_ = tally_;
   atPeak_ = false;
-  Share& share = tally_[static_cast<size_t>(block.label)];
-  share.bytes -= block.size;
-  share.count--;
+  count(block.label, block.size, false);
+  if (block.pool) {
+    count(kPoolLabel, block.size, true);
+    pools_.at(block.pool).free.emplace(block.size, pointer);
+    return;
+  }
   use_.live -= block.size;
   use_.cached += block.size;
   if (block.others.empty()) {
@@ -112,12 +151,43 @@ void Allocator::release(void* pointer) {
 
 void Allocator::setLabel(void* pointer, int label) {
   Block& block = live_.at(pointer);
-  for (const auto& [which, more] : {std::make_pair(block.label, false), std::make_pair(label, true)}) {
-    Share& share = tally_[static_cast<size_t>(which)];
-    share.bytes += more ? block.size : -block.size;
-    share.count += more ? 1 : -1;
-  }
+  count(block.label, block.size, false);
+  count(label, block.size, true);
   block.label = label;
+}
+
+int Allocator::openPool(Stream stream) {
+  if (open_) throw Failure("internal", "a pool is open already");
+  open_ = nextPool_++;
+  pools_[open_].stream = stream;
+  return open_;
+}
+
+void Allocator::sealPool() { open_ = 0; }
+
+void Allocator::closePool(int pool) {
+  if (pool == open_) open_ = 0;
+  const Pool closed = std::move(pools_.at(pool));
+  pools_.erase(pool);
+  if (atPeak_) peakTally_ = tally_;
+  atPeak_ = false;
+  for (auto& [size, pointer] : closed.free) {
+    free_[closed.stream].emplace(size, pointer);
+    use_.live -= size;
+    use_.cached += size;
+    count(kPoolLabel, size, false);
+  }
+  for (auto& [pointer, block] : live_)
+    if (block.pool == pool) block.pool = 0;
+}
+
+size_t Allocator::usedOf(int pool) const {
+  return static_cast<size_t>(std::count_if(live_.begin(), live_.end(), [&](const auto& entry) { return entry.second.pool == pool; }));
+}
+
+bool Allocator::inPool(const void* pointer) const {
+  const auto at = live_.find(const_cast<void*>(pointer));
+  return at != live_.end() && at->second.pool != 0;
 }
 
 void Allocator::collect(bool wait) {

@@ -3,6 +3,9 @@
 // Memory that is given back serves the next request on the same stream at once: the stream runs the old use before the new
 // one. Memory that another stream used as well waits until that stream has passed an event. Blocks go back to the driver
 // only when it has no more. When that is not enough, whoever can move something off the device is asked to.
+//
+// A captured graph runs again in the memory that it was captured with. While a pool is open, memory comes from it: what is given
+// back meanwhile serves the pool's next request, and all of it stays reserved, and counted as live, until the pool is closed.
 #pragma once
 #include <functional>
 #include <map>
@@ -47,6 +50,18 @@ class Allocator {
 
   // Asked for so many bytes when there is no memory: gives some back and says so, or false when it has none to give.
   std::function<bool(size_t)> onShortage;
+  // Told of memory that is given back, while it is still known.
+  std::function<void(const void*)> onRelease;
+  // From now on memory for `stream` comes from a pool of its own. The driver is not asked to wait for anything meanwhile.
+  int openPool(Stream stream);
+  // Ends that; the pool's memory stays reserved.
+  void sealPool();
+  // Its memory is for everyone again: what is in use as soon as it is given back.
+  void closePool(int pool);
+  // Blocks of the pool that are in use.
+  size_t usedOf(int pool) const;
+  // True for memory of a pool that is not closed.
+  bool inPool(const void* pointer) const;
 
   MemoryUse use() const { return use_; }
   void resetPeak() {
@@ -68,6 +83,11 @@ class Allocator {
     Stream stream = nullptr;
     int label = 0;
     std::vector<Stream> others;
+    int pool = 0;  // 0: none
+  };
+  struct Pool {
+    Stream stream = nullptr;
+    std::multimap<size_t, void*> free;
   };
   struct Pending {
     void* pointer;
@@ -79,9 +99,13 @@ class Allocator {
     size_t bytes = 0, count = 0;
   };
   std::vector<Consumer> named(const std::vector<Share>& tally) const;
+  void count(int label, size_t bytes, bool more);
   void collect(bool wait);
   void* fromCache(size_t size, Stream stream);
   void* fromDevice(size_t size, Stream stream);
+  void* fromCache(size_t size, std::multimap<size_t, void*>& blocks, Stream stream);
+  void* fromStream(size_t size, Stream stream);
+  void* fromPool(size_t size, Stream stream);
   [[noreturn]] void fail(size_t size, int label);
 
   Runtime& runtime_;
@@ -89,9 +113,11 @@ class Allocator {
   std::unordered_map<void*, Block> live_;
   std::map<Stream, std::multimap<size_t, void*>> free_;
   std::vector<Pending> pending_;
-  std::vector<std::string> labels_ = {"other"};
+  std::map<int, Pool> pools_;
+  int open_ = 0, nextPool_ = 1;
+  std::vector<std::string> labels_ = {"other", "captured steps"};
   MemoryUse use_;
-  std::vector<Share> tally_ = std::vector<Share>(1), peakTally_;
+  std::vector<Share> tally_ = std::vector<Share>(2), peakTally_;
   // The tally now is that of the peak; it is copied only when something is given back.
   bool atPeak_ = true;
 };

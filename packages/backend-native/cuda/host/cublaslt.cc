@@ -95,7 +95,7 @@ class CublasLt final : public Gemm {
     try {
       describe(p, c);
       const std::vector<Heuristic> candidates = candidatesFor(p, c, key);
-      p.algo = options_.autotune && candidates.size() > 1 ? fastest(p, c, candidates, stream, workspace) : candidates[0].algo;
+      p.algo = options_.autotune && !runtime_.capturing() && candidates.size() > 1 ? fastest(p, c, candidates, stream, workspace) : candidates[0].algo;
     } catch (...) {
       release(p);
       throw;

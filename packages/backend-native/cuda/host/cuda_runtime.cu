@@ -168,7 +168,45 @@ class CudaRuntime final : public Runtime {
   void setBytes(void* to, int value, size_t bytes, Stream stream) override { check(cudaMemsetAsync(to, value, bytes, static_cast<cudaStream_t>(stream)), "filling memory"); }
   void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)), "copying on the GPU"); }
 
+  // Relaxed: memory may still come from the driver meanwhile.
+  void beginCapture(Stream stream) override {
+    check(launchError().error, "a launch");
+    check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeRelaxed), "beginning a capture");
+    capturing_ = true;
+  }
+  Graph endCapture(Stream stream) override {
+    cudaGraph_t graph = nullptr;
+    cudaError_t error = takeCapture(stream, &graph);
+    cudaGraphExec_t ready = nullptr;
+    if (error == cudaSuccess) error = cudaGraphInstantiate(&ready, graph, 0);
+    if (graph) cudaGraphDestroy(graph);
+    if (error != cudaSuccess) {
+      cudaGetLastError();
+      throw Failure("backend", std::string("CUDA: the capture failed: ") + cudaGetErrorName(error) + ", " + cudaGetErrorString(error));
+    }
+    // The first launch would send it otherwise.
+    cudaGraphUpload(ready, static_cast<cudaStream_t>(stream));
+    return ready;
+  }
+  void abandonCapture(Stream stream) override {
+    cudaGraph_t graph = nullptr;
+    takeCapture(stream, &graph);
+    if (graph) cudaGraphDestroy(graph);
+    cudaGetLastError();
+  }
+  void launchGraph(Graph graph, Stream stream) override { check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)), "launching a graph"); }
+  void destroyGraph(Graph graph) override { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
+
  private:
+  // A launch that failed in a capture fails the capture and nothing after it.
+  cudaError_t takeCapture(Stream stream, cudaGraph_t* graph) {
+    capturing_ = false;
+    const cudaError_t ended = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), graph);
+    const cudaError_t launched = launchError().error;
+    launchError() = {};
+    return ended != cudaSuccess ? ended : launched;
+  }
+
   int device_;
   DeviceInfo info_;
 };

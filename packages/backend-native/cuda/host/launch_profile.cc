@@ -24,7 +24,8 @@ void LaunchProfile::begin(const char* kernel, Stream stream) {
     row.operation = operation_;
     row.kernel = kernel;
   }
-  if (!timed_) return;
+  // A captured launch runs later, with all of its step.
+  if (!timed_ || runtime_.capturing()) return;
   if (pairs_.size() >= kPairs) collect();
   const auto next = [&] {
     if (idle_.empty()) return runtime_.createTimingEvent();
@@ -37,7 +38,7 @@ void LaunchProfile::begin(const char* kernel, Stream stream) {
 }
 
 void LaunchProfile::end(Stream stream) {
-  if (timed_ && !pairs_.empty()) runtime_.record(pairs_.back().to, stream);
+  if (timed_ && !pairs_.empty() && !runtime_.capturing()) runtime_.record(pairs_.back().to, stream);
 }
 
 void LaunchProfile::collect() {

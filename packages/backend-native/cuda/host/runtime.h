@@ -43,6 +43,20 @@ class Runtime {
   virtual void copyToHost(void* to, const void* from, size_t bytes, Stream stream) = 0;
   virtual void setBytes(void* to, int value, size_t bytes, Stream stream) = 0;
   virtual void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) = 0;
+
+  // Until endCapture, what is asked for on `stream` is written down instead of done. Nothing may wait meanwhile, and no copy
+  // may come from or go to the host.
+  virtual void beginCapture(Stream stream) = 0;
+  // What was written down, ready to be launched again and again. Throws Failure when it cannot be, with the capture over.
+  virtual Graph endCapture(Stream stream) = 0;
+  virtual void abandonCapture(Stream stream) = 0;
+  virtual void launchGraph(Graph graph, Stream stream) = 0;
+  // The graph must have run to its end.
+  virtual void destroyGraph(Graph graph) = 0;
+  bool capturing() const { return capturing_; }
+
+ protected:
+  bool capturing_ = false;
 };
 
 // The runtime this addon was built for. `device` counts from 0.

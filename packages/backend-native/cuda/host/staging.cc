@@ -35,7 +35,31 @@ Staging::Slot& Staging::next() {
   return s;
 }
 
+void Staging::refuseInCapture(const char* what) const {
+  if (runtime_.capturing()) throw Failure("backend", std::string(what) + ", which a captured step cannot repeat");
+}
+
+void Staging::upload(const std::vector<Upload>& all, Stream stream) {
+  refuseInCapture("values go to the GPU");
+  size_t total = 0;
+  for (const Upload& u : all) total += (u.bytes + 15) / 16 * 16;
+  if (total > slotBytes_) {
+    for (const Upload& u : all) upload(u.to, u.from, u.bytes, stream);
+    return;
+  }
+  Slot& s = next();
+  size_t at = 0;
+  for (const Upload& u : all) {
+    std::memcpy(static_cast<char*>(s.memory) + at, u.from, u.bytes);
+    runtime_.copyToDevice(u.to, static_cast<char*>(s.memory) + at, u.bytes, stream);
+    at += (u.bytes + 15) / 16 * 16;
+  }
+  runtime_.record(s.event, stream);
+  s.busy = true;
+}
+
 void Staging::upload(void* to, const void* from, size_t bytes, Stream stream) {
+  refuseInCapture("values go to the GPU");
   for (size_t at = 0; at < bytes; at += slotBytes_) {
     Slot& s = next();
     const size_t some = std::min(slotBytes_, bytes - at);
@@ -48,6 +72,7 @@ void Staging::upload(void* to, const void* from, size_t bytes, Stream stream) {
 }
 
 void Staging::download(void* to, const void* from, size_t bytes, Stream stream) {
+  refuseInCapture("values come from the GPU");
   // One slot ahead: the device fills the next while this thread empties the last.
   struct Part {
     Slot* slot;

@@ -16,6 +16,13 @@ class Staging {
 
   // Copies behind what `stream` has to do already; `from` is free again on return.
   void upload(void* to, const void* from, size_t bytes, Stream stream);
+  // Small arrays in one slot, so that a step's inputs cost one wait for a slot and not one each.
+  struct Upload {
+    void* to;
+    const void* from;
+    size_t bytes;
+  };
+  void upload(const std::vector<Upload>& all, Stream stream);
   // Copies and waits.
   void download(void* to, const void* from, size_t bytes, Stream stream);
 
@@ -26,6 +33,7 @@ class Staging {
     bool busy = false;
   };
   Slot& next();
+  void refuseInCapture(const char* what) const;
 
   Runtime& runtime_;
   size_t slotBytes_, turn_ = 0;

@@ -8,6 +8,7 @@ namespace cuda {
 
 using Stream = void*;  // cudaStream_t
 using Event = void*;   // cudaEvent_t
+using Graph = void*;   // cudaGraphExec_t
 
 // How a tensor's elements are stored; what TensorFlow.js calls float32 may be either of the first two.
 enum class Type : int { f32 = 0, bf16 = 1, i32 = 2 };

@@ -13,7 +13,9 @@ void check(bool good, const char* what) {
   if (!good) throw Failure("invalid_data", std::string("CausalAttention: expected ") + what);
 }
 
-void checkShape(Attention& p, const AttentionBounds& host) {
+}  // namespace
+
+void checkAttention(Attention& p, const AttentionBounds& host) {
   check(p.heads > 0 && p.kvHeads > 0 && p.headDim > 0 && p.heads % p.kvHeads == 0, "heads that share kv heads evenly");
   check(p.headDim <= 256, "a head size up to 256");
   check(p.heads <= kMaxBlocksYZ && p.sequences <= kMaxBlocksYZ, "at most 65,535 heads and sequences");
@@ -27,10 +29,8 @@ void checkShape(Attention& p, const AttentionBounds& host) {
   }
 }
 
-}  // namespace
-
 void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t) {
-  checkShape(p, host);
+  checkAttention(p, host);
   if (p.tokens == 0) return;
   const int64_t width = int64_t{p.heads} * p.headDim, kvWidth = int64_t{p.kvHeads} * p.headDim;
   const Operand q(c, t.q, p.tokens * width, c.type), k(c, t.k, p.keys * kvWidth, c.type), v(c, t.v, p.keys * kvWidth, c.type);
@@ -50,7 +50,7 @@ void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTe
 
 void attentionGrad(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t) {
   if (p.kvStart) throw Failure("invalid_data", "CausalAttentionGrad: expected no cache in a gradient");
-  checkShape(p, host);
+  checkAttention(p, host);
   if (p.tokens == 0) return;
   const int64_t size = p.tokens * p.heads * p.headDim, kvSize = p.tokens * p.kvHeads * p.headDim;
   const Operand q(c, t.q, size, c.type), k(c, t.k, kvSize, c.type), v(c, t.v, kvSize, c.type), out(c, t.out, size, c.type), dout(c, t.dout, size, c.type);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "../host/allocator.h"
+#include "../host/captured_step.h"
 #include "../host/gemm.h"
 #include "../host/launch_profile.h"
 #include "../host/pager.h"
@@ -28,6 +29,8 @@ struct Context {
   Type type;                // of activations: bf16, or float32 in the modes for tests
   void* workspace = nullptr;
   int scratchLabel = 0;
+  // The step that is being captured, if any. Memory that operations keep between calls is announced to it with `uses`.
+  std::unique_ptr<CapturedStep> capture;
 
   void multiply(const GemmCall& call) {
     const LaunchScope scope("product", stream);

@@ -40,6 +40,7 @@ void matMul(Context& c, const MatMul& p, Array a, Array b, Array y);
 struct AttentionBounds {
   const int32_t *cuSeqlens = nullptr, *kvStart = nullptr, *kvLength = nullptr;
 };
+void checkAttention(Attention& p, const AttentionBounds& host);
 void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t);
 void attentionGrad(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t);
 

@@ -116,6 +116,7 @@ int run(const Options& o) {
     if (o.host && o.only.empty()) {
       testHost();
       testCublasLt();
+      testCapture();
 #ifdef TUNESMITH_EMULATED_BUILD
       testStreamsOfDevice();
       testPager();

@@ -94,6 +94,25 @@ class BookRuntime final : public Runtime {
   }
   int events = 0;
   double clock = 0;  // of the test, in milliseconds
+  // What a capture is asked for goes to the log only, and its graphs count their launches.
+  int graphs = 0, launches = 0;
+  bool captureFails = false;
+  void beginCapture(Stream) override {
+    capturing_ = true;
+    log.push_back("beginCapture");
+  }
+  Graph endCapture(Stream) override {
+    capturing_ = false;
+    if (captureFails) throw Failure("backend", "the capture failed");
+    graphs++;
+    return reinterpret_cast<Graph>(++next_);
+  }
+  void abandonCapture(Stream) override {
+    capturing_ = false;
+    log.push_back("abandonCapture");
+  }
+  void launchGraph(Graph, Stream) override { launches++; }
+  void destroyGraph(Graph) override { graphs--; }
 
  private:
   void copy(void* to, const void* from, size_t bytes) {
@@ -108,6 +127,7 @@ class BookRuntime final : public Runtime {
 void testHost();
 void testCublasLt();
 void testPager();            // the emulated device only
+void testCapture();
 void testStreamsOfDevice();  // the emulated device only
 void testOperations(uint64_t seed);
 

@@ -100,6 +100,16 @@ export interface CudaAddon {
   prefetch(handle: Handle): void
   /** Counts the tensor as an optimizer's; a pageable one moves to the host when memory is short. */
   optimizerState(handle: Handle, pageable: boolean): void
+  /** New values in the memory that tensors have: each tensor with its values, one after the other. */
+  assign(...tensorsAndValues: (Handle | Float32Array | Int32Array)[]): void
+  /** Until endCapture, kernels are written down instead of run, and memory comes from a pool of their own. */
+  beginCapture(): void
+  /** @param outputs how many of the tensors made meanwhile still exist. @returns the step's number. */
+  endCapture(outputs: number): number
+  abandonCapture(): void
+  /** Checks the values again that were checked while capturing, assigns them, and runs what was written down. */
+  launchStep(step: number, ...tensorsAndValues: (Handle | Float32Array | Int32Array)[]): void
+  dropStep(step: number): void
   memory(): CudaMemory
   trim(): void
   resetPeak(): void

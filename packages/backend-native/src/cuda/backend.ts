@@ -5,11 +5,14 @@ import {
   type DataType,
   engine,
   type NamedTensorInfoMap,
+  type Tensor,
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core'
+import type { BackendStep, StepBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { type CudaAddon, type CudaDevice, type Handle, STORAGE, type Storage } from './addon'
+import { captureStep } from './captured-step'
 import type { CudaProfiler } from './profile'
 import { TensorData } from './tensor-data'
 
@@ -51,7 +54,7 @@ export function guarded<Result>(call: () => Result): Result {
  * It is TensorFlow.js' CPU backend underneath: an operation that has no kernel on the device reads its inputs back and
  * runs there, and says so once.
  */
-export class CudaBackend extends MathBackendCPU {
+export class CudaBackend extends MathBackendCPU implements StepBackend {
   readonly addon: CudaAddon
   readonly device: CudaDevice
   readonly precision: CudaPrecision
@@ -63,6 +66,12 @@ export class CudaBackend extends MathBackendCPU {
   profiler: CudaProfiler | undefined
   /** Operations that read device memory back to run on the CPU, in the order they were met. */
   readonly readBacks = new Set<string>()
+  /** True while kernels are written down to be launched together. */
+  capturing = false
+  /** Why steps were not captured, to say each reason once. */
+  readonly notCaptured = new Set<string>()
+  /** Outputs of the kernel that runs. */
+  #made: DataId[] | undefined
   #nextId = 0
   #fallback: string | undefined
 
@@ -105,6 +114,7 @@ export class CudaBackend extends MathBackendCPU {
     data.storage = storage
     const dataId = { id: this.#nextId++ }
     this.data.set(dataId, data as never)
+    this.#made?.push(dataId)
     return { info: { dataId, shape, dtype }, handle: data.handle }
   }
 
@@ -125,7 +135,7 @@ export class CudaBackend extends MathBackendCPU {
    */
   reuse(x: TensorInfo): { info: TensorInfo; handle: Handle } | undefined {
     const data = this.#data(x)
-    if (data.refCount !== 1 || data.handle === 0 || data.storage !== this.activation) return undefined
+    if (data.refCount !== 1 || data.handle === 0 || data.input || data.storage !== this.activation) return undefined
     data.refCount++
     data.host = undefined
     return { info: { dataId: x.dataId, shape: x.shape, dtype: x.dtype }, handle: data.handle }
@@ -186,6 +196,11 @@ export class CudaBackend extends MathBackendCPU {
   knownInts(x: TensorInfo): Int32Array | undefined {
     const { host } = this.#data(x)
     return host instanceof Int32Array ? host : undefined
+  }
+
+  /** The same for integers that are checked: the addon repeats its checks before each launch of a captured step. */
+  checkedInts(x: TensorInfo): Int32Array {
+    return this.knownInts(x) ?? this.hostInts(x)
   }
 
   hostValues(x: TensorInfo): ArrayLike<number> {
@@ -263,14 +278,27 @@ export class CudaBackend extends MathBackendCPU {
     return size * 4 <= LAZY_BYTES
   }
 
+  #refuseInCapture(what: string): never {
+    const operation = this.#fallback ?? (this.running === 'other' ? 'the step' : this.running)
+    throw new TunesmithError(`${operation} ${what}, which a captured step cannot repeat`, { code: 'backend' })
+  }
+
   #upload(data: TensorData): void {
     const { host, dtype, size } = data
     const Kind = isInteger(dtype) ? Int32Array : Float32Array
     const array = host instanceof Kind ? host : Kind.from(host as ArrayLike<number>)
     const storage = isInteger(dtype) ? STORAGE.i32 : STORAGE.f32
     const handle = guarded(() => this.addon.allocate(size, storage, dtype === 'int32' ? 'packed weights' : 'data'))
-    guarded(() => this.addon.upload(handle, array))
-    this.profiler?.moved('device', array.byteLength)
+    // A captured step repeats kernels, not uploads; what is one number throughout (a factor, a bias of zeros) needs none.
+    if (this.capturing && dtype === 'float32' && array.every((value) => Object.is(value, array[0])))
+      guarded(() => this.addon.fill(size, array[0] ?? 0, handle))
+    else if (this.capturing) {
+      this.addon.free(handle)
+      this.#refuseInCapture('brings values from the host')
+    } else {
+      guarded(() => this.addon.upload(handle, array))
+      this.profiler?.moved('device', array.byteLength)
+    }
     data.handle = handle
     data.storage = storage
     this.#markState(data)
@@ -278,6 +306,8 @@ export class CudaBackend extends MathBackendCPU {
   }
 
   #read(data: TensorData): Values {
+    if (data.input && data.host !== undefined && !this.capturing) return data.host
+    if (this.capturing) this.#refuseInCapture('reads values back')
     if (this.#fallback && !this.readBacks.has(this.#fallback)) {
       this.readBacks.add(this.#fallback)
       process.emitWarning(
@@ -303,15 +333,59 @@ export class CudaBackend extends MathBackendCPU {
     const outer = this.running
     const { profiler } = this
     const profiled = profiler?.begin(name)
+    const made = this.#made
     this.running = name
+    this.#made = []
     try {
-      const made = guarded(run)
-      if (made) profiler?.count(name, inputs, attrs, Array.isArray(made) ? made : [made])
-      return made
+      const outputs = guarded(run)
+      if (outputs) profiler?.count(name, inputs, attrs, Array.isArray(outputs) ? outputs : [outputs])
+      return outputs
+    } catch (error) {
+      // Nobody else knows of them.
+      for (const dataId of this.#made) this.disposeData(dataId, true)
+      throw error
     } finally {
       this.running = outer
+      this.#made = made
       profiler?.end(profiled!)
     }
+  }
+
+  /** False with `TUNESMITH_CUDA_GRAPHS=0`. */
+  capturesSteps(): boolean {
+    return process.env.TUNESMITH_CUDA_GRAPHS !== '0'
+  }
+
+  createInput(shape: number[], dtype: 'float32' | 'int32'): TensorInfo {
+    const { info } = this.output(shape, dtype === 'int32' ? STORAGE.i32 : STORAGE.f32)
+    this.#data(info).input = true
+    return info
+  }
+
+  /** The handles of inputs with the values that are new to them; host code that looks at them sees these too. */
+  inputValues(inputs: TensorInfo[], values: (Float32Array | Int32Array)[]): (Handle | Float32Array | Int32Array)[] {
+    return inputs.flatMap((input, i) => {
+      const data = this.#data(input)
+      const given = values[i]!
+      const known = data.host as Float32Array | Int32Array | undefined
+      if (known?.length === given.length && known.every((value, at) => value === given[at])) return []
+      data.host = given.slice() as Values
+      return [data.handle, given]
+    })
+  }
+
+  assignInputs(inputs: TensorInfo[], values: (Float32Array | Int32Array)[]): void {
+    const given = this.inputValues(inputs, values)
+    if (given.length > 0) guarded(() => this.addon.assign(...given))
+  }
+
+  captureStep(inputs: TensorInfo[], f: () => Tensor): BackendStep | undefined {
+    return captureStep(this, inputs, f)
+  }
+
+  /** What the host knows of a tensor's values is old. */
+  forgetHost(x: TensorInfo): void {
+    this.#data(x).host = undefined
   }
 
   /** Runs a kernel of the CPU backend; reading device memory in it is noted under its name. */

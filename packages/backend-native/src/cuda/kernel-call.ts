@@ -42,7 +42,7 @@ export class CudaCall extends KernelInputs<CudaBackend> {
   /** An int32 input on the device and on the host. */
   boundaries(name: string, ...shape: number[]): { handle: Handle; host: Int32Array } {
     const x = this.info(name, 'int32', shape)
-    return { handle: this.backend.ints(x), host: this.backend.hostInts(x) }
+    return { handle: this.backend.ints(x), host: this.backend.checkedInts(x) }
   }
 }
 

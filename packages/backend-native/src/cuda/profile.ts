@@ -75,7 +75,7 @@ export class CudaProfiler {
       attrs: attrs as Record<string, unknown>,
       outputs,
       bytesOf: (x) => (x ? backend.deviceBytes(x) : 0),
-      hostInts: (x) => backend.hostInts(x),
+      hostInts: (x) => backend.checkedInts(x),
       activationBytes: backend.activation === STORAGE.bf16 ? 2 : 4,
     })
     this.#add(name, bytes, flops)

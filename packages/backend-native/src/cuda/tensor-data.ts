@@ -15,6 +15,8 @@ export class TensorData {
   /** Of a float32 parameter on the device: the same in bf16, as products take it. 0 when there is none. */
   copy: Handle = 0
   complexTensorInfos?: { real: TensorInfo; imag: TensorInfo }
+  /** Its values change from launch to launch of a captured step. */
+  input = false
   /** What is on the host; undefined when only the device has the current values. */
   host: Values | undefined
 
@@ -29,7 +31,7 @@ export class TensorData {
   }
 
   get values(): Values | undefined {
-    if (this.host !== undefined || this.handle === 0) return this.host
+    if ((this.host !== undefined && !this.input) || this.handle === 0) return this.host
     return this.fetch(this)
   }
 }

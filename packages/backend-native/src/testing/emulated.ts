@@ -1,26 +1,13 @@
-import { spawnSync } from 'node:child_process'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-
-const script = join(dirname(fileURLToPath(import.meta.url)), '../../scripts/build-cuda.mjs')
+import { emulateCuda as emulate } from '@tunesmith/tooling/emulated-cuda'
 
 /**
- * Points the kernels' tests at the emulated CUDA backend, building it when its sources changed; with
- * `TUNESMITH_CUDA_DEVICE_TESTS=1` (`npm run bench:cuda`) at the GPU. Must come before the backend is loaded.
+ * Points the kernels' tests at the emulated CUDA backend, or with `TUNESMITH_CUDA_DEVICE_TESTS=1` (`npm run bench:cuda`) at
+ * the GPU. Must come before the backend is loaded.
  *
  * @returns false, with a printed reason, where it cannot be built.
  */
 export function emulateCuda(precision: 'f32' | 'bf16'): boolean {
   process.env.TUNESMITH_TEST_BACKEND = 'cuda'
-  process.env.TUNESMITH_CUDA_PRECISION = precision
-  // Memory comes full of NaN: what is read before it was written shows.
-  process.env.TUNESMITH_CUDA_POISON = '1'
   if (precision === 'bf16') process.env.TUNESMITH_TEST_TOLERANCE = '2e-2'
-  if (process.env.TUNESMITH_CUDA_DEVICE_TESTS === '1') return true
-  process.env.TUNESMITH_CUDA_EMULATE = '1'
-  const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--emulated'], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`${stdout}${stderr}`)
-  if (!stdout.includes('skipped')) return true
-  console.log(stdout.trim())
-  return false
+  return emulate(precision)
 }

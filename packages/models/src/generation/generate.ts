@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
+import { packSequences } from '../batch'
 import type { CausalLM } from '../causal-lm'
+import { DecodingStep } from './decoding-step'
 import { KvCache } from './kv-cache'
 import { createSampler, samplingSchema } from './sampler'
 
@@ -115,6 +117,7 @@ export async function* decode(
   const longest = prompts.reduce((max, { length }) => Math.max(max, length), 0)
   const virtual = model.virtualTokens?.count ?? 0
   const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens), virtual)
+  const step = new DecodingStep(model, cache, names)
   const width = model.config.vocabSize
   const checkSignal = () => {
     if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })
@@ -123,7 +126,7 @@ export async function* decode(
     checkSignal()
     // Each prompt is read once, for its first answer; the others begin with a copy of what the cache then holds.
     const first = prompts.map((_, p) => p * answers)
-    let logits = nextLogits(model, cache, first, sequences, names)
+    let logits = promptLogits(model, cache, first, sequences, names)
     for (const s of first) for (let a = 1; a < answers; a++) cache.copy(s, s + a)
     let rowOf = (s: number) => Math.floor(s / answers)
     let active = sequences.map((_, s) => s)
@@ -147,50 +150,40 @@ export async function* decode(
       await new Promise<void>((resolve) => setImmediate(resolve))
       checkSignal()
       active = still
-      logits = nextLogits(model, cache, active, sequences, names)
+      logits = step.logits(
+        active,
+        active.map((s) => sequences[s]!.at(-1)!),
+      )
       const rows = new Map(active.map((s, row) => [s, row]))
       rowOf = (s) => rows.get(s)!
     }
   } finally {
+    step.dispose()
     cache.dispose()
   }
 }
 
-/** One forward pass over what the cache has not seen of each active sequence; logits `[active * vocab]` after the last tokens. */
-function nextLogits(
+/** One forward pass over whole sequences; logits `[active * vocab]` after the last tokens. */
+function promptLogits(
   model: CausalLM,
   cache: KvCache,
   active: readonly number[],
   sequences: readonly number[][],
   names?: readonly string[],
 ): Float32Array {
-  const inputIds: number[] = []
-  const positions: number[] = []
-  const cuSeqlens = [0]
-  for (const s of active) {
-    const sequence = sequences[s]!
-    for (let position = cache.lengths[s]!; position < sequence.length; position++) {
-      inputIds.push(sequence[position]!)
-      positions.push(position)
-    }
-    cuSeqlens.push(inputIds.length)
-  }
+  const packed = packSequences(active.map((s) => sequences[s]!))
   cache.begin(
     active,
-    active.map((_, a) => cuSeqlens[a + 1]! - cuSeqlens[a]!),
+    active.map((s) => sequences[s]!.length),
   )
   return tf.tidy(() => {
     const adapterNames = names && active.map((s) => names[s]!)
-    let hidden = model.forward({ inputIds, positions, cuSeqlens, adapterNames }, { cache })
-    if (inputIds.length > active.length)
-      hidden = tf.gather(
-        hidden,
-        tf.tensor1d(
-          cuSeqlens.slice(1).map((end) => end - 1),
-          'int32',
-        ),
-      )
-    return model.logits(hidden).dataSync() as Float32Array
+    const hidden = model.forward({ ...packed, adapterNames }, { cache })
+    const last = tf.tensor1d(
+      active.map((_, a) => packed.cuSeqlens[a + 1]! - 1),
+      'int32',
+    )
+    return model.logits(tf.gather(hidden, last)).dataSync() as Float32Array
   })
 }
 

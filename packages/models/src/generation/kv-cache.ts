@@ -3,6 +3,18 @@ import { type KeyRanges, kvCacheUpdate } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { ModelConfig } from '../config'
 
+/** Where a forward pass writes keys and values, and where the keys of each of its sequences lie. */
+export interface CacheRows {
+  /** `[tokens]` */
+  rows: Int32Array
+  /** `[sequences]`, see {@link KeyRanges}. */
+  kvStart: Int32Array
+  kvLength: Int32Array
+}
+
+/** {@link CacheRows} as tensors. */
+export type CacheTensors = KeyRanges & { rows: tf.Tensor1D }
+
 /**
  * Keys and values of the tokens seen so far, preallocated: each sequence owns `capacity` consecutive rows.
  *
@@ -13,9 +25,9 @@ export class KvCache {
   /** Tokens held of each sequence, virtual ones not counted. */
   readonly lengths: Int32Array
   readonly #layers: { keys: tf.Variable<tf.Rank.R2>; values: tf.Variable<tf.Rank.R2> }[]
-  #rows: tf.Tensor1D | undefined
-  #ranges: KeyRanges | undefined
-
+  #rows: CacheTensors | undefined
+  /** Those that {@link begin} made. */
+  #own: CacheTensors | undefined
   readonly #virtual: number
 
   /** @param virtualTokens positions that an adapter puts before every sequence. Default 0. */
@@ -29,7 +41,7 @@ export class KvCache {
     this.#virtual = virtualTokens
     this.lengths = new Int32Array(sequences)
     const shape: [number, number] = [sequences * this.capacity, numKeyValueHeads * headDim]
-    const empty = () => tf.tidy(() => tf.variable(tf.zeros<tf.Rank.R2>(shape), false))
+    const empty = () => tf.tidy(() => tf.variable(tf.fill<tf.Rank.R2>(shape, 0), false))
     this.#layers = Array.from({ length: numHiddenLayers }, () => ({ keys: empty(), values: empty() }))
   }
 
@@ -38,39 +50,47 @@ export class KvCache {
    *
    * @param sequences which sequences the coming forward pass has, in its order.
    * @param counts how many tokens of each.
+   * @returns where the tokens go, for {@link use}.
    */
-  begin(sequences: ArrayLike<number>, counts: ArrayLike<number>): void {
+  reserve(sequences: ArrayLike<number>, counts: ArrayLike<number>): CacheRows {
     const rows: number[] = []
-    const starts: number[] = []
+    const kvStart = new Int32Array(sequences.length)
+    const kvLength = new Int32Array(sequences.length)
     for (let i = 0; i < sequences.length; i++) {
       const s = sequences[i]!
       const first = this.lengths[s]! === 0 ? 0 : this.#virtual + this.lengths[s]!
-      this.lengths[s]! += counts[i]!
-      const end = this.#virtual + this.lengths[s]!
+      const end = this.#virtual + this.lengths[s]! + counts[i]!
       if (end > this.capacity)
         throw new TunesmithError(`Sequence ${s} needs ${end} cache rows of ${this.capacity}`, { code: 'internal' })
+      this.lengths[s]! += counts[i]!
       for (let row = first; row < end; row++) rows.push(s * this.capacity + row)
-      starts.push(s * this.capacity)
+      kvStart[i] = s * this.capacity
+      kvLength[i] = end
     }
-    this.#releaseStep()
-    this.#rows = tf.keep(tf.tensor1d(rows, 'int32'))
-    this.#ranges = {
-      kvStart: tf.keep(tf.tensor1d(starts, 'int32')),
-      kvLength: tf.keep(
-        tf.tensor1d(
-          Array.from(sequences, (s) => this.#virtual + this.lengths[s]!),
-          'int32',
-        ),
-      ),
-    }
+    return { rows: Int32Array.from(rows), kvStart, kvLength }
+  }
+
+  /** Like {@link reserve}, for the next forward pass. */
+  begin(sequences: ArrayLike<number>, counts: ArrayLike<number>): void {
+    const { rows, kvStart, kvLength } = this.reserve(sequences, counts)
+    const tensor = (values: Int32Array) => tf.keep(tf.tensor1d(values, 'int32'))
+    this.#release()
+    this.#own = { rows: tensor(rows), kvStart: tensor(kvStart), kvLength: tensor(kvLength) }
+    this.#rows = this.#own
+  }
+
+  /** The rows that the coming forward passes write to and read, int32; they stay the caller's. */
+  use(rows: CacheTensors | undefined): void {
+    this.#rows = rows
   }
 
   /** Writes one layer's new keys and values; returns the whole cache of that layer and where each sequence lies in it. */
   append(layer: number, k: tf.Tensor2D, v: tf.Tensor2D): { keys: tf.Tensor2D; values: tf.Tensor2D; ranges: KeyRanges } {
     const { keys, values } = this.#layers[layer]!
-    kvCacheUpdate(keys, k, this.#rows!)
-    kvCacheUpdate(values, v, this.#rows!)
-    return { keys, values, ranges: this.#ranges! }
+    const { rows, ...ranges } = this.#rows!
+    kvCacheUpdate(keys, k, rows)
+    kvCacheUpdate(values, v, rows)
+    return { keys, values, ranges }
   }
 
   /** Gives one sequence the keys and values of another. */
@@ -86,12 +106,13 @@ export class KvCache {
     })
   }
 
-  #releaseStep(): void {
-    tf.dispose([this.#rows, this.#ranges?.kvStart, this.#ranges?.kvLength].filter((t) => t !== undefined))
+  #release(): void {
+    if (this.#own) tf.dispose([this.#own.rows, this.#own.kvStart, this.#own.kvLength])
+    this.#own = undefined
   }
 
   dispose(): void {
-    this.#releaseStep()
+    this.#release()
     for (const { keys, values } of this.#layers) tf.dispose([keys, values])
   }
 }

@@ -1,0 +1,5 @@
+import { emulateCuda } from '@tunesmith/tooling/emulated-cuda'
+import { describe } from 'vitest'
+import { testDecodingGraphs } from '../testing/decoding-graphs'
+
+describe.runIf(emulateCuda('bf16'))('on the emulated CUDA backend', () => testDecodingGraphs('bf16'))

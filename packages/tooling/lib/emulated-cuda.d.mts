@@ -1,0 +1,1 @@
+export function emulateCuda(precision: 'f32' | 'bf16'): boolean
