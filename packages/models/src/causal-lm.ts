@@ -193,12 +193,13 @@ export class CausalLM {
   ): tf.Tensor2D {
     return tf.tidy(() => {
       const plan = new StepPlan(this.config, input, cache, this.virtualTokens)
-      // A checkpointed block runs again when the tensors of the first pass are gone, so it opens the plan itself.
-      const shared = gradientCheckpointing ? undefined : plan.open()
+      const shared = plan.tensors()
       return this.#throughBlocks(embeddings, (layer, x) => {
-        const block = (input: tf.Tensor2D) =>
-          tf.tidy(() => this.#architecture.block(layer, input, shared ?? plan.open()))
-        return gradientCheckpointing ? checkpoint(block, x, this.#trainablesOf(layer.index)) : block(x)
+        const block = (input: tf.Tensor2D, tensors: readonly tf.Tensor[]) =>
+          tf.tidy(() => this.#architecture.block(layer, input, plan.context(tensors)))
+        return gradientCheckpointing
+          ? checkpoint(block, x, this.#trainablesOf(layer.index), { shared })
+          : block(x, shared)
       })
     })
   }

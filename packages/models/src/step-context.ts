@@ -46,22 +46,25 @@ export class StepPlan {
     this.#tables = rotaryTables(positions, inverseFrequencies(config.rope, longest), config.rope.attentionFactor)
   }
 
-  /** The plan as tensors, which belong to the surrounding `tf.tidy`. */
-  open(): StepContext {
+  /** The plan as tensors, which belong to the surrounding `tf.tidy`: what {@link context} takes. */
+  tensors(): tf.Tensor[] {
     return withoutRecording(() => {
-      const shape: [number, number] = [
-        this.#tables.cos.length / (this.config.rope.rotaryDim / 2),
-        this.config.rope.rotaryDim / 2,
+      const half = this.config.rope.rotaryDim / 2
+      const shape: [number, number] = [this.#tables.cos.length / half, half]
+      return [
+        tf.tensor1d(this.#cuSeqlens, 'int32'),
+        tf.tensor2d(this.#tables.cos, shape),
+        tf.tensor2d(this.#tables.sin, shape),
+        ...(this.#prefix ? [tf.tensor1d(this.#prefix.layout.cuSeqlens, 'int32')] : []),
       ]
-      const tensors = {
-        cuSeqlens: tf.tensor1d(this.#cuSeqlens, 'int32'),
-        cos: tf.tensor2d(this.#tables.cos, shape),
-        sin: tf.tensor2d(this.#tables.sin, shape),
-      }
-      if (!this.#prefix) return new StepContext(this.config, tensors, this.cache)
-      const extended = tf.tensor1d(this.#prefix.layout.cuSeqlens, 'int32')
-      return new StepContext(this.config, tensors, this.cache, { ...this.#prefix, cuSeqlens: extended })
     })
+  }
+
+  /** What the layers use, on the tensors of {@link tensors} or copies of them. */
+  context(tensors: readonly tf.Tensor[]): StepContext {
+    const [cuSeqlens, cos, sin, extended] = tensors as [tf.Tensor1D, tf.Tensor2D, tf.Tensor2D, tf.Tensor1D?]
+    const prefix = this.#prefix && { ...this.#prefix, cuSeqlens: extended! }
+    return new StepContext(this.config, { cuSeqlens, cos, sin }, this.cache, prefix)
   }
 }
 

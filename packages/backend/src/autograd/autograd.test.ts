@@ -58,6 +58,29 @@ describe('valueAndGrads', () => {
 })
 
 describe('checkpoint', () => {
+  it('keeps what blocks share, and gives it to them again', () => {
+    const x = variable([1, 2, 3, 4], [2, 2])
+    const before = tf.memory().numTensors
+    const seen = new Set<tf.Tensor>()
+    const { value, grads } = valueAndGrads(() => {
+      const table = tf.tensor1d([3, 5])
+      const block = (input: tf.Tensor2D, [row]: readonly tf.Tensor[]) => {
+        seen.add(row!)
+        return tf.mul(tf.square(input), row!) as tf.Tensor2D
+      }
+      const options = { shared: [table] }
+      const y = checkpoint(block, checkpoint(block, x as never, [], options), [], options)
+      table.dispose()
+      return tf.sum(y) as tf.Scalar
+    }, [x])
+    // y = row^3 x^4; the second run of each block has a tensor of its own.
+    expect(Array.from(grads[0]!.dataSync())).toEqual([4 * 27, 4 * 8 * 125, 4 * 27 * 27, 4 * 64 * 125])
+    expect(seen.size).toBe(3)
+    tf.dispose([value, ...grads])
+    expect(tf.memory().numTensors).toBe(before)
+    expect([...seen].every((tensor) => tensor.isDisposed)).toBe(true)
+  })
+
   it('gives the same gradients bit for bit, keeps less, and skips what nobody asked for', () => {
     const weight = variable([1, 2, 0.5])
     const x = variable([1, 2, 3, 4, 5, 6], [2, 3])

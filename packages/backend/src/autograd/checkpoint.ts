@@ -10,6 +10,11 @@ export interface CheckpointOptions {
    * backward pass. No effect where the backend has no memory of its own. Default false.
    */
   offload?: boolean
+  /**
+   * Tensors that `f` reads beside `x` and its parameters, without a gradient: tables that all blocks share. They are kept
+   * for the backward pass and given to `f` there, so that nobody has to make them again. Default none.
+   */
+  shared?: readonly tf.Tensor[]
 }
 
 // The inputs that checkpoints of a tape keep outside of the backend's memory, in the order of the forward pass.
@@ -33,22 +38,22 @@ function bringBackBefore(kept: tf.Tensor, inputs: readonly tf.Tensor[]): void {
 }
 
 /**
- * Gradient checkpointing: runs `f(x)` keeping only `x`, and runs it again in the backward pass.
+ * Gradient checkpointing: runs `f(x, shared)` keeping only `x`, and runs it again in the backward pass.
  *
  * The gradients are those of plain `f(x)`, bit for bit, as long as `f` is deterministic (our dropout is: its mask
  * is a function of a counter). Costs one more forward pass, saves all activations inside `f`.
  *
- * @param f a differentiable function of one tensor, e.g. a decoder block.
+ * @param f a differentiable function of one tensor, e.g. a decoder block; the second argument is {@link CheckpointOptions.shared}.
  * @param parameters the trainable tensors `f` uses; without them listed here they get no gradient.
  * @throws {TunesmithError} `out_of_memory` when `offload` finds no pinned memory on the host.
  */
 export function checkpoint(
-  f: (x: tf.Tensor2D) => tf.Tensor2D,
+  f: (x: tf.Tensor2D, shared: readonly tf.Tensor[]) => tf.Tensor2D,
   x: tf.Tensor2D,
   parameters: readonly tf.Tensor[],
-  { offload = false }: CheckpointOptions = {},
+  { offload = false, shared = [] }: CheckpointOptions = {},
 ): tf.Tensor2D {
-  if (!isRecording()) return f(x)
+  if (!isRecording()) return f(x, shared)
   const inputs: Record<string, tf.Tensor> = { x }
   parameters.forEach((parameter, i) => {
     inputs[`p${i}`] = parameter
@@ -57,13 +62,13 @@ export function checkpoint(
   const [y] = record({
     name: 'checkpoint',
     inputs,
-    forward: () => [withoutRecording(() => tf.tidy(() => f(x)))],
-    save: () => [x],
-    gradient: (dy, [kept]) => {
+    forward: () => [withoutRecording(() => tf.tidy(() => f(x, shared)))],
+    save: () => [x, ...shared],
+    gradient: (dy, [kept, ...sharedThen]) => {
       bringBackBefore(kept!, chain)
       // The copy is a new tensor, so that the inner tape starts at it and not at what produced x.
       const input = tf.clone(kept as tf.Tensor2D)
-      const { y: again, tape } = recordTape(() => f(input))
+      const { y: again, tape } = recordTape(() => f(input, sharedThen))
       const names = Object.keys(inputs).filter(currentlyWanted)
       const xs = names.map((name) => (name === 'x' ? input : inputs[name]!))
       const grads = walkBack(tape, again, dy, xs)
