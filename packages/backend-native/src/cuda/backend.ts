@@ -96,7 +96,8 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     this.data.set(dataId, data as never)
     if (dtype !== 'float32' && !isInteger(dtype)) return
     if (Array.isArray(values)) data.host = util.toTypedArray(values as unknown as number[], dtype) as Values
-    if (values === undefined || values === null) return
+    // What a kernel of the CPU backend makes is still to be written by it.
+    if (values === undefined || values === null || this.#fallback !== undefined) return
     if (size * 4 > LAZY_BYTES) this.#upload(data)
     // The user may change the array before its first use here.
     else if (ArrayBuffer.isView(data.host)) data.host = (data.host as Float32Array).slice()

@@ -79,6 +79,7 @@ const CASES: Record<string, () => tf.Tensor | tf.Tensor[]> = {
     tf.slice(large(), [1], [2]),
     tf.stridedSlice(numbers(5, 6), [4, 1], [0, 6], [-2, 3]),
     tf.stridedSlice(numbers(3, 4, 5), [1], [2], [1], 0, 0, 0, 0, 1),
+    tf.stridedSlice(numbers(3, 4, 5), [0, 1, 4], [3, 2, 0], [2, 1, -3], 0, 0, 0, 0, 2),
   ],
   'in reverse': () => [tf.reverse(numbers(3, 4, 5), [0, 2]), tf.reverse(integers(7))],
   repetitions: () => [tf.tile(numbers(2, 3, 1), [2, 1, 4]), tf.broadcastTo(numbers(3, 1), [2, 3, 4])],
