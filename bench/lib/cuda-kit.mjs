@@ -40,10 +40,9 @@ function collect(folder, names, files) {
     if (!link || files.has(link)) continue
     files.add(link)
     const real = realpathSync(link)
-    if (files.has(real) && real !== link) continue
-    files.add(real)
     // A package of the workspace comes with the checkout.
-    if (!real.includes('node_modules')) continue
+    if (!real.includes('node_modules') || (real !== link && files.has(real))) continue
+    files.add(real)
     const { dependencies, optionalDependencies, peerDependencies } = manifestOf(real)
     collect(real, Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }), files)
   }
@@ -101,7 +100,7 @@ export async function packKit({ file, arch = 'sm_90a' }) {
         dirname(realpathSync(goldens)),
         'goldens',
       ])
-    run('xz', ['-T0', '-3', tar])
+    run('xz', ['-T0', '-2', tar])
     mkdirSync(dirname(resolve(file)), { recursive: true })
     copyFileSync(`${tar}.xz`, file)
   } finally {
