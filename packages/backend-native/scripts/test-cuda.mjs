@@ -95,8 +95,8 @@ const addon = await buildCuda({ arch: ARCH })
 report(addon, `the addon for ${ARCH}`)
 if (addon.logs) {
   const spilled = spills(addon.logs)
-  if (spilled.length > 0) failures.push('spilled registers')
-  for (const line of spilled) console.log(`  spills: ${line}`)
+  if (spilled.length > 0) failures.push('kernels in local memory')
+  for (const line of spilled) console.log(`  local memory: ${line}`)
 }
 if (addon.file && process.arch === 'x64') {
   const said = installed(addon.file)
