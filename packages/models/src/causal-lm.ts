@@ -27,6 +27,11 @@ export interface ForwardOptions {
   cache?: KvCache
   /** Keeps only each block's input and recomputes the block in the backward pass. Default false. */
   gradientCheckpointing?: boolean
+  /**
+   * With `gradientCheckpointing`: the inputs wait in the host's memory, moved while the next block computes. No effect on a backend that
+   * computes in the host's memory. Default false.
+   */
+  activationOffloading?: boolean
 }
 
 /** Adapter names of the sequences in a forward pass, and where the sequences lie (virtual positions counted in). */
@@ -127,17 +132,16 @@ export class CausalLM {
    *
    * @throws {TunesmithError} `invalid_data` for a token id outside the vocabulary.
    */
-  forward(input: ModelInput, { cache, gradientCheckpointing = false }: ForwardOptions = {}): tf.Tensor2D {
+  forward(input: ModelInput, options: ForwardOptions = {}): tf.Tensor2D {
     this.#checkIds(input.inputIds)
     return tf.tidy(() => {
       const ids = tf.tensor1d(Int32Array.from(input.inputIds), 'int32')
-      return this.#during(input, cache, () => {
+      return this.#during(input, options.cache, () => {
         let x = this.embed(ids)
         const { virtualTokens } = this
         const prompt = virtualTokens?.embeddings && new VirtualLayout(input, virtualTokens.count)
         // Virtual embeddings are not scaled where tokens' are: in transformers 5 that is the embedding layer's business.
         if (prompt) x = prompt.extend(x, virtualTokens?.embeddings?.())
-        const options = { cache, gradientCheckpointing }
         if (!prompt) return this.forwardEmbeddings(x, input, options)
         const { positions, cuSeqlens } = prompt
         return prompt.strip(this.forwardEmbeddings(x, { ...input, positions, cuSeqlens }, options))
@@ -189,7 +193,7 @@ export class CausalLM {
   forwardEmbeddings(
     embeddings: tf.Tensor2D,
     input: Omit<ModelInput, 'inputIds'>,
-    { cache, gradientCheckpointing = false }: ForwardOptions = {},
+    { cache, gradientCheckpointing = false, activationOffloading = false }: ForwardOptions = {},
   ): tf.Tensor2D {
     return tf.tidy(() => {
       const plan = new StepPlan(this.config, input, cache, this.virtualTokens)
@@ -198,7 +202,7 @@ export class CausalLM {
         const block = (input: tf.Tensor2D, tensors: readonly tf.Tensor[]) =>
           tf.tidy(() => this.#architecture.block(layer, input, plan.context(tensors)))
         return gradientCheckpointing
-          ? checkpoint(block, x, this.#trainablesOf(layer.index), { shared })
+          ? checkpoint(block, x, this.#trainablesOf(layer.index), { shared, offload: activationOffloading })
           : block(x, shared)
       })
     })
@@ -245,9 +249,9 @@ export class CausalLM {
   loss(
     input: ModelInput,
     labels: ArrayLike<number>,
-    { gradientCheckpointing, ...options }: ForwardOptions & LinearCrossEntropyOptions = {},
+    { gradientCheckpointing, activationOffloading, ...options }: ForwardOptions & LinearCrossEntropyOptions = {},
   ): LinearCrossEntropyResult {
-    const hidden = this.forward(input, { gradientCheckpointing })
+    const hidden = this.forward(input, { gradientCheckpointing, activationOffloading })
     const all = { softcap: this.config.logitSoftcap, ...options }
     // An adapter on the head: its output is what counts, and only the adapter knows it.
     if (this.lmHead.override) {

@@ -98,6 +98,11 @@ export const sftConfigSchema = z.strictObject({
 
   /** Trade one more forward pass for the memory of all activations. Default false (TRL: true). */
   gradientCheckpointing: z.boolean().default(false),
+  /**
+   * With `gradientCheckpointing`, on a backend with memory of its own (`cuda`): what checkpointing keeps, the inputs of the blocks,
+   * waits in pinned host memory and is moved while blocks compute. The same updates. Default false.
+   */
+  activationOffloading: z.boolean().default(false),
   /** Let the backend keep activations in bfloat16 where it can; others say that they compute in float32. Default false. */
   bf16: z.boolean().default(false),
   /** Dynamic loss scaling, as torch's GradScaler does it, for backends with float16 activations. Default false. */

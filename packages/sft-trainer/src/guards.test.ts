@@ -115,6 +115,7 @@ describe('what would teach nothing', () => {
   it('is refused before anything is computed', () => {
     expect(refusal({ learningRate: 0 })).toContain('learning rate is 0')
     expect(refusal({ fp16: true, bf16: true })).toContain('fp16 and bf16')
+    expect(refusal({ activationOffloading: true })).toContain('Set gradientCheckpointing to true')
     expect(refusal({ loadBestModelAtEnd: true })).toContain('Set evalStrategy')
     expect(refusal({ saveStrategy: 'best' })).toContain('Set evalStrategy')
     expect(refusal({ lrSchedulerType: 'reduce_lr_on_plateau' })).toContain('waits for evaluations')
@@ -165,6 +166,20 @@ describe('failures around the loop', () => {
       },
     }
     await expect(tinyTrainer({ outputDir }, { callbacks: [callback] }).trainer.train()).rejects.toThrow('mine')
+  })
+
+  it('says where there is nothing to move off a device', async () => {
+    const args = { outputDir, maxSteps: 1, gradientCheckpointing: true }
+    const said = async (more: object) => {
+      const { trainer, notices } = tinyTrainer({ ...args, ...more })
+      await trainer.train()
+      return notices.map(({ message }) => message)
+    }
+    expect(await said({})).toEqual([])
+    const [notice] = await said({ activationOffloading: true, optim: 'paged_adamw_8bit' })
+    expect(notice).toMatch(
+      /^activationOffloading and paged_adamw_8bit: the backend "\w+" computes in the host's memory/,
+    )
   })
 
   it('leaves no tensor and no signal handler behind', async () => {

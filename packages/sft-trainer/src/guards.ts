@@ -71,6 +71,13 @@ export function checkConfig(config: SFTConfig, { hasEvalDataset }: { hasEvalData
     refuse('Which checkpoint is best is not known without evaluations', 'saveStrategy', 'Set evalStrategy')
   if (!evaluates && config.lrSchedulerType === 'reduce_lr_on_plateau')
     refuse('reduce_lr_on_plateau waits for evaluations', 'lrSchedulerType', 'Set evalStrategy')
+  // TRL offloads everything that autograd keeps. Here that is done for what checkpointing keeps, which is far less to move.
+  if (config.activationOffloading && !config.gradientCheckpointing)
+    refuse(
+      'activationOffloading moves what gradient checkpointing keeps, and gradientCheckpointing is off',
+      'activationOffloading',
+      'Set gradientCheckpointing to true as well',
+    )
   if (config.fp16 && config.bf16) refuse('fp16 and bf16 are both set', 'fp16', 'Choose one')
 }
 

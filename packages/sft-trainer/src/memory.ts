@@ -1,6 +1,6 @@
 import { freemem } from 'node:os'
 import type * as tf from '@tensorflow/tfjs-core'
-import { weightBytes } from '@tunesmith/backend'
+import { canOffload, weightBytes } from '@tunesmith/backend'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 import type { CausalLM, ModelConfig } from '@tunesmith/models'
 import type { SFTConfig } from './config'
@@ -18,12 +18,17 @@ function availableMemory(): number {
  * Bytes that one token keeps for the backward pass, and what the backward pass itself adds at its peak. The shape of the
  * formula follows the layers; its factors were fitted to peaks measured on the native backend (see memory.test.ts).
  */
-function activationBytesPerToken(config: ModelConfig, gradientCheckpointing: boolean): number {
+function activationBytesPerToken(
+  config: ModelConfig,
+  { gradientCheckpointing, activationOffloading }: Pick<SFTConfig, 'gradientCheckpointing' | 'activationOffloading'>,
+): number {
   const { hiddenSize, intermediateSize, numHiddenLayers, numAttentionHeads, numKeyValueHeads, headDim } = config
   const queries = numAttentionHeads * headDim
   const keysAndValues = 2 * numKeyValueHeads * headDim
   const layer = 6.5 * hiddenSize + 5 * queries + keysAndValues + 3 * intermediateSize
-  const kept = gradientCheckpointing ? numHiddenLayers * hiddenSize + layer : numHiddenLayers * layer
+  // Offloaded, the inputs of two blocks are there at once: one in use, one on its way.
+  const inputs = activationOffloading && canOffload() ? Math.min(2, numHiddenLayers) : numHiddenLayers
+  const kept = gradientCheckpointing ? inputs * hiddenSize + layer : numHiddenLayers * layer
   return 4 * (kept + 4 * hiddenSize + 5 * intermediateSize)
 }
 
@@ -47,7 +52,7 @@ export function estimateMemory(inputs: MemoryInputs): MemoryEstimate {
   const adapter = size([...parameters.values()].filter((variable) => !inModel.has(variable)))
   const weights = sum([...matrices].map(weightBytes)) + size(vectors) + adapter
   const gradients = trainable * (config.gradientAccumulationSteps > 1 ? 2 : 1)
-  const activations = tokensPerMicroBatch * activationBytesPerToken(model.config, config.gradientCheckpointing)
+  const activations = tokensPerMicroBatch * activationBytesPerToken(model.config, config)
   return {
     weights,
     gradients,
@@ -59,6 +64,17 @@ export function estimateMemory(inputs: MemoryInputs): MemoryEstimate {
 }
 
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 2 : 1)} GB`
+
+/** The optimizer of the same arithmetic whose states may leave the device. */
+const PAGED: Partial<Record<SFTConfig['optim'], SFTConfig['optim']>> = {
+  adamw: 'paged_adamw_32bit',
+  adamw_torch: 'paged_adamw_32bit',
+  adamw_torch_fused: 'paged_adamw_32bit',
+  adamw_8bit: 'paged_adamw_8bit',
+  adamw_bnb_8bit: 'paged_adamw_8bit',
+  lion: 'paged_lion_32bit',
+  lion_32bit: 'paged_lion_32bit',
+}
 
 /** The settings that would bring memory down, and by how much; the ones that do not change the result first. */
 export function memoryAdvice(inputs: MemoryInputs): string[] {
@@ -79,6 +95,13 @@ export function memoryAdvice(inputs: MemoryInputs): string[] {
     const bytes = saved({ config: { ...config, gradientCheckpointing: true } })
     advice.push(`gradientCheckpointing true (the same updates, about a third slower; saves about ${gigabytes(bytes)})`)
   }
+  if (config.gradientCheckpointing && !config.activationOffloading && canOffload()) {
+    const bytes = saved({ config: { ...config, activationOffloading: true } })
+    advice.push(`activationOffloading true (the same updates; moves about ${gigabytes(bytes)} to the host)`)
+  }
+  const paged = PAGED[config.optim]
+  if (paged && canOffload() && now.optimizer > 0.01 * now.total)
+    advice.push(`optim "${paged}" (the same updates; up to ${gigabytes(now.optimizer)} move to the host when needed)`)
   // 2.06 bytes instead of 8 for each parameter; an adapter's are hardly worth it.
   const inOptimizer = 0.74 * now.optimizer
   if (!/8bit|sgd|adafactor/.test(config.optim) && inOptimizer > 0.01 * now.total)
@@ -95,8 +118,10 @@ export function memoryAdvice(inputs: MemoryInputs): string[] {
 
 /** What to change when the estimate is above what there is. */
 export function memoryNotices(inputs: MemoryInputs): string[] {
-  const { total, available } = estimateMemory(inputs)
-  if (total <= available) return []
+  const { total, available, optimizer } = estimateMemory(inputs)
+  // Paged states leave for whatever else is needed.
+  const movable = inputs.config.optim.startsWith('paged_') && canOffload() ? optimizer : 0
+  if (total - movable <= available) return []
   return [
     `a step may need ${gigabytes(total)} of memory, ${gigabytes(available)} are there; if it fails, change ${memoryAdvice(inputs).join(', or ')}`,
   ]

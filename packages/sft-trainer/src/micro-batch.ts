@@ -21,6 +21,8 @@ export interface LossOptions {
   lossType: 'nll' | 'dft'
   labelSmoothingFactor: number
   gradientCheckpointing: boolean
+  /** Default false. */
+  activationOffloading?: boolean
 }
 
 function compute(model: CausalLM, batch: PackedBatch, options: LossOptions) {
@@ -28,6 +30,7 @@ function compute(model: CausalLM, batch: PackedBatch, options: LossOptions) {
     mode: options.lossType,
     labelSmoothing: options.labelSmoothingFactor,
     gradientCheckpointing: options.gradientCheckpointing,
+    activationOffloading: options.activationOffloading,
   })
   const sums = withoutRecording(() => tf.stack([loss, tf.sum(nll), tf.sum(entropy), tf.sum(correct)]))
   return { loss, sums }

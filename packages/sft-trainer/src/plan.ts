@@ -1,3 +1,4 @@
+import { canOffload } from '@tunesmith/backend'
 import type { BatchRows } from './batches'
 import type { SFTConfig } from './config'
 
@@ -19,6 +20,13 @@ export function largestMicroBatch({ rows }: BatchRows, { perDeviceTrainBatchSize
     .sort((a, b) => b - a)
     .slice(0, perDeviceTrainBatchSize)
     .reduce((sum, n) => sum + n, 0)
+}
+
+/** What the options that move tensors off a device do not do on a backend without one; undefined when all is as they say. */
+export function movingNotice(backend: string, { activationOffloading, optim }: SFTConfig): string | undefined {
+  const idle = [activationOffloading && 'activationOffloading', optim.startsWith('paged_') && optim].filter(Boolean)
+  if (idle.length === 0 || canOffload()) return undefined
+  return `${idle.join(' and ')}: the backend "${backend}" computes in the host's memory, where everything is already; results are the same`
 }
 
 /** What the precision options mean on a backend, when that is not what they say; undefined otherwise. */

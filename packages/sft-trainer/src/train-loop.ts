@@ -51,6 +51,17 @@ const microSeed = (seed: number, step: number, micro: number) => (Math.imul(seed
 
 /** The whole training, from the first batch (or where the checkpoint was) to the last update. */
 export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
+  const grads = new Map<string, tf.Tensor>()
+  try {
+    return await stepByStep(run, grads)
+  } finally {
+    // Of a step that failed: whoever catches the error may want to train with less memory.
+    tf.dispose([...grads.values()])
+  }
+}
+
+/** @param grads those of the step in work; empty between steps. */
+async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise<TrainResult['ended']> {
   const { config, model, peft, parameters, neftune, stream, optimizer, schedule, scaler } = run
   const { state, control, window, totalSteps, interrupt } = run
   const { emit } = run.emitter
@@ -111,7 +122,6 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
     const weight = scaler.scale / Math.max(1, numItems)
     // transformers adds an adapter's own loss once per micro-batch; here its weight does not grow with accumulation.
     const extra = peft && { loss: () => peft.auxiliaryLoss(), weight: scaler.scale / micros.length }
-    const grads = new Map<string, tf.Tensor>()
     const sums: LossSums[] = []
     for (const [micro, { batch }] of micros.entries()) {
       const seed = microSeed(config.seed, step, micro)
@@ -130,6 +140,7 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
     // An interrupted window is thrown away and made again after the resume, so that it is the same to the last bit.
     if (sums.length < micros.length) {
       tf.dispose([...grads.values()])
+      grads.clear()
       continue
     }
 
@@ -156,6 +167,7 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
     if (finite) state.nonFiniteInARow = 0
     scaler.update(!finite)
     tf.dispose([...grads.values()])
+    grads.clear()
 
     // What is now known, and what is due.
     for (const [i, sum] of sums.entries()) {

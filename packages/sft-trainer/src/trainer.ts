@@ -22,7 +22,7 @@ import { LogWindow } from './log-window'
 import { estimateMemory, explainOutOfMemory, memoryNotices } from './memory'
 import { attachNeftune } from './neftune'
 import { createOptimizer, type Optimizer, parameterGroups } from './optimizers'
-import { largestMicroBatch, plannedSteps, precisionNotice, warmupStepsOf } from './plan'
+import { largestMicroBatch, movingNotice, plannedSteps, precisionNotice, warmupStepsOf } from './plan'
 import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './prepare'
 import { createReporter } from './reporters'
 import { newRunState, noControl, type SavedRun } from './run-state'
@@ -231,7 +231,9 @@ export class SFTTrainer {
         ...(prepared.truncated + prepared.dropped > 0 ? [prepared.lengths] : []),
         ...dataNotices(data, config),
         ...memoryNotices(memory),
-        ...[precisionNotice(currentBackend()?.name ?? 'unknown', config)].filter((line) => line !== undefined),
+        ...[precisionNotice, movingNotice]
+          .map((notice) => notice(currentBackend()?.name ?? 'unknown', config))
+          .filter((line) => line !== undefined),
       ])
         await emitter.notice(message)
 

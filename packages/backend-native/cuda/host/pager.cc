@@ -134,7 +134,6 @@ bool Pager::copyOut(Page& page) {
 void Pager::leave(Page& page) {
   // Its memory is reused by the compute stream, which therefore has to come after the copy.
   order_.waitFor(compute_, copies_);
-  if (onLeave) onLeave(page.device_);
   allocator_.release(page.device_);
   page.device_ = nullptr;
   page.place_ = Page::Place::host;

@@ -4,7 +4,6 @@
 // little before. Pageable tensors leave when memory is short, those used longest ago first, as bitsandbytes' unified memory
 // does it for optimizer states. Either way a tensor is used as if it had never been away.
 #pragma once
-#include <functional>
 #include <list>
 
 #include "allocator.h"
@@ -51,8 +50,6 @@ class Pager {
   // Bytes of tensors whose values are on the host only, and pinned memory held for that in all.
   size_t away() const { return away_; }
   size_t pinned() const { return pinned_.bytes(); }
-  // Called with memory of a page before it is given back.
-  std::function<void(void*)> onLeave;
 
  private:
   bool copyOut(Page& page);

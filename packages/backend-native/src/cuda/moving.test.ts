@@ -5,6 +5,7 @@ import {
   type AdamW8bitState,
   adamW8bitStep,
   adamWStep,
+  adamWSteps,
   checkpoint,
   createAdamW8bitState,
   markOptimizerState,
@@ -19,7 +20,6 @@ import { cudaMemory, resetCudaPeak, trimCudaMemory } from '../index'
 import { emulateCuda } from '../testing/emulated'
 import { matrix, normals, useNative } from '../testing/harness'
 import { loadCudaAddon } from './addon'
-import type { CudaBackend } from './backend'
 
 const there = emulateCuda('f32')
 const onDevice = process.env.TUNESMITH_CUDA_DEVICE_TESTS === '1'
@@ -147,12 +147,13 @@ describe.runIf(there)('what moves between the device and the host', () => {
       params.forEach((param, i) => {
         adamWStep(param, grads[i]!, ...moments[i]!, { ...hyper, step })
       })
-    const handleOf = (x: tf.Tensor) => (tf.backend() as CudaBackend).floats(x)
-    /** All in one call of the addon. */
+    /** All in one launch, which is made in parts where they do not fit. */
     const together = (params: tf.Variable[], grads: tf.Tensor[], moments: Moments[], step: number) => {
-      const { lr, beta1, beta2, eps, weightDecay, gradScale } = hyper
-      const tensors = params.flatMap((param, i) => [SIZE, ...[param, grads[i]!, ...moments[i]!].map(handleOf)])
-      loadCudaAddon().adamW(lr, beta1, beta2, eps, weightDecay, step, gradScale, ...tensors)
+      const updates = params.map((param, i) => {
+        const [expAvg, expAvgSq] = moments[i]!
+        return { param, grad: grads[i]!, expAvg, expAvgSq }
+      })
+      adamWSteps(updates, { ...hyper, step })
     }
 
     test.skipIf(onDevice).each(SCHEDULES)('the same bits where not all of them fit (streams %i)', (schedule) => {

@@ -18,10 +18,14 @@ const scales = (size: number): StateTensor => ({ dtype: 'F32', shape: [Math.ceil
  *
  * As there, parameters under 4,096 elements and embedding weights keep float32 moments.
  */
-export function adamW8bit(groups: readonly ParameterGroup[], options: AdamWOptions): Optimizer {
+export function adamW8bit(
+  groups: readonly ParameterGroup[],
+  { pageable = false, ...options }: AdamWOptions,
+): Optimizer {
   let maps: { qmap1: tf.Tensor; qmap2: tf.Tensor } | undefined
   const optimizer = perParameterOptimizer<Key>({
     groups,
+    pageable,
     layout(name, { shape, size }) {
       if (size < ADAMW_MIN_8BIT_SIZE || EMBEDDING.test(name))
         return { state1: { dtype: 'F32', shape }, state2: { dtype: 'F32', shape } }

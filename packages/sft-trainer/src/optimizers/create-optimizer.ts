@@ -7,7 +7,7 @@ import { lion } from './lion'
 import type { Optimizer, ParameterGroup } from './optimizer'
 import { sgd, sgdArgs } from './sgd'
 
-export interface OptimizerOptions extends AdamWOptions {
+export interface OptimizerOptions extends Omit<AdamWOptions, 'pageable'> {
   /** TrainingArguments' `optim_args`, in camelCase or as they are. */
   args: Record<string, unknown>
 }
@@ -25,10 +25,7 @@ const float32 = withoutArgs(adamW)
 const eightBit = withoutArgs(adamW8bit)
 const signs = withoutArgs(lion)
 
-/**
- * By our name and by transformers'. The state lies where the tensors lie, in ordinary memory; the operating system may page
- * it out, so `paged_` asks for nothing more and gives the same numbers.
- */
+/** By our name and by transformers'. `paged_` optimizers compute the same; their states may leave the device's memory for the host's. */
 const CREATE = {
   adamw: float32,
   adamw_torch: float32,
@@ -57,5 +54,5 @@ export function createOptimizer(
   groups: readonly ParameterGroup[],
   { args, ...options }: OptimizerOptions,
 ): Optimizer {
-  return CREATE[name](groups, options, args)
+  return CREATE[name](groups, { ...options, pageable: name.startsWith('paged_') }, args)
 }

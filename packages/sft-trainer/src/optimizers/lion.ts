@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type { AdamWOptions } from './adamw'
 import type { Optimizer, ParameterGroup } from './optimizer'
 import { perParameterOptimizer } from './per-parameter'
 
@@ -12,9 +13,13 @@ const sign = (x: tf.Tensor) => tf.div(x, tf.maximum(tf.abs(x), TINY))
  * Lion (Chen et al. 2023, "Symbolic Discovery of Optimization Algorithms"): steps of one size in the direction of an
  * interpolated momentum, decoupled decay. One float32 state, half of AdamW's memory; wants a learning rate 3 to 10 times smaller.
  */
-export function lion(groups: readonly ParameterGroup[], { beta1, beta2 }: { beta1: number; beta2: number }): Optimizer {
+export function lion(
+  groups: readonly ParameterGroup[],
+  { beta1, beta2, pageable = false }: Omit<AdamWOptions, 'eps'>,
+): Optimizer {
   return perParameterOptimizer({
     groups,
+    pageable,
     layout: (_, { shape }) => ({ exp_avg: { dtype: 'F32', shape } }),
     update({ param, grad, state: { exp_avg: average }, lr, weightDecay, gradScale }) {
       tf.tidy(() => {

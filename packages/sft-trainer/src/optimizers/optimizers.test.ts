@@ -229,6 +229,53 @@ describe('createOptimizer', () => {
     expect(results[2]).toEqual(results[0])
   })
 
+  it('tells the backend which tensors are states, and which of them may leave the device', async () => {
+    const marks = new Map<object, boolean>()
+    const kernelName = 'TunesmithOptimizerState'
+    const backendName = tf.getBackend()
+    const kernelFunc: tf.KernelFunc = ({ inputs, attrs }) => {
+      const { x } = inputs as { x: tf.TensorInfo }
+      expect(marks.has(x.dataId)).toBe(false)
+      marks.set(x.dataId, (attrs as unknown as { pageable: boolean }).pageable)
+      return []
+    }
+    tf.registerKernel({ kernelName, backendName, kernelFunc })
+    try {
+      for (const [name, pageable] of [
+        ['adamw', false],
+        ['sgd', false],
+        ['paged_adamw_32bit', true],
+        ['paged_adamw_8bit', true],
+        ['paged_lion_32bit', true],
+      ] as const) {
+        const args = name === 'sgd' ? { momentum: 0.9 } : {}
+        const parameters = firstValues()
+        const registered = () => Object.values(tf.engine().registeredVariables)
+        const others = new Set(registered())
+        // After every update, all that is kept is marked: some updates write into it, others assign it anew.
+        const check = (optimizers: number) => {
+          const states = registered().filter((variable) => !others.has(variable))
+          expect(states.length).toBeGreaterThanOrEqual(3 * optimizers)
+          for (const { dataId } of states) expect(marks.get(dataId), name).toBe(pageable)
+        }
+        const [optimizer, resumed] = [1, 2].map(() => create({ name, options: {}, args }, parameters)) as [
+          Optimizer,
+          Optimizer,
+        ]
+        for (let number = 1; number <= 2; number++) {
+          step(optimizer, number)
+          check(1)
+        }
+        await saveAndLoad(optimizer, resumed)
+        check(2)
+        for (const each of [optimizer, resumed]) each.dispose()
+        tf.dispose([...parameters.values()])
+      }
+    } finally {
+      tf.unregisterKernel(kernelName, backendName)
+    }
+  })
+
   it('checks the arguments', () => {
     const make = (name: OptimizerName, args: Record<string, unknown>) =>
       createOptimizer(name, groups, { ...options, args })

@@ -27,14 +27,16 @@ export type Update<Key extends string> =
 
 export type PerParameterOptions<Key extends string> = Update<Key> & {
   groups: readonly ParameterGroup[]
+  /** What is kept may leave the device when its memory is short. Default false. */
+  pageable?: boolean
   /** What is kept for a parameter, under the names of torch or bitsandbytes. */
   layout: Layout<Key>
 }
 
 /** An optimizer that treats every parameter by itself: all that differs between them is their state and their update. */
 export function perParameterOptimizer<Key extends string>(options: PerParameterOptions<Key>): Optimizer {
-  const { groups, layout } = options
-  const states = new StateTensors(groups, layout)
+  const { groups, layout, pageable = false } = options
+  const states = new StateTensors(groups, layout, pageable)
   let step = 0
   return {
     step(grads, lr, gradScale) {
@@ -46,6 +48,7 @@ export function perParameterOptimizer<Key extends string>(options: PerParameterO
         const settings = { lr: lr * lrScale, weightDecay, gradScale, step }
         if ('updateGroup' in options) options.updateGroup(list, settings)
         else for (const tensors of list) options.update({ ...tensors, ...settings })
+        for (const name of parameters.keys()) states.mark(name)
       }
     },
     scalars: () => ({ step }),

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { markOptimizerState } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { TensorReader, TensorToWrite } from '@tunesmith/hub'
 import type { ParameterGroup } from './optimizer'
@@ -20,19 +21,38 @@ type Variables<Key extends string> = Record<Key, tf.Variable>
 /** The tensors an optimizer keeps for each parameter: made when first needed, saved and loaded by name. */
 export class StateTensors<Key extends string> {
   readonly #made = new Map<string, Variables<Key>>()
+  /** Values the backend knows as an optimizer's. */
+  readonly #marked = new WeakSet<object>()
 
   constructor(
     readonly groups: readonly ParameterGroup[],
     readonly layout: Layout<Key>,
+    /** They may leave the device when its memory is short. */
+    readonly pageable = false,
   ) {}
 
   of(name: string, param: tf.Variable): Variables<Key> {
     const known = this.#made.get(name)
     if (known) return known
     const made = {} as Variables<Key>
-    for (const [key, tensor] of this.#entries(name, param)) made[key] = newVariable(tensor)
+    try {
+      for (const [key, tensor] of this.#entries(name, param)) made[key] = newVariable(tensor)
+    } catch (error) {
+      tf.dispose(Object.values(made) as tf.Variable[])
+      throw error
+    }
     this.#made.set(name, made)
+    this.mark(name)
     return made
+  }
+
+  /** Tells the backend what these tensors are; again after an update that may have assigned new values. */
+  mark(name: string): void {
+    for (const variable of Object.values(this.#made.get(name) ?? {}) as tf.Variable[]) {
+      if (this.#marked.has(variable.dataId)) continue
+      markOptimizerState(variable, this.pageable)
+      this.#marked.add(variable.dataId)
+    }
   }
 
   #entries(name: string, param: tf.Variable): [Key, StateTensor][] {
@@ -65,6 +85,7 @@ export class StateTensors<Key extends string> {
           remedy: 'Resume with the model, adapter and optimizer the checkpoint was saved with',
         })
       fill(this.of(name, param)[key], await file.read(full), tensor)
+      this.mark(name)
     }
   }
 
