@@ -37,6 +37,9 @@ __device__ __forceinline__ float rounded(float x, Rounding rounding) {
   return x;
 }
 
+// The block of quantization element i is in.
+__device__ __forceinline__ int64_t blockOf(const Weight& w, int64_t i) { return w.blockShift >= 0 ? i >> w.blockShift : i / w.blockSize; }
+
 // One element, any format; INT8 with its row's scale. `code` may be a faster copy of the table.
 __device__ __forceinline__ float weightAt(const Weight& w, const float* code, int64_t i) {
   switch (w.format) {
@@ -48,7 +51,7 @@ __device__ __forceinline__ float weightAt(const Weight& w, const float* code, in
       return halfToFloat(static_cast<const uint16_t*>(w.data)[i]);
     case Format::nf4: {
       const uint32_t byte = static_cast<const uint8_t*>(w.data)[i >> 1];
-      return rounded(code[i & 1 ? byte & 15u : byte >> 4] * w.scale[i / w.blockSize], w.rounding);
+      return rounded(code[i & 1 ? byte & 15u : byte >> 4] * w.scale[blockOf(w, i)], w.rounding);
     }
     default:
       return static_cast<float>(static_cast<const int8_t*>(w.data)[i]) * w.scale[i / w.cols];
@@ -70,10 +73,18 @@ __device__ __forceinline__ void eightWeights(const Weight& w, const float* code,
     for (int j = 0; j < 8; j++) v[j] = halfToFloat(words[j >> 1] >> (16 * (j & 1)) & 0xffffu);
   } else if constexpr (F == Format::nf4) {
     const uint32_t word = static_cast<const uint32_t*>(w.data)[i >> 3];
-    const float scale = w.scale[i / w.blockSize];
-    const int lane = static_cast<int>(threadIdx.x) & 31;
-    // Byte j / 2 of the word; the even element is its high nibble.
-    for (int j = 0; j < 8; j++) v[j] = rounded(code[(word >> (8 * (j >> 1) + (j & 1 ? 0 : 4)) & 15u) * 32 + lane] * scale, w.rounding);
+    const float scale = w.scale[blockOf(w, i)];
+    const uint32_t lane = (threadIdx.x & 31u) * 4;
+    const char* table = reinterpret_cast<const char*>(code);
+    TUNESMITH_UNROLL_ALL
+    for (int j = 0; j < 8; j++) {
+      // Byte j / 2 of the word; the even element is its high nibble. Shifted to where it counts lines of 128 bytes.
+      const int at = 8 * (j >> 1) + (j & 1 ? 0 : 4);
+      const uint32_t line = (at < 7 ? word << (7 - at) : word >> (at - 7)) & 0x780u;
+      v[j] = *reinterpret_cast<const float*>(table + (line | lane)) * scale;
+    }
+    if (w.rounding != Rounding::none)
+      for (int j = 0; j < 8; j++) v[j] = rounded(v[j], w.rounding);
   } else {
     const uint2 u = *reinterpret_cast<const uint2*>(static_cast<const int8_t*>(w.data) + i);
     const uint32_t words[2] = {u.x, u.y};
@@ -86,6 +97,13 @@ __device__ __forceinline__ void spreadCode(const Weight& w, float* code) {
   if (w.format == Format::nf4)
     for (int i = static_cast<int>(threadIdx.x); i < 512; i += static_cast<int>(blockDim.x)) code[i] = w.code[i >> 5];
   __syncthreads();
+}
+
+inline Weight withBlockShift(Weight w) {
+  w.blockShift = -1;
+  for (int shift = 0; shift < 40; shift++)
+    if (w.blockSize == int64_t{1} << shift) w.blockShift = shift;
+  return w;
 }
 
 // True when eightWeights may be used from the start of every row.

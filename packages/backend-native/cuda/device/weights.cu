@@ -17,7 +17,8 @@ __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
     float v[8];
     eightWeights<F>(w, code, first + i, v);
     if constexpr (F == Format::int8) {
-      const float scale = w.scale[(first + i) / w.cols];
+      // In units of eight, which 32 bits count: a division of 64 would take longer than all else.
+      const float scale = w.scale[static_cast<uint32_t>((first + i) >> 3) / static_cast<uint32_t>(w.cols >> 3)];
       for (int j = 0; j < 8; j++) v[j] *= scale;
     }
     storeEight(y + i, v);
@@ -100,6 +101,77 @@ __global__ void decodeAnyKernel(Weight w, const T* x, const T* bias, const T* xa
   }
 }
 
+// NF4 and FP4 on tensor cores. A block has 16 rows; its warps share their columns, 64 at a time, which lie in one block of
+// quantization, so that the scale multiplies a finished sum. Lane 4 g + t has 16 neighbouring weights of rows g and g + 8, and
+// the same of x for token g: the product may take columns in any order as long as both sides do.
+constexpr int kNf4Rows = 16, kNf4Columns = 64;
+
+__global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const bf16* xa, const bf16* loraB, int rank, float scaling, bf16* y, int m) {
+  // Both values of a byte for each lane, so that no two lanes meet in a bank: byte b of lane l at [32 b + l].
+  __shared__ uint4 table[256 * 8];
+  __shared__ float sums[kDecodeWarps][kNf4Rows][kDecodeRows];
+  const int id = static_cast<int>(threadIdx.x), lane = id & 31, warp = id >> 5, g = lane >> 2, t = lane & 3;
+  const int64_t first = static_cast<int64_t>(blockIdx.x) * kNf4Rows, last = w.rows - 1;
+  {
+    const uint32_t both = packBf16(w.code[id >> 4], w.code[id & 15]);
+    uint4 four;
+    four.x = four.y = four.z = four.w = both;
+    // Neighbouring threads begin in different banks.
+    for (int k = 0; k < 8; k++) table[id * 8 + ((k + id) & 7)] = four;
+  }
+  __syncthreads();
+  // A byte's pair for this lane: the byte at bit `from` of a word, shifted to where it counts lines of 128 bytes.
+  const auto pair = [&](uint32_t word, int from) {
+    const uint32_t line = (from < 7 ? word << (7 - from) : word >> (from - 7)) & 0x7f80u;
+    return *reinterpret_cast<const uint32_t*>(reinterpret_cast<const char*>(table) + (line | static_cast<uint32_t>(lane) * 4));
+  };
+  const int64_t top = first + g < last ? first + g : last, bottom = first + g + 8 < last ? first + g + 8 : last;
+  const int64_t parts = w.cols / kNf4Columns;
+  const int shift = w.blockShift - 6;
+  const uint2* upper = static_cast<const uint2*>(w.data) + top * parts * 4 + t;
+  const uint2* lower = static_cast<const uint2*>(w.data) + bottom * parts * 4 + t;
+  const uint4* given = reinterpret_cast<const uint4*>(x + g * w.cols) + t * 2;
+  float total[4] = {};
+TUNESMITH_UNROLL(4)
+  for (int64_t part = warp; part < parts; part += kDecodeWarps) {
+    const uint2 up = upper[part * 4], low = lower[part * 4];
+    const float upScale = w.scale[(top * parts + part) >> shift], lowScale = w.scale[(bottom * parts + part) >> shift];
+    uint4 left = {0, 0, 0, 0}, right = {0, 0, 0, 0};
+    if (g < m) {
+      left = given[part * 8];
+      right = given[part * 8 + 1];
+    }
+    const uint32_t b[8] = {left.x, left.y, left.z, left.w, right.x, right.y, right.z, right.w};
+    float acc[4] = {};
+TUNESMITH_UNROLL_ALL
+    for (int j = 0; j < 4; j++) {
+      const uint32_t u = j < 2 ? up.x : up.y, l = j < 2 ? low.x : low.y;
+      const int from = j & 1 ? 16 : 0;
+      const uint32_t a[4] = {pair(u, from), pair(l, from), pair(u, from + 8), pair(l, from + 8)};
+      mma(acc, a, b + 2 * j);
+    }
+    total[0] += upScale * acc[0];
+    total[1] += upScale * acc[1];
+    total[2] += lowScale * acc[2];
+    total[3] += lowScale * acc[3];
+  }
+  if (t < kDecodeRows / 2)
+    for (int i = 0; i < 4; i++) sums[warp][g + (i < 2 ? 0 : 8)][2 * t + (i & 1)] = total[i];
+  __syncthreads();
+  // Four threads to a result: two warps' sums each, and every fourth of the ranks.
+  const int row = id >> 4, token = id >> 2 & 3, quarter = id & 3;
+  float result = sums[quarter][row][token] + sums[quarter + 4][row][token];
+  const bool there = first + row < w.rows && token < m;
+  if (there && loraB)
+    for (int r = quarter; r < rank; r += 4) result += scaling * toFloat(xa[token * rank + r]) * toFloat(loraB[(first + row) * rank + r]);
+  for (int step = 1; step < 4; step *= 2) result += __shfl_xor_sync(kAllLanes, result, step);
+  if (there && quarter == 0) y[token * w.rows + first + row] = fromFloat<bf16>(result + (bias ? toFloat(bias[first + row]) : 0.0f));
+}
+static_assert(kDecodeWarps == 8 && kDecodeRows == 4, "256 threads: a table entry each, and four to each of 16 x 4 results");
+
+// The scale must be one for 64 columns.
+bool onTensorCores(const Weight& w, Type type) { return w.format == Format::nf4 && type == Type::bf16 && w.cols % kNf4Columns == 0 && w.blockShift >= 6; }
+
 __device__ __forceinline__ bool kept(uint32_t i, const Dropout& d) {
   uint32_t h = i + d.seed * 0x9e3779b9u;
   h = (h ^ (h >> 16)) * 0x7feb352du;
@@ -119,7 +191,10 @@ __global__ void dropoutKernel(const T* x, T* y, int64_t n, Dropout d) {
 
 }  // namespace
 
-void dequantize(Stream s, const Weight& w, int64_t rowStart, int64_t rowEnd, Array y) {
+void dequantize(Stream s, const Weight& given, int64_t rowStart, int64_t rowEnd, Array y) {
+  Weight w = withBlockShift(given);
+  // Storing as bf16 rounds as rounding to bf16 first would.
+  if (w.rounding == Rounding::bf16 && y.type == Type::bf16) w.rounding = Rounding::none;
   const int64_t n = (rowEnd - rowStart) * w.cols;
   if (n == 0) return;
   const bool wide = readsInEights(w);
@@ -135,7 +210,8 @@ void dequantize(Stream s, const Weight& w, int64_t rowStart, int64_t rowEnd, Arr
   });
 }
 
-void embeddingLookup(Stream s, const Weight& w, const int32_t* ids, Array y, int64_t tokens) {
+void embeddingLookup(Stream s, const Weight& given, const int32_t* ids, Array y, int64_t tokens) {
+  const Weight w = withBlockShift(given);
   if (tokens == 0) return;
   const Geometry g = overRows(tokens, w.cols);
   dispatch(y.type, false, [&](auto type, auto) {
@@ -153,10 +229,13 @@ void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order,
   });
 }
 
-void decodeLinear(Stream s, const Weight& w, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m) {
+void decodeLinear(Stream s, const Weight& given, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m) {
+  const Weight w = withBlockShift(given);
   if (m == 0 || w.rows == 0) return;
   const dim3 grid(static_cast<unsigned>(ceilDiv(w.rows, kDecodeWarps)));
   const dim3 block(32 * kDecodeWarps);
+  if (onTensorCores(w, x.type))
+    return launch("decodeLinear", decodeNf4Kernel, dim3(static_cast<unsigned>(ceilDiv(w.rows, kNf4Rows))), block, 0, s, w, as<bf16>(x), as<bf16>(bias), as<bf16>(xa), as<bf16>(loraB), rank, scaling, as<bf16>(y), static_cast<int>(m));
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
     const auto run = [&](auto kernel) {

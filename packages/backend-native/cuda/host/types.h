@@ -34,6 +34,8 @@ struct Weight {
   const float* scale = nullptr;  // NF4: absmax per block; INT8: one per row
   const float* code = nullptr;   // NF4: 16 values
   int64_t rows = 0, cols = 0, blockSize = 64;
+  // Its logarithm when it is a power of two, which spares a division per access; set by whoever launches.
+  int blockShift = -1;
 };
 
 // Inverted dropout by counter: element i of the flattened matrix is kept iff hash(i, seed) >= threshold.

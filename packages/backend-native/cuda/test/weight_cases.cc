@@ -97,6 +97,26 @@ void decoding(Lab& lab) {
       }
 }
 
+// The sizes of models: columns in 64s and blocks of quantization that hold them, which tensor cores take in bf16.
+void decodingModels(Lab& lab) {
+  for (int64_t m = 1; m <= kDecodeRows; m++)
+    for (int64_t cols : {int64_t{64}, 64 * lab.random.integer(2, 20)}) {
+      const int64_t rows = lab.random.integer(1, 50), rank = lab.random.integer(1, 20);
+      const WeightSample weight(lab, Format::nf4, rows, cols, int64_t{64} << lab.random.integer(0, 2));
+      const DeviceArray x(lab, m * cols, Type::bf16), bias(lab, rows, Type::bf16), xa(lab, m * rank, Type::bf16), b(lab, rows * rank, Type::bf16), y(lab, m * rows, Type::bf16, Content::output);
+      decodeLinear(lab.stream, weight.w, x, bias, xa, b, static_cast<int>(rank), 0.5f, y, m);
+      std::vector<double> want;
+      for (int64_t k = 0; k < m; k++)
+        for (int64_t r = 0; r < rows; r++) {
+          double sum = bias[r];
+          for (int64_t i = 0; i < cols; i++) sum += weight.values[static_cast<size_t>(r * cols + i)] * x[k * cols + i];
+          for (int64_t i = 0; i < rank; i++) sum += 0.5 * xa[k * rank + i] * b[r * rank + i];
+          want.push_back(sum);
+        }
+      compare(lab, std::to_string(m) + " rows of NF4 " + std::to_string(rows) + " x " + std::to_string(cols), y.now(), want, toleranceOf(Type::bf16));
+    }
+}
+
 void drops(Lab& lab) {
   for (Type type : kFloatTypes)
     for (bool eights : {false, true}) {
@@ -125,6 +145,7 @@ void addWeightCases(Cases& cases) {
   cases.push_back({{"dequantize", "embeddingLookup"}, expansion});
   cases.push_back({{"embeddingGrad"}, embeddingBack});
   cases.push_back({{"decodeLinear"}, decoding});
+  cases.push_back({{"decodeLinear"}, decodingModels});
   cases.push_back({{"dropout"}, drops});
 }
 
