@@ -50,8 +50,9 @@ struct LossRows {
   bool dft = false;
   float *nll = nullptr, *entropy = nullptr, *correct = nullptr, *loss = nullptr;  // [T]
 };
-// Turns logits [count, vocab] into each row's statistics, and into its gradient when `gradient` is there (it may be logits).
-void softmaxLoss(Stream s, float* logits, const LossRows& p, Array gradient);
+// Turns logits [count, vocab] into each row's statistics, and into its gradient when that is wanted: in float32, or in bf16 at
+// the start of each row, so that its rows lie 2 vocab elements apart.
+void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type type);
 void gatherRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width);
 void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width);
 // y = sum of x in float64.

@@ -32,50 +32,120 @@ __device__ __forceinline__ Best blockBest(Best x, float* values, int* indices) {
   return x;
 }
 
-template <class T>
-__global__ void softmaxLossKernel(float* logits, LossRows p, T* gradient) {
+// What a thread knows of its part of a row: the largest entry, and sums relative to it that move along when it grows.
+struct Tally {
+  Best best = {-INFINITY, 0};
+  float total = 0, weighted = 0, plain = 0;  // of e, of e (z - best), of z; e = exp(z - best)
+
+  __device__ __forceinline__ void moveTo(float top) {
+    // Nothing was added up yet, or nothing changes: the factor would be NaN, or 1.
+    if (total == 0 || top == best.value) return;
+    const float by = best.value - top, factor = expf(by);
+    weighted = factor * (weighted + by * total);
+    total *= factor;
+  }
+  template <int V>
+  __device__ __forceinline__ void add(const float* z, int first) {
+    Best top = best;
+    for (int i = 0; i < V; i++) top = better(top, {z[i], first + i});
+    moveTo(top.value);
+    best = top;
+    for (int i = 0; i < V; i++) {
+      const float d = z[i] - best.value, e = expf(d);
+      total += e;
+      weighted += e * d;
+      plain += z[i];
+    }
+  }
+};
+
+template <int V>
+__device__ __forceinline__ void loadLogits(const float* p, float* z) {
+  if constexpr (V == 4) {
+    const uint4 u = *reinterpret_cast<const uint4*>(p);
+    z[0] = bitsToFloat(u.x);
+    z[1] = bitsToFloat(u.y);
+    z[2] = bitsToFloat(u.z);
+    z[3] = bitsToFloat(u.w);
+  } else {
+    z[0] = *p;
+  }
+}
+template <int V>
+__device__ __forceinline__ void storeGradient(float* p, const float* d) {
+  if constexpr (V == 4) {
+    uint4 u;
+    u.x = floatToBits(d[0]);
+    u.y = floatToBits(d[1]);
+    u.z = floatToBits(d[2]);
+    u.w = floatToBits(d[3]);
+    *reinterpret_cast<uint4*>(p) = u;
+  } else {
+    *p = d[0];
+  }
+}
+template <int V>
+__device__ __forceinline__ void storeGradient(bf16* p, const float* d) {
+  if constexpr (V == 4) {
+    uint2 u;
+    u.x = packBf16(d[0], d[1]);
+    u.y = packBf16(d[2], d[3]);
+    *reinterpret_cast<uint2*>(p) = u;
+  } else {
+    *p = fromFloat<bf16>(d[0]);
+  }
+}
+
+// A block per row, which is read twice: once for all sums, once for the gradient. That goes where the row began, in T.
+template <class T, int V>
+__global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
   __shared__ float scratch[32];
   __shared__ int indices[32];
   const int64_t vocab = p.vocab;
   float* z = logits + blockIdx.x * vocab;
   const int32_t row = p.rows[blockIdx.x], label = p.labels[row];
-  Best best = {-INFINITY, 0};
-  for (int64_t j = threadIdx.x; j < vocab; j += blockDim.x) {
-    float value = z[j];
-    if (p.softcap > 0) z[j] = value = p.softcap * tanhf(value / p.softcap);
-    best = better(best, {value, static_cast<int>(j)});
+  Tally tally;
+  for (int64_t j = threadIdx.x * V; j < vocab; j += blockDim.x * V) {
+    float v[V];
+    loadLogits<V>(z + j, v);
+    if (p.softcap > 0) {
+      for (int i = 0; i < V; i++) v[i] = p.softcap * tanhf(v[i] / p.softcap);
+      storeGradient<V>(z + j, v);
+    }
+    tally.add<V>(v, static_cast<int>(j));
   }
-  best = blockBest(best, scratch, indices);
-  float total = 0, weighted = 0, plain = 0;
-  for (int64_t j = threadIdx.x; j < vocab; j += blockDim.x) {
-    const float d = z[j] - best.value, e = expf(d);
-    total += e;
-    weighted += e * d;
-    plain += d;
-  }
-  total = blockSum(total, scratch);
-  weighted = blockSum(weighted, scratch);
-  plain = blockSum(plain, scratch);
+  const Best best = blockBest(tally.best, scratch, indices);
+  tally.moveTo(best.value);
+  const float total = blockSum(tally.total, scratch), weighted = blockSum(tally.weighted, scratch), plain = blockSum(tally.plain, scratch);
   const float logTotal = logf(total);
   const float nll = logTotal - (z[label] - best.value);
   const float weight = p.dft ? expf(-nll) : 1.0f;
   const float smooth = p.labelSmoothing;
-  // z[label] is read by every thread above and written below.
-  __syncthreads();
   if (threadIdx.x == 0) {
-    const float mean = logTotal - plain / static_cast<float>(vocab);
+    const float mean = logTotal - (plain / static_cast<float>(vocab) - best.value);
     p.nll[row] = nll;
     p.entropy[row] = logTotal - weighted / total;
     p.correct[row] = best.index == label ? 1.0f : 0.0f;
     p.loss[row] = ((1.0f - smooth) * nll + smooth * mean) * weight;
   }
   if (!gradient) return;
+  T* to = reinterpret_cast<T*>(z);
   const float uniform = smooth / static_cast<float>(vocab);
-  for (int64_t j = threadIdx.x; j < vocab; j += blockDim.x) {
-    const float value = z[j];
-    float d = expf(value - best.value) / total - uniform - (j == label ? 1.0f - smooth : 0.0f);
-    if (p.softcap > 0) d *= 1.0f - (value / p.softcap) * (value / p.softcap);
-    gradient[blockIdx.x * vocab + j] = fromFloat<T>(d * weight);
+  for (int64_t first = 0; first < vocab; first += blockDim.x * V) {
+    const int64_t j = first + threadIdx.x * V;
+    float v[V];
+    if (j < vocab) {
+      loadLogits<V>(z + j, v);
+      for (int i = 0; i < V; i++) {
+        const float value = v[i];
+        v[i] = expf(value - best.value) / total - uniform - (j + i == label ? 1.0f - smooth : 0.0f);
+        if (p.softcap > 0) v[i] *= 1.0f - (value / p.softcap) * (value / p.softcap);
+        v[i] *= weight;
+      }
+    }
+    // What is written lies before what is still to be read, once all have read theirs (and z[label], above).
+    __syncthreads();
+    if (j < vocab) storeGradient<V>(to + j, v);
   }
 }
 
@@ -100,12 +170,11 @@ __global__ void sumKernel(const float* x, int64_t n, float* y) {
 
 }  // namespace
 
-void softmaxLoss(Stream s, float* logits, const LossRows& p, Array gradient) {
+void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type type) {
   if (p.count == 0) return;
   const Geometry g = overRows(p.count, p.vocab, 512);
-  dispatch(gradient ? gradient.type : Type::f32, false, [&](auto type, auto) {
-    using T = decltype(type);
-    launch("softmaxLoss", softmaxLossKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, logits, p, as<T>(gradient));
+  dispatch(type, p.vocab % 4 == 0, [&](auto kind, auto width) {
+    launch("softmaxLoss", softmaxLossKernel<decltype(kind), width.value == 8 ? 4 : 1>, dim3(g.blocks), dim3(g.threads), 0, s, logits, p, gradient);
   });
 }
 

@@ -31,11 +31,11 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
     weight = expanded.array();
     dequantize(c.stream, p.weight, 0, vocab, weight);
   }
-  const bool gradient = p.dHidden || p.dWeight, separate = c.type == Type::bf16;
-  const int64_t chunk = logitRows(count, vocab, gradient && separate ? 6 : 4);
+  const bool gradient = p.dHidden || p.dWeight;
+  const int64_t chunk = logitRows(count, vocab, 4);
   const Temp index = upload(c, rows), losses(c, p.tokens, Type::f32);
   fill(c.stream, losses.array(), 0, p.tokens);
-  const Temp x(c, chunk * h, c.type), logits(c, chunk * vocab, Type::f32), scaled(c, gradient && separate ? chunk * vocab : 1, c.type), dx(c, p.dHidden ? chunk * h : 1, c.type);
+  const Temp x(c, chunk * h, c.type), logits(c, chunk * vocab, Type::f32), dx(c, p.dHidden ? chunk * h : 1, c.type);
   for (int64_t first = 0; first < count; first += chunk) {
     const int64_t some = std::min(chunk, count - first);
     LossRows l;
@@ -54,14 +54,19 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
     GemmCall forward = product(some, vocab, h, x.array(), false, weight, true, logits.array());
     forward.bias = bias.floats();
     if (h > 0) c.multiply(forward);
-    const Array slope = separate ? scaled.array() : logits.array();
-    softmaxLoss(c.stream, logits.floats(), l, gradient ? slope : Array());
+    softmaxLoss(c.stream, logits.floats(), l, gradient, c.type);
+    // The gradient lies in the logits' memory, in rows of their length.
+    const Array slope = {logits.array().data, c.type};
+    const int64_t apart = vocab * static_cast<int64_t>(sizeof(float) / bytesOf(c.type));
     if (p.dHidden && h > 0) {
-      c.multiply(product(some, h, vocab, slope, false, weight, false, dx.array()));
+      GemmCall forX = product(some, h, vocab, slope, false, weight, false, dx.array());
+      forX.lda = apart;
+      c.multiply(forX);
       scatterRows(c.stream, dx.array(), l.rows, p.dHidden, some, h);
     }
     if (p.dWeight && h > 0) {
       GemmCall forW = product(vocab, h, some, slope, true, x.array(), false, p.dWeight);
+      forW.lda = apart;
       forW.beta = 1;
       c.multiply(forW);
     }
