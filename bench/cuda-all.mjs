@@ -7,6 +7,8 @@
 //   --out=FOLDER    results.jsonl, cuda.md and the output of each step; default build/bench-cuda
 //   --only=A,B      these steps alone (with what they need: packages, addon, device); --skip=A,B all but these
 //   --no-tests      measures only; --peer=false without PyTorch; --list names the steps
+//   --pack=FILE.tar.xz   measures nothing: packs what a machine that can download nothing needs, to be unpacked over a checkout
+//                   there and started with `.kit/node bench/cuda-all.mjs`; --arch=sm_90a is its GPU
 //   all other --name=value go to bench/cuda.mjs (shapes, tokens, decode, rounds)
 //
 // TUNESMITH_CUDA_ADDON and TUNESMITH_CUDA_TESTS name a carried addon and test program (`build-cuda.mjs` and `--tests` make
@@ -27,7 +29,14 @@ const emulated = process.env.TUNESMITH_CUDA_EMULATE === '1'
 
 function parse(given) {
   const options = { measure: {} }
-  const own = { minutes: Number, out: String, only: (text) => text.split(','), skip: (text) => text.split(',') }
+  const own = {
+    minutes: Number,
+    out: String,
+    pack: String,
+    arch: String,
+    only: (text) => text.split(','),
+    skip: (text) => text.split(','),
+  }
   for (const argument of given) {
     const [, key, value] = /^--([\w-]+)(?:=(.*))?$/.exec(argument) ?? []
     if (!key) throw new Error(`not an option: ${argument}`)
@@ -43,6 +52,12 @@ function parse(given) {
 }
 
 const options = parse(process.argv.slice(2))
+if (options.pack) {
+  const { packKit } = await import('./lib/cuda-kit.mjs')
+  const size = await packKit({ file: options.pack, arch: options.arch })
+  console.log(`${options.pack}: ${(size / 2 ** 20).toFixed(1)} MiB`)
+  process.exit(0)
+}
 const out = resolve(options.out ?? join(root, 'build/bench-cuda'))
 mkdirSync(out, { recursive: true })
 let steps = cudaSteps({ root, out, emulated, ...options })

@@ -68,8 +68,10 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
   const started = Date.now()
   const python = process.env.TUNESMITH_BENCH_PYTHON ?? pythonOnPath()
   const vitest = vitestFile()
+  const kept = join(root, '.kit/shared')
   const inFloat = () => ({
     ...gpu(),
+    ...(!process.env.TUNESMITH_SHARED && existsSync(kept) && { TUNESMITH_SHARED: kept }),
     TUNESMITH_CUDA_DEVICE_TESTS: '1',
     TUNESMITH_BACKEND: 'cuda',
     TUNESMITH_CUDA_PRECISION: 'f32',

@@ -32,6 +32,8 @@ const sources = join(root, 'cuda')
 // Real code for each, and PTX of the newest common one for what comes later. 90a has instructions of its own.
 const ARCHITECTURES = ['sm_80', 'sm_86', 'sm_89', 'sm_90a', 'sm_100']
 const WARNINGS = ['-Wall', '-Wextra', '-Werror']
+// The C++ library comes along, hidden: the addon then asks the system for glibc alone.
+const STANDALONE = ['-Xcompiler', '-static-libstdc++,-static-libgcc', '-Xlinker', '--exclude-libs,ALL']
 const NODE_API = ['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNODE_ADDON_API_DISABLE_DEPRECATED']
 
 const inFolder = (folder, pattern) =>
@@ -136,7 +138,10 @@ function plan({ emulated, tests, sanitize, arch }) {
   const link = (objects, target) =>
     emulated
       ? [cxx, [...shared, ...checks, '-pthread', ...objects, '-ldl', '-o', target]]
-      : [findNvcc().nvcc, [...shared, '-cudart', 'static', ...codeFlags(arch), ...objects, '-ldl', '-o', target]]
+      : [
+          findNvcc().nvcc,
+          [...shared, '-cudart', 'static', ...STANDALONE, ...codeFlags(arch), ...objects, '-ldl', '-o', target],
+        ]
   return { units, link, target: join(root, 'build', 'Release', name) }
 }
 

@@ -6,6 +6,8 @@ import { buildCuda } from './build-cuda.mjs'
 
 /** Bytes a kernel may spill: a few around a rare path cost nothing, a tile that does not fit costs everything. */
 const BUDGET = 32
+/** Bytes of stack: more is an array, or a table among the arguments, that was put into slow local memory. */
+const STACK = 256
 
 /** Each kernel of the compilers' messages: mangled name, architecture, registers, bytes of stack and of spilled stores and loads. */
 export function resources(messages) {
@@ -17,12 +19,12 @@ export function resources(messages) {
   return kernels
 }
 
-/** Kernels that spill more than the budget, as lines to print. */
+/** Kernels that spill more than the budget or keep arrays on a stack, as lines to print. */
 export function spills(logs) {
   return logs.flatMap((log) =>
     resources(readFileSync(log, 'utf8'))
-      .filter(({ spilled }) => spilled > BUDGET)
-      .map(({ name, arch, registers, spilled }) => `${name} (${arch}): ${spilled} bytes with ${registers} registers`),
+      .filter(({ spilled, stack }) => spilled > BUDGET || stack > STACK)
+      .map((k) => `${k.name} (${k.arch}): ${k.spilled} bytes spilled, ${k.stack} of stack, ${k.registers} registers`),
   )
 }
 

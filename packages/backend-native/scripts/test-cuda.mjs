@@ -2,9 +2,11 @@
 //
 // The host logic, every launch and every operation on the emulator under AddressSanitizer and UndefinedBehaviorSanitizer, and,
 // where nvcc is there, that the addon and the test program for a GPU compile without a warning for one architecture, and that
-// no kernel spills registers. What a machine lacks is said and passed over.
+// no kernel spills registers; the addon is then packed, installed into an empty folder and opened there. What a machine lacks
+// is said and passed over.
 import { spawnSync } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildCuda } from './build-cuda.mjs'
@@ -16,6 +18,35 @@ const failures = []
 function report({ problem, failed, upToDate, seconds }, what) {
   if (failed) failures.push(what)
   console.log(`${what}: ${problem ?? (upToDate ? 'up to date' : `built in ${seconds.toFixed(0)} s`)}`)
+}
+
+// Asks for the device of a package that lies in node_modules and nothing else: without one it must say what is missing.
+const PROGRAM = `
+  const addon = require('@tunesmith/backend-native-cuda-linux-x64')
+  try {
+    console.log('opened ' + addon.open(0, 0).name)
+  } catch ({ code, message, remedy }) {
+    console.log(code + ': ' + message + '. ' + remedy)
+  }`
+
+/** What comes of the addon where there is no compiler and no toolkit, as a line. */
+function installed(addon) {
+  const home = mkdtempSync(join(tmpdir(), 'tunesmith-cuda-installed-'))
+  try {
+    const script = fileURLToPath(new URL('prebuilt.mjs', import.meta.url))
+    const node = (args, options) => spawnSync(process.execPath, args, { encoding: 'utf8', ...options })
+    const packed = node([script, '--cuda', `--addon=${addon}`, `--out=${home}`])
+    if (packed.status !== 0) return packed.stderr
+    const from = join(home, 'cuda-linux-x64')
+    cpSync(from, join(home, 'node_modules/@tunesmith/backend-native-cuda-linux-x64'), { recursive: true })
+    const { status, signal, stdout, stderr } = node(['-e', PROGRAM], {
+      cwd: home,
+      env: { PATH: '/nowhere', HOME: home },
+    })
+    return status === 0 ? stdout.trim() : `ended with ${signal ?? status}: ${stderr}`
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
 }
 
 /** Folders of headers: of CUDA toolkits and of Python's `nvidia-*` packages in the environments on the path. */
@@ -64,8 +95,13 @@ const addon = await buildCuda({ arch: ARCH })
 report(addon, `the addon for ${ARCH}`)
 if (addon.logs) {
   const spilled = spills(addon.logs)
-  if (spilled.length > 0) failures.push('spilled registers')
-  for (const line of spilled) console.log(`  spills: ${line}`)
+  if (spilled.length > 0) failures.push('kernels in local memory')
+  for (const line of spilled) console.log(`  local memory: ${line}`)
+}
+if (addon.file && process.arch === 'x64') {
+  const said = installed(addon.file)
+  console.log(`installed without a compiler: ${said}`)
+  if (!/^(opened |backend: )/.test(said)) failures.push('the installed addon')
 }
 // Shares the addon's kernels: only the tests themselves are compiled.
 report(await buildCuda({ arch: ARCH, tests: true }), `the test program for ${ARCH}`)

@@ -1,5 +1,8 @@
 // Runs TensorFlow.js' own published operation tests against the native backend, and against its CPU backend for
-// comparison: `node scripts/tfjs-conformance.mjs [text that spec names must contain]`.
+// comparison: `node scripts/tfjs-conformance.mjs [--backend=cuda] [text that spec names must contain]`.
+//
+// With --backend=cuda they run on the emulated CUDA device in float32, and every tensor of numbers goes to the device; what
+// was read back for an operation without a kernel is listed.
 //
 // The package ships its tests as ES modules for Jasmine that share the library's internals, so they are bundled with
 // our backend and the library's sources into one file. A spec counts against us when it fails here and passes there.
@@ -9,6 +12,7 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
+import { buildCuda } from './build-cuda.mjs'
 
 const require = createRequire(import.meta.url)
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -33,14 +37,37 @@ const tests = FOLDERS.flatMap((folder) =>
     .map((file) => join(core, folder, file)),
 ).concat(FILES.map((name) => join(core, 'dist', `${name}.js`)))
 
+const onCuda = process.argv.includes('--backend=cuda')
+const under = onCuda ? 'cuda' : 'native'
+const filter = process.argv.slice(2).find((argument) => !argument.startsWith('--')) ?? ''
+if (onCuda) {
+  Object.assign(process.env, {
+    TUNESMITH_CUDA_EMULATE: '1',
+    TUNESMITH_CUDA_PRECISION: 'f32',
+    TUNESMITH_CUDA_POISON: '1',
+    TUNESMITH_CUDA_HOST_BYTES: '0',
+  })
+  const { problem, failed } = await buildCuda({ emulated: true })
+  if (problem) {
+    console.log(problem)
+    process.exit(failed ? 1 : 0)
+  }
+}
+
+const start = onCuda
+  ? `import { registerCudaBackend, cudaReadBacks } from ${JSON.stringify(join(root, 'src/index.ts'))}
+console.log('cuda:', registerCudaBackend().name)
+globalThis.readBacks = cudaReadBacks`
+  : `import { registerNativeBackend } from ${JSON.stringify(join(root, 'src/index.ts'))}
+const info = registerNativeBackend()
+console.log('native:', info.isa + ',', info.threads, 'threads')`
+
 const entry = `
 import { setTestEnvs } from ${JSON.stringify(join(core, 'dist/jasmine_util.js'))}
 import ${JSON.stringify(join(core, 'dist/register_all_gradients.js'))}
 import ${JSON.stringify(join(core, 'dist/public/chained_ops/register_all_chained_ops.js'))}
-import { registerNativeBackend } from ${JSON.stringify(join(root, 'src/index.ts'))}
-const info = registerNativeBackend()
-console.log('native:', info.isa + ',', info.threads, 'threads')
-setTestEnvs([{ name: 'cpu', backendName: 'cpu', isDataSync: true }, { name: 'native', backendName: 'native', isDataSync: true }])
+${start}
+setTestEnvs([{ name: 'cpu', backendName: 'cpu', isDataSync: true }, { name: '${under}', backendName: '${under}', isDataSync: true }])
 ${tests.map((file) => `require(${JSON.stringify(file)})`).join('\n')}
 `
 
@@ -74,19 +101,18 @@ await build({
 
 require('jasmine-core').boot(true)
 const env = globalThis.jasmine.getEnv()
-const filter = process.argv[2] ?? ''
 env.configure({ random: false, specFilter: (spec) => spec.getFullName().includes(filter) })
-const counts = { cpu: { passed: 0, failed: 0 }, native: { passed: 0, failed: 0 } }
-const failed = { cpu: new Set(), native: new Map() }
+const counts = { cpu: { passed: 0, failed: 0 }, [under]: { passed: 0, failed: 0 } }
+const failed = { cpu: new Set(), ours: new Map() }
 env.addReporter({
   specDone({ fullName, status, failedExpectations }) {
-    const name = / native \{/.test(fullName) ? 'native' : / cpu \{/.test(fullName) ? 'cpu' : undefined
+    const name = fullName.includes(` ${under} {`) ? under : fullName.includes(' cpu {') ? 'cpu' : undefined
     if (!name || (status !== 'passed' && status !== 'failed')) return
     counts[name][status]++
     if (status !== 'failed') return
-    const key = fullName.replace(/ (cpu|native) \{/, ' {')
+    const key = fullName.replace(` ${name} {`, ' {')
     if (name === 'cpu') failed.cpu.add(key)
-    else failed.native.set(key, failedExpectations.map(({ message }) => message).join(' | '))
+    else failed.ours.set(key, failedExpectations.map(({ message }) => message).join(' | '))
   },
 })
 try {
@@ -95,8 +121,9 @@ try {
 } finally {
   rmSync(bundle, { force: true })
 }
-const ours = [...failed.native].filter(([name]) => !failed.cpu.has(name))
+const ours = [...failed.ours].filter(([name]) => !failed.cpu.has(name))
 for (const [name, message] of ours) console.log(`FAILED ${name}\n       ${message.slice(0, 300)}`)
 const line = (name) => `${name}: ${counts[name].passed} passed, ${counts[name].failed} failed`
-console.log(`${line('native')}; ${line('cpu')}; fail on native only: ${ours.length}`)
-process.exitCode = ours.length > 0 || counts.native.passed === 0 ? 1 : 0
+if (onCuda) console.log(`read back for: ${globalThis.readBacks().sort().join(', ') || 'nothing'}`)
+console.log(`${line(under)}; ${line('cpu')}; fail on ${under} only: ${ours.length}`)
+process.exitCode = ours.length > 0 || counts[under].passed === 0 ? 1 : 0

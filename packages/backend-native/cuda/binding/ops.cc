@@ -19,7 +19,7 @@ void binaryNumberOp(Args& a) {
   const int op = a.small();
   if (op > static_cast<int>(Binary::eluGrad)) a.fail("an operation");
   const int64_t n = a.integer();
-  const Array x = a.floats(n);
+  const Array x = a.any(n);
   const float number = a.real();
   const bool reversed = a.boolean();
   binaryNumber(context().stream, static_cast<Binary>(op), x, number, reversed, a.any(n), n);

@@ -108,7 +108,7 @@ __device__ __forceinline__ float apply(Unary op, float x, float p, float q) {
     case Unary::reciprocal:
       return 1.0f / x;
     case Unary::sign:
-      return x > 0 ? 1.0f : x < 0 ? -1.0f : x;
+      return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f;
     case Unary::floor:
       return floorf(x);
     case Unary::ceil:

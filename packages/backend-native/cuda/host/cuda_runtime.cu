@@ -170,7 +170,7 @@ class CudaRuntime final : public Runtime {
 
   // Relaxed: memory may still come from the driver meanwhile.
   void beginCapture(Stream stream) override {
-    check(launchError().error, "a launch");
+    checkLaunches();
     check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeRelaxed), "beginning a capture");
     capturing_ = true;
   }

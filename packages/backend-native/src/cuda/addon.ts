@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
 import type { WeightArgs } from '../addon'
-import { releaseFile } from '../release-file'
+import { ownVersion, releaseFile } from '../release-file'
 
 /** A number that stands for device memory in the addon; 0 is none. */
 export type Handle = number
@@ -212,6 +212,16 @@ export interface CudaAddon {
 
 let loaded: CudaAddon | undefined
 
+// What is published for whom (scripts/prebuilt.mjs).
+const PREBUILT_FOR = ['linux-x64']
+
+/** The prebuilt addon of this package's version. */
+function requirePrebuilt(require: NodeJS.Require, name: string): CudaAddon {
+  const { version } = require(`${name}/package.json`) as { version: string }
+  if (version !== ownVersion()) throw new Error(`is version ${version}, this package is ${ownVersion()}`)
+  return require(name) as CudaAddon
+}
+
 /**
  * The CUDA addon: the file in `TUNESMITH_CUDA_ADDON`, a package prebuilt for this platform, or what `npm run build:cuda`
  * made. With `TUNESMITH_CUDA_EMULATE=1` the test build, which needs no GPU and is slow.
@@ -221,27 +231,31 @@ let loaded: CudaAddon | undefined
 export function loadCudaAddon(): CudaAddon {
   if (loaded) return loaded
   const require = createRequire(import.meta.url)
+  const target = `${process.platform}-${process.arch}`
+  const prebuilt = `@tunesmith/backend-native-cuda-${target}`
   const places =
     process.env.TUNESMITH_CUDA_EMULATE === '1'
       ? [releaseFile('tunesmith_cuda_emulated.node')]
       : process.env.TUNESMITH_CUDA_ADDON
         ? [process.env.TUNESMITH_CUDA_ADDON]
-        : [`@tunesmith/backend-native-cuda-${process.platform}-${process.arch}`, releaseFile('tunesmith_cuda.node')]
+        : [prebuilt, releaseFile('tunesmith_cuda.node')]
   const problems: string[] = []
   for (const place of places)
     try {
-      if (place.startsWith('@')) require.resolve(place)
-      else if (!existsSync(place)) throw new Error('not there')
-      loaded = require(place) as CudaAddon
+      if (place !== prebuilt && !existsSync(place)) throw new Error('not there')
+      loaded = place === prebuilt ? requirePrebuilt(require, place) : (require(place) as CudaAddon)
       return loaded
     } catch (error) {
       const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
       problems.push(
-        `${place.startsWith('@') ? place : basename(place)}: ${missing ? 'not installed' : (error as Error).message.split('\n')[0]}`,
+        `${place === prebuilt ? place : basename(place)}: ${missing ? 'not installed' : (error as Error).message.split('\n')[0]}`,
       )
     }
+  const build = '`npm run build:cuda` in @tunesmith/backend-native (needs the CUDA toolkit, nvcc)'
   throw new TunesmithError(`The CUDA addon is not there (${problems.join('; ')})`, {
     code: 'backend',
-    remedy: 'Run `npm run build:cuda` in @tunesmith/backend-native (needs the CUDA toolkit, nvcc)',
+    remedy: PREBUILT_FOR.includes(target)
+      ? `Run \`npm install ${prebuilt}@${ownVersion()}\`, or ${build}`
+      : `Run ${build}`,
   })
 }

@@ -91,6 +91,13 @@ describe.runIf(there)('the CUDA backend', () => {
     x.dispose()
   })
 
+  test('what a CPU kernel writes after it made its result arrives, large as it may be', () => {
+    vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const sums = tf.tidy(() => tf.einsum('ij->j', tf.fill([3, LARGE], 2)))
+    expect(tf.tidy(() => tf.add(sums, 1).dataSync()[LARGE - 1])).toBe(7)
+    sums.dispose()
+  })
+
   test('the operations around our kernels', () => {
     tf.tidy(() => {
       const x = tf.add(tf.reshape(tf.range(0, 20_000), [100, 200]), tf.fill([100, 200], 0)) as tf.Tensor2D

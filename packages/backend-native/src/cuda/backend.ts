@@ -25,8 +25,7 @@ const PRECISIONS: readonly CudaPrecision[] = ['bf16', 'f32', 'tf32']
 
 /** Up to this many bytes, what is on the device may be on the host as well: labels, lengths, scalars. */
 const KEPT_BYTES = 4 * 1024 * 1024
-/** Arrays up to this size go to the device with their first use there, larger ones at once. Tests set it to 0. */
-const LAZY_BYTES = Number(process.env.TUNESMITH_CUDA_HOST_BYTES ?? 64 * 1024)
+const LAZY_BYTES = 64 * 1024
 /** Booleans are int32 on the device. */
 const isInteger = (dtype: DataType) => dtype === 'int32' || dtype === 'bool'
 
@@ -72,6 +71,8 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
   readonly notCaptured = new Set<string>()
   /** Outputs of the kernel that runs. */
   #made: DataId[] | undefined
+  /** Arrays up to this size go to the device with their first use there, larger ones at once. Tests set it to 0. */
+  readonly #lazyBytes = Number(process.env.TUNESMITH_CUDA_HOST_BYTES ?? LAZY_BYTES)
   #nextId = 0
   #fallback: string | undefined
 
@@ -96,8 +97,9 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     this.data.set(dataId, data as never)
     if (dtype !== 'float32' && !isInteger(dtype)) return
     if (Array.isArray(values)) data.host = util.toTypedArray(values as unknown as number[], dtype) as Values
-    if (values === undefined || values === null) return
-    if (size * 4 > LAZY_BYTES) this.#upload(data)
+    // What a kernel of the CPU backend makes is still to be written by it.
+    if (values === undefined || values === null || this.#fallback !== undefined) return
+    if (size * 4 > this.#lazyBytes) this.#upload(data)
     // The user may change the array before its first use here.
     else if (ArrayBuffer.isView(data.host)) data.host = (data.host as Float32Array).slice()
   }
@@ -275,7 +277,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
 
   /** Whether so many elements begin on the host. */
   isSmall(size: number): boolean {
-    return size * 4 <= LAZY_BYTES
+    return size * 4 <= this.#lazyBytes
   }
 
   #refuseInCapture(what: string): never {
@@ -302,7 +304,8 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     data.handle = handle
     data.storage = storage
     this.#markState(data)
-    data.host = size * 4 > KEPT_BYTES || dtype !== 'int32' ? undefined : size * 4 > LAZY_BYTES ? array.slice() : array
+    data.host =
+      size * 4 > KEPT_BYTES || dtype !== 'int32' ? undefined : size * 4 > this.#lazyBytes ? array.slice() : array
   }
 
   #read(data: TensorData): Values {
@@ -319,7 +322,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     guarded(() => this.addon.download(data.handle, read))
     const values = data.dtype === 'bool' ? Uint8Array.from(read) : read
     this.profiler?.moved('host', data.size * (data.storage === STORAGE.bf16 ? 2 : 4))
-    if (data.size * 4 <= LAZY_BYTES) data.host = values
+    if (data.size * 4 <= this.#lazyBytes) data.host = values
     return values
   }
 

@@ -91,7 +91,7 @@ function registerBinary(): void {
       const { a, b } = inputs as { a: Info; b: Info }
       if (a.dtype !== b.dtype || backend.onHost(a, b)) return undefined
       if (a.dtype !== 'float32' && (a.dtype !== 'int32' || name === tf.RealDiv)) return undefined
-      return binary(backend, op, a, b, a.dtype)
+      return binary(backend, op, a, b, name === tf.FloorDiv ? 'int32' : a.dtype)
     })
 
   for (const [name, op] of Object.entries(COMPARISONS))

@@ -69,7 +69,7 @@ function registerViews(): void {
     const slice = tf.slice_util.sliceInfo(x.shape, begin, end, strides, ...masks)
     const own = stridesOf(x.shape)
     return {
-      sizes: slice.finalShapeSparse,
+      sizes: tf.slice_util.computeOutShape(slice.begin, slice.end, slice.strides),
       shape: slice.finalShape,
       strides: own.map((stride, axis) => stride * slice.strides[axis]!),
       offset: own.reduce((sum, stride, axis) => sum + stride * slice.begin[axis]!, 0),

@@ -1,0 +1,110 @@
+/**
+ * One archive of what `npm run bench:cuda` needs on a machine that can download nothing, to be unpacked over a checkout of the
+ * same commit: Node (.kit/node), the built packages, their dependencies, vitest, the goldens, the addon and the test program.
+ */
+import { spawnSync } from 'node:child_process'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative, resolve } from 'node:path'
+import { buildCuda } from '../../packages/backend-native/scripts/build-cuda.mjs'
+import { sharedPath } from '../../packages/tooling/lib/shared.mjs'
+import { readJson, root, runtimeClosure } from '../../packages/tooling/lib/workspace.mjs'
+
+// Of a dependency nothing runs from these.
+const LEFT_OUT = ['*.map', '*.d.ts', '*.d.mts', '*.d.cts', '*_test.js', '*.md', '*.min.js', '*.es2017.js', '*.fesm.js']
+
+const manifestOf = (folder) => readJson(join(folder, 'package.json'))
+
+/** Where a package finds another, as Node looks for it; undefined when it is not installed. */
+function find(from, name) {
+  for (let folder = from; folder.startsWith(root); folder = dirname(folder)) {
+    const place = join(folder, 'node_modules', name)
+    if (existsSync(place)) return place
+  }
+  return undefined
+}
+
+/** Folders and links that `folder` needs to run, with those of its dependencies, into `files`. */
+function collect(folder, names, files) {
+  for (const name of names) {
+    const link = find(folder, name)
+    if (!link || files.has(link)) continue
+    files.add(link)
+    const real = realpathSync(link)
+    // A package of the workspace comes with the checkout.
+    if (!real.includes('node_modules') || (real !== link && files.has(real))) continue
+    files.add(real)
+    const { dependencies, optionalDependencies, peerDependencies } = manifestOf(real)
+    collect(real, Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }), files)
+  }
+}
+
+/**
+ * Writes the archive.
+ *
+ * @param file its name, `*.tar.xz`
+ * @param arch the GPU's architecture, default `sm_90a`; without nvcc the archive has no addon and no test program
+ * @returns its size in bytes
+ */
+export async function packKit({ file, arch = 'sm_90a' }) {
+  const files = new Set()
+  const packages = runtimeClosure('@tunesmith/bench')
+  for (const { name, path, manifest } of packages) {
+    const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
+      (each) => each in (manifest.dependencies ?? {}) || each.startsWith('@tunesmith/'),
+    )
+    collect(path, names, files)
+    const dist = join(path, 'dist')
+    if (existsSync(dist)) files.add(dist)
+    else if (manifest.exports?.['.']?.default?.includes('dist')) throw new Error(`${name} is not built: npm run build`)
+  }
+  for (const folder of [root, join(root, 'packages/tooling'), ...packages.map(({ path }) => path)])
+    collect(folder, ['vitest'], files)
+  for (const tests of [undefined, true]) {
+    const { file: made, problem } = await buildCuda({ arch, tests })
+    if (made) files.add(made)
+    else console.log(`without ${tests ? 'the test program' : 'the addon'}: ${problem}`)
+  }
+  const native = join(root, 'packages/backend-native/build/Release/tunesmith_native.node')
+  if (existsSync(native)) files.add(native)
+  const goldens = sharedPath('goldens')
+  const work = mkdtempSync(join(tmpdir(), 'tunesmith-kit-'))
+  try {
+    mkdirSync(join(work, '.kit'))
+    copyFileSync(process.execPath, join(work, '.kit/node'))
+    const list = join(work, 'list')
+    writeFileSync(list, [...files].map((each) => relative(root, each)).join('\n'))
+    const excluded = LEFT_OUT.map((pattern) => `--exclude=${pattern}`)
+    const tar = join(work, 'kit.tar')
+    const run = (program, args) => {
+      const { status, stderr } = spawnSync(program, args, { encoding: 'utf8', maxBuffer: 1 << 26 })
+      if (status !== 0) throw new Error(`${program} ${args.slice(0, 3).join(' ')}: ${stderr.slice(0, 2000)}`)
+    }
+    run('tar', ['-cf', tar, ...excluded, '-C', root, '-T', list])
+    run('tar', ['-rf', tar, '-C', work, '.kit/node'])
+    if (goldens)
+      run('tar', [
+        '-rf',
+        tar,
+        '--transform=s,^goldens,.kit/shared/goldens,',
+        '-C',
+        dirname(realpathSync(goldens)),
+        'goldens',
+      ])
+    run('xz', ['-T0', '-2', tar])
+    mkdirSync(dirname(resolve(file)), { recursive: true })
+    copyFileSync(`${tar}.xz`, file)
+  } finally {
+    rmSync(work, { recursive: true, force: true })
+  }
+  return statSync(file).size
+}
