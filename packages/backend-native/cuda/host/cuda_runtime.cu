@@ -176,13 +176,14 @@ class CudaRuntime final : public Runtime {
   }
   Graph endCapture(Stream stream) override {
     cudaGraph_t graph = nullptr;
-    cudaError_t error = takeCapture(stream, &graph);
+    LaunchError launched;
+    cudaError_t error = takeCapture(stream, &graph, launched);
     cudaGraphExec_t ready = nullptr;
     if (error == cudaSuccess) error = cudaGraphInstantiate(&ready, graph, 0);
     if (graph) cudaGraphDestroy(graph);
     if (error != cudaSuccess) {
       cudaGetLastError();
-      throw Failure("backend", std::string("CUDA: the capture failed: ") + cudaGetErrorName(error) + ", " + cudaGetErrorString(error));
+      throw Failure("backend", "CUDA: the capture failed" + (launched.kernel.empty() ? std::string() : " at kernel " + launched.kernel) + ": " + reasonOf(error));
     }
     // The first launch would send it otherwise.
     cudaGraphUpload(ready, static_cast<cudaStream_t>(stream));
@@ -190,7 +191,8 @@ class CudaRuntime final : public Runtime {
   }
   void abandonCapture(Stream stream) override {
     cudaGraph_t graph = nullptr;
-    takeCapture(stream, &graph);
+    LaunchError launched;
+    takeCapture(stream, &graph, launched);
     if (graph) cudaGraphDestroy(graph);
     cudaGetLastError();
   }
@@ -199,12 +201,12 @@ class CudaRuntime final : public Runtime {
 
  private:
   // A launch that failed in a capture fails the capture and nothing after it.
-  cudaError_t takeCapture(Stream stream, cudaGraph_t* graph) {
+  cudaError_t takeCapture(Stream stream, cudaGraph_t* graph, LaunchError& launched) {
     capturing_ = false;
     const cudaError_t ended = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), graph);
-    const cudaError_t launched = launchError().error;
+    launched = launchError();
     launchError() = {};
-    return ended != cudaSuccess ? ended : launched;
+    return ended != cudaSuccess ? ended : launched.error;
   }
 
   int device_;

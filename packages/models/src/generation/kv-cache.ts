@@ -3,6 +3,11 @@ import { type KeyRanges, kvCacheUpdate } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { ModelConfig } from '../config'
 
+interface Layer {
+  keys: tf.Variable<tf.Rank.R2>
+  values: tf.Variable<tf.Rank.R2>
+}
+
 /** Where a forward pass writes keys and values, and where the keys of each of its sequences lie. */
 export interface CacheRows {
   /** `[tokens]` */
@@ -24,7 +29,8 @@ export class KvCache {
   readonly capacity: number
   /** Tokens held of each sequence, virtual ones not counted. */
   readonly lengths: Int32Array
-  readonly #layers: { keys: tf.Variable<tf.Rank.R2>; values: tf.Variable<tf.Rank.R2> }[]
+  readonly #layers: (Layer | undefined)[]
+  readonly #shape: [number, number]
   #rows: CacheTensors | undefined
   /** Those that {@link begin} made. */
   #own: CacheTensors | undefined
@@ -40,9 +46,8 @@ export class KvCache {
     this.capacity = capacity + virtualTokens
     this.#virtual = virtualTokens
     this.lengths = new Int32Array(sequences)
-    const shape: [number, number] = [sequences * this.capacity, numKeyValueHeads * headDim]
-    const empty = () => tf.tidy(() => tf.variable(tf.fill<tf.Rank.R2>(shape, 0), false))
-    this.#layers = Array.from({ length: numHiddenLayers }, () => ({ keys: empty(), values: empty() }))
+    this.#shape = [sequences * this.capacity, numKeyValueHeads * headDim]
+    this.#layers = Array.from({ length: numHiddenLayers }, () => undefined)
   }
 
   /**
@@ -86,11 +91,18 @@ export class KvCache {
 
   /** Writes one layer's new keys and values; returns the whole cache of that layer and where each sequence lies in it. */
   append(layer: number, k: tf.Tensor2D, v: tf.Tensor2D): { keys: tf.Tensor2D; values: tf.Tensor2D; ranges: KeyRanges } {
-    const { keys, values } = this.#layers[layer]!
+    const { keys, values } = this.#layer(layer)
     const { rows, ...ranges } = this.#rows!
     kvCacheUpdate(keys, k, rows)
     kvCacheUpdate(values, v, rows)
     return { keys, values, ranges }
+  }
+
+  /** Made with its first use: a backend that stores activations in 16 bits never holds all layers in 32. */
+  #layer(layer: number): Layer {
+    const empty = () => tf.tidy(() => tf.variable(tf.fill<tf.Rank.R2>(this.#shape, 0), false))
+    this.#layers[layer] ??= { keys: empty(), values: empty() }
+    return this.#layers[layer]
   }
 
   /** Gives one sequence the keys and values of another. */
@@ -100,8 +112,8 @@ export class KvCache {
     const held = length === 0 ? 0 : this.#virtual + length
     tf.tidy(() => {
       const rows = tf.range(to * this.capacity, to * this.capacity + held, 1, 'int32')
-      for (const { keys, values } of this.#layers)
-        for (const all of [keys, values])
+      for (const layer of this.#layers)
+        for (const all of layer ? [layer.keys, layer.values] : [])
           kvCacheUpdate(all, tf.slice2d(all, [from * this.capacity, 0], [held, -1]), rows)
     })
   }
@@ -113,6 +125,6 @@ export class KvCache {
 
   dispose(): void {
     this.#release()
-    for (const { keys, values } of this.#layers) tf.dispose([keys, values])
+    for (const layer of this.#layers) if (layer) tf.dispose([layer.keys, layer.values])
   }
 }
