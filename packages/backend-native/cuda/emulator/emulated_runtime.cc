@@ -11,6 +11,7 @@
 #include "../device/portable.h"
 #include "../host/failure.h"
 #include "../host/gemm.h"
+#include "../host/requirements.h"
 #include "../host/runtime.h"
 #include "dry_runtime.h"
 #include "streams.h"
@@ -210,14 +211,38 @@ class LoopGemm final : public Gemm {
   }
 };
 
+// Machines that cannot be used, for the tests of what is said about them: TUNESMITH_CUDA_EMULATED_MACHINE names one.
+bool machineIs(const char* name) {
+  const char* machine = std::getenv("TUNESMITH_CUDA_EMULATED_MACHINE");
+  return machine && std::strcmp(machine, name) == 0;
+}
+System emptySystem() {
+  System s;
+  s.environment = [](const std::string&) { return std::string(); };
+  s.exists = [](const std::string&) { return false; };
+  s.list = [](const std::string&) { return std::vector<std::string>(); };
+  s.resolve = s.environment;
+  s.open = [](const std::string&, std::string&) -> void* { return nullptr; };
+  return s;
+}
+void requireMachine(int device) {
+  if (machineIs("no driver")) requireLibrary(findLibrary(driverSpec(), emptySystem()), driverSpec());
+  requireDriver(machineIs("old driver") ? 12020 : 13000, 13000);
+  requireGpu(device, machineIs("no GPU") ? 0 : machineIs("one GPU") ? 1 : 16, machineIs("broken driver") ? "unknown error" : "");
+  requireCapability("an older GPU", machineIs("old GPU") ? 7 : 8, machineIs("old GPU") ? 5 : 0);
+  if (machineIs("other GPU")) refuseMissingCode("another GPU", 12, 1);
+}
+
 }  // namespace
 
 void noteLaunch(const char*, int) {}
-std::unique_ptr<Runtime> makeRuntime(int) {
+std::unique_ptr<Runtime> makeRuntime(int device) {
+  requireMachine(device);
   if (dryWanted()) return makeDryRuntime();
   return std::make_unique<EmulatedRuntime>();
 }
 std::unique_ptr<Gemm> makeGemm(bool, Runtime&) {
+  if (machineIs("no cuBLASLt")) requireLibrary(findLibrary(cublasLtSpec(), emptySystem()), cublasLtSpec());
   if (dryDevice()) return makeDryGemm();
   return std::make_unique<LoopGemm>();
 }

@@ -6,6 +6,7 @@
 #include "cublaslt.h"
 #include "failure.h"
 #include "library_finder.h"
+#include "requirements.h"
 
 namespace tunesmith {
 namespace cuda {
@@ -22,7 +23,7 @@ void resolve(const FoundLibrary& library, const char* name, F& f) {
 std::unique_ptr<Gemm> makeGemm(bool tf32, Runtime& runtime) {
   const LibrarySpec spec = cublasLtSpec();
   const FoundLibrary found = findLibrary(spec, realSystem());
-  if (!found.handle) throw Failure("backend", found.explain(spec), spec.remedy);
+  requireLibrary(found, spec);
   cublaslt::Functions f;
   resolve(found, "cublasLtCreate", f.create);
   resolve(found, "cublasLtDestroy", f.destroy);

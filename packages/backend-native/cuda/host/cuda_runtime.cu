@@ -5,6 +5,7 @@
 #include "failure.h"
 #include "launch_geometry.h"
 #include "library_finder.h"
+#include "requirements.h"
 #include "runtime.h"
 
 namespace tunesmith {
@@ -41,7 +42,6 @@ bool isOfEarlierWork(cudaError_t error) {
 }
 
 std::string reasonOf(cudaError_t error) { return std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error); }
-std::string versionText(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
 
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
@@ -67,29 +67,24 @@ __global__ void nothingKernel() {}
 class CudaRuntime final : public Runtime {
  public:
   explicit CudaRuntime(int device) : device_(device) {
-    const FoundLibrary driver = findLibrary(driverSpec(), realSystem());
-    if (!driver.handle) throw Failure("backend", driver.explain(driverSpec()), driverSpec().remedy);
+    requireLibrary(findLibrary(driverSpec(), realSystem()), driverSpec());
     int count = 0;
     const cudaError_t error = cudaGetDeviceCount(&count);
     if (error == cudaErrorInsufficientDriver) {
       int version = 0;
       cudaDriverGetVersion(&version);
-      throw Failure("backend", "The NVIDIA driver is too old: it supports CUDA " + versionText(version) + ", this addon was built with CUDA " + versionText(CUDART_VERSION),
-                    std::string("Update the driver to ") + (CUDART_VERSION >= 13000 ? "580" : "525") + " or newer, or build the addon with an older toolkit (npm run build:cuda)");
+      requireDriver(version, CUDART_VERSION);
     }
-    if (error != cudaSuccess || count == 0)
-      throw Failure("backend", std::string("No NVIDIA GPU can be used: ") + (error != cudaSuccess ? cudaGetErrorString(error) : "the driver shows none"), "Check nvidia-smi and CUDA_VISIBLE_DEVICES");
-    if (device_ >= count) throw Failure("backend", "There is no GPU " + std::to_string(device_) + ", only " + std::to_string(count), "Choose another with TUNESMITH_CUDA_DEVICE");
+    requireGpu(device_, count, error == cudaSuccess ? "" : cudaGetErrorString(error));
     check(cudaSetDevice(device_), "choosing the device");
     cudaDeviceProp properties;
     check(cudaGetDeviceProperties(&properties, device_), "asking the device");
-    if (properties.major < 8)
-      throw Failure("backend", std::string(properties.name) + " has compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) + ", at least 8.0 is needed", "Use another GPU, or TUNESMITH_BACKEND=native");
+    requireCapability(properties.name, properties.major, properties.minor);
     // Code of another architecture only shows when it is loaded.
     cudaFuncAttributes attributes;
     if (const cudaError_t code = cudaFuncGetAttributes(&attributes, nothingKernel); code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
       cudaGetLastError();
-      throw Failure("backend", std::string("The CUDA addon has no code for ") + properties.name + " (compute capability " + std::to_string(properties.major) + "." + std::to_string(properties.minor) + ")", "Build it for this GPU: npm run build:cuda in @tunesmith/backend-native");
+      refuseMissingCode(properties.name, properties.major, properties.minor);
     } else {
       check(code, "loading the kernels");
     }
