@@ -207,6 +207,9 @@ void testChoice(BookRuntime& runtime) {
   runtime.limit = runtime.used;
   expect(chosen(true) == 2, "without memory to try them in, the first");
   runtime.limit = limit;
+  runtime.beginCapture(nullptr);
+  expect(chosen(true) == 2, "nothing is tried in a step that is being captured");
+  runtime.abandonCapture(nullptr);
   expect(runtime.used == 0 && runtime.events == 0, "trying leaves nothing behind");
 }
 
