@@ -22,6 +22,9 @@ import { readJson, root, runtimeClosure } from '../../packages/tooling/lib/works
 // Of a dependency nothing runs from these.
 const LEFT_OUT = ['*.map', '*.d.ts', '*.d.mts', '*.d.cts', '*_test.js', '*.md', '*.min.js', '*.es2017.js', '*.fesm.js']
 
+// Under .kit, where bench:cuda takes them from: the addon, and the test program.
+const COMPILED = { 'tunesmith_cuda.node': false, cuda_test: true }
+
 const manifestOf = (folder) => readJson(join(folder, 'package.json'))
 
 /** Where a package finds another, as Node looks for it; undefined when it is not installed. */
@@ -69,11 +72,6 @@ export async function packKit({ file, arch = 'sm_90a' }) {
   }
   for (const folder of [root, join(root, 'packages/tooling'), ...packages.map(({ path }) => path)])
     collect(folder, ['vitest'], files)
-  for (const tests of [undefined, true]) {
-    const { file: made, problem } = await buildCuda({ arch, tests })
-    if (made) files.add(made)
-    else console.log(`without ${tests ? 'the test program' : 'the addon'}: ${problem}`)
-  }
   const native = join(root, 'packages/backend-native/build/Release/tunesmith_native.node')
   if (existsSync(native)) files.add(native)
   const goldens = sharedPath('goldens')
@@ -81,6 +79,11 @@ export async function packKit({ file, arch = 'sm_90a' }) {
   try {
     mkdirSync(join(work, '.kit'))
     copyFileSync(process.execPath, join(work, '.kit/node'))
+    for (const [name, tests] of Object.entries(COMPILED)) {
+      const { file: made, problem } = await buildCuda({ arch, tests })
+      if (made) copyFileSync(made, join(work, '.kit', name))
+      else console.log(`without ${name}: ${problem}`)
+    }
     const list = join(work, 'list')
     writeFileSync(list, [...files].map((each) => relative(root, each)).join('\n'))
     const excluded = LEFT_OUT.map((pattern) => `--exclude=${pattern}`)
@@ -90,7 +93,7 @@ export async function packKit({ file, arch = 'sm_90a' }) {
       if (status !== 0) throw new Error(`${program} ${args.slice(0, 3).join(' ')}: ${stderr.slice(0, 2000)}`)
     }
     run('tar', ['-cf', tar, ...excluded, '-C', root, '-T', list])
-    run('tar', ['-rf', tar, '-C', work, '.kit/node'])
+    run('tar', ['-rf', tar, '-C', work, '.kit'])
     if (goldens)
       run('tar', [
         '-rf',

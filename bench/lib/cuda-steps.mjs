@@ -48,12 +48,14 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
   const toolkit = emulated ? undefined : findNvcc()
   const arch = emulated ? undefined : archOfGpu()
   const suffix = arch ? `_${arch}` : ''
-  const given = process.env.TUNESMITH_CUDA_ADDON
+  // What --pack put beside the checkout.
+  const carried = (name) => [join(root, '.kit', name)].find((file) => !emulated && existsSync(file))
+  const given = process.env.TUNESMITH_CUDA_ADDON ?? carried('tunesmith_cuda.node')
   const built = emulated || (toolkit && !given)
   const buildFlags = [emulated ? '--emulated' : arch && `--arch=${arch}`, '--strict'].filter(Boolean)
   const build = (...flags) => [process.execPath, join(native, 'scripts/build-cuda.mjs'), ...flags, ...buildFlags]
   // Without nvcc the program that came along, for this GPU or for all.
-  const named = process.env.TUNESMITH_CUDA_TESTS
+  const named = process.env.TUNESMITH_CUDA_TESTS ?? carried('cuda_test')
   const made = emulated ? release('cuda_test_emulated') : release(`cuda_test${suffix}`)
   const program = () => named ?? [made, release('cuda_test')].find((file) => existsSync(file))
   const notTested = !tests && '--no-tests'
