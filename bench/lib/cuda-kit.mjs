@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   realpathSync,
   rmSync,
   statSync,
@@ -21,6 +22,9 @@ import { readJson, root, runtimeClosure } from '../../packages/tooling/lib/works
 
 // Of a dependency nothing runs from these.
 const LEFT_OUT = ['*.map', '*.d.ts', '*.d.mts', '*.d.cts', '*_test.js', '*.md', '*.min.js', '*.es2017.js', '*.fesm.js']
+
+// What the steps of bench:cuda compare with: tiny models and their LoRA runs.
+const GOLDENS = /^(tiny-.*|lora)$/
 
 // Under .kit, where bench:cuda takes them from: the addon, and the test program.
 const COMPILED = { 'tunesmith_cuda.node': false, cuda_test: true }
@@ -46,8 +50,9 @@ function collect(folder, names, files) {
     // A package of the workspace comes with the checkout.
     if (!real.includes('node_modules') || (real !== link && files.has(real))) continue
     files.add(real)
-    const { dependencies, optionalDependencies, peerDependencies } = manifestOf(real)
-    collect(real, Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }), files)
+    const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta = {} } = manifestOf(real)
+    const peers = Object.keys(peerDependencies ?? {}).filter((each) => !peerDependenciesMeta[each]?.optional)
+    collect(real, [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers], files)
   }
 }
 
@@ -94,16 +99,11 @@ export async function packKit({ file, arch = 'sm_90a' }) {
     }
     run('tar', ['-cf', tar, ...excluded, '-C', root, '-T', list])
     run('tar', ['-rf', tar, '-C', work, '.kit'])
-    if (goldens)
-      run('tar', [
-        '-rf',
-        tar,
-        '--transform=s,^goldens,.kit/shared/goldens,',
-        '-C',
-        dirname(realpathSync(goldens)),
-        'goldens',
-      ])
-    run('xz', ['-T0', '-2', tar])
+    if (goldens) {
+      const folders = readdirSync(goldens).filter((name) => GOLDENS.test(name))
+      run('tar', ['-rf', tar, '--transform=s,^,.kit/shared/goldens/,', '-C', realpathSync(goldens), ...folders])
+    }
+    run('xz', ['-T0', '-5', tar])
     mkdirSync(dirname(resolve(file)), { recursive: true })
     copyFileSync(`${tar}.xz`, file)
   } finally {
