@@ -23,6 +23,16 @@ import { readJson, root, runtimeClosure } from '../../packages/tooling/lib/works
 // Of a dependency nothing runs from these.
 const LEFT_OUT = ['*.map', '*.d.ts', '*.d.mts', '*.d.cts', '*_test.js', '*.md', '*.min.js', '*.es2017.js', '*.fesm.js']
 
+// Peers that vite would like and nothing here uses.
+const UNUSED = new Set([
+  'esbuild',
+  'tsx',
+  'typescript',
+  'node-gyp',
+  '@tensorflow/tfjs-node',
+  '@tensorflow/tfjs-backend-wasm',
+])
+
 // What the steps of bench:cuda compare with: tiny models and their LoRA runs.
 const GOLDENS = /^(tiny-.*|lora)$/
 
@@ -43,17 +53,34 @@ function find(from, name) {
 /** Folders and links that `folder` needs to run, with those of its dependencies, into `files`. */
 function collect(folder, names, files) {
   for (const name of names) {
-    const link = find(folder, name)
+    const link = UNUSED.has(name) ? undefined : find(folder, name)
     if (!link || files.has(link)) continue
     files.add(link)
     const real = realpathSync(link)
     // A package of the workspace comes with the checkout.
     if (!real.includes('node_modules') || (real !== link && files.has(real))) continue
     files.add(real)
-    const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta = {} } = manifestOf(real)
-    const peers = Object.keys(peerDependencies ?? {}).filter((each) => !peerDependenciesMeta[each]?.optional)
-    collect(real, [...Object.keys({ ...dependencies, ...optionalDependencies }), ...peers], files)
+    const { dependencies, optionalDependencies, peerDependencies } = manifestOf(real)
+    collect(real, Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies }), files)
   }
+}
+
+/** Names of the packages the benches import whose dist is missing or older than what it was made of. */
+export function staleBuilds() {
+  const newest = (folder) =>
+    readdirSync(folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.name.includes('.test.'))
+      .reduce(
+        (latest, entry) => Math.max(latest, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs),
+        0,
+      )
+  return runtimeClosure('@tunesmith/bench')
+    .filter(({ manifest }) => manifest.exports?.['.']?.default?.includes('dist'))
+    .filter(({ path }) => {
+      const built = statSync(join(path, 'dist/index.js'), { throwIfNoEntry: false })
+      return !built || built.mtimeMs < newest(join(path, 'src'))
+    })
+    .map(({ name }) => name)
 }
 
 /**
@@ -65,15 +92,16 @@ function collect(folder, names, files) {
  */
 export async function packKit({ file, arch = 'sm_90a' }) {
   const files = new Set()
+  const stale = staleBuilds()
+  if (stale.length > 0) throw new Error(`not built, or older than their sources: ${stale.join(', ')}; npm run build`)
   const packages = runtimeClosure('@tunesmith/bench')
-  for (const { name, path, manifest } of packages) {
+  for (const { path, manifest } of packages) {
     const names = Object.keys({ ...manifest.dependencies, ...manifest.devDependencies }).filter(
       (each) => each in (manifest.dependencies ?? {}) || each.startsWith('@tunesmith/'),
     )
     collect(path, names, files)
     const dist = join(path, 'dist')
     if (existsSync(dist)) files.add(dist)
-    else if (manifest.exports?.['.']?.default?.includes('dist')) throw new Error(`${name} is not built: npm run build`)
   }
   for (const folder of [root, join(root, 'packages/tooling'), ...packages.map(({ path }) => path)])
     collect(folder, ['vitest'], files)

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
 import { findNvcc } from '../../packages/backend-native/scripts/build-cuda.mjs'
 import { pythonOnPath } from '../../packages/tooling/lib/python.mjs'
+import { staleBuilds } from './cuda-kit.mjs'
 
 const PEERS = ['torch', 'transformers', 'peft']
 const require = createRequire(import.meta.url)
@@ -112,14 +113,14 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
     ...more,
   })
   const shapes = String(measure.shapes ?? 'tinyllama,llama-3.1-8b').split(',')
-  const bundled = existsSync(join(native, 'dist/index.js'))
   const bootstrap = join(root, 'packages/tooling/lib/bootstrap.mjs')
 
   return [
     {
       name: 'packages',
       limit: 900,
-      skip: bundled && 'built already',
+      // Unpacking does not keep the order of the files' times.
+      skip: existsSync(join(root, '.kit')) ? 'carried along' : staleBuilds().length === 0 && 'built already',
       command: [
         process.execPath,
         '-e',

@@ -166,13 +166,14 @@ function pruneObjects() {
 }
 
 /** Compiles one file unless its object is there; what the compiler printed lies beside the object. */
-async function compile({ file, compiler, flags, object }, scratch) {
+async function compile({ file, compiler, flags, object, unchanged }, scratch) {
   if (existsSync(object)) {
     utimesSync(object, new Date(), new Date())
     return
   }
   const made = join(scratch, basename(object))
   const messages = await run(compiler, [...flags, '-c', join(sources, file), '-o', made])
+  if (!unchanged()) throw new Error(`${file} or a header changed while it was compiled; build again`)
   writeFileSync(`${made}.txt`, messages)
   renameSync(`${made}.txt`, `${object}.txt`)
   renameSync(made, object)
@@ -192,11 +193,15 @@ export async function buildCuda(options = {}) {
     return { problem: 'skipped: there is no C++ compiler (g++)' }
   const { units, link, target } = plan(options)
   const headers = headersHash()
-  for (const entry of units) {
-    const { file, compiler, flags } = entry
+  const objectOf = ({ file, compiler, flags }) => {
     const content = readFileSync(join(sources, file))
     const hash = hashed(headers, toolkit?.version ?? '', compiler, ...flags, content).slice(0, 24)
-    entry.object = join(objects, `${file.replace(/\W/g, '_')}-${hash}.o`)
+    return join(objects, `${file.replace(/\W/g, '_')}-${hash}.o`)
+  }
+  for (const entry of units) {
+    entry.object = objectOf(entry)
+    // A file that is edited while it is compiled must not stay under the name of what it was.
+    entry.unchanged = () => objectOf(entry) === entry.object && headersHash() === headers
   }
   const stamp = `${target}.hash`
   const hash = hashed(target, ...units.map((entry) => entry.object))
