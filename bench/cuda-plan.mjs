@@ -4,7 +4,7 @@
  * AdamW on a card of 8 GiB, TinyLlama; LoRA r = 16 on all seven linears, 2,048 packed tokens.
  *
  * Everything runs as on a GPU, on a device that computes nothing (TUNESMITH_CUDA_DRY). Memory and launches are therefore
- * exact; seconds are this machine's processor alone, without what CUDA's driver takes per launch; `at least` is what a GPU
+ * exact; host time is this machine's processor alone, without what CUDA's driver takes per launch; `at least` is what a GPU
  * of the given speeds would need by counting, and no measurement. Where a goal is known it stands as the peer.
  *
  * Options: `--tokens=2048 --r=16 --tflops=790 --terabytes=4.2 --context=600` (MiB for CUDA's context and modules)

@@ -34,10 +34,22 @@ function step({ tokens }) {
 // Of repeated work on a thread that waits for nothing: what other programs and the garbage collector add is left out.
 const quick = (seconds) => [...seconds].sort((a, b) => a - b)[Math.floor(seconds.length / 4)]
 
+/** Seconds of processor time, all threads of this process; of wall time where that is less. */
+const clock = () => {
+  const { user, system } = process.cpuUsage()
+  return { processor: (user + system) / 1e6, wall: performance.now() / 1000 }
+}
+const since = (start) => Math.min(clock().processor - start.processor, clock().wall - start.wall)
+
 /** The quicker quarter of many steps after as many to warm up: what the JavaScript thread takes for one by itself. */
 function submission({ tokens, rounds }) {
   for (let i = 0; i < rounds; i++) step({ tokens })
-  return { seconds: quick(Array.from({ length: rounds }, () => step({ tokens }).seconds)) }
+  const times = Array.from({ length: rounds }, () => {
+    const start = clock()
+    step({ tokens })
+    return since(start)
+  })
+  return { seconds: quick(times) }
 }
 
 /** One step under the profiler, after one without it that settles the memory. */
@@ -52,19 +64,27 @@ function profile({ tokens }) {
   return { ...profiled, wall: (performance.now() - start) / 1000, memory: cudaMemory() }
 }
 
-/** Seconds from the first new token to the last of `tokens` more, and of a quick one. */
+/**
+ * Seconds from the first new token to the last of `tokens` more, and of a quick one by itself. Under the profiler every
+ * kernel of every token is submitted: a captured step would be counted once, when it is captured.
+ */
 async function decode({ prompt, tokens, profiled = false }) {
-  const ids = sequence(prompt, 1, made.model.config.vocabSize)
-  const times = []
-  // To the profile a captured graph is one launch: what is in it is counted where each kernel is launched by itself.
   if (profiled) process.env.TUNESMITH_CUDA_GRAPHS = '0'
+  const ids = sequence(prompt, 1, made.model.config.vocabSize)
+  const each = []
+  let start
+  let last
   for await (const _ of streamTokens(made.model, [ids], { maxNewTokens: tokens + 1, stopTokenIds: [] })) {
-    if (times.length === 0 && profiled) startCudaProfile()
-    times.push(performance.now() / 1000)
+    if (last) each.push(since(last))
+    else {
+      start = performance.now()
+      if (profiled) startCudaProfile()
+    }
+    last = clock()
   }
+  const seconds = (performance.now() - start) / 1000
   if (profiled) delete process.env.TUNESMITH_CUDA_GRAPHS
-  const each = times.slice(1).map((time, i) => time - times[i])
-  return { seconds: times.at(-1) - times[0], each: quick(each), ...(profiled && stopCudaProfile()) }
+  return { seconds, each: quick(each), ...(profiled && stopCudaProfile()) }
 }
 
 /** Repeats `work` for a while and returns the seconds of one. */
