@@ -4,6 +4,7 @@
 #include <cstdio>
 
 #include "failure.h"
+#include "launch_profile.h"
 
 namespace tunesmith {
 namespace cuda {
@@ -52,11 +53,12 @@ void* Allocator::fromCache(size_t size, std::multimap<size_t, void*>& blocks, St
 }
 
 void* Allocator::fromDevice(size_t size, Stream stream) {
+  // In a profile, since each of these stops the device: a step that has settled has none.
+  const LaunchScope scope("driver allocation", stream);
   void* pointer = runtime_.allocate(size);
-  if (!pointer) {
-    trim();
-    pointer = runtime_.allocate(size);
-  }
+  // Not all of it: where memory is short, a step would ask for hundreds of blocks again.
+  const auto missing = [&] { return size - std::min(runtime_.info().freeBytes, size - 1); };
+  while (!pointer && giveBack(missing())) pointer = runtime_.allocate(size);
   if (pointer) live_[pointer] = Block{size, stream, 0, {}, 0};
   return pointer;
 }
@@ -207,10 +209,37 @@ void Allocator::collect(bool wait) {
   pending_ = std::move(still);
 }
 
+bool Allocator::giveBack(size_t bytes) {
+  collect(true);
+  size_t given = 0;
+  while (given < bytes) {
+    const size_t needed = bytes - given;
+    std::multimap<size_t, void*>* from = nullptr;
+    std::multimap<size_t, void*>::iterator best;
+    Stream user = nullptr;
+    for (auto& [stream, blocks] : free_) {
+      if (blocks.empty()) continue;
+      auto at = blocks.lower_bound(needed);
+      if (at == blocks.end()) --at;
+      if (from && (best->first < needed ? at->first <= best->first : at->first < needed || at->first >= best->first)) continue;
+      from = &blocks;
+      best = at;
+      user = stream;
+    }
+    if (!from) break;
+    // The driver may hand the memory to anyone: whatever runs on it must have ended.
+    runtime_.synchronize(user);
+    runtime_.release(best->second);
+    use_.cached -= best->first;
+    given += best->first;
+    from->erase(best);
+  }
+  return given > 0;
+}
+
 void Allocator::trim() {
   collect(true);
   for (auto& [stream, blocks] : free_) {
-    // The driver may hand the memory to anyone: whatever runs on it must have ended.
     if (!blocks.empty()) runtime_.synchronize(stream);
     for (auto& [size, pointer] : blocks) {
       runtime_.release(pointer);

@@ -101,6 +101,9 @@ class Allocator {
   std::vector<Consumer> named(const std::vector<Share>& tally) const;
   void count(int label, size_t bytes, bool more);
   void collect(bool wait);
+  // Gives unused memory of so many bytes back to the driver in as few blocks as can be: the smallest that is enough, or the
+  // largest there are. False when there is none.
+  bool giveBack(size_t bytes);
   void* fromCache(size_t size, Stream stream);
   void* fromDevice(size_t size, Stream stream);
   void* fromCache(size_t size, std::multimap<size_t, void*>& blocks, Stream stream);

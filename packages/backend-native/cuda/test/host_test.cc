@@ -61,6 +61,28 @@ void testEvents() {
   expect(device.events == 0, "none is left at the end");
 }
 
+// What is cached and does not help stays: its next owner finds it.
+void testShortage() {
+  BookRuntime device;
+  device.limit = 15 * kMiB;
+  Allocator allocator(device);
+  Stream one = device.createStream(), two = device.createStream();
+  std::vector<void*> blocks;
+  for (size_t mib : {1, 2, 4}) blocks.push_back(allocator.allocate(mib * kMiB, one));
+  blocks.push_back(allocator.allocate(8 * kMiB, two));
+  for (void* block : blocks) allocator.release(block);
+  void* three = allocator.allocate(3 * kMiB, one);
+  expect(device.releases == 1 && allocator.use().cached == 11 * kMiB, "the smallest block that is enough goes back");
+  expect(allocator.allocate(kMiB, one) == blocks[0] && allocator.allocate(8 * kMiB, two) == blocks[3], "the others are there still");
+  allocator.release(blocks[0]);
+  allocator.release(blocks[3]);
+  allocator.release(three);
+  void* twelve = allocator.allocate(12 * kMiB, one);
+  expect(device.releases == 3 && allocator.use().cached == 3 * kMiB, "or the largest, until they are");
+  expect(allocator.allocate(kMiB, one) == blocks[0] && allocator.allocate(2 * kMiB, one) == blocks[1], "and no more than that");
+  allocator.release(twelve);
+}
+
 void testOutOfMemory() {
   BookRuntime device;
   device.limit = 10 * kMiB;
@@ -255,6 +277,7 @@ void testHost() {
   testSizes();
   testReuse();
   testEvents();
+  testShortage();
   testOutOfMemory();
   testStaging();
   testStreams();
