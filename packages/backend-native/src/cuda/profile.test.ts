@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { packedWeight, type WeightMatrix } from '@tunesmith/backend'
 import { beforeAll, describe, expect, test } from 'vitest'
-import { startCudaProfile, stopCudaProfile } from '../index'
+import { startCudaProfile, stopCudaProfile, trimCudaMemory } from '../index'
 import { emulateCuda } from '../testing/emulated'
 import { run, useNative } from '../testing/harness'
 
@@ -118,13 +118,15 @@ describe.runIf(there)('a profile', () => {
   })
 
   test('adds up calls and copies, and ends', () => {
+    trimCudaMemory()
     startCudaProfile()
     tf.tidy(() => {
       const x = tf.tensor1d(new Float32Array(100_000))
       for (let i = 0; i < 3; i++) tf.add(x, 1)
       tf.mul(x, x).dataSync()
     })
-    const { operations, bytes, launches, seconds, uploaded, downloaded } = stopCudaProfile()
+    const { operations, bytes, launches, seconds, uploaded, downloaded, driverAllocations } = stopCudaProfile()
+    expect(driverAllocations).toBeGreaterThan(0)
     const rows = Object.fromEntries(operations.map((row) => [row.name, row]))
     expect([rows.Add?.calls, rows.Multiply?.calls]).toEqual([3, 1])
     expect(bytes).toBe(operations.reduce((sum, row) => sum + row.bytes, 0))

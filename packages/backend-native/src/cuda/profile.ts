@@ -32,10 +32,14 @@ export interface CudaProfile {
   /** Bytes from the host to the device and back. */
   uploaded: number
   downloaded: number
+  /** Times the driver was asked for memory, which stops the device: none in a step that has settled. */
+  driverAllocations: number
 }
 
 const UPLOAD = 'upload'
 const DOWNLOAD = 'download'
+/** What the addon calls a request to the driver; no launch. */
+const DRIVER_ALLOCATION = 'driver allocation'
 
 /** Counts what goes through the kernels of one backend, from its creation to `stop`. */
 export class CudaProfiler {
@@ -94,7 +98,12 @@ export class CudaProfiler {
       byName.set(name, found)
       return found
     }
+    let driverAllocations = 0
     for (const { operation, kernel, launches, seconds } of this.backend.addon.stopProfile()) {
+      if (kernel === DRIVER_ALLOCATION) {
+        driverAllocations += launches
+        continue
+      }
       const row = rowOf(operation)
       row.launches += launches
       row.seconds += seconds
@@ -113,7 +122,7 @@ export class CudaProfiler {
     return {
       operations,
       ...{ launches: total('launches'), bytes: total('bytes'), flops: total('flops'), seconds: total('seconds') },
-      ...{ uploaded: up?.bytes ?? 0, downloaded: down?.bytes ?? 0 },
+      ...{ uploaded: up?.bytes ?? 0, downloaded: down?.bytes ?? 0, driverAllocations },
     }
   }
 }
