@@ -1,55 +1,20 @@
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { gradNorm, selectBackend } from '@tunesmith/backend'
-import { collate, type PackedBatch } from '@tunesmith/datasets'
-import { openSafetensors, readJsonFile, type SafetensorsFile } from '@tunesmith/hub'
+import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import { loadModel, packSequences } from '@tunesmith/models'
 import { loadPeftModel } from '@tunesmith/peft-lora'
-import { sharedPath } from '@tunesmith/tooling/shared'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { forwardBackward } from './micro-batch'
 import { adamW } from './optimizers/adamw'
 import { createSchedule } from './schedules'
-
-const folder = sharedPath('goldens/lora')
-
-async function tensor(
-  file: SafetensorsFile,
-  name: string,
-): Promise<{ shape: readonly number[]; values: number[] | Float32Array }> {
-  const { dtype, shape } = file.tensors.get(name)!
-  const bytes = await file.read(name)
-  if (dtype === 'I64')
-    return { shape, values: Array.from(new BigInt64Array(bytes.buffer, 0, bytes.byteLength / 8), Number) }
-  return { shape, values: new Float32Array(bytes.buffer, 0, bytes.byteLength / 4) }
-}
-
-/** A right-padded rectangle of the goldens, without its padding. */
-async function goldenBatch(file: SafetensorsFile, index: number): Promise<PackedBatch> {
-  const part = (name: string) => tensor(file, `mb${index}.${name}`)
-  const [ids, mask, labels] = await Promise.all([part('input_ids'), part('attention_mask'), part('labels')])
-  const [rows, width] = ids.shape as [number, number]
-  return collate(
-    Array.from({ length: rows }, (_, row) => {
-      const length = mask.values.slice(row * width, (row + 1) * width).filter((one) => one === 1).length
-      const cut = (values: ArrayLike<number>) => Array.from(values).slice(row * width, row * width + length)
-      return { inputIds: cut(ids.values), labels: cut(labels.values) }
-    }),
-  )
-}
+import { goldens as folder, goldenBatches, type Trajectory, tensor } from './testing/golden-lora'
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length)
   let largest = 0
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))
   return largest
-}
-
-interface Trajectory {
-  loss: number[]
-  grad_norm: number[]
-  lr: number[]
-  target_tokens: number[]
 }
 
 beforeAll(async () => {
@@ -73,7 +38,7 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
     it(`${name}${gradientCheckpointing ? ' with checkpointing' : ''}: losses, norms, final adapter, logits, merge`, async () => {
       const trajectory = await readJsonFile<Trajectory>(join(folder!, name, 'trajectory.json'))
       const batches = await openSafetensors(join(folder!, 'batches.safetensors'))
-      const micro = await Promise.all(Array.from({ length: 12 }, (_, i) => goldenBatch(batches, i)))
+      const micro = await goldenBatches()
       const model = await loadModel(join(folder!, '..', base))
       const peft = await loadPeftModel(model, join(folder!, name, 'initial'))
       const parameters = peft.parameters()
