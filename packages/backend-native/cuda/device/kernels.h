@@ -33,11 +33,27 @@ struct AttentionTensors {
   Array dout, dq, dk, dv;
   float* delta = nullptr;  // [T, heads], working memory of the gradient
 };
-// On tensor cores: bf16, head size 64, 96 or 128.
-bool hasFlashAttention(Type type, int headDim);
-void flashAttention(Stream s, const Attention& p, const AttentionTensors& t);
-void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t);
-// Any type and head size up to 256; also decoding, where one query reads many keys.
+// On tensor cores: bf16, head size 64, 96 or 128, a positive scale. `tiles` is a list on the device, one block (and head) each.
+bool hasFlashAttention(Type type, const Attention& p);
+// Tiles of kForwardTile queries.
+void flashAttention(Stream s, const Attention& p, const AttentionTensors& t, const AttentionTile* tiles, int64_t count);
+struct FlashGrad {
+  const AttentionTile *queryTiles = nullptr, *keyTiles = nullptr;  // of kBackwardTile rows
+  int64_t count = 0;                                               // of each
+  int parts = 1;    // blocks that share a key head's query heads; t.dk and t.dv have a [keys, kvHeads, headDim] for each
+  int buffers = 1;  // 2: a block's next tile arrives during the present one
+};
+size_t flashGradShared(int headDim, int buffers);  // bytes of shared memory a block of the key gradient takes
+void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t, const FlashGrad& plan);
+// y[n] = sum over parts of x[parts, n], bf16 added up in float32; n a multiple of 8.
+void sumParts(Stream s, Array x, Array y, int64_t n, int parts);
+// One query a sequence, head sizes that are a multiple of 8 up to 256. Lengths are read on the device alone; the keys of each
+// head are split into `splits` parts, whose results lie in `partial`, decodePartials() floats, when there are several.
+bool hasDecodeAttention(int headDim);
+int decodeHeads(const Attention& p);  // query heads a block computes together
+int64_t decodePartials(const Attention& p, int splits);
+void decodeAttention(Stream s, const Attention& p, const AttentionTensors& t, int splits, float* partial);
+// Any type and head size up to 256, without tensor cores.
 void plainAttention(Stream s, const Attention& p, const AttentionTensors& t);
 void plainAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t);
 

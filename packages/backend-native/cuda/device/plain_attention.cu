@@ -3,8 +3,8 @@
 // A block owns a query of a head (or a key, for the gradients of k and v). Its 16 groups of 8 lanes take every 16th key each;
 // a lane holds every 8th element of the head. The groups' softmaxes are merged at the end.
 #include "../host/launch_geometry.h"
+#include "attention.h"
 #include "kernels.h"
-#include "tiles.h"
 #include "vector.h"
 
 namespace tunesmith {
@@ -16,19 +16,6 @@ constexpr int kThreads = 128, kGroups = kThreads / 8, kMaxHeadDim = 256, kSlots 
 __device__ __forceinline__ float groupSum(float x) {
   for (int m = 4; m > 0; m >>= 1) x += __shfl_xor_sync(kAllLanes, x, m);
   return x;
-}
-
-// The sequence whose rows include `row`, in boundaries that ascend.
-__device__ __forceinline__ int sequenceOf(const int32_t* cuSeqlens, int sequences, int64_t row) {
-  int low = 0, high = sequences - 1;
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    if (cuSeqlens[middle] <= row)
-      low = middle;
-    else
-      high = middle - 1;
-  }
-  return low;
 }
 
 template <class T>
@@ -76,22 +63,6 @@ __device__ __forceinline__ void mergeHeads(const float* v, float factor, float* 
     for (int g = 0; g < kGroups; g++) sum += parts[g * headDim + d];
     out[d] = fromFloat<T>(sum);
   }
-}
-
-struct Place {
-  Span span;
-  int index;  // of the query or key in its sequence
-};
-__device__ __forceinline__ Place placeOf(const Attention& p, int64_t row) {
-  const int s = sequenceOf(p.cuSeqlens, p.sequences, row);
-  Place place;
-  place.span = spanOf(p, s);
-  place.index = static_cast<int>(row - place.span.queryStart);
-  return place;
-}
-__device__ __forceinline__ int firstKey(const Attention& p, const Place& place) {
-  const int first = place.index + place.span.shift - p.window + 1;
-  return p.window > 0 && first > 0 ? first : 0;
 }
 
 template <class T>

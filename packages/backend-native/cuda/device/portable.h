@@ -97,6 +97,26 @@ __device__ __forceinline__ float roundedProduct(float a, float b) {
 #endif
 }
 
+// 2^x and 1 / x to 2 units in the last place; what is too small for a normal float becomes 0.
+__device__ __forceinline__ float fastExp2(float x) {
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+__device__ __forceinline__ float fastReciprocal(float x) {
+#ifdef __CUDA_ARCH__
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return 1.0f / x;
+#endif
+}
+
 // ---- eight elements at once: 16 bytes of bf16, 32 of float ----------------------------------------------------------
 
 struct alignas(16) Eight {
@@ -172,7 +192,7 @@ __device__ __forceinline__ T blockSum(T x, T* scratch) {
 
 __device__ __forceinline__ void mma(float* c, const uint32_t* a, const uint32_t* b) {
 #ifdef __CUDA_ARCH__
-  asm volatile(
+  asm(
       "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
@@ -218,6 +238,23 @@ __device__ __forceinline__ void waitCopies() {
   asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
 #elif defined(TUNESMITH_EMULATED)
   emulator::waitCopies(pending);
+#endif
+}
+
+// A barrier of some of the block's warps, by number (1 to 15; 0 is __syncthreads): those that arrive go on at once, those
+// that wait do so until `threads` have come, and then see what all of them wrote before.
+__device__ __forceinline__ void arriveAt(int barrier, int threads) {
+#ifdef __CUDA_ARCH__
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+#elif defined(TUNESMITH_EMULATED)
+  emulator::arriveAt(barrier, threads);
+#endif
+}
+__device__ __forceinline__ void waitAt(int barrier, int threads) {
+#ifdef __CUDA_ARCH__
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+#elif defined(TUNESMITH_EMULATED)
+  emulator::waitAt(barrier, threads);
 #endif
 }
 

@@ -41,6 +41,8 @@ class DryRuntime final : public Runtime {
     d.freeBytes = limit() - used_;
     d.major = 9;
     d.multiprocessors = 132;
+    d.sharedPerBlock = 227 * 1024;
+    d.sharedPerMultiprocessor = 228 * 1024;
     return d;
   }
   void* allocate(size_t bytes) override {

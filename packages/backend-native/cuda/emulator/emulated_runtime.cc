@@ -35,7 +35,9 @@ class EmulatedRuntime final : public Runtime {
     d.totalBytes = limit();
     d.freeBytes = limit() > used_ ? limit() - used_ : 0;
     d.major = 8;
-    d.multiprocessors = 1;
+    d.multiprocessors = 4;
+    d.sharedPerBlock = emulator::kSharedPerBlock;
+    d.sharedPerMultiprocessor = emulator::kSharedPerBlock + 1024;
     return d;
   }
   void* allocate(size_t bytes) override {

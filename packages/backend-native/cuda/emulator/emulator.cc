@@ -91,9 +91,15 @@ struct Thread {
   uint64_t value = 0;
 };
 
+struct Named {
+  int arrived = 0, threads = 0;
+  uint64_t generation = 0;
+};
+
 struct Block {
   int arrived = 0, alive = 0;
   uint64_t generation = 0;
+  Named named[16];
 };
 
 Schedule chosen = Schedule::forward;
@@ -158,6 +164,8 @@ void runBlock(std::vector<Thread>& threads, const std::vector<size_t>& warps, co
       }
     if (!progress) fail("threads wait for others that never come (a barrier or warp operation inside a branch)");
   }
+  for (const Named& barrier : block.named)
+    if (barrier.arrived > 0) fail("a block ended with a barrier at which too few threads arrived");
 }
 
 std::vector<size_t> inOrder(size_t count) {
@@ -182,7 +190,7 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
   const size_t count = static_cast<size_t>(size.x) * size.y * size.z;
   if (count == 0 || count > 1024) fail("a block must have 1 to 1024 threads");
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || grid.x > 2147483647u) fail("a grid outside CUDA's limits");
-  if (sharedBytes > 99 * 1024) fail("more shared memory than an sm_86 block can have");
+  if (sharedBytes > kSharedPerBlock) fail("more shared memory than a block of the device can have");
   if (tunesmith::cuda::dryDevice()) return;
   std::vector<Thread> threads(count);
   std::vector<Warp> warps((count + 31) / 32);
@@ -229,6 +237,26 @@ void blockBarrier() {
     fail("__syncthreads after some threads of the block have left");
   block.arrived = 0;
   block.generation++;
+}
+
+namespace {
+// Whether the barrier is complete with this thread.
+bool arrive(int number, int threads) {
+  if (number < 1 || number > 15 || threads < 32 || threads % 32) fail("a barrier outside 1 to 15, or for a part of a warp");
+  Named& barrier = block.named[number];
+  if (barrier.arrived > 0 && barrier.threads != threads) fail("threads disagree about how many meet at a barrier");
+  barrier.threads = threads;
+  if (++barrier.arrived < threads) return false;
+  barrier.arrived = 0;
+  barrier.generation++;
+  return true;
+}
+}  // namespace
+
+void arriveAt(int barrier, int threads) { arrive(barrier, threads); }
+
+void waitAt(int barrier, int threads) {
+  if (!arrive(barrier, threads)) yieldWhile(&block.named[barrier].generation);
 }
 
 const Table& exchange(const uint32_t* words, int count, Combine combine) {

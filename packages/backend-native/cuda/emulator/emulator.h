@@ -40,6 +40,8 @@ enum class Schedule : int { forward, reverse, shuffled };
 void setSchedule(Schedule schedule);
 Schedule schedule();
 
+constexpr size_t kSharedPerBlock = 227 * 1024;  // of sm_90
+
 // The running thread's place; threadIdx and its kin read it.
 struct Place {
   dim3 thread, block, blockSize, grid;
@@ -52,6 +54,9 @@ void* dynamicShared();
 void run(const char* name, dim3 grid, dim3 block, size_t sharedBytes, void (*body)(void*), void* context);
 
 void blockBarrier();
+// PTX bar.arrive and bar.sync with a number and a count of threads.
+void arriveAt(int barrier, int threads);
+void waitAt(int barrier, int threads);
 void warpBarrier();
 // What the 32 lanes put in, after all of them did. `combine` runs once, with the table of all lanes, before any lane goes on.
 constexpr int kWords = 12;
@@ -97,6 +102,13 @@ inline T __shfl_sync(unsigned, T value, int source) {
 template <class T>
 inline T __shfl_xor_sync(unsigned, T value, int mask) {
   return emulatedShuffle(value, emulator::lane() ^ mask);
+}
+inline int __any_sync(unsigned, int predicate) {
+  const uint32_t word = predicate ? 1 : 0;
+  const emulator::Table& lanes = emulator::exchange(&word, 1, nullptr);
+  int any = 0;
+  for (int l = 0; l < 32; l++) any |= static_cast<int>(lanes[l][0]);
+  return any;
 }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
 template <class T>

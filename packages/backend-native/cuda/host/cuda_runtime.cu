@@ -92,6 +92,8 @@ class CudaRuntime final : public Runtime {
     info_.major = properties.major;
     info_.minor = properties.minor;
     info_.multiprocessors = properties.multiProcessorCount;
+    info_.sharedPerBlock = properties.sharedMemPerBlockOptin;
+    info_.sharedPerMultiprocessor = properties.sharedMemPerMultiprocessor;
     cudaDriverGetVersion(&info_.driverVersion);
     cudaRuntimeGetVersion(&info_.runtimeVersion);
   }

@@ -12,6 +12,7 @@ struct DeviceInfo {
   std::string name;
   size_t totalBytes = 0, freeBytes = 0;
   int major = 0, minor = 0, multiprocessors = 0;
+  size_t sharedPerBlock = 0, sharedPerMultiprocessor = 0;  // bytes of shared memory, the first after opting in
   int driverVersion = 0, runtimeVersion = 0;  // 13000 is 13.0
 };
 

@@ -78,6 +78,12 @@ struct Attention {
   const int32_t* kvLength = nullptr;
 };
 
+// Rows `first` and on of a sequence, the work of one block.
+struct AttentionTile {
+  int32_t sequence, first;
+};
+constexpr int kForwardTile = 128, kBackwardTile = 64;  // rows of a tile in the two passes on tensor cores
+
 struct AdamW {
   float lr, beta1, beta2, eps, weightDecay, gradScale;
   float correction1, correction2;  // 1 - beta1^step, sqrt(1 - beta2^step)

@@ -1,12 +1,28 @@
-// Attention: checks the sequences on the host and chooses the kernel.
+// Attention: checks the sequences on the host, plans the work of blocks and chooses the kernel.
 #include <algorithm>
+#include <deque>
 
+#include "../host/attention_plan.h"
 #include "../host/failure.h"
-#include "../host/launch_geometry.h"
 #include "operations.h"
 
 namespace tunesmith {
 namespace cuda {
+
+// Lists of tiles on the device. A step has the same sequences in every layer, so that uploading them once is enough, or once
+// for each of a few windows.
+struct AttentionLists {
+  static constexpr size_t kKept = 4;
+  struct List {
+    std::vector<int32_t> key;
+    std::vector<AttentionTile> tiles;
+    std::vector<Temp> memory;
+    const AttentionTile* device() const { return reinterpret_cast<const AttentionTile*>(memory.front().ints()); }
+  };
+  // The next one to be replaced is the first.
+  std::deque<List> forward, queries, keys;
+};
+
 namespace {
 
 void check(bool good, const char* what) {
@@ -29,6 +45,80 @@ void checkAttention(Attention& p, const AttentionBounds& host) {
   }
 }
 
+namespace {
+
+// A captured step runs again with other sequences, for which its list of tiles would be wrong; all other kernels find their
+// sequences on the device.
+bool useFlash(const Context& c, const Attention& p) { return hasFlashAttention(c.type, p) && !c.capture; }
+
+enum class Rows { forward, queries, keys };
+
+const AttentionLists::List& tilesFor(Context& c, const Attention& p, const AttentionBounds& host, Rows rows) {
+  if (!c.attentionLists) c.attentionLists = std::make_shared<AttentionLists>();
+  AttentionLists& all = *c.attentionLists;
+  std::deque<AttentionLists::List>& kept = rows == Rows::forward ? all.forward : rows == Rows::queries ? all.queries : all.keys;
+  std::vector<int32_t> key = {p.sequences, p.window};
+  key.insert(key.end(), host.cuSeqlens, host.cuSeqlens + p.sequences + 1);
+  if (host.kvLength) key.insert(key.end(), host.kvLength, host.kvLength + p.sequences);
+  for (const AttentionLists::List& list : kept)
+    if (list.key == key) return list;
+  std::vector<SequenceLength> lengths;
+  for (int s = 0; s < p.sequences; s++) {
+    const int64_t queries = host.cuSeqlens[s + 1] - host.cuSeqlens[s];
+    lengths.push_back({queries, host.kvLength ? host.kvLength[s] : queries});
+  }
+  AttentionLists::List list;
+  list.tiles = attentionTiles(lengths, rows == Rows::forward ? kForwardTile : kBackwardTile, p.window, rows == Rows::keys);
+  check(static_cast<int64_t>(list.tiles.size()) <= kMaxBlocksYZ, "fewer tokens");
+  std::vector<int32_t> flat;
+  for (const AttentionTile& tile : list.tiles) flat.insert(flat.end(), {tile.sequence, tile.first});
+  list.memory.push_back(upload(c, flat));
+  list.key = key;
+  if (kept.size() == AttentionLists::kKept) kept.pop_front();
+  kept.push_back(std::move(list));
+  return kept.back();
+}
+
+void decode(Context& c, const Attention& p, const AttentionTensors& t) {
+  const int64_t blocks = p.tokens * p.kvHeads * ceilDiv(p.heads / p.kvHeads, decodeHeads(p));
+  const int splits = decodeSplits(blocks, p.keys / p.sequences, c.device.multiprocessors);
+  const Temp partial(c, std::max<int64_t>(1, decodePartials(p, splits)), Type::f32);
+  decodeAttention(c.stream, p, t, splits, partial.floats());
+}
+
+// Blocks that fit a multiprocessor of the device beside another one of the same kind.
+bool twoFit(const Context& c, size_t shared) {
+  constexpr size_t kReserved = 1024, kStatic = 1024;
+  return 2 * (shared + kStatic + kReserved) <= c.device.sharedPerMultiprocessor;
+}
+
+void flashGrad(Context& c, const Attention& p, const AttentionBounds& host, AttentionTensors t) {
+  const AttentionLists::List& keys = tilesFor(c, p, host, Rows::keys);
+  FlashGrad plan;
+  plan.queryTiles = tilesFor(c, p, host, Rows::queries).device();
+  plan.keyTiles = keys.device();
+  plan.count = static_cast<int64_t>(keys.tiles.size());
+  plan.buffers = twoFit(c, flashGradShared(p.headDim, 2)) ? 2 : 1;
+  int64_t longest = 0, all = 0;
+  for (const AttentionTile& tile : keys.tiles) {
+    const int64_t seen = attentionTileWork({host.cuSeqlens[tile.sequence + 1] - host.cuSeqlens[tile.sequence], 0}, tile.first, kBackwardTile, p.window, true);
+    longest = std::max(longest, seen);
+    all += seen;
+  }
+  plan.parts = keyGradParts(longest, all, p.heads / p.kvHeads, p.kvHeads, 2 * int64_t{c.device.multiprocessors});
+  if (plan.parts == 1) return flashAttentionGrad(c.stream, p, t, plan);
+  const int64_t kvSize = p.tokens * p.kvHeads * p.headDim;
+  const Temp dk(c, plan.parts * kvSize, Type::bf16), dv(c, plan.parts * kvSize, Type::bf16);
+  AttentionTensors partial = t;
+  partial.dk = dk.array();
+  partial.dv = dv.array();
+  flashAttentionGrad(c.stream, p, partial, plan);
+  sumParts(c.stream, partial.dk, t.dk, kvSize, plan.parts);
+  sumParts(c.stream, partial.dv, t.dv, kvSize, plan.parts);
+}
+
+}  // namespace
+
 void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t) {
   checkAttention(p, host);
   if (p.tokens == 0) return;
@@ -40,11 +130,14 @@ void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTe
   t.k = k;
   t.v = v;
   if (wanted.type != c.type) t.out = out.array();
-  // One query a sequence leaves tiles of 64 almost empty; there a block reads the keys for that query alone.
-  if (hasFlashAttention(c.type, p.headDim) && p.maxQueries > 1)
-    flashAttention(c.stream, p, t);
-  else
+  if (p.maxQueries == 1 && hasDecodeAttention(p.headDim)) {
+    decode(c, p, t);
+  } else if (useFlash(c, p)) {
+    const AttentionLists::List& list = tilesFor(c, p, host, Rows::forward);
+    flashAttention(c.stream, p, t, list.device(), static_cast<int64_t>(list.tiles.size()));
+  } else {
     plainAttention(c.stream, p, t);
+  }
   if (wanted.type != c.type) convert(c.stream, t.out, wanted, p.tokens * width);
 }
 
@@ -61,8 +154,8 @@ void attentionGrad(Context& c, Attention p, const AttentionBounds& host, Attenti
   t.out = out;
   t.dout = dout;
   t.delta = delta.floats();
-  if (hasFlashAttention(c.type, p.headDim))
-    flashAttentionGrad(c.stream, p, t);
+  if (useFlash(c, p))
+    flashGrad(c, p, host, t);
   else
     plainAttentionGrad(c.stream, p, t);
 }

@@ -8,8 +8,9 @@
 namespace tunesmith {
 namespace cuda {
 
-Context::Context(int device, Type activations, bool tf32) : type(activations) {
-  runtime = makeRuntime(device);
+Context::Context(int number, Type activations, bool tf32) : type(activations) {
+  runtime = makeRuntime(number);
+  device = runtime->info();
   gemm = makeGemm(tf32, *runtime);
   const char* poison = std::getenv("TUNESMITH_CUDA_POISON");
   allocator = std::make_unique<Allocator>(*runtime, poison && std::string(poison) == "1");

@@ -15,8 +15,10 @@
 namespace tunesmith {
 namespace cuda {
 
+struct AttentionLists;
+
 struct Context {
-  Context(int device, Type activations, bool tf32);
+  Context(int number, Type activations, bool tf32);
   ~Context();
 
   std::unique_ptr<Runtime> runtime;
@@ -26,11 +28,13 @@ struct Context {
   std::unique_ptr<Pager> pager;
   std::unique_ptr<Gemm> gemm;
   Stream stream = nullptr;  // all kernels run here, in the order they were asked for
+  DeviceInfo device;        // as it was when it was opened
   Type type;                // of activations: bf16, or float32 in the modes for tests
   void* workspace = nullptr;
   int scratchLabel = 0;
   // The step that is being captured, if any. Memory that operations keep between calls is announced to it with `uses`.
   std::unique_ptr<CapturedStep> capture;
+  std::shared_ptr<AttentionLists> attentionLists;  // the last ones, which every layer of a step uses
 
   void multiply(const GemmCall& call) {
     const LaunchScope scope("product", stream);

@@ -1,4 +1,5 @@
 // Attention of packed sequences, forward with and without a cache and backward, against float64.
+#include "../host/attention_plan.h"
 #include "lab.h"
 
 namespace tunesmith {
@@ -103,6 +104,54 @@ Reference referenceOf(const Problem& r, const DeviceArray& q, const DeviceArray&
   return y;
 }
 
+// A list of tiles as the kernels take it.
+class TileList {
+ public:
+  TileList(Lab& lab, const Problem& r, int rows, bool ofKeys) : TileList(lab, tilesOf(r, rows, ofKeys)) {}
+  const AttentionTile* data() const { return reinterpret_cast<const AttentionTile*>(memory_.ints()); }
+  int64_t count() const { return static_cast<int64_t>(memory_.given().size()) / 2; }
+
+ private:
+  TileList(Lab& lab, const std::vector<int32_t>& flat) : memory_(lab, flat) {}
+  static std::vector<int32_t> tilesOf(const Problem& r, int rows, bool ofKeys) {
+    std::vector<SequenceLength> lengths;
+    for (size_t s = 0; s < r.kvLength.size(); s++) lengths.push_back({r.cuSeqlens[s + 1] - r.cuSeqlens[s], r.kvLength[s]});
+    std::vector<int32_t> flat;
+    for (const AttentionTile& tile : attentionTiles(lengths, rows, r.p.window, ofKeys)) flat.insert(flat.end(), {tile.sequence, tile.first});
+    return flat;
+  }
+  DeviceArray memory_;
+};
+
+void forwardOf(Lab& lab, bool flash, const Problem& r, const AttentionTensors& t) {
+  if (!flash) return plainAttention(lab.stream, r.p, t);
+  const TileList tiles(lab, r, kForwardTile, false);
+  flashAttention(lab.stream, r.p, t, tiles.data(), tiles.count());
+  lab.runtime.synchronize(lab.stream);
+}
+
+// With as many buffers as the device has room for or with one, the heads of a group in one block or in one each.
+void backwardOf(Lab& lab, bool flash, const Problem& r, const AttentionTensors& t) {
+  const Attention& p = r.p;
+  if (!flash) return plainAttentionGrad(lab.stream, p, t);
+  const TileList queries(lab, r, kBackwardTile, false), keys(lab, r, kBackwardTile, true);
+  FlashGrad plan;
+  plan.queryTiles = queries.data();
+  plan.keyTiles = keys.data();
+  plan.count = keys.count();
+  plan.buffers = lab.random.coin() && flashGradShared(p.headDim, 2) <= lab.runtime.info().sharedPerBlock ? 2 : 1;
+  plan.parts = lab.random.coin() ? p.heads / p.kvHeads : 1;
+  const int64_t kv = p.keys * p.kvHeads * p.headDim;
+  const DeviceArray dk(lab, plan.parts * kv, Type::bf16, Content::output), dv(lab, plan.parts * kv, Type::bf16, Content::output);
+  AttentionTensors partial = t;
+  partial.dk = dk;
+  partial.dv = dv;
+  flashAttentionGrad(lab.stream, p, partial, plan);
+  sumParts(lab.stream, dk, t.dk, kv, plan.parts);
+  sumParts(lab.stream, dv, t.dv, kv, plan.parts);
+  lab.runtime.synchronize(lab.stream);
+}
+
 // Runs forward, and backward where there is no cache, by the one or the other set of kernels.
 void check(Lab& lab, Type type, bool flash, int headDim, int longest, bool cache) {
   const Problem r = randomProblem(lab, headDim, longest, cache);
@@ -116,7 +165,7 @@ void check(Lab& lab, Type type, bool flash, int headDim, int longest, bool cache
   t.v = v;
   t.out = out;
   t.lse = lse.floats();
-  (flash ? flashAttention : plainAttention)(lab.stream, p, t);
+  forwardOf(lab, flash, r, t);
   const Reference want = referenceOf(r, q, k, v, cache ? nullptr : &dout);
   const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " + std::to_string(p.tokens) + " tokens in " + std::to_string(p.sequences) + ", " + std::to_string(p.heads) + " heads on " + std::to_string(p.kvHeads) + ", window " +
                             std::to_string(p.window) + (p.softcap > 0 ? ", capped" : "") + (cache ? ", cache" : "");
@@ -130,7 +179,7 @@ void check(Lab& lab, Type type, bool flash, int headDim, int longest, bool cache
   t.dk = dk;
   t.dv = dv;
   t.delta = delta.floats();
-  (flash ? flashAttentionGrad : plainAttentionGrad)(lab.stream, p, t);
+  backwardOf(lab, flash, r, t);
   // Where a query sees one key only, the gradients of q and k are what rounding leaves of zero.
   compare(lab, "dq, " + shape, dq.now(), want.dq, tolerance, 0.2);
   compare(lab, "dk, " + shape, dk.now(), want.dk, tolerance, 0.2);
@@ -147,17 +196,59 @@ void plain(Lab& lab) {
 
 void flash(Lab& lab) {
   for (int headDim : {64, 96, 128}) {
-    expect(hasFlashAttention(Type::bf16, headDim) && !hasFlashAttention(Type::f32, headDim), "which attention has tensor cores");
+    Attention p;
+    p.headDim = headDim;
+    expect(hasFlashAttention(Type::bf16, p) && !hasFlashAttention(Type::f32, p), "which attention has tensor cores");
+    p.scale = -1;
+    expect(!hasFlashAttention(Type::bf16, p), "a negative scale turns maxima into minima");
     check(lab, Type::bf16, true, headDim, 150, false);
     check(lab, Type::bf16, true, headDim, 80, true);
   }
+}
+
+// One query a sequence, its keys in one part or in several, of which some may be empty.
+void decoding(Lab& lab) {
+  for (Type type : kFloatTypes)
+    for (int headDim : {8, 64, 96, 200, 256}) {
+      Problem r = randomProblem(lab, headDim, 1, true);
+      Attention& p = r.p;
+      // Longer caches than randomProblem's, one behind the other.
+      p.window = lab.random.coin() ? static_cast<int>(lab.random.integer(1, 300)) : 0;
+      p.keys = 0;
+      for (size_t s = 0; s < r.kvLength.size(); s++) {
+        r.kvStart[s] = static_cast<int32_t>(p.keys);
+        r.kvLength[s] = static_cast<int32_t>(lab.random.integer(1, 400));
+        p.keys += r.kvLength[s];
+      }
+      r.starts = std::make_unique<DeviceArray>(lab, r.kvStart);
+      r.lengths = std::make_unique<DeviceArray>(lab, r.kvLength);
+      p.kvStart = r.starts->ints();
+      p.kvLength = r.lengths->ints();
+      const int splits = static_cast<int>(lab.random.integer(1, 6));
+      const int64_t n = p.tokens * p.heads * headDim, kv = p.keys * p.kvHeads * headDim;
+      const DeviceArray q(lab, n, type), k(lab, kv, type), v(lab, kv, type);
+      const DeviceArray out(lab, n, type, Content::output), lse(lab, p.tokens * p.heads, Type::f32, Content::output), partial(lab, decodePartials(p, splits), Type::f32, Content::output);
+      AttentionTensors t;
+      t.q = q;
+      t.k = k;
+      t.v = v;
+      t.out = out;
+      t.lse = lse.floats();
+      expect(hasDecodeAttention(headDim) && !hasDecodeAttention(headDim + 1) && decodeHeads(p) >= p.heads / p.kvHeads, "heads of a group in one block");
+      decodeAttention(lab.stream, p, t, splits, partial.floats());
+      const Reference want = referenceOf(r, q, k, v, nullptr);
+      const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " + std::to_string(splits) + " parts";
+      compare(lab, "out, " + shape, out.now(), want.out, type == Type::bf16 ? 1e-2 : 1e-5);
+      compare(lab, "lse, " + shape, lse.now(), want.lse, 1e-5);
+    }
 }
 
 }  // namespace
 
 void addAttentionCases(Cases& cases) {
   cases.push_back({{"plainAttention", "plainAttentionGrad"}, plain});
-  cases.push_back({{"flashAttention", "flashAttentionGrad", "hasFlashAttention"}, flash});
+  cases.push_back({{"flashAttention", "flashAttentionGrad", "hasFlashAttention", "flashGradShared", "sumParts"}, flash});
+  cases.push_back({{"decodeAttention", "hasDecodeAttention", "decodeHeads", "decodePartials"}, decoding});
 }
 
 }  // namespace cuda

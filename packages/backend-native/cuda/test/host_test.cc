@@ -4,6 +4,7 @@
 
 #include "../host/allocator.h"
 #include "../host/failure.h"
+#include "../host/attention_plan.h"
 #include "../host/launch_geometry.h"
 #include "../host/library_finder.h"
 #include "../host/staging.h"
@@ -271,9 +272,31 @@ void testGeometry() {
   expect(limits.raise(&other, 50000), "each kernel has its own");
 }
 
+void testAttentionPlan() {
+  const std::vector<SequenceLength> lengths = {{130, 130}, {0, 0}, {1, 1}, {64, 200}};
+  const std::vector<AttentionTile> queries = attentionTiles(lengths, 64, 0, false);
+  expect(queries.size() == 5, "a tile for every 64 queries");
+  expect(queries[0].sequence == 3 && queries[1].sequence == 0 && queries[1].first == 128 && queries[4].sequence == 2, "most keys first");
+  const std::vector<AttentionTile> keys = attentionTiles({{130, 130}, {1, 1}}, 64, 0, true);
+  expect(keys.size() == 4 && keys[0].first == 0 && keys[1].first == 64 && keys[2].first == 128, "most queries first");
+  expect(attentionTileWork({130, 130}, 128, 64, 0, false) == 130 && attentionTileWork({130, 130}, 128, 64, 20, false) == 21, "a window shortens the work");
+  expect(attentionTileWork({130, 0}, 0, 64, 20, true) == 83, "queries that see a tile through a window");
+  // A Llama of 8 key heads on 132 multiprocessors: one sequence of 2,048 tokens gives too few blocks, one of 65,536 enough.
+  const auto parts = [](int64_t tokens) {
+    int64_t all = 0;
+    for (int64_t first = 0; first < tokens; first += 64) all += tokens - first;
+    return keyGradParts(tokens, all, 4, 8, 264);
+  };
+  expect(parts(2048) == 4 && parts(65536) == 1, "heads are divided where blocks are few");
+  expect(keyGradParts(64, 64, 6, 1, 1) == 2 && keyGradParts(64, 64, 1, 1, 1) == 1, "into equal parts");
+  expect(decodeSplits(8, 2048, 132) == 32 && decodeSplits(8, 131072, 132) == 33, "enough parts to fill the device");
+  expect(decodeSplits(8, 40, 132) == 1 && decodeSplits(1024, 8192, 132) == 1, "no more parts than needed");
+}
+
 }  // namespace
 
 void testHost() {
+  testAttentionPlan();
   testSizes();
   testReuse();
   testEvents();

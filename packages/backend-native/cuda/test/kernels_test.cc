@@ -126,6 +126,112 @@ void attentions(Context& c) {
     }
 }
 
+// One query on each of several caches, with parts of every size, empty ones included.
+void decoding(Context& c) {
+  for (int headDim : {8, 64, 96, 256})
+    for (int heads : {1, 2, 3, 8, 12})
+      for (int window : {0, 33}) {
+        Attention p;
+        p.sequences = 3;
+        p.tokens = 3;
+        p.keys = 3 * 200;
+        p.heads = heads;
+        p.kvHeads = 1;
+        p.headDim = headDim;
+        p.window = window;
+        p.softcap = window ? 5.0f : 0.0f;
+        p.scale = 0.1f;
+        const Exact bounds(4, Type::i32), starts(3, Type::i32), lengths(3, Type::i32);
+        const std::vector<int32_t> ends = {0, 1, 2, 3}, from = {0, 200, 400};
+        std::vector<int32_t> length = {200, 1, 67};
+        p.cuSeqlens = bounds.set(ends);
+        p.kvStart = starts.set(from);
+        p.kvLength = lengths.set(length);
+        const int64_t n = p.tokens * heads * headDim, kv = p.keys * headDim;
+        const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), out(n, c.type), lse(p.tokens * heads, Type::f32), one(n, c.type), oneLse(p.tokens * heads, Type::f32);
+        AttentionTensors t;
+        t.q = q;
+        t.k = k;
+        t.v = v;
+        t.out = out;
+        t.lse = lse.floats();
+        const AttentionBounds host = {ends.data(), from.data(), length.data()};
+        attention(c, p, host, t);
+        // As a captured launch runs again: other lengths, the same grid; against one part, and against none of the rest.
+        for (const std::vector<int32_t>& later : {std::vector<int32_t>{200, 1, 67}, {3, 65, 200}}) {
+          c.runtime->synchronize(c.stream);
+          lengths.set(later);
+          const int splits = 5;
+          const Exact partial(decodePartials(p, splits), Type::f32);
+          decodeAttention(c.stream, p, t, splits, partial.floats());
+          AttentionTensors whole = t;
+          whole.out = one;
+          whole.lse = oneLse.floats();
+          decodeAttention(c.stream, p, whole, 1, nullptr);
+          c.runtime->synchronize(c.stream);
+          bool same = true;
+          const auto close = [&](const Exact& x, const Exact& y, double tolerance) {
+            const std::vector<double> left = x.now(), right = y.now();
+            for (size_t i = 0; i < left.size(); i++) same = same && std::fabs(left[i] - right[i]) < tolerance;
+          };
+          close(lse, oneLse, 1e-5);
+          close(out, one, c.type == Type::bf16 ? 4e-3 : 1e-6);
+          expect(same, "splitting the keys changes nothing");
+        }
+      }
+}
+
+// The gradients must not depend on how much shared memory a device has, nor on into how many blocks the heads are divided.
+void gradientPlans(Context& c) {
+  const DeviceInfo device = c.device;
+  Attention p;
+  p.tokens = p.keys = 193;
+  p.sequences = 2;
+  p.heads = 4;
+  p.kvHeads = 1;
+  p.headDim = 128;
+  p.scale = 0.1f;
+  const Exact bounds(3, Type::i32);
+  const std::vector<int32_t> ends = {0, 150, 193};
+  p.cuSeqlens = bounds.set(ends);
+  const int64_t n = p.tokens * p.heads * p.headDim, kv = p.tokens * p.headDim;
+  const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), dout(n, c.type), out(n, c.type), lse(p.tokens * p.heads, Type::f32), dq(n, c.type), dk(kv, c.type), dv(kv, c.type);
+  AttentionTensors t;
+  t.q = q;
+  t.k = k;
+  t.v = v;
+  t.out = out;
+  t.lse = lse.floats();
+  t.dout = dout;
+  t.dq = dq;
+  t.dk = dk;
+  t.dv = dv;
+  const AttentionBounds host = {ends.data(), nullptr, nullptr};
+  attention(c, p, host, t);
+  std::vector<std::vector<double>> results;
+  for (size_t shared : {size_t{100} << 10, device.sharedPerMultiprocessor})
+    for (int multiprocessors : {1, 132}) {
+      c.device.sharedPerMultiprocessor = shared;
+      c.device.multiprocessors = multiprocessors;
+      attentionGrad(c, p, host, t);
+      c.runtime->synchronize(c.stream);
+      results.emplace_back();
+      for (const Exact* x : {&dq, &dk, &dv}) {
+        const std::vector<double> values = x->now();
+        results.back().insert(results.back().end(), values.begin(), values.end());
+      }
+    }
+  c.device = device;
+  expect(results[0] == results[2] && results[1] == results[3], "one buffer or two: the same bits");
+  if (c.type == Type::bf16) expect(results[0] != results[1], "the heads were divided");
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < results[0].size(); i++) {
+    largest = std::fmax(largest, std::fabs(results[0][i]));
+    difference = std::fmax(difference, std::fabs(results[0][i] - results[1][i]));
+  }
+  expect(difference < 0.02 * largest && largest > 0, "heads of a group in one block or in several");
+}
+
 void others(Context& c) {
   const Type t = c.type;
   for (int64_t h : {1, 40, 264, 2049}) {
@@ -180,6 +286,8 @@ void testOperations(uint64_t seed) {
     memory.running = std::string("operations in ") + nameOf(type);
     linears(c);
     attentions(c);
+    decoding(c);
+    gradientPlans(c);
     others(c);
     c.runtime->synchronize(c.stream);
   }

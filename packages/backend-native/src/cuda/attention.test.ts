@@ -2,35 +2,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { Random } from '@tunesmith/core'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { attentionCase, cachedCase, decodingCases, inputsOf, ints } from '../testing/attention-cases'
 import { emulateCuda } from '../testing/emulated'
 import { expectClose, matrix, normals, run, useNative } from '../testing/harness'
-import { type AttentionCase, attention } from '../testing/reference'
+import { attention } from '../testing/reference'
 import { randomWeight } from '../testing/weights'
 import { type CudaAddon, loadCudaAddon } from './addon'
 
 const there = emulateCuda('bf16')
-const ints = (values: readonly number[]) => tf.tensor1d(Int32Array.from(values), 'int32')
-
-function attentionCase(headDim: number, lengths: readonly number[], rest: Partial<AttentionCase> = {}): AttentionCase {
-  const cuSeqlens = [0]
-  for (const length of lengths) cuSeqlens.push(cuSeqlens.at(-1)! + length)
-  const shape = { tokens: cuSeqlens.at(-1)!, cuSeqlens, numHeads: 2, numKvHeads: 1, headDim }
-  return { ...shape, scale: headDim ** -0.5, slidingWindow: 0, softcap: 0, ...rest }
-}
-
-function inputsOf(c: AttentionCase, random: Random) {
-  const [wide, narrow] = [c.numHeads * c.headDim, c.numKvHeads * c.headDim]
-  const [q, dout] = [normals(random, c.tokens * wide, 2), normals(random, c.tokens * wide)]
-  const [k, v] = [normals(random, c.tokens * narrow, 2), normals(random, c.tokens * narrow)]
-  const tensors = {
-    q: matrix(q, c.tokens, wide),
-    k: matrix(k, c.tokens, narrow),
-    v: matrix(v, c.tokens, narrow),
-    cuSeqlens: ints(c.cuSeqlens),
-  }
-  return { q, k, v, dout, tensors, doutTensor: matrix(dout, c.tokens, wide) }
-}
-
 describe.runIf(there)('on the emulated CUDA backend in bfloat16', () => {
   beforeAll(useNative)
 
@@ -40,6 +19,12 @@ describe.runIf(there)('on the emulated CUDA backend in bfloat16', () => {
     ['128, a window wider than a tile, a softcap', attentionCase(128, [150], { slidingWindow: 70, softcap: 8 })],
     ['128, as many key heads as query heads', attentionCase(128, [33, 70], { numKvHeads: 2 })],
     ['128, four query heads to a key head', attentionCase(128, [40], { numHeads: 4 })],
+    ['64, eight query heads to a key head', attentionCase(64, [70], { numHeads: 8 })],
+    ['64, one less and one more than tiles', attentionCase(64, [63, 65, 127, 129])],
+    ['96, lengths that are tiles', attentionCase(96, [64, 128])],
+    ['128, lengths that differ much', attentionCase(128, [1, 200, 17])],
+    ['64, a window smaller than a tile over many tiles', attentionCase(64, [260, 2], { slidingWindow: 5 })],
+    ['96, a window of one key, capped', attentionCase(96, [70], { slidingWindow: 1, softcap: 2 })],
   ])('flash attention and its gradients, head size %s', (_, c) => {
     tf.tidy(() => {
       const { q, k, v, dout, tensors, doutTensor } = inputsOf(c, new Random(c.tokens))
@@ -54,25 +39,27 @@ describe.runIf(there)('on the emulated CUDA backend in bfloat16', () => {
     })
   })
 
-  test('several new tokens on top of a cache', () => {
+  test.each([
+    ['', {}],
+    [', a window', { slidingWindow: 40 }],
+  ])('several new tokens on top of a cache%s', (_, rest) => {
     tf.tidy(() => {
-      const c = { ...attentionCase(64, [3, 5]), kvStart: [10, 120], kvLength: [90, 77] }
-      const random = new Random(4)
-      const [q, k, v] = [normals(random, 8 * 128), normals(random, 200 * 64), normals(random, 200 * 64)]
+      const c = { ...attentionCase(64, [3, 5, 140], rest), kvStart: [10, 120, 200], kvLength: [90, 77, 150] }
+      const { q, k, v, tensors } = cachedCase(new Random(4), c, 350)
       const want = attention(q, k, v, c)
-      const [out] = run(
-        'CausalAttention',
-        {
-          q: matrix(q, 8, 128),
-          k: matrix(k, 200, 64),
-          v: matrix(v, 200, 64),
-          cuSeqlens: ints(c.cuSeqlens),
-          kvStart: ints(c.kvStart),
-          kvLength: ints(c.kvLength),
-        },
-        c,
-      )
+      const [out, lse] = run('CausalAttention', tensors, c)
       expectClose(out!, want.out, 0, 'out')
+      expectClose(lse!, want.lse, 0, 'lse')
+    })
+  })
+
+  test.each(decodingCases)('one new token a sequence on top of a cache: %s', (_, c) => {
+    tf.tidy(() => {
+      const { q, k, v, tensors } = cachedCase(new Random(5), c, 700)
+      const want = attention(q, k, v, c)
+      const [out, lse] = run('CausalAttention', tensors, c)
+      expectClose(out!, want.out, 0, 'out')
+      expectClose(lse!, want.lse, 0, 'lse')
     })
   })
 
@@ -114,6 +101,7 @@ function everyKernel(): tf.Tensor[] {
   all.push(...run('RotaryEmbedding', { x, ...angles }, { headDim: 65, rotaryDim: 40 }))
   for (const [headDim, rest] of [
     [64, { slidingWindow: 30 }],
+    [128, { softcap: 3, numHeads: 4 }],
     [40, {}],
   ] as const) {
     const c = attentionCase(headDim, [90, 3], rest)
@@ -121,6 +109,8 @@ function everyKernel(): tf.Tensor[] {
     const [out, lse] = run('CausalAttention', tensors, c)
     all.push(out!, lse!, ...run('CausalAttentionGrad', { ...tensors, out, lse, dout: doutTensor }, c))
   }
+  const decoding = decodingCases[0]![1]
+  all.push(...run('CausalAttention', cachedCase(random, decoding, 700).tensors, decoding))
   for (const format of ['nf4', 'int8', 'bf16'] as const) {
     const w = randomWeight(random, format, 70, h)
     const lora = { loraA: make(8, h), loraB: make(70, 8) }
