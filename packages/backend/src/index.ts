@@ -29,6 +29,7 @@ export {
   causalAttention,
   type KeyRanges,
 } from './kernels/causal-attention'
+export { type DropoutAttrs, dropout } from './kernels/dropout'
 export { dropoutMask } from './kernels/dropout-mask'
 export { embeddingLookup } from './kernels/embedding'
 export { kvCacheUpdate } from './kernels/kv-cache'

@@ -138,6 +138,14 @@ void rope(Args& a) {
   const Operand in(c, x, n, y.type);
   rotaryEmbedding(c.stream, in, cos.floats(), sin.floats(), y, tokens, heads, headDim, rotaryDim, inverse);
 }
+void drop(Args& a) {
+  Context& c = context();
+  const int64_t n = a.integer();
+  const Dropout d = a.dropout();
+  const Array x = a.floats(n), y = a.floats(n);
+  const Operand in(c, x, n, y.type);
+  dropout(c.stream, in, y, n, d);
+}
 void gated(Args& a) {
   Context& c = context();
   const int64_t n = a.integer();
@@ -369,6 +377,7 @@ void addKernels(Napi::Env env, Napi::Object exports) {
   add(env, exports, "rmsNormGrad", normGrad);
   add(env, exports, "rmsNormWeightGrad", normWeightGrad);
   add(env, exports, "rope", rope);
+  add(env, exports, "dropout", drop);
   add(env, exports, "swiglu", gated);
   add(env, exports, "swigluGrad", gatedGrad);
   add(env, exports, "attention", attend);

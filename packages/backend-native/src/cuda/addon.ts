@@ -145,6 +145,7 @@ export interface CudaAddon {
     inverse: boolean,
     ...rest: [x: Handle, cos: Handle, sin: Handle, y: Handle]
   ): void
+  dropout(size: number, rate: number, seed: number, x: Handle, y: Handle): void
   swiglu(size: number, gelu: boolean, gate: Handle, up: Handle, y: Handle): void
   swigluGrad(size: number, gelu: boolean, dy: Handle, gate: Handle, up: Handle, dgate: Handle, dup: Handle): void
   attention(...args: [...AttentionArgs, out: Handle, lse: Handle]): void

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { dropoutMask } from '@tunesmith/backend'
 import { beforeAll, expect, test } from 'vitest'
 import { setNumThreads } from '../index'
 import { backendUnderTest, expectClose, matrix, normals, property, run, useNative } from '../testing/harness'
@@ -46,6 +47,20 @@ test('RMSNorm and its gradients', () => {
       )
     }
     expectClose(run('RMSNormWeightGrad', { x: inputs.x, dy: dyTensor }, { eps, offset })[0]!, dw)
+  })
+})
+
+test('dropout is a product with the mask of its seed', () => {
+  property(9, (random) => {
+    const [tokens, width, rate] = [random.pick([1, 7]), random.pick([5, 64]), random.pick([0.1, 0.5])]
+    const seed = random.int(2 ** 31)
+    const x = normals(random, tokens * width)
+    const mask = dropoutMask(x.length, rate, seed)
+    const [y] = run('Dropout', { x: matrix(x, tokens, width) }, { rate, seed })
+    expectClose(
+      y!,
+      x.map((value, i) => value * mask[i]!),
+    )
   })
 })
 

@@ -1,4 +1,11 @@
-import type { AttentionKernelAttrs, RMSNormAttrs, RotaryEmbeddingAttrs, SwiGLUAttrs } from '@tunesmith/backend'
+import {
+  type AttentionKernelAttrs,
+  type DropoutAttrs,
+  dropoutMask,
+  type RMSNormAttrs,
+  type RotaryEmbeddingAttrs,
+  type SwiGLUAttrs,
+} from '@tunesmith/backend'
 import type { AttentionArgs } from '../addon'
 import { defineKernel, type KernelCall } from '../kernel-call'
 import { addAddend } from './addend'
@@ -70,6 +77,15 @@ export function registerBlock(): void {
       return info
     },
   )
+
+  defineKernel<DropoutAttrs>('Dropout', (call, { rate, seed }) => {
+    const [tokens, width] = call.sizes('x')
+    const { info, values } = call.output(tokens, width)
+    const x = call.floats('x', tokens, width)
+    const mask = dropoutMask(values.length, rate, seed)
+    for (let i = 0; i < values.length; i++) values[i] = x[i]! * mask[i]!
+    return info
+  })
 
   defineKernel<AttentionKernelAttrs>('CausalAttention', (call, attrs) => {
     const args = attentionArgs(call, attrs)

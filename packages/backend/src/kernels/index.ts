@@ -1,5 +1,6 @@
 import type { PortableKernel } from '../portable/register'
 import { causalAttentionKernels } from './causal-attention'
+import { dropoutKernels } from './dropout'
 import { embeddingKernels } from './embedding'
 import { linearKernels } from './linear'
 import { linearCrossEntropyKernels } from './linear-cross-entropy'
@@ -18,6 +19,7 @@ export const portableKernels: PortableKernel<never>[] = [
   ...linearKernels,
   ...loraLinearKernels,
   ...linearCrossEntropyKernels,
+  ...dropoutKernels,
   ...embeddingKernels,
   ...optimizerKernels,
 ]

@@ -4,6 +4,8 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import {
   causalAttention,
   denseWeight,
+  dropout,
+  dropoutMask,
   embeddingLookup,
   linear,
   linearCrossEntropy,
@@ -160,6 +162,18 @@ for (const backend of testedBackends)
         (gate, up) => swiglu(gate as Matrix, up as Matrix, { activation }),
         (gate, up) => reference.swiglu(gate, up, activation),
         activation,
+      )
+    })
+
+    property('dropout', (random) => {
+      const [tokens, width, seed] = [random.pick([1, 4]), random.pick([1, 9]), random.int(100)]
+      const rate = random.pick([0, 0.25, 0.9])
+      const mask = dropoutMask(tokens * width, rate, seed)
+      checkOperation(
+        [normals(random, tokens, width)],
+        (x) => dropout(x as Matrix, { rate, seed }),
+        (x) => Float64Array.from(x, (value, i) => value * mask[i]!),
+        `rate ${rate}`,
       )
     })
 

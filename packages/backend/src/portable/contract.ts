@@ -71,6 +71,7 @@ const CONTRACTS: Record<string, (attrs: Attrs) => Contract> = {
     gate: floats('tokens', 'width'),
     up: floats('tokens', 'width'),
   }),
+  Dropout: () => ({ x: floats('tokens', 'width') }),
   FrozenLinear: (a) => ({
     x: floats('tokens', a.inFeatures),
     ...weight(a),

@@ -1,4 +1,10 @@
-import type { AttentionKernelAttrs, RMSNormAttrs, RotaryEmbeddingAttrs, SwiGLUAttrs } from '@tunesmith/backend'
+import type {
+  AttentionKernelAttrs,
+  DropoutAttrs,
+  RMSNormAttrs,
+  RotaryEmbeddingAttrs,
+  SwiGLUAttrs,
+} from '@tunesmith/backend'
 import type { AttentionArgs } from '../addon'
 import { type CudaCall, defineCudaKernel } from '../kernel-call'
 
@@ -71,6 +77,14 @@ export function registerCudaBlock(): void {
       return y.info
     },
   )
+
+  defineCudaKernel<DropoutAttrs>('Dropout', (call, { rate, seed }) => {
+    const [tokens, width] = call.sizes('x')
+    const x = call.floats('x', tokens, width)
+    const y = call.activation(tokens, width)
+    call.addon.dropout(tokens * width, rate, seed >>> 0, x, y.handle)
+    return y.info
+  })
 
   defineCudaKernel<AttentionKernelAttrs>('CausalAttention', (call, attrs) => {
     const args = attentionArgs(call, attrs)

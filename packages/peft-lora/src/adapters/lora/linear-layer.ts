@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { dropoutMask, loraLinear, withoutRecording } from '@tunesmith/backend'
+import { dropout, loraLinear } from '@tunesmith/backend'
 import type { LinearModule } from '@tunesmith/models'
 import type { AdapterLayer } from '../../adapter'
 
@@ -14,11 +14,7 @@ export interface LoraTensors {
 
 /** The input of the update during training: some elements dropped, the others scaled up. */
 export function dropped(x: tf.Tensor2D, rate: number, seed: number): tf.Tensor2D {
-  if (rate === 0) return x
-  return tf.mul(
-    x,
-    withoutRecording(() => tf.tensor2d(dropoutMask(x.size, rate, seed), x.shape)),
-  )
+  return rate === 0 ? x : dropout(x, { rate, seed })
 }
 
 /** `scaling * (x A^T) B^T`, differentiable. */
