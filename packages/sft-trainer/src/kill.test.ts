@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { watch } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,15 +82,23 @@ describe('a training whose process dies', () => {
         const attack = (child: ChildProcess, ready: Promise<void>) => {
           if (kills >= 50) return
           const kill = () => void child.kill('SIGKILL')
-          // Most of them somewhere in training, some while it starts or reads its checkpoint.
-          if (random.uniform() < 0.1) setTimeout(kill, random.uniform() * 400)
-          else void ready.then(() => setTimeout(kill, random.uniform() * 160))
+          const choice = random.uniform()
+          // Most of them somewhere in training, some while it starts or reads its checkpoint, some as soon as it saves.
+          if (choice < 0.1) setTimeout(kill, random.uniform() * 400)
+          else if (choice < 0.3) {
+            const watcher = watch(outputDir, (_, name) => {
+              if (name && isNew(name)) kill()
+            })
+            child.on('close', () => watcher.close())
+          } else void ready.then(() => setTimeout(kill, random.uniform() * 160))
         }
+        await mkdir(outputDir, { recursive: true })
+        const before = await readdir(outputDir)
+        const isNew = (name: string) => name.endsWith('.tmp') && !before.includes(name)
         const { finished, exitCode } = await life(outputDir, attack)
         if (finished && exitCode === 0) break
         kills++
-        await mkdir(outputDir, { recursive: true })
-        if ((await readdir(outputDir)).some((name) => name.endsWith('.tmp'))) inSaves++
+        if ((await readdir(outputDir)).some(isNew)) inSaves++
       }
       const survived = await outcome(outputDir)
       expect(survived.adapter.equals(reference.adapter)).toBe(true)
