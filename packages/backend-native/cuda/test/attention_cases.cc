@@ -159,12 +159,7 @@ void check(Lab& lab, Type type, bool flash, int headDim, int longest, bool cache
   const int64_t n = p.tokens * p.heads * headDim, kv = p.keys * p.kvHeads * headDim;
   const DeviceArray q(lab, n, type), k(lab, kv, type), v(lab, kv, type), dout(lab, n, type);
   const DeviceArray out(lab, n, type, Content::output), lse(lab, p.tokens * p.heads, Type::f32, Content::output);
-  AttentionTensors t;
-  t.q = q;
-  t.k = k;
-  t.v = v;
-  t.out = out;
-  t.lse = lse.floats();
+  AttentionTensors t{q, k, v, out, lse.floats(), {}, {}, {}, {}};
   forwardOf(lab, flash, r, t);
   const Reference want = referenceOf(r, q, k, v, cache ? nullptr : &dout);
   const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " + std::to_string(p.tokens) + " tokens in " + std::to_string(p.sequences) + ", " + std::to_string(p.heads) + " heads on " + std::to_string(p.kvHeads) + ", window " +
@@ -228,12 +223,7 @@ void decoding(Lab& lab) {
       const int64_t n = p.tokens * p.heads * headDim, kv = p.keys * p.kvHeads * headDim;
       const DeviceArray q(lab, n, type), k(lab, kv, type), v(lab, kv, type);
       const DeviceArray out(lab, n, type, Content::output), lse(lab, p.tokens * p.heads, Type::f32, Content::output), partial(lab, decodePartials(p, splits), Type::f32, Content::output);
-      AttentionTensors t;
-      t.q = q;
-      t.k = k;
-      t.v = v;
-      t.out = out;
-      t.lse = lse.floats();
+      AttentionTensors t{q, k, v, out, lse.floats(), {}, {}, {}, {}};
       expect(hasDecodeAttention(headDim) && !hasDecodeAttention(headDim + 1) && decodeHeads(p) >= p.heads / p.kvHeads, "heads of a group in one block");
       decodeAttention(lab.stream, p, t, splits, partial.floats());
       const Reference want = referenceOf(r, q, k, v, nullptr);

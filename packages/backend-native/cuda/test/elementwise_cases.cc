@@ -9,23 +9,6 @@ namespace {
 
 Type typeFrom(Lab& lab) { return lab.random.coin() ? Type::f32 : Type::bf16; }
 
-double apply(Binary op, double a, double b) {
-  switch (op) {
-    case Binary::add:
-      return a + b;
-    case Binary::sub:
-      return a - b;
-    case Binary::mul:
-      return a * b;
-    case Binary::div:
-      return a / b;
-    case Binary::max:
-      return std::max(a, b);
-    default:
-      return std::min(a, b);
-  }
-}
-
 void binaries(Lab& lab) {
   for (Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::max, Binary::min})
     for (int mode = 0; mode <= 4; mode++) {

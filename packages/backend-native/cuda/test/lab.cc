@@ -187,5 +187,49 @@ void compare(Lab& lab, const std::string& what, const std::vector<double>& got, 
   expect(bad == 0, where + text);
 }
 
+double apply(Binary op, double a, double b) {
+  const double quotient = std::floor(a / b);
+  switch (op) {
+    case Binary::add:
+      return a + b;
+    case Binary::sub:
+      return a - b;
+    case Binary::mul:
+      return a * b;
+    case Binary::div:
+      return a / b;
+    case Binary::max:
+      return std::max(a, b);
+    case Binary::min:
+      return std::min(a, b);
+    case Binary::pow:
+      return std::pow(a, b);
+    case Binary::floorDiv:
+      return quotient;
+    case Binary::mod:
+      return a - quotient * b;
+    case Binary::squaredDifference:
+      return (a - b) * (a - b);
+    case Binary::equal:
+      return a == b;
+    case Binary::notEqual:
+      return a != b;
+    case Binary::greater:
+      return a > b;
+    case Binary::greaterEqual:
+      return a >= b;
+    case Binary::less:
+      return a < b;
+    case Binary::lessEqual:
+      return a <= b;
+    case Binary::logicalAnd:
+      return a != 0 && b != 0;
+    case Binary::logicalOr:
+      return a != 0 || b != 0;
+    default:
+      return b >= 0 ? a : a * (b + 1);
+  }
+}
+
 }  // namespace cuda
 }  // namespace tunesmith

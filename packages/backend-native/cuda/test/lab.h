@@ -112,6 +112,8 @@ class WeightSample {
 void compare(Lab& lab, const std::string& what, const std::vector<double>& got, const std::vector<double>& want, double tolerance, double atLeast = 0);
 inline double toleranceOf(Type type) { return type == Type::bf16 ? 1e-2 : 1e-5; }
 inline const char* nameOf(Type type) { return type == Type::bf16 ? "bf16" : type == Type::f32 ? "f32" : "i32"; }
+// The binary operations in float64.
+double apply(Binary op, double a, double b);
 constexpr Type kFloatTypes[] = {Type::f32, Type::bf16};
 
 // A test of one or more of the launches in device/kernels.h, by their names there.

@@ -138,9 +138,8 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
   reuse(x: TensorInfo): { info: TensorInfo; handle: Handle } | undefined {
     const data = this.#data(x)
     if (data.refCount !== 1 || data.handle === 0 || data.input || data.storage !== this.activation) return undefined
-    data.refCount++
     data.host = undefined
-    return { info: { dataId: x.dataId, shape: x.shape, dtype: x.dtype }, handle: data.handle }
+    return { info: this.share(x), handle: data.handle }
   }
 
   #data({ dataId }: { dataId: DataId }): TensorData {

@@ -19,16 +19,16 @@ export function currentlyWanted(name: string): boolean {
 }
 
 /**
- * The gradient that has come to this input by other paths, if any. Who takes it returns the sum of it and its own gradient
+ * The gradient that has come to this input by other paths, if any, as the input `addend` of a kernel. Who takes it returns the sum of it and its own gradient
  * in place of its own: a kernel that writes the gradient can add on the way, where a sum of two reads and writes all again.
  * The tensor stays the walk's; a kernel may write into its memory when nobody else has it.
  */
-export function takeGradientSoFar(name: string): tf.Tensor | undefined {
+export function takeGradientSoFar(name: string): { addend?: tf.Tensor } {
   const id = turn?.node.inputs[name]?.id
-  const soFar = id === undefined ? undefined : turn!.gradients.get(id)
-  if (!soFar || turn!.taken.has(id!)) return undefined
+  const addend = id === undefined ? undefined : turn!.gradients.get(id)
+  if (!addend || turn!.taken.has(id!)) return {}
   turn!.taken.add(id!)
-  return soFar
+  return { addend }
 }
 
 /** Runs `f` with a fresh tape, hidden from any tape around it, and returns its result and what was recorded. */

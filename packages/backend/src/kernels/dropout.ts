@@ -29,9 +29,14 @@ export function dropout(x: tf.Tensor2D, attrs: DropoutAttrs): tf.Tensor2D {
   return y as tf.Tensor2D
 }
 
+/** Dropout out of standard operations. */
+export function timesMask(x: tf.Tensor2D, { rate, seed }: DropoutAttrs): tf.Tensor2D {
+  return tf.mul(x, tf.tensor2d(dropoutMask(x.size, rate, seed), x.shape))
+}
+
 export const dropoutKernels: PortableKernel<DropoutAttrs>[] = [
   {
     name: 'TunesmithDropout',
-    run: ({ x }, { rate, seed }) => tf.mul(x!, tf.tensor(dropoutMask(x!.size, rate, seed), x!.shape)),
+    run: ({ x }, attrs) => timesMask(x as tf.Tensor2D, attrs),
   },
 ]

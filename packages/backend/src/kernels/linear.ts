@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
 import { takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
-import { dequantizeRows, times, timesTransposed } from '../portable/matrix'
+import { dequantizeRows, times, timesTransposed, withAddend } from '../portable/matrix'
 import type { PortableKernel } from '../portable/register'
 import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
@@ -26,10 +26,7 @@ export function linear(x: tf.Tensor2D, weight: WeightMatrix, bias?: tf.Tensor1D)
     // Only a weight gradient needs x; a frozen layer lets it go.
     save: () => (weight.weight instanceof tf.Variable && weight.weight.trainable ? [x] : []),
     gradient: (dy, [x]) => ({
-      x: () => {
-        const addend = takeGradientSoFar('x')
-        return runKernel('TunesmithFrozenLinearGrad', { dy, ...tensors, ...(addend && { addend }) }, attrs)[0]!
-      },
+      x: () => runKernel('TunesmithFrozenLinearGrad', { dy, ...tensors, ...takeGradientSoFar('x') }, attrs)[0]!,
       weight: () => runKernel('TunesmithLinearWeightGrad', { dy, x: x! })[0]!,
       bias: () => tf.sum(dy, 0),
     }),
@@ -53,10 +50,7 @@ export const linearKernels: PortableKernel<never>[] = [
   },
   {
     name: 'TunesmithFrozenLinearGrad',
-    run: ({ dy, addend, ...weight }, attrs: WeightAttrs) => {
-      const dx = times(dy as tf.Tensor2D, weight, attrs)
-      return addend ? tf.add(addend, dx) : dx
-    },
+    run: ({ dy, addend, ...weight }, attrs: WeightAttrs) => withAddend(times(dy as tf.Tensor2D, weight, attrs), addend),
   },
   {
     name: 'TunesmithLinearWeightGrad',

@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
 import { currentlyWanted, takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
-import { times, timesTransposed } from '../portable/matrix'
+import { times, timesTransposed, withAddend } from '../portable/matrix'
 import type { PortableKernel } from '../portable/register'
 import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
-import { dropoutMask } from './dropout-mask'
+import { timesMask } from './dropout'
 
 export interface LoraLinearAttrs {
   /** `loraAlpha / r`, or what the variant makes of it. */
@@ -51,8 +51,8 @@ export function loraLinear(
     save: ([, xa]) => [x, xa!, loraA, loraB],
     gradient: (dy, [x, xa, keptA, keptB]) => {
       const run = (needsInputGrad: boolean, needsWeightGrad: boolean) => {
-        const addend = needsInputGrad ? takeGradientSoFar('x') : undefined
-        const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB!, ...(addend && { addend }) }
+        const addend = needsInputGrad ? takeGradientSoFar('x') : {}
+        const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB!, ...addend }
         const gradAttrs: KernelAttrs & LoraLinearGradAttrs = { ...all, needsInputGrad, needsWeightGrad }
         return runKernel('TunesmithLoraLinearGrad', needsWeightGrad ? { ...inputs, x: x!, xa: xa! } : inputs, gradAttrs)
       }
@@ -76,7 +76,7 @@ export function loraLinear(
 }
 
 function dropped(x: tf.Tensor2D, { dropout, seed }: LoraLinearAttrs): tf.Tensor2D {
-  return dropout > 0 ? tf.mul(x, tf.tensor(dropoutMask(x.size, dropout, seed), x.shape)) : x
+  return dropout > 0 ? timesMask(x, { rate: dropout, seed }) : x
 }
 
 export const loraLinearKernels: PortableKernel<never>[] = [
@@ -95,8 +95,7 @@ export const loraLinearKernels: PortableKernel<never>[] = [
       const low = tf.mul(tf.matMul(dy as tf.Tensor2D, loraB as tf.Tensor2D), attrs.scaling)
       const inputGrad = () => {
         const update = dropped(tf.matMul(low as tf.Tensor2D, loraA as tf.Tensor2D), attrs)
-        const dx = tf.add(times(dy as tf.Tensor2D, weight, attrs), update)
-        return addend ? tf.add(addend, dx) : dx
+        return withAddend(tf.add(times(dy as tf.Tensor2D, weight, attrs), update), addend)
       }
       const none = () => tf.zeros([0])
       if (!attrs.needsWeightGrad) return [inputGrad(), none(), none()]

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
 import { takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
+import { withAddend } from '../portable/matrix'
 import type { PortableKernel } from '../portable/register'
 
 export interface RMSNormAttrs {
@@ -25,10 +26,7 @@ export function rmsNorm(x: tf.Tensor2D, weight: tf.Tensor1D, attrs: RMSNormAttrs
     forward: () => runKernel('TunesmithRMSNorm', { x, weight }, attrs),
     save: () => [x],
     gradient: (dy, [x]) => ({
-      x: () => {
-        const addend = takeGradientSoFar('x')
-        return runKernel('TunesmithRMSNormGrad', { dy, x: x!, weight, ...(addend && { addend }) }, attrs)[0]!
-      },
+      x: () => runKernel('TunesmithRMSNormGrad', { dy, x: x!, weight, ...takeGradientSoFar('x') }, attrs)[0]!,
       weight: () => runKernel('TunesmithRMSNormWeightGrad', { dy, x: x! }, attrs)[0]!,
     }),
   })
@@ -48,8 +46,7 @@ export const rmsNormKernels: PortableKernel<RMSNormAttrs>[] = [
       const r = inverseRms(x!, eps)
       const scaled = tf.mul(dy!, tf.add(weight!, offset))
       const along = tf.mul(tf.mean(tf.mul(scaled, x!), -1, true), tf.square(r))
-      const dx = tf.mul(r, tf.sub(scaled, tf.mul(x!, along)))
-      return addend ? tf.add(addend, dx) : dx
+      return withAddend(tf.mul(r, tf.sub(scaled, tf.mul(x!, along))), addend)
     },
   },
   {

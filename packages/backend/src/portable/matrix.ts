@@ -56,6 +56,11 @@ export function times(dy: tf.Tensor2D, inputs: Inputs, attrs: WeightAttrs): tf.T
   return sum!
 }
 
+/** A gradient on top of the one that came by other paths, where there is one. */
+export function withAddend(dx: tf.Tensor, addend: tf.Tensor | undefined): tf.Tensor {
+  return addend ? tf.add(addend, dx) : dx
+}
+
 /** The given rows of a weight as float32 `[rows.length, in]`. */
 export function gatherRows(inputs: Inputs, attrs: WeightAttrs, ids: tf.Tensor1D): tf.Tensor2D {
   if (attrs.format === 'f32') return tf.gather(inputs.weight as tf.Tensor2D, ids)
