@@ -1,5 +1,5 @@
 """How far PyTorch's losses in bfloat16 lie from its own in float32, over the sixty steps of PEFT's goldens:
-src/fixtures/bf16-spread.json.
+src/loop/fixtures/bf16-spread.json.
 
     python scripts/make_bf16_spread.py <folder of the goldens> [golden...]
 
@@ -59,7 +59,7 @@ def main():
     torch.set_num_threads(1)
     tensors = load_file(FOLDER / "lora" / "batches.safetensors")
     batches = [{key: tensors[f"mb{i}.{key}"] for key in ("input_ids", "attention_mask", "labels")} for i in range(12)]
-    path = Path(__file__).parent.parent / "src" / "fixtures" / "bf16-spread.json"
+    path = Path(__file__).parent.parent / "src" / "loop" / "fixtures" / "bf16-spread.json"
     path.parent.mkdir(exist_ok=True)
     cases = json.loads(path.read_text())["cases"] if path.exists() else {}
     made_with = f"torch {torch.__version__}, transformers {transformers.__version__}, peft {peft.__version__}"

@@ -1,5 +1,4 @@
 export { type EarlyStoppingOptions, earlyStopping, earlyStoppingSchema } from './callbacks/early-stopping'
-export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
 export type {
   CallbackContext,
   EvalLog,
@@ -12,7 +11,9 @@ export type {
   TrainLog,
   TrainPlan,
   TrainResult,
-} from './events'
+} from './callbacks/events'
+export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
+export { type FormattingFunc, type PreparedData, prepareDataset } from './data/prepare'
 export {
   type ComputeMetrics,
   type ComputeMetricsInput,
@@ -21,7 +22,7 @@ export {
   type GenerationResult,
   type GenerationSample,
 } from './generation-metrics'
-export { INTERRUPT_EXIT_CODES } from './interrupt'
+export { INTERRUPT_EXIT_CODES } from './loop/interrupt'
 export {
   createOptimizer,
   OPTIMIZERS,
@@ -30,7 +31,6 @@ export {
   type ParameterGroup,
   parameterGroups,
 } from './optimizers'
-export { type FormattingFunc, type PreparedData, prepareDataset } from './prepare'
 export { createReporter, REPORTERS, type ReporterName } from './reporters'
 export { consoleReporter } from './reporters/console'
 export { jsonlReporter } from './reporters/jsonl'

@@ -1,7 +1,7 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { isBetter, metricValue } from '../best-metric'
-import type { TrainerCallback } from '../events'
+import { isBetter, metricValue } from '../loop/best-metric'
+import type { TrainerCallback } from './events'
 
 export const earlyStoppingSchema = z.strictObject({
   /** Evaluations in a row without improvement before training stops. Default 1. */

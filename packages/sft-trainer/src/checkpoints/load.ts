@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { openCheckpoint, openSafetensors, readJsonFile, type TensorReader } from '@tunesmith/hub'
+import type { SavedRun } from '../loop/run-state'
 import type { Optimizer } from '../optimizers'
-import type { SavedRun } from '../run-state'
 import { ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE, TRAINABLE_FILE } from './save'
 
 const exists = (path: string) =>

@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
 import { readJsonFile } from '@tunesmith/hub'
+import type { TrainerControl } from '../callbacks/events'
 import type { SFTConfig } from '../config'
-import type { TrainerControl } from '../events'
-import type { RunState, SavedRun } from '../run-state'
-import type { TrainRun } from '../train-loop'
+import type { RunState, SavedRun } from '../loop/run-state'
+import type { TrainRun } from '../loop/train-loop'
 import { besideCheckpoint, type ResumePoint } from './keeper'
 import { loadOptimizer, loadParameters, readSavedRun } from './load'
 

@@ -1,6 +1,6 @@
 import { currentBackend } from '@tunesmith/backend'
 import { createProgress, formatDuration, type Progress } from '@tunesmith/core'
-import type { TrainerCallback, TrainPlan } from '../events'
+import type { TrainerCallback, TrainPlan } from '../callbacks/events'
 
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`
 const count = (n: number) => n.toLocaleString('en-US')

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
+import type { TrainerCallback } from '../callbacks/events'
 import type { SFTConfig } from '../config'
-import type { TrainerCallback } from '../events'
 import { consoleReporter } from './console'
 import { jsonlReporter } from './jsonl'
 import { lossChartReporter } from './loss-chart'

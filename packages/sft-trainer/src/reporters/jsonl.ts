@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { writeFileAtomic } from '@tunesmith/core'
-import type { TrainerCallback } from '../events'
+import type { TrainerCallback } from '../callbacks/events'
 
 /** The lines of steps up to `step`; what a killed program left of its last line is none. */
 function linesUpTo(step: number, text: string): string[] {

@@ -1,6 +1,6 @@
 import { writeFileAtomic } from '@tunesmith/core'
 import { lineChart } from '@tunesmith/eval-metrics'
-import type { TrainerCallback, TrainResult } from '../events'
+import type { TrainerCallback, TrainResult } from '../callbacks/events'
 
 /** Training and evaluation loss over steps, as an SVG. */
 export function lossChart({ logs, evals }: Pick<TrainResult, 'logs' | 'evals'>): string {

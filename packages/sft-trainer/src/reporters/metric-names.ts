@@ -1,4 +1,4 @@
-import type { EvalLog, TrainLog } from '../events'
+import type { EvalLog, TrainLog } from '../callbacks/events'
 
 const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 

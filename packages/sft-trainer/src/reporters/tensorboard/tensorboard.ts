@@ -1,7 +1,7 @@
 import { appendFile, mkdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import type { TrainerCallback } from '../../events'
+import type { TrainerCallback } from '../../callbacks/events'
 import { reportedMetrics } from '../metric-names'
 import { fileVersion, markdown, scalars, sessionStart } from './events'
 import type { Message } from './protobuf'

@@ -1,5 +1,5 @@
+import type { CallbackContext, EvalLog, TrainLog, TrainPlan, TrainResult } from '../../callbacks/events'
 import { type SFTConfigOptions, sftConfig } from '../../config'
-import type { CallbackContext, EvalLog, TrainLog, TrainPlan, TrainResult } from '../../events'
 
 /** Events as a small training sends them. */
 

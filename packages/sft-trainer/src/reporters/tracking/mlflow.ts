@@ -1,6 +1,6 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import type { TrainerCallback } from '../../events'
+import type { TrainerCallback } from '../../callbacks/events'
 import { jsonNumber, RequestError, requestJson } from './request'
 import { flatSettings, type MetricPoint, type RunEnding, type RunStart, type TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'

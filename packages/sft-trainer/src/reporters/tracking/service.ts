@@ -1,4 +1,4 @@
-import type { TrainPlan, TrainResult } from '../../events'
+import type { TrainPlan, TrainResult } from '../../callbacks/events'
 
 /** The numbers of one log or evaluation. */
 export interface MetricPoint {

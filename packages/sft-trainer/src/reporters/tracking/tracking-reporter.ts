@@ -1,5 +1,5 @@
 import { basename, join, resolve } from 'node:path'
-import type { EvalLog, TrainerCallback, TrainLog } from '../../events'
+import type { EvalLog, TrainerCallback, TrainLog } from '../../callbacks/events'
 import { reportedMetrics } from '../metric-names'
 import { Delivery, type DeliveryOptions } from './delivery'
 import { RunRecord } from './run-record'

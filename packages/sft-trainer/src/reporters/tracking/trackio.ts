@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import type { TrainerCallback } from '../../events'
+import type { TrainerCallback } from '../../callbacks/events'
 import { jsonNumber, RequestError, requestJson } from './request'
 import { flatSettings, type MetricPoint, type RunStart, type TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'

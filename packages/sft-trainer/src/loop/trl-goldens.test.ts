@@ -9,9 +9,9 @@ import { loadModel, packSequences } from '@tunesmith/models'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { sharedPath } from '@tunesmith/tooling/shared'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { batchRows, createBatchStream } from './batches'
-import { type SFTConfigOptions, SFTTrainer, sftConfig } from './index'
-import { prepareDataset } from './prepare'
+import { batchRows, createBatchStream } from '../data/batches'
+import { prepareDataset } from '../data/prepare'
+import { type SFTConfigOptions, SFTTrainer, sftConfig } from '../index'
 
 const folder = sharedPath('goldens/trl_sft')
 if (!folder) console.warn('skipped: the recordings of TRL are not here')

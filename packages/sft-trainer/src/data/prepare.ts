@@ -7,7 +7,7 @@ import {
   type TokenizedExample,
 } from '@tunesmith/datasets'
 import { buildExample, type Tokenizer } from '@tunesmith/tokenization'
-import type { SFTConfig } from './config'
+import type { SFTConfig } from '../config'
 
 /** Makes an example out of a row of any shape; for data no known format describes. */
 export type FormattingFunc = (row: Record<string, unknown>) => ExampleRow | string

@@ -8,7 +8,7 @@ import {
   type SamplerState,
   type TokenizedExample,
 } from '@tunesmith/datasets'
-import type { SFTConfig } from './config'
+import type { SFTConfig } from '../config'
 import type { SourcedExample } from './prepare'
 
 /** The data in the units a sampler hands out: single sequences, or rows packed with several. */

@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Random } from '@tunesmith/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { EvalLog, TrainLog } from './index'
-import { buildWorker } from './testing/build-worker'
+import type { EvalLog, TrainLog } from '../index'
+import { buildWorker } from '../testing/build-worker'
 
 const MAX_STEPS = 120
 

@@ -3,8 +3,8 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { canOffload, weightBytes } from '@tunesmith/backend'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 import type { CausalLM, ModelConfig } from '@tunesmith/models'
-import type { SFTConfig } from './config'
-import type { MemoryEstimate } from './events'
+import type { MemoryEstimate } from '../callbacks/events'
+import type { SFTConfig } from '../config'
 
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { earlyStopping, type SFTTrainerOptions } from './index'
-import { countingExamples } from './testing/counting-task'
-import { tinyTrainer, weightsOf } from './testing/tiny-trainer'
+import { earlyStopping, type SFTTrainerOptions } from '../index'
+import { countingExamples } from '../testing/counting-task'
+import { tinyTrainer, weightsOf } from '../testing/tiny-trainer'
 
 let root: string
 let outputDir: string

@@ -7,10 +7,10 @@ import { loadModel } from '@tunesmith/models'
 import { loadPeftModel } from '@tunesmith/peft-lora'
 import { emulateCuda } from '@tunesmith/tooling/emulated-cuda'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { adamW } from '../optimizers/adamw'
+import { goldenBatches, goldens, type Trajectory } from '../testing/golden-lora'
 import spread from './fixtures/bf16-spread.json' with { type: 'json' }
 import { forwardBackward } from './micro-batch'
-import { adamW } from './optimizers/adamw'
-import { goldenBatches, goldens, type Trajectory } from './testing/golden-lora'
 
 const there = emulateCuda('bf16')
 // Sixty steps take half a minute on the emulator: one golden always, the others by name (TUNESMITH_BF16_GOLDENS=b_rslora_all).

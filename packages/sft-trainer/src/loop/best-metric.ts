@@ -1,6 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
-import type { SFTConfig } from './config'
-import type { EvalLog } from './events'
+import type { EvalLog } from '../callbacks/events'
+import type { SFTConfig } from '../config'
 
 type MetricConfig = Pick<SFTConfig, 'metricForBestModel' | 'greaterIsBetter'>
 

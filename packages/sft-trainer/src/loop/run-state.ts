@@ -1,5 +1,5 @@
-import type { BatchStreamState } from './batches'
-import type { EvalLog, TrainerControl, TrainerState, TrainLog } from './events'
+import type { EvalLog, TrainerControl, TrainerState, TrainLog } from '../callbacks/events'
+import type { BatchStreamState } from '../data/batches'
 import type { GradScalerState } from './grad-scaler'
 import type { LogWindowState } from './log-window'
 

@@ -5,10 +5,10 @@ import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import { loadModel, packSequences } from '@tunesmith/models'
 import { loadPeftModel } from '@tunesmith/peft-lora'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { adamW } from '../optimizers/adamw'
+import { createSchedule } from '../schedules'
+import { goldens as folder, goldenBatches, type Trajectory, tensor } from '../testing/golden-lora'
 import { forwardBackward } from './micro-batch'
-import { adamW } from './optimizers/adamw'
-import { createSchedule } from './schedules'
-import { goldens as folder, goldenBatches, type Trajectory, tensor } from './testing/golden-lora'
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length)

@@ -1,4 +1,4 @@
-import type { SFTConfig } from './config'
+import type { SFTConfig } from '../config'
 
 /** What is logged every `loggingSteps`; averages over the optimizer steps since the last log. */
 export interface TrainLog {

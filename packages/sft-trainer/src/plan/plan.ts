@@ -1,6 +1,6 @@
 import { canOffload } from '@tunesmith/backend'
-import type { BatchRows } from './batches'
-import type { SFTConfig } from './config'
+import type { SFTConfig } from '../config'
+import type { BatchRows } from '../data/batches'
 
 /** Optimizer steps of the whole training. */
 export function plannedSteps(stepsPerEpoch: number, { maxSteps, numTrainEpochs }: SFTConfig): number {

@@ -1,6 +1,6 @@
 import type { CausalLM } from '@tunesmith/models'
-import { type BatchRows, evalBatches } from './batches'
-import type { SFTConfig } from './config'
+import type { SFTConfig } from '../config'
+import { type BatchRows, evalBatches } from '../data/batches'
 import { evaluateBatch } from './micro-batch'
 
 export interface LossMetrics {

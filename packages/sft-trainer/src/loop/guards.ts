@@ -1,7 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
-import type { BatchRows, MicroBatch } from './batches'
-import type { SFTConfig } from './config'
-import type { Emitter } from './emitter'
+import type { Emitter } from '../callbacks/emitter'
+import type { SFTConfig } from '../config'
+import type { BatchRows, MicroBatch } from '../data/batches'
 import type { LossSums } from './micro-batch'
 import type { RunState } from './run-state'
 

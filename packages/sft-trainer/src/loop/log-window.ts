@@ -1,4 +1,4 @@
-import type { TrainLog } from './events'
+import type { TrainLog } from '../callbacks/events'
 import type { LossSums } from './micro-batch'
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length

@@ -5,7 +5,7 @@ import { selectBackend } from '@tunesmith/backend'
 import { cudaReadBacks, resetCudaReadBacks } from '@tunesmith/backend-native'
 import { emulateCuda } from '@tunesmith/tooling/emulated-cuda'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
-import { runWorkflow, WORKFLOWS } from './testing/workflows'
+import { runWorkflow, WORKFLOWS } from '../testing/workflows'
 
 const there = emulateCuda('bf16')
 // No tensor stays on the host for being small, as those of a real model are not.

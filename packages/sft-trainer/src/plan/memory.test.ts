@@ -4,9 +4,9 @@ import { collate } from '@tunesmith/datasets'
 import { createModel, makeTrainable } from '@tunesmith/models'
 import { getPeftModel } from '@tunesmith/peft-lora'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { sftConfig } from './config'
+import { sftConfig } from '../config'
+import { forwardBackward } from '../loop/micro-batch'
 import { estimateMemory, memoryAdvice, memoryNotices } from './memory'
-import { forwardBackward } from './micro-batch'
 
 beforeAll(async () => {
   await selectBackend()

@@ -9,10 +9,10 @@ import { selectBackend } from '@tunesmith/backend'
 import { cudaMemory, resetCudaPeak, trimCudaMemory } from '@tunesmith/backend-native'
 import { createModel } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type SFTTrainerOptions, sftConfig } from './index'
+import { type SFTTrainerOptions, sftConfig } from '../index'
+import { countingExamples, TINY_MODEL } from '../testing/counting-task'
+import { tinyTrainer, weightsOf } from '../testing/tiny-trainer'
 import { estimateMemory, memoryAdvice, memoryNotices } from './memory'
-import { countingExamples, TINY_MODEL } from './testing/counting-task'
-import { tinyTrainer, weightsOf } from './testing/tiny-trainer'
 
 const native = dirname(createRequire(import.meta.url).resolve('@tunesmith/backend-native/package.json'))
 const { stdout, stderr, status } = spawnSync(
