@@ -11,8 +11,22 @@ export {
   type StepInput,
   type StepValues,
 } from './compile-step'
-export { type CudaDiagnosis, diagnoseCuda } from './cuda'
+export type {
+  AdamWAttrs,
+  AttentionKernelAttrs,
+  CausalAttentionAttrs,
+  CrossEntropyAttrs,
+  DropoutAttrs,
+  LoraLinearAttrs,
+  LoraLinearGradAttrs,
+  RMSNormAttrs,
+  RotaryEmbeddingAttrs,
+  SwiGLUAttrs,
+} from './contract/attributes'
+export { dropoutMask } from './contract/dropout-mask'
+export { type CudaDiagnosis, diagnoseCuda } from './diagnose-cuda'
 export { runKernel, withoutRecording } from './engine'
+export { canOffload, markOptimizerState, offloadTensor, prefetchTensor } from './offload'
 export {
   ADAMW_8BIT_BLOCK_SIZE,
   ADAMW_MIN_8BIT_SIZE,
@@ -22,32 +36,24 @@ export {
   adamW8bitSteps,
   createAdamW8bitState,
   disposeAdamW8bitState,
-} from './kernels/adamw-8bit'
+} from './operations/adamw-8bit'
+export { causalAttention, type KeyRanges } from './operations/causal-attention'
+export { dropout } from './operations/dropout'
+export { embeddingLookup } from './operations/embedding'
+export { kvCacheUpdate } from './operations/kv-cache'
+export { dequantize, linear } from './operations/linear'
 export {
-  type AttentionKernelAttrs,
-  type CausalAttentionAttrs,
-  causalAttention,
-  type KeyRanges,
-} from './kernels/causal-attention'
-export { type DropoutAttrs, dropout } from './kernels/dropout'
-export { dropoutMask } from './kernels/dropout-mask'
-export { embeddingLookup } from './kernels/embedding'
-export { kvCacheUpdate } from './kernels/kv-cache'
-export { dequantize, linear } from './kernels/linear'
-export {
-  type CrossEntropyAttrs,
   IGNORE_INDEX,
   type LinearCrossEntropyOptions,
   type LinearCrossEntropyResult,
   linearCrossEntropy,
-} from './kernels/linear-cross-entropy'
-export { type LoraLinearAttrs, type LoraLinearGradAttrs, loraLinear } from './kernels/lora-linear'
-export { type AdamWAttrs, type AdamWUpdate, adamWStep, adamWSteps, gradNorm } from './kernels/optimizer'
-export { residualAdd } from './kernels/residual'
-export { type RMSNormAttrs, rmsNorm } from './kernels/rms-norm'
-export { type RotaryEmbeddingAttrs, type RotaryTables, rotaryEmbedding, rotaryTables } from './kernels/rotary-embedding'
-export { type SwiGLUAttrs, swiglu } from './kernels/swiglu'
-export { canOffload, markOptimizerState, offloadTensor, prefetchTensor } from './offload'
+} from './operations/linear-cross-entropy'
+export { loraLinear } from './operations/lora-linear'
+export { type AdamWUpdate, adamWStep, adamWSteps, gradNorm } from './operations/optimizer'
+export { residualAdd } from './operations/residual'
+export { rmsNorm } from './operations/rms-norm'
+export { type RotaryTables, rotaryEmbedding, rotaryTables } from './operations/rotary-embedding'
+export { swiglu } from './operations/swiglu'
 export {
   BACKEND_NAMES,
   type BackendName,

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
-import { checkContract } from './contract'
+import { checkContract } from '../contract/contract'
 import type { Inputs } from './matrix'
 
 /** A kernel out of standard TensorFlow.js operations: runs on every backend that has those. */

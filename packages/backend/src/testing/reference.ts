@@ -1,5 +1,5 @@
 /** The kernels' definitions in float64, written to be read; gradients come from differences of these. */
-import { dropoutMask } from '../kernels/dropout-mask'
+import { dropoutMask } from '../contract/dropout-mask'
 
 export type Numbers = ArrayLike<number>
 

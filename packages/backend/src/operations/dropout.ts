@@ -1,15 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import type { DropoutAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
-import type { PortableKernel } from '../portable/register'
-import { dropoutMask } from './dropout-mask'
-
-export interface DropoutAttrs {
-  /** Probability of dropping an element, in [0, 1). */
-  rate: number
-  /** Seed of the mask; must differ from layer to layer and step to step. */
-  seed: number
-}
 
 /**
  * Inverted dropout with the mask of {@link dropoutMask}: `x * mask`. The mask is made again for the gradient instead of
@@ -28,15 +20,3 @@ export function dropout(x: tf.Tensor2D, attrs: DropoutAttrs): tf.Tensor2D {
   })
   return y as tf.Tensor2D
 }
-
-/** Dropout out of standard operations. */
-export function timesMask(x: tf.Tensor2D, { rate, seed }: DropoutAttrs): tf.Tensor2D {
-  return tf.mul(x, tf.tensor2d(dropoutMask(x.size, rate, seed), x.shape))
-}
-
-export const dropoutKernels: PortableKernel<DropoutAttrs>[] = [
-  {
-    name: 'TunesmithDropout',
-    run: ({ x }, attrs) => timesMask(x as tf.Tensor2D, attrs),
-  },
-]

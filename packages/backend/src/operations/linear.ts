@@ -2,9 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
 import { takeGradientSoFar } from '../autograd/value-and-grads'
 import { runKernel } from '../engine'
-import { dequantizeRows, times, timesTransposed, withAddend } from '../portable/matrix'
-import type { PortableKernel } from '../portable/register'
-import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
+import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
 /**
  * A linear layer, `y = x W^T + bias`, with the weight in any format.
@@ -39,26 +37,3 @@ export function dequantize(weight: WeightMatrix, rowStart = 0, rowEnd = weight.o
   const [rows] = runKernel('TunesmithDequantize', weightInputs(weight), { ...weightAttrs(weight), rowStart, rowEnd })
   return rows as tf.Tensor2D
 }
-
-export const linearKernels: PortableKernel<never>[] = [
-  {
-    name: 'TunesmithFrozenLinear',
-    run: ({ x, bias, ...weight }, attrs: WeightAttrs) => {
-      const y = timesTransposed(x as tf.Tensor2D, weight, attrs)
-      return bias ? tf.add(y, bias) : y
-    },
-  },
-  {
-    name: 'TunesmithFrozenLinearGrad',
-    run: ({ dy, addend, ...weight }, attrs: WeightAttrs) => withAddend(times(dy as tf.Tensor2D, weight, attrs), addend),
-  },
-  {
-    name: 'TunesmithLinearWeightGrad',
-    run: ({ dy, x }) => tf.matMul(dy as tf.Tensor2D, x as tf.Tensor2D, true, false),
-  },
-  {
-    name: 'TunesmithDequantize',
-    run: (weight, { rowStart, rowEnd, ...attrs }: WeightAttrs & { rowStart: number; rowEnd: number }) =>
-      dequantizeRows(weight, attrs, rowStart, rowEnd),
-  },
-]

@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { AttentionKernelAttrs } from '../kernels/causal-attention'
+import type { AttentionKernelAttrs } from '../contract/attributes'
 import type { Inputs } from './matrix'
+import type { PortableKernel } from './register'
 
 /** Queries handled at a time: bounds the scores held at once to `heads * 256 * keys`. */
 const QUERY_CHUNK = 256
@@ -89,7 +90,7 @@ function scoresOf(q: tf.Tensor3D, k: tf.Tensor3D, mask: tf.Tensor2D, { scale, so
   return { scores: tf.add(scores, mask) as tf.Tensor3D, tanh }
 }
 
-export function attentionForward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tensor[] {
+function attentionForward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tensor[] {
   const { numHeads, numKvHeads } = attrs
   const groups = numHeads / numKvHeads
   const outs: tf.Tensor2D[] = []
@@ -110,7 +111,7 @@ export function attentionForward(inputs: Inputs, attrs: AttentionKernelAttrs): t
   return [tf.concat2d(outs, 0), tf.concat2d(lses, 0)]
 }
 
-export function attentionBackward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tensor[] {
+function attentionBackward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tensor[] {
   const { numHeads, numKvHeads, scale, softcap } = attrs
   const groups = numHeads / numKvHeads
   const tokens = inputs.q!.shape[0]!
@@ -154,3 +155,8 @@ export function attentionBackward(inputs: Inputs, attrs: AttentionKernelAttrs): 
   })
   return [tf.concat2d(dqs, 0), dk, dv]
 }
+
+export const causalAttentionKernels: PortableKernel<AttentionKernelAttrs>[] = [
+  { name: 'TunesmithCausalAttention', run: attentionForward },
+  { name: 'TunesmithCausalAttentionGrad', run: attentionBackward },
+]

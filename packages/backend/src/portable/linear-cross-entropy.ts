@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { CrossEntropyAttrs } from '../kernels/linear-cross-entropy'
+import type { CrossEntropyAttrs } from '../contract/attributes'
 import { type Inputs, times, timesTransposed } from './matrix'
+import type { PortableKernel } from './register'
 
 /** Labelled rows handled at a time: bounds the logits held at once to `128 * vocab`. */
 const ROW_CHUNK = 128
@@ -55,7 +56,7 @@ function lossOfRows(
   }
 }
 
-export function crossEntropy(inputs: Inputs, attrs: CrossEntropyAttrs): tf.Tensor[] {
+function crossEntropy(inputs: Inputs, attrs: CrossEntropyAttrs): tf.Tensor[] {
   const { hidden, labels, ...weight } = inputs
   const [tokens, width] = hidden!.shape as [number, number]
   const allLabels = labels!.dataSync()
@@ -103,3 +104,7 @@ export function crossEntropy(inputs: Inputs, attrs: CrossEntropyAttrs): tf.Tenso
     attrs.needsWeightGrad ? (dWeight ?? tf.zeros([attrs.outFeatures, width])) : tf.zeros([0]),
   ]
 }
+
+export const linearCrossEntropyKernels: PortableKernel<CrossEntropyAttrs>[] = [
+  { name: 'TunesmithLinearCrossEntropy', run: crossEntropy },
+]

@@ -1,18 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
+import type { AdamWAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
-import type { PortableKernel } from '../portable/register'
-
-export interface AdamWAttrs {
-  lr: number
-  beta1: number
-  beta2: number
-  eps: number
-  weightDecay: number
-  /** 1 at the first step; sets the bias correction. */
-  step: number
-  /** Multiplies the gradient first: loss normalisation and clipping in one. */
-  gradScale: number
-}
 
 /** A parameter, its gradient and both of its moments, all of one shape. */
 export interface AdamWUpdate {
@@ -75,10 +63,3 @@ export function gradNorm(grads: readonly tf.Tensor[]): number {
   norm!.dispose()
   return value
 }
-
-export const optimizerKernels: PortableKernel<never>[] = [
-  {
-    name: 'TunesmithGradNorm',
-    run: (inputs) => tf.sqrt(tf.addN(Object.values(inputs).map((x) => tf.sum(tf.square(x))))),
-  },
-]

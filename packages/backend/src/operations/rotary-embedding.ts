@@ -1,15 +1,7 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import type { RotaryEmbeddingAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
-import type { PortableKernel } from '../portable/register'
-
-export interface RotaryEmbeddingAttrs {
-  headDim: number
-  /** Leading dimensions of each head that are rotated; the rest pass through. */
-  rotaryDim: number
-}
-
-type KernelAttrs = RotaryEmbeddingAttrs & { inverse: boolean }
 
 /**
  * Rotary position embedding (Su et al. 2021) in the half-split layout of GPT-NeoX and Llama: dimension `i` of a head
@@ -102,21 +94,3 @@ export function rotaryTables(positions: ArrayLike<number>, inverseFrequencies: F
   }
   return tables
 }
-
-export const rotaryEmbeddingKernels: PortableKernel<KernelAttrs>[] = [
-  {
-    name: 'TunesmithRotaryEmbedding',
-    run: ({ x, cos, sin }, { headDim, rotaryDim, inverse }) => {
-      const [tokens, width] = x!.shape as [number, number]
-      const half = rotaryDim / 2
-      const heads = tf.reshape(x!, [tokens, width / headDim, headDim]) as tf.Tensor3D
-      const a = tf.slice3d(heads, [0, 0, 0], [-1, -1, half])
-      const b = tf.slice3d(heads, [0, 0, half], [-1, -1, half])
-      const c = tf.expandDims(cos!, 1)
-      const s = inverse ? tf.neg(tf.expandDims(sin!, 1)) : tf.expandDims(sin!, 1)
-      const parts = [tf.sub(tf.mul(a, c), tf.mul(b, s)), tf.add(tf.mul(b, c), tf.mul(a, s))]
-      if (rotaryDim < headDim) parts.push(tf.slice3d(heads, [0, 0, rotaryDim], [-1, -1, headDim - rotaryDim]))
-      return tf.reshape(tf.concat(parts, 2), [tokens, width])
-    },
-  },
-]

@@ -1,8 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import type { AttentionKernelAttrs } from '../kernels/causal-attention'
 import { BITS_PER_ELEMENT, type WeightAttrs } from '../weights'
-import type { Inputs } from './matrix'
+import type { AttentionKernelAttrs } from './attributes'
+
+type Inputs = Record<string, tf.Tensor>
 
 /** A size that is known, or a letter that must be the same size wherever it occurs. */
 type Size = number | string

@@ -1,11 +1,11 @@
-import type { PortableKernel } from '../portable/register'
 import { causalAttentionKernels } from './causal-attention'
 import { dropoutKernels } from './dropout'
 import { embeddingKernels } from './embedding'
+import { gradNormKernels } from './grad-norm'
 import { linearKernels } from './linear'
 import { linearCrossEntropyKernels } from './linear-cross-entropy'
 import { loraLinearKernels } from './lora-linear'
-import { optimizerKernels } from './optimizer'
+import type { PortableKernel } from './register'
 import { rmsNormKernels } from './rms-norm'
 import { rotaryEmbeddingKernels } from './rotary-embedding'
 import { swigluKernels } from './swiglu'
@@ -21,5 +21,5 @@ export const portableKernels: PortableKernel<never>[] = [
   ...linearCrossEntropyKernels,
   ...dropoutKernels,
   ...embeddingKernels,
-  ...optimizerKernels,
+  ...gradNormKernels,
 ]

@@ -1,23 +1,7 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import type { AttentionKernelAttrs, CausalAttentionAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
-import { attentionBackward, attentionForward } from '../portable/attention'
-import type { PortableKernel } from '../portable/register'
-
-export interface CausalAttentionAttrs {
-  numHeads: number
-  /** Query head `h` reads key/value head `floor(h * numKvHeads / numHeads)`. */
-  numKvHeads: number
-  headDim: number
-  /** Multiplies the scores; usually `1 / sqrt(headDim)`. */
-  scale: number
-  /** A query sees this many keys at most, itself included. 0 for all. Default 0. */
-  slidingWindow?: number
-  /** Scores become `softcap * tanh(score / softcap)` (gemma2). 0 for none. Default 0. */
-  softcap?: number
-}
-
-export type AttentionKernelAttrs = Required<CausalAttentionAttrs>
 
 /** Where the keys of each sequence lie when they are not the rows of its queries: a cache. */
 export interface KeyRanges {
@@ -67,8 +51,3 @@ export function causalAttention(
   lse!.dispose()
   return y as tf.Tensor2D
 }
-
-export const causalAttentionKernels: PortableKernel<AttentionKernelAttrs>[] = [
-  { name: 'TunesmithCausalAttention', run: attentionForward },
-  { name: 'TunesmithCausalAttentionGrad', run: attentionBackward },
-]

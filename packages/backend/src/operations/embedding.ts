@@ -1,9 +1,7 @@
-import * as tf from '@tensorflow/tfjs-core'
+import type * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
 import { runKernel } from '../engine'
-import { gatherRows } from '../portable/matrix'
-import type { PortableKernel } from '../portable/register'
-import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
+import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
 /**
  * The rows of an embedding matrix for token ids. Trainable when the weight is `f32`.
@@ -26,15 +24,3 @@ export function embeddingLookup(weight: WeightMatrix, ids: tf.Tensor1D): tf.Tens
   })
   return y as tf.Tensor2D
 }
-
-export const embeddingKernels: PortableKernel<never>[] = [
-  {
-    name: 'TunesmithEmbeddingLookup',
-    run: ({ ids, ...weight }, attrs: WeightAttrs) => gatherRows(weight, attrs, ids as tf.Tensor1D),
-  },
-  {
-    name: 'TunesmithEmbeddingGrad',
-    run: ({ dy, ids }, { outFeatures }: { outFeatures: number }) =>
-      tf.scatterND(tf.expandDims(ids!, 1), dy!, [outFeatures, dy!.shape[1]!]),
-  },
-]

@@ -1,9 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
+import type { CrossEntropyAttrs } from '../contract/attributes'
 import { isRecording, runKernel } from '../engine'
-import { crossEntropy } from '../portable/cross-entropy'
-import type { PortableKernel } from '../portable/register'
-import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
+import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
 /** The label of a token that the loss does not see. */
 export const IGNORE_INDEX = -100
@@ -15,14 +14,6 @@ export interface LinearCrossEntropyOptions {
   softcap?: number
   /** `nll`, or `dft`: each token's loss times its own probability, not differentiated (Wu et al. 2025). Default `nll`. */
   mode?: 'nll' | 'dft'
-}
-
-export interface CrossEntropyAttrs extends WeightAttrs {
-  labelSmoothing: number
-  softcap: number
-  mode: 'nll' | 'dft'
-  needsHiddenGrad: boolean
-  needsWeightGrad: boolean
 }
 
 export interface LinearCrossEntropyResult {
@@ -80,7 +71,3 @@ export function linearCrossEntropy(
     correct: correct as tf.Tensor1D,
   }
 }
-
-export const linearCrossEntropyKernels: PortableKernel<CrossEntropyAttrs>[] = [
-  { name: 'TunesmithLinearCrossEntropy', run: crossEntropy },
-]

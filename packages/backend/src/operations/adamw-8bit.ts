@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
+import type { AdamWAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
-import { type AdamWAttrs, numbered } from './optimizer'
+import { numbered } from './optimizer'
 
 /** Elements per scale of the state. */
 export const ADAMW_8BIT_BLOCK_SIZE = 256
