@@ -11,7 +11,7 @@
  * `--cases=bf16,nf4,tinyllama` (or `toy`) `--rounds=40 --decode=64`
  */
 import { fileURLToPath } from 'node:url'
-import { buildCuda } from '../packages/backend-native/scripts/build-cuda.mjs'
+import { buildCuda } from '../packages/backend-cuda/scripts/build-cuda.mjs'
 import { SHAPES } from './lib/cuda-shapes.mjs'
 import { consumersTable, operationsTable, roofline } from './lib/cuda-tables.mjs'
 import { row, startWorker } from './lib/index.mjs'

@@ -8,7 +8,7 @@ import {
   startCudaProfile,
   stopCudaProfile,
   synchronizeCuda,
-} from '@tunesmith/backend-native'
+} from '@tunesmith/backend-cuda'
 import { streamTokens } from '@tunesmith/models'
 import { loraModel, madeWeight, sequence, trainStep } from './lib/cuda-model.mjs'
 import { serve } from './lib/serve.mjs'

@@ -1,6 +1,6 @@
 // What there is to measure on, as JSON into the file that is named; ends with 3 when there is no GPU that can be used.
 import { writeFileSync } from 'node:fs'
-import { diagnoseCuda } from '@tunesmith/backend-native'
+import { diagnoseCuda } from '@tunesmith/backend-cuda'
 
 const { problem, remedy, device, libraries } = diagnoseCuda()
 if (problem) {

@@ -16,7 +16,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
-import { buildCuda } from '../../packages/backend-native/scripts/build-cuda.mjs'
+import { buildCuda } from '../../packages/backend-cuda/scripts/build-cuda.mjs'
 import { sharedPath } from '../../packages/tooling/lib/shared.mjs'
 import { readJson, root, runtimeClosure } from '../../packages/tooling/lib/workspace.mjs'
 

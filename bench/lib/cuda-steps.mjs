@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
-import { findNvcc } from '../../packages/backend-native/scripts/build-cuda.mjs'
+import { findNvcc } from '../../packages/backend-cuda/scripts/build-cuda.mjs'
 import { pythonOnPath } from '../../packages/tooling/lib/python.mjs'
 import { staleBuilds } from './cuda-kit.mjs'
 
@@ -44,8 +44,8 @@ function nothingRan(file, since) {
  *   `measure` what is handed to cuda.mjs
  */
 export function cudaSteps({ root, out, emulated, tests = true, peer = true, measure = {} }) {
-  const native = join(root, 'packages/backend-native')
-  const release = (name) => join(native, 'build/Release', name)
+  const cuda = join(root, 'packages/backend-cuda')
+  const release = (name) => join(cuda, 'build/Release', name)
   const toolkit = emulated ? undefined : findNvcc()
   const arch = emulated ? undefined : archOfGpu()
   const suffix = arch ? `_${arch}` : ''
@@ -54,7 +54,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
   const given = process.env.TUNESMITH_CUDA_ADDON ?? carried('tunesmith_cuda.node')
   const built = emulated || (toolkit && !given)
   const buildFlags = [emulated ? '--emulated' : arch && `--arch=${arch}`, '--strict'].filter(Boolean)
-  const build = (...flags) => [process.execPath, join(native, 'scripts/build-cuda.mjs'), ...flags, ...buildFlags]
+  const build = (...flags) => [process.execPath, join(cuda, 'scripts/build-cuda.mjs'), ...flags, ...buildFlags]
   // Without nvcc the program that came along, for this GPU or for all.
   const named = process.env.TUNESMITH_CUDA_TESTS ?? carried('cuda_test')
   const made = emulated ? release('cuda_test_emulated') : release(`cuda_test${suffix}`)
@@ -170,7 +170,7 @@ export function cudaSteps({ root, out, emulated, tests = true, peer = true, meas
       rows(`${shape}-peer`, 300, { shapes: shape, peer: true }, { skip: notCompared, after: 'peer', needs: 60 }),
     ),
     // Not those that ask the emulator for something.
-    suite('kernels-js', 'packages/backend-native', ['src/cuda/kernels-', 'src/cuda/attention'], 240),
+    suite('kernels-js', 'packages/backend-cuda', ['src/kernels-', 'src/attention'], 240),
     check('synccheck', ['--no-operations']),
     check('initcheck', ['--no-operations', '--no-poison']),
   ]

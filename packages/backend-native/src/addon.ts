@@ -1,19 +1,8 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import type { WeightArgs } from '@tunesmith/backend/contract'
 import { TunesmithError } from '@tunesmith/core'
-
-/** Storage format, rounding, rows, columns, block size, elements, scales and code table of a weight, in the addon's order. */
-export type WeightArgs<Floats = Float32Array, Ints = Int32Array> = [
-  format: number,
-  rounding: number,
-  rows: number,
-  cols: number,
-  blockSize: number,
-  data: Floats | Ints,
-  scale: Floats | null,
-  code: Floats | null,
-]
 
 type F = Float32Array
 

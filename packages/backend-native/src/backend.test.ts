@@ -3,9 +3,9 @@ import { isTunesmithError, Random } from '@tunesmith/core'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { loadAddon } from './addon'
 import { nativeMemory, registerNativeBackend, resetNativePeak, setNumThreads, trimNativeMemory } from './index'
-import { normals, run, useNative } from './testing/harness'
+import { normals, run, useBackend } from './testing/native'
 
-beforeAll(useNative)
+beforeAll(useBackend)
 
 const LARGE = 100_000
 

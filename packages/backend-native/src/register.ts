@@ -4,7 +4,7 @@ import { TunesmithError } from '@tunesmith/core'
 import { loadAddon } from './addon'
 import { NativeBackend } from './backend'
 import type { NativeMemory } from './buffer-pool'
-import { BACKEND_NAME, replaceKernel } from './kernel-call'
+import { BACKEND_NAME, replaceNativeKernel } from './kernel-call'
 import { registerBlock } from './kernels/block'
 import { registerLinear } from './kernels/linear'
 import { registerTraining } from './kernels/training'
@@ -28,7 +28,7 @@ export function registerNativeBackend(): NativeBackendInfo {
   const addon = loadAddon()
   if (!registered) {
     registered = true
-    for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu')) replaceKernel(kernelName, kernelFunc)
+    for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu')) replaceNativeKernel(kernelName, kernelFunc)
     registerOps()
     registerLinear()
     registerBlock()

@@ -20,13 +20,13 @@ import {
   valueAndGrads,
   type WeightMatrix,
 } from '@tunesmith/backend'
+import { type Format, randomWeight } from '@tunesmith/backend/testing/kernels/weights'
 import { Random } from '@tunesmith/core'
 import { beforeAll, expect, test } from 'vitest'
 import { nativeMemory } from './index'
-import { normals, useNative } from './testing/harness'
-import { type Format, randomWeight } from './testing/weights'
+import { normals, useBackend } from './testing/native'
 
-beforeAll(useNative)
+beforeAll(useBackend)
 
 const [HIDDEN, WIDE, VOCAB, HEADS, RANK] = [64, 160, 500, 4, 8]
 const headDim = HIDDEN / HEADS

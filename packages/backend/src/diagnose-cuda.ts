@@ -1,4 +1,5 @@
 import { importOptional } from './import-optional'
+import { mayHaveGpu } from './tensorflow/gpu'
 
 /** What the CUDA backend needs and what of it is there. */
 export interface CudaDiagnosis {
@@ -12,12 +13,16 @@ export interface CudaDiagnosis {
   libraries?: Record<'driver' | 'cublasLt' | 'nccl', { found: boolean; text: string; remedy: string }>
 }
 
-/** Looks for the addon, the driver, a GPU, cuBLASLt and NCCL. Never throws. */
+/**
+ * Looks for the package `@tunesmith/backend-cuda`, its addon, the driver, a GPU, cuBLASLt and NCCL. Never throws. Without
+ * the package there is a remedy only where there may be a GPU.
+ */
 export async function diagnoseCuda(): Promise<CudaDiagnosis> {
   try {
-    const native = (await importOptional('@tunesmith/backend-native')) as { diagnoseCuda: () => CudaDiagnosis }
-    return native.diagnoseCuda()
+    const cuda = (await importOptional('@tunesmith/backend-cuda')) as { diagnoseCuda: () => CudaDiagnosis }
+    return cuda.diagnoseCuda()
   } catch (error) {
-    return { problem: `@tunesmith/backend-native: ${(error as Error).message}`, remedy: 'Install it' }
+    const remedy = mayHaveGpu() ? 'Run `npm install @tunesmith/backend-cuda`' : undefined
+    return { problem: (error as Error).message, remedy }
   }
 }

@@ -32,6 +32,6 @@ export function optionalPackageFolder(name: string): string | undefined {
 /** Imports a package that is not a dependency of this one. @throws when it is not installed, or fails to load. */
 export async function importOptional(name: string): Promise<unknown> {
   const path = resolveOptional(name)
-  if (path === undefined) throw new Error('not installed')
+  if (path === undefined) throw new Error(`${name} is not installed`)
   return import(pathToFileURL(path).href)
 }

@@ -29,11 +29,11 @@ export interface SelectedBackend {
 /** Loads and registers one backend; throws when it is not there. Returns its description. */
 const loaders: Record<BackendName, () => Promise<string>> = {
   async cuda() {
-    // Not a dependency: backend-native stands on this package, and who wants only wasm need not have it.
-    const native = (await importOptional('@tunesmith/backend-native')) as {
+    // Not a dependency, nor is the next one: both stand on this package, and who wants only wasm needs neither.
+    const cuda = (await importOptional('@tunesmith/backend-cuda')) as {
       registerCudaBackend: () => { name: string; precision: string; matrixProducts: string }
     }
-    const { name, precision, matrixProducts } = native.registerCudaBackend()
+    const { name, precision, matrixProducts } = cuda.registerCudaBackend()
     return `CUDA on ${name} (${precision}, ${matrixProducts})`
   },
   async native() {

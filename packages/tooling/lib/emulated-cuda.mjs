@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const script = join(dirname(fileURLToPath(import.meta.url)), '../../backend-native/scripts/build-cuda.mjs')
+const script = join(dirname(fileURLToPath(import.meta.url)), '../../backend-cuda/scripts/build-cuda.mjs')
 
 /**
  * Points the backend `cuda` at the emulated device, building it when its sources changed; with

@@ -1,6 +1,6 @@
 import { Add, type TensorInfo } from '@tensorflow/tfjs-core'
+import { BINARY } from '@tunesmith/backend/contract'
 import type { KernelCall } from '../kernel-call'
-import { BINARY } from '../ops/elementwise'
 
 /** Adds the input `addend`, where it is given, to a result of its shape: the gradient that came by other paths. */
 export function addAddend(call: KernelCall, { info, values }: { info: TensorInfo; values: Float32Array }): void {

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { NativeBackend } from '../backend'
-import { replaceKernel } from '../kernel-call'
+import { replaceNativeKernel } from '../kernel-call'
 
 type Info = tf.TensorInfo
 type Numeric = 'float32' | 'int32'
@@ -17,7 +17,7 @@ const asFloats = (x: Float32Array | Int32Array) => new Float32Array(x.buffer, x.
 
 function registerTranspose(): void {
   const fallback = tf.getKernel(tf.Transpose, 'cpu')!.kernelFunc
-  replaceKernel(tf.Transpose, (args) => {
+  replaceNativeKernel(tf.Transpose, (args) => {
     const { x } = args.inputs as { x: Info }
     const { perm } = args.attrs as unknown as tf.TransposeAttrs
     const backend = args.backend as NativeBackend
@@ -62,7 +62,7 @@ function registerTranspose(): void {
 
 function registerGather(): void {
   const fallback = tf.getKernel(tf.GatherV2, 'cpu')!.kernelFunc
-  replaceKernel(tf.GatherV2, (args) => {
+  replaceNativeKernel(tf.GatherV2, (args) => {
     const { x, indices } = args.inputs as { x: Info; indices: Info }
     const { axis, batchDims = 0 } = args.attrs as unknown as tf.GatherV2Attrs
     const backend = args.backend as NativeBackend
@@ -81,7 +81,7 @@ function registerGather(): void {
 
 function registerConcat(): void {
   const fallback = tf.getKernel(tf.Concat, 'cpu')!.kernelFunc
-  replaceKernel(tf.Concat, (args) => {
+  replaceNativeKernel(tf.Concat, (args) => {
     const inputs = args.inputs as unknown as Info[]
     const backend = args.backend as NativeBackend
     const first = inputs[0]!
@@ -113,7 +113,7 @@ function registerConcat(): void {
 
 function registerSlice(): void {
   const fallback = tf.getKernel(tf.Slice, 'cpu')!.kernelFunc
-  replaceKernel(tf.Slice, (args) => {
+  replaceNativeKernel(tf.Slice, (args) => {
     const { x } = args.inputs as { x: Info }
     const { begin, size } = args.attrs as unknown as tf.SliceAttrs
     const backend = args.backend as NativeBackend

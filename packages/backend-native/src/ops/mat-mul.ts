@@ -7,12 +7,12 @@ import {
   util,
 } from '@tensorflow/tfjs-core'
 import type { NativeBackend } from '../backend'
-import { KernelCall, replaceKernel } from '../kernel-call'
+import { KernelCall, replaceNativeKernel } from '../kernel-call'
 
 /** Batched matrix products of float32 tensors; other types, and batches that broadcast partly, stay with the CPU backend. */
 export function registerMatMul(): void {
   const fallback = getKernel(BatchMatMul, 'cpu')!.kernelFunc
-  replaceKernel(BatchMatMul, (args) => {
+  replaceNativeKernel(BatchMatMul, (args) => {
     const { a, b } = args.inputs as { a: TensorInfo; b: TensorInfo }
     const { transposeA = false, transposeB = false } = args.attrs as unknown as BatchMatMulAttrs
     const backend = args.backend as NativeBackend

@@ -1,27 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { span } from '@tunesmith/backend/contract'
 import type { NativeBackend } from '../backend'
-import { replaceKernel } from '../kernel-call'
-
-/** Sizes before, along and after the reduced axes when these lie side by side; undefined otherwise. */
-export function span(shape: number[], axis: number | number[] | undefined) {
-  const all = axis === undefined || (Array.isArray(axis) && axis.length === 0)
-  const axes = (all ? shape.map((_, i) => i) : tf.util.parseAxisParam(axis, shape)).sort((a, b) => a - b)
-  if (axes.some((value, i) => value !== axes[0]! + i)) return undefined
-  const [first, end] = [axes[0] ?? 0, (axes.at(-1) ?? -1) + 1]
-  const size = tf.util.sizeFromShape
-  return {
-    axes,
-    outer: size(shape.slice(0, first)),
-    count: size(shape.slice(first, end)),
-    inner: size(shape.slice(end)),
-  }
-}
+import { replaceNativeKernel } from '../kernel-call'
 
 /** Sums and means of float32, accumulated in blocks so that long ones keep their precision. */
 export function registerReduce(): void {
   for (const name of [tf.Sum, tf.Mean]) {
     const fallback = tf.getKernel(name, 'cpu')!.kernelFunc
-    replaceKernel(name, (args) => {
+    replaceNativeKernel(name, (args) => {
       const { x } = args.inputs as { x: tf.TensorInfo }
       const { axis, keepDims } = args.attrs as unknown as tf.SumAttrs
       const backend = args.backend as NativeBackend

@@ -2,7 +2,7 @@
 // copy its inputs back and stop the queue of launches, in every step.
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
-import { cudaReadBacks, resetCudaReadBacks } from '@tunesmith/backend-native'
+import { cudaReadBacks, resetCudaReadBacks } from '@tunesmith/backend-cuda'
 import { emulateCuda } from '@tunesmith/tooling/emulated-cuda'
 import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { runWorkflow, WORKFLOWS } from '../testing/workflows'

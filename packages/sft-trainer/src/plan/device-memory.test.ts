@@ -1,35 +1,23 @@
 // Training on a device that is too small, on the emulated one: with paged optimizer states and offloaded activations it ends with the
 // bits of a device that has room.
-import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
-import { cudaMemory, resetCudaPeak, trimCudaMemory } from '@tunesmith/backend-native'
+import { cudaMemory, resetCudaPeak, trimCudaMemory } from '@tunesmith/backend-cuda'
 import { createModel } from '@tunesmith/models'
+import { emulateCuda } from '@tunesmith/tooling/emulated-cuda'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SFTTrainerOptions, sftConfig } from '../index'
 import { countingExamples, TINY_MODEL } from '../testing/counting-task'
 import { tinyTrainer, weightsOf } from '../testing/tiny-trainer'
 import { estimateMemory, memoryAdvice, memoryNotices } from './memory'
 
-const native = dirname(createRequire(import.meta.url).resolve('@tunesmith/backend-native/package.json'))
-const { stdout, stderr, status } = spawnSync(
-  process.execPath,
-  [join(native, 'scripts', 'build-cuda.mjs'), '--emulated'],
-  { encoding: 'utf8' },
-)
-if (status !== 0) throw new Error(`${stdout}${stderr}`)
-const there = /up to date|built/.test(stdout)
-if (!there) console.warn(stdout.trim())
+const there = emulateCuda('f32')
 
 describe.runIf(there)('a device whose memory is short', () => {
   let outputDir: string
   beforeAll(async () => {
-    process.env.TUNESMITH_CUDA_EMULATE = '1'
-    process.env.TUNESMITH_CUDA_PRECISION = 'f32'
-    process.env.TUNESMITH_CUDA_POISON = '1'
     outputDir = await mkdtemp(join(tmpdir(), 'tunesmith-'))
     expect((await selectBackend({ backend: 'cuda' })).name).toBe('cuda')
   })

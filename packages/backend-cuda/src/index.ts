@@ -1,0 +1,18 @@
+export type { CudaDevice, CudaMemory } from './addon'
+export type { CudaPrecision } from './backend'
+export type { CudaOperation, CudaProfile } from './profile'
+export {
+  type CudaBackendInfo,
+  type CudaBackendOptions,
+  type CudaDiagnosis,
+  cudaMemory,
+  cudaReadBacks,
+  diagnoseCuda,
+  registerCudaBackend,
+  resetCudaPeak,
+  resetCudaReadBacks,
+  startCudaProfile,
+  stopCudaProfile,
+  synchronizeCuda,
+  trimCudaMemory,
+} from './register'

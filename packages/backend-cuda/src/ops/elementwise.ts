@@ -1,0 +1,239 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { broadcastPattern, BINARY as SHARED_BINARY, UNARY as SHARED_UNARY } from '@tunesmith/backend/contract'
+import { STORAGE, type Storage } from '../addon'
+import type { CudaBackend } from '../backend'
+import { defineCudaOp, type Info } from './define'
+import { broadcastStrides, collapse, stridesOf } from './views'
+
+// Codes of the addon.
+const ARITHMETIC = {
+  ...SHARED_BINARY,
+  [tf.Pow]: 6,
+  [tf.FloorDiv]: 7,
+  [tf.Mod]: 8,
+  [tf.SquaredDifference]: 9,
+}
+const COMPARISONS = {
+  [tf.Equal]: 10,
+  [tf.NotEqual]: 11,
+  [tf.Greater]: 12,
+  [tf.GreaterEqual]: 13,
+  [tf.Less]: 14,
+  [tf.LessEqual]: 15,
+  [tf.LogicalAnd]: 16,
+  [tf.LogicalOr]: 17,
+}
+const NOT_EQUAL = COMPARISONS[tf.NotEqual]
+const ELU_GRAD = 18
+const UNARY: Record<string, number> = {
+  ...SHARED_UNARY,
+  [tf.Sign]: 11,
+  [tf.Floor]: 12,
+  [tf.Ceil]: 13,
+  [tf.Round]: 14,
+  [tf.Erf]: 15,
+  [tf.Log1p]: 16,
+  [tf.Expm1]: 17,
+  [tf.Softplus]: 18,
+  [tf.Step]: 19,
+  [tf.LeakyRelu]: 20,
+  [tf.Elu]: 21,
+  [tf.ClipByValue]: 22,
+}
+const OF_INTEGERS: readonly string[] = [tf.Neg, tf.Square, tf.Abs, tf.Relu, tf.Sign, tf.ClipByValue]
+const TO_BOOLEANS = { [tf.LogicalNot]: 23, [tf.IsNan]: 24, [tf.IsInf]: 25, [tf.IsFinite]: 26 }
+
+const sizeOf = tf.util.sizeFromShape
+
+/** bf16 stays bf16; anything with float32 in it is float32. */
+export function widest(backend: CudaBackend, ...tensors: Info[]): Storage {
+  return tensors.every((x) => backend.storageOf(x) === STORAGE.bf16) ? STORAGE.bf16 : STORAGE.f32
+}
+
+/** A scalar or a row beside an activation does not widen it: a loss scale, a bias, a learned gate. */
+function resultStorage(backend: CudaBackend, a: Info, b: Info): Storage {
+  const [sizeA, sizeB] = [sizeOf(a.shape), sizeOf(b.shape)]
+  if (sizeA === sizeB) return widest(backend, a, b)
+  return widest(backend, sizeA > sizeB ? a : b)
+}
+
+function binary(backend: CudaBackend, op: number, a: Info, b: Info, dtype: tf.DataType): Info | undefined {
+  const shape = tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape)
+  const floats = a.dtype === 'float32'
+  const [numberA, numberB] = [backend.hostNumber(a), backend.hostNumber(b)]
+  const make = () => backend.output(shape, dtype === 'float32' ? resultStorage(backend, a, b) : STORAGE.i32, dtype)
+  // A number goes with the launch, without a place on the device.
+  if (floats && (numberA ?? numberB) !== undefined && sizeOf(shape) > 0) {
+    const [tensor, number, reversed] = numberB === undefined ? [b, numberA!, true] : [a, numberB, false]
+    const { info, handle } = make()
+    backend.addon.binaryNumber(op, sizeOf(shape), backend.floats(tensor), number, reversed, handle)
+    return info
+  }
+  const pattern = floats ? broadcastPattern(a.shape, b.shape) : undefined
+  if (pattern) {
+    const { info, handle } = make()
+    backend.addon.binary(op, pattern.mode, pattern.outer, pattern.inner, backend.floats(a), backend.floats(b), handle)
+    return info
+  }
+  const space = collapse(shape, broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape))
+  if (!space) return undefined
+  const { info, handle } = make()
+  if (sizeOf(shape) === 0) return info
+  const [stridesA, stridesB] = space.strides as [number[], number[]]
+  const operands = [backend.floats(a), 0, ...stridesA, backend.floats(b), 0, ...stridesB]
+  backend.addon.stridedBinary(op, ...[space.sizes.length, ...space.sizes, ...operands, handle])
+  return info
+}
+
+function registerBinary(): void {
+  for (const [name, op] of Object.entries(ARITHMETIC))
+    defineCudaOp(name, (backend, inputs) => {
+      const { a, b } = inputs as { a: Info; b: Info }
+      if (a.dtype !== b.dtype || backend.onHost(a, b)) return undefined
+      if (a.dtype !== 'float32' && (a.dtype !== 'int32' || name === tf.RealDiv)) return undefined
+      return binary(backend, op, a, b, name === tf.FloorDiv ? 'int32' : a.dtype)
+    })
+
+  for (const [name, op] of Object.entries(COMPARISONS))
+    defineCudaOp(name, (backend, inputs) => {
+      const { a, b } = inputs as { a: Info; b: Info }
+      if (a.dtype !== b.dtype || !isNumber(a) || backend.onHost(a, b)) return undefined
+      return binary(backend, op, a, b, 'bool')
+    })
+
+  defineCudaOp(tf.EluGrad, (backend, inputs) => {
+    const { dy, y } = inputs as { dy: Info; y: Info }
+    if (dy.dtype !== 'float32' || backend.onHost(dy, y)) return undefined
+    return binary(backend, ELU_GRAD, dy, y, 'float32')
+  })
+
+  defineCudaOp(tf.AddN, (backend, inputs) => {
+    const all = inputs as unknown as Info[]
+    const alike = all.every((x) => x.dtype === 'float32' && tf.util.arraysEqual(x.shape, all[0]!.shape))
+    if (!alike || backend.onHost(...all)) return undefined
+    if (all.length === 1) return backend.share(all[0]!)
+    const size = sizeOf(all[0]!.shape)
+    const { info, handle } = backend.output(all[0]!.shape, widest(backend, ...all))
+    let sum = backend.floats(all[0]!)
+    for (const x of all.slice(1)) {
+      backend.addon.binary(ARITHMETIC[tf.Add], 0, 1, size, sum, backend.floats(x), handle)
+      sum = handle
+    }
+    return info
+  })
+}
+
+/** What the device can hold; complex numbers and strings stay on the host. */
+export function isNumber(x: Info): boolean {
+  return x.dtype === 'float32' || x.dtype === 'int32' || x.dtype === 'bool'
+}
+
+/** The numbers of an operation that has some: a slope, bounds. */
+function numbersOf(name: string, attrs: object): [number, number] {
+  const { alpha, clipValueMin, clipValueMax } = attrs as {
+    alpha?: number
+    clipValueMin?: number
+    clipValueMax?: number
+  }
+  return name === tf.ClipByValue ? [clipValueMin!, clipValueMax!] : [alpha ?? 0, 0]
+}
+
+function registerUnary(): void {
+  for (const [name, op] of Object.entries(UNARY))
+    defineCudaOp(name, (backend, inputs, attrs) => {
+      const { x } = inputs as { x: Info }
+      const integers = x.dtype === 'int32' && OF_INTEGERS.includes(name)
+      if ((x.dtype !== 'float32' && !integers) || backend.onHost(x)) return undefined
+      const { info, handle } = backend.outputLike(x, x.shape)
+      backend.addon.unary(op, sizeOf(x.shape), backend.floats(x), handle, ...numbersOf(name, attrs))
+      return info
+    })
+
+  for (const [name, op] of Object.entries(TO_BOOLEANS))
+    defineCudaOp(name, (backend, inputs) => {
+      const { x } = inputs as { x: Info }
+      if (!isNumber(x) || backend.onHost(x)) return undefined
+      const { info, handle } = backend.output(x.shape, STORAGE.i32, 'bool')
+      backend.addon.unary(op, sizeOf(x.shape), backend.floats(x), handle, 0, 0)
+      return info
+    })
+
+  defineCudaOp(tf.Softmax, (backend, inputs, attrs) => {
+    const { logits } = inputs as { logits: Info }
+    const cols = logits.shape.at(-1)
+    const last = (attrs as unknown as tf.SoftmaxAttrs).dim === logits.shape.length - 1
+    if (logits.dtype !== 'float32' || !last || !cols || backend.onHost(logits)) return undefined
+    const { info, handle } = backend.outputLike(logits, logits.shape)
+    backend.addon.softmax(sizeOf(logits.shape) / cols, cols, backend.floats(logits), handle)
+    return info
+  })
+}
+
+function registerSelect(): void {
+  defineCudaOp(tf.Select, (backend, inputs) => {
+    const { condition, t, e } = inputs as { condition: Info; t: Info; e: Info }
+    const shape = t.shape
+    const alike = t.dtype === e.dtype && tf.util.arraysEqual(shape, e.shape)
+    if (!alike || !isNumber(t) || condition.shape.length !== shape.length) return undefined
+    if (backend.onHost(condition, t, e)) return undefined
+    const whole = stridesOf(shape)
+    const space = collapse(shape, broadcastStrides(condition.shape, shape), whole, whole)
+    if (!space) return undefined
+    const storage = t.dtype === 'float32' ? widest(backend, t, e) : STORAGE.i32
+    const { info, handle } = backend.output(shape, storage, t.dtype)
+    if (sizeOf(shape) === 0) return info
+    const operands = [condition, t, e].flatMap((x, i) => [backend.floats(x), 0, ...space.strides[i]!])
+    backend.addon.select(...[space.sizes.length, ...space.sizes, ...operands, handle])
+    return info
+  })
+}
+
+/** Integers, booleans and floats into each other. */
+function registerCast(): void {
+  defineCudaOp(tf.Cast, (backend, inputs, attrs) => {
+    const { x } = inputs as { x: Info }
+    const { dtype } = attrs as unknown as tf.CastAttrs
+    if (x.dtype === dtype && isNumber(x)) return backend.share(x)
+    const from = { dataId: x.dataId, shape: x.shape, dtype }
+    if (!isNumber(x) || !isNumber(from)) return undefined
+    const size = sizeOf(x.shape)
+    if (backend.onHost(x)) {
+      // The CPU's cast to float32 renames the tensor and leaves integers in it; the device needs floats.
+      if (dtype !== 'float32') return undefined
+      return backend.makeTensorInfo(x.shape, dtype, Float32Array.from(backend.hostValues(x)))
+    }
+    const { info, handle } = backend.output(x.shape, dtype === 'float32' ? STORAGE.f32 : STORAGE.i32, dtype)
+    if (dtype === 'bool') backend.addon.binaryNumber(NOT_EQUAL, size, backend.floats(x), 0, false, handle)
+    else backend.addon.convert(size, backend.floats(x), handle)
+    return info
+  })
+}
+
+function registerConstants(): void {
+  for (const name of [tf.ZerosLike, tf.OnesLike])
+    defineCudaOp(name, (backend, inputs) => {
+      const { x } = inputs as { x: Info }
+      if (!isNumber(x) || backend.onHost(x)) return undefined
+      const { info, handle } = backend.outputLike(x, x.shape)
+      backend.addon.fill(sizeOf(x.shape), name === tf.OnesLike ? 1 : 0, handle)
+      return info
+    })
+
+  defineCudaOp(tf.Fill, (backend, _, attrs) => {
+    const { shape, value, dtype = 'float32' } = attrs as unknown as tf.FillAttrs
+    // Small ones begin on the host, where they may stay.
+    if (typeof value !== 'number' || dtype !== 'float32' || backend.isSmall(sizeOf(shape))) return undefined
+    const { info, handle } = backend.output(shape, STORAGE.f32)
+    backend.addon.fill(sizeOf(shape), value, handle)
+    return info
+  })
+}
+
+/** Operations on each element by itself. */
+export function registerCudaElementwise(): void {
+  registerBinary()
+  registerUnary()
+  registerSelect()
+  registerCast()
+  registerConstants()
+}

@@ -1,0 +1,107 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { span } from '@tunesmith/backend/contract'
+import { STORAGE } from '../addon'
+import type { CudaBackend } from '../backend'
+import { defineCudaOp, type Info } from './define'
+import { isNumber } from './elementwise'
+import { transposed } from './layout'
+
+const sizeOf = tf.util.sizeFromShape
+
+// Codes of the addon.
+const SUM = 0
+const REDUCTIONS = { [tf.Prod]: 1, [tf.Max]: 2, [tf.Min]: 3, [tf.All]: 4, [tf.Any]: 5 }
+const POSITIONS = { [tf.ArgMax]: 6, [tf.ArgMin]: 7 }
+
+type Axis = number | number[] | undefined
+
+function axesOf(x: Info, axis: Axis): number[] {
+  const all = axis === undefined || (Array.isArray(axis) && axis.length === 0)
+  return all ? x.shape.map((_, i) => i) : tf.util.parseAxisParam(axis, x.shape).sort((a, b) => a - b)
+}
+
+function reducedShape(x: Info, axes: readonly number[], keepDims: boolean): number[] {
+  if (keepDims) return x.shape.map((n, i) => (axes.includes(i) ? 1 : n))
+  return x.shape.filter((_, i) => !axes.includes(i))
+}
+
+/** Runs `use` on `x` with some axes moved behind the others. */
+function withAxesLast<Result>(
+  backend: CudaBackend,
+  x: Info,
+  axes: readonly number[],
+  use: (x: Info) => Result,
+): Result | undefined {
+  const others = x.shape.map((_, i) => i).filter((i) => !axes.includes(i))
+  const perm = [...others, ...axes]
+  if (perm.every((axis, i) => axis === i)) return use(x)
+  const moved = transposed(backend, x, perm)
+  if (!moved) return undefined
+  try {
+    return use(moved)
+  } finally {
+    backend.disposeData(moved.dataId)
+  }
+}
+
+/** Row by row after the reduced axes were moved last. */
+function reduceRows(
+  backend: CudaBackend,
+  op: number,
+  x: Info,
+  axes: readonly number[],
+  output: { shape: number[]; dtype: tf.DataType },
+): Info | undefined {
+  const cols = sizeOf(axes.map((axis) => x.shape[axis]!))
+  if (cols === 0) return undefined
+  return withAxesLast(backend, x, axes, (moved) => {
+    const storage = output.dtype === 'float32' ? STORAGE.f32 : STORAGE.i32
+    const { info, handle } = backend.output(output.shape, storage, output.dtype)
+    backend.addon.reduceRows(op, sizeOf(output.shape), cols, backend.floats(moved), handle)
+    return info
+  })
+}
+
+/** Sums, means, products, largest and smallest values and where they are. */
+export function registerCudaReduce(): void {
+  for (const name of [tf.Sum, tf.Mean])
+    defineCudaOp(name, (backend, inputs, attrs) => {
+      const { x } = inputs as { x: Info }
+      const { axis, keepDims } = attrs as unknown as tf.SumAttrs
+      if (!isNumber(x) || backend.onHost(x)) return undefined
+      const axes = axesOf(x, axis)
+      const shape = reducedShape(x, axes, keepDims)
+      if (x.dtype !== 'float32')
+        return name === tf.Sum ? reduceRows(backend, SUM, x, axes, { shape, dtype: 'int32' }) : undefined
+      const sum = (from: Info, outer: number, count: number, inner: number) => {
+        const { info, handle } = backend.output(shape, STORAGE.f32)
+        const scale = name === tf.Mean ? 1 / count : 1
+        backend.addon.reduceSum(outer, count, inner, scale, backend.floats(from), handle)
+        return info
+      }
+      const sizes = span(x.shape, axis)
+      if (sizes) return sum(x, sizes.outer, sizes.count, sizes.inner)
+      return withAxesLast(backend, x, axes, (moved) => {
+        const outer = sizeOf(shape)
+        return sum(moved, outer, sizeOf(axes.map((i) => x.shape[i]!)), 1)
+      })
+    })
+
+  for (const [name, op] of Object.entries(REDUCTIONS))
+    defineCudaOp(name, (backend, inputs, attrs) => {
+      const { x } = inputs as { x: Info }
+      if (!isNumber(x) || backend.onHost(x)) return undefined
+      const { axis, reductionIndices = axis, keepDims } = attrs as Record<string, never> & { keepDims: boolean }
+      const axes = axesOf(x, reductionIndices as Axis)
+      const dtype = name === tf.All || name === tf.Any ? 'bool' : x.dtype === 'bool' ? 'int32' : x.dtype
+      return reduceRows(backend, op, x, axes, { shape: reducedShape(x, axes, keepDims), dtype })
+    })
+
+  for (const [name, op] of Object.entries(POSITIONS))
+    defineCudaOp(name, (backend, inputs, attrs) => {
+      const { x } = inputs as { x: Info }
+      if (!isNumber(x) || backend.onHost(x)) return undefined
+      const axes = axesOf(x, (attrs as unknown as tf.ArgMaxAttrs).axis).slice(0, 1)
+      return reduceRows(backend, op, x, axes, { shape: reducedShape(x, axes, false), dtype: 'int32' })
+    })
+}

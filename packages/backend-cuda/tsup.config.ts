@@ -1,0 +1,3 @@
+import { library } from '@tunesmith/tooling/tsup'
+
+export default library()
