@@ -61,10 +61,10 @@ export async function run({ rounds = 7, tokens = 512, threads: wanted = '1,2' } 
     }
     const ofWeight = (kernel, inputs, { format }) =>
       timed(kernel, { ...inputs, ...weightInputs(weights[format]) }, weightAttrs(weights[format]))
-    const ours = (format) => () => ofWeight('FrozenLinear', { x }, { format })
+    const ours = (format) => () => ofWeight('Linear', { x }, { format })
     const f32 = { format: 'f32' }
     const product = ours('f32')
-    const frozen = () => product() + ofWeight('FrozenLinearGrad', { dy }, f32)
+    const frozen = () => product() + ofWeight('LinearGrad', { dy }, f32)
     const lookup = () => ofWeight('EmbeddingLookup', { ids }, f32)
     const training = {
       trainable: () => frozen() + timed('LinearWeightGrad', { dy, x }),

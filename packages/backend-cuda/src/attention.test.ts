@@ -125,8 +125,8 @@ function everyKernel(): tf.Tensor[] {
     const labels = ints(Array.from({ length: tokens }, (_, t) => (t % 3 ? t : -100)))
     const head = { ...w.attrs, needsHiddenGrad: true, needsWeightGrad: true, softcap: 4, mode: 'dft' }
     all.push(
-      ...run('FrozenLinear', { x, ...w.inputs }, w.attrs),
-      ...run('FrozenLinear', { x: make(3, h), ...w.inputs }, w.attrs),
+      ...run('Linear', { x, ...w.inputs }, w.attrs),
+      ...run('Linear', { x: make(3, h), ...w.inputs }, w.attrs),
       ...run('LoraLinear', { x, ...w.inputs, ...lora }, attrs),
       ...run('LoraLinear', { x: make(1, h), ...w.inputs, ...lora }, { ...attrs, dropout: 0 }),
       ...run('EmbeddingLookup', { ...w.inputs, ids }, w.attrs),

@@ -114,8 +114,8 @@ function steps(call: KernelCost): Cost {
 
 /** What is not here reads its inputs and writes its outputs once. */
 const COSTS: Record<string, (call: KernelCost) => Cost> = {
-  FrozenLinear: (call) => linear(call, call.inputs.x),
-  FrozenLinearGrad: (call) => linear(call, call.inputs.dy),
+  Linear: (call) => linear(call, call.inputs.x),
+  LinearGrad: (call) => linear(call, call.inputs.dy),
   LinearWeightGrad: (call) => ({
     bytes: once(call),
     flops: 2 * rows(call.inputs.dy) * cols(call.inputs.dy) * cols(call.inputs.x),

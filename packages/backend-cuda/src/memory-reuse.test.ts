@@ -73,10 +73,10 @@ describe.runIf(there)('on the emulated CUDA backend', () => {
       const [dy, weight] = [make(), make()]
       const attrs = { format: 'f32', outFeatures: 64, inFeatures: 64 }
       // What comes out of a kernel is on the device already.
-      const addend = run('FrozenLinearGrad', { dy, weight }, attrs)[0]!
+      const addend = run('LinearGrad', { dy, weight }, attrs)[0]!
       const before = addend.dataSync()
       const other = tf.clone(addend)
-      const [apart] = run('FrozenLinearGrad', { dy, weight, addend }, attrs)
+      const [apart] = run('LinearGrad', { dy, weight, addend }, attrs)
       expect(other.dataSync()).toEqual(before)
       expectClose(
         apart!,
@@ -84,7 +84,7 @@ describe.runIf(there)('on the emulated CUDA backend', () => {
       )
       other.dispose()
       const live = cudaMemory().live
-      const [inPlace] = run('FrozenLinearGrad', { dy, weight, addend }, attrs)
+      const [inPlace] = run('LinearGrad', { dy, weight, addend }, attrs)
       expect(cudaMemory().live).toBe(live)
       expect(inPlace!.dataSync()).toEqual(apart!.dataSync())
     })

@@ -58,9 +58,9 @@ describe.runIf(there)('a profile', () => {
       const { inputs, attrs } = weights(format)
       const stored = format === 'bf16' ? OUT * IN * 2 : (OUT * IN) / 2 + (OUT * IN * 4) / 64 + 16 * 4
       const expanded = format === 'bf16' ? 0 : 2 * 2 * OUT * IN
-      const plain = counted('FrozenLinear', { x: activation(TOKENS, IN), ...inputs }, attrs)
+      const plain = counted('Linear', { x: activation(TOKENS, IN), ...inputs }, attrs)
       expect(plain).toMatchObject({ bytes: activations + stored + expanded, flops: product })
-      const one = counted('FrozenLinear', { x: activation(1, IN), ...inputs }, attrs)
+      const one = counted('Linear', { x: activation(1, IN), ...inputs }, attrs)
       expect(one).toEqual({ bytes: (IN + OUT) * 2 + stored, flops: product / TOKENS, kernels: ['decodeLinear'] })
       const branch = { loraA: ones(RANK, IN), loraB: ones(OUT, RANK) }
       const lora = counted('LoraLinear', { x: activation(TOKENS, IN), ...inputs, ...branch }, attrs)

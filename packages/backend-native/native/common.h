@@ -148,6 +148,7 @@ struct Kernels {
   void (*rmsNormGrad)(const float* dy, const float* x, const float* w, float* dx, int64_t tokens, int64_t h, float eps, float offset);
   bool (*rmsNormWeightGrad)(const float* dy, const float* x, float* dw, int64_t tokens, int64_t h, float eps);
   void (*rope)(const float* x, const float* cos, const float* sin, float* y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse);
+  void (*dropout)(const float* x, float* y, int64_t n, const Dropout& d);
   bool (*attention)(const Attention& p, float* out, float* lse);
   bool (*attentionGrad)(const Attention& p, const AttentionGrad& g);
   void (*swiglu)(const float* gate, const float* up, float* y, int64_t n, Activation activation);

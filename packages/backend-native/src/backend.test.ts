@@ -100,36 +100,28 @@ describe('wrong calls are TunesmithErrors that name the kernel and the input', (
   const attention = { numHeads: 2, numKvHeads: 1, headDim: 4, scale: 1, slidingWindow: 0, softcap: 0 }
   const q = () => ({ q: tf.ones([5, 8]), k: tf.ones([5, 4]), v: tf.ones([5, 4]) })
   const cases: [string, RegExp, () => unknown][] = [
-    ['a missing input', /"x" is missing/, () => run('FrozenLinear', { weight: tf.ones([3, 4]) }, f32)],
-    [
-      'a wrong rank',
-      /"x" must have shape/,
-      () => run('FrozenLinear', { x: tf.ones([4]), weight: tf.ones([3, 4]) }, f32),
-    ],
-    [
-      'a wrong width',
-      /"x" must have shape/,
-      () => run('FrozenLinear', { x: tf.ones([2, 5]), weight: tf.ones([3, 4]) }, f32),
-    ],
+    ['a missing input', /"x" is missing/, () => run('Linear', { weight: tf.ones([3, 4]) }, f32)],
+    ['a wrong rank', /"x" must have shape/, () => run('Linear', { x: tf.ones([4]), weight: tf.ones([3, 4]) }, f32)],
+    ['a wrong width', /"x" must have shape/, () => run('Linear', { x: tf.ones([2, 5]), weight: tf.ones([3, 4]) }, f32)],
     [
       'a wrong type',
       /must be float32/,
-      () => run('FrozenLinear', { x: tf.ones([2, 4], 'int32'), weight: tf.ones([3, 4]) }, f32),
+      () => run('Linear', { x: tf.ones([2, 4], 'int32'), weight: tf.ones([3, 4]) }, f32),
     ],
     [
       'a weight that is too short',
       /int32 \[6\]/,
-      () => run('FrozenLinear', { x: tf.ones([2, 4]), weight: ints([1, 2]) }, { ...f32, format: 'bf16' }),
+      () => run('Linear', { x: tf.ones([2, 4]), weight: ints([1, 2]) }, { ...f32, format: 'bf16' }),
     ],
     [
       'an unknown format',
       /unknown weight format "q9"/,
-      () => run('FrozenLinear', { x: tf.ones([2, 4]), weight: ints([1]) }, { ...f32, format: 'q9' }),
+      () => run('Linear', { x: tf.ones([2, 4]), weight: ints([1]) }, { ...f32, format: 'q9' }),
     ],
     [
       'scales that are missing',
       /"absmax" is missing/,
-      () => run('FrozenLinear', { x: tf.ones([2, 4]), weight: ints([1, 2]) }, { ...f32, format: 'nf4', blockSize: 64 }),
+      () => run('Linear', { x: tf.ones([2, 4]), weight: ints([1, 2]) }, { ...f32, format: 'nf4', blockSize: 64 }),
     ],
     [
       'an id outside the table',
@@ -203,17 +195,20 @@ describe('wrong calls are TunesmithErrors that name the kernel and the input', (
   test('the addon itself refuses what does not fit, whoever calls it', () => {
     const addon = loadAddon()
     const x = new Float32Array(4)
-    expect(() => addon.softmax(2, 3, x, x)).toThrow(/at least 6 elements/)
-    expect(() => addon.softmax(2 ** 40, 2 ** 40, x, x)).toThrow(/smaller size/)
-    expect(() => addon.softmax(-1, 3, x, x)).toThrow(/a count/)
-    expect(() => addon.softmax(1.5, 3, x, x)).toThrow(/a count/)
-    expect(() => (addon.softmax as (...args: unknown[]) => boolean)(1, 3, [1, 2, 3], x)).toThrow(/Float32Array/)
-    expect(() => (addon.softmax as (...args: unknown[]) => boolean)()).toThrow(/expected/)
+    const softmax = addon.bind('softmax', ['rows', 'cols', 'x', 'y']) as (...values: unknown[]) => boolean
+    expect(() => softmax(2, 3, x, x)).toThrow(/"x": expected .* at least 6 elements/)
+    expect(() => softmax(2 ** 40, 2 ** 40, x, x)).toThrow(/smaller size/)
+    expect(() => softmax(-1, 3, x, x)).toThrow(/"rows": expected a count/)
+    expect(() => softmax(1.5, 3, x, x)).toThrow(/a count/)
+    expect(() => softmax(1, 3, [1, 2, 3], x)).toThrow(/Float32Array/)
+    expect(() => softmax()).toThrow(/"rows": expected/)
+    expect(() => addon.bind('softmax', ['rows', 'x', 'y'])!(1, x, x)).toThrow(/"cols": expected a count/)
+    expect(addon.bind('nothing of that name', [])).toBeUndefined()
   })
 
   test('nothing to do is done: no tokens, no features', () => {
-    expect(run('FrozenLinear', { x: tf.zeros([0, 4]), weight: tf.ones([3, 4]) }, f32)[0]!.shape).toEqual([0, 3])
-    const empty = run('FrozenLinear', { x: tf.zeros([2, 0]), weight: tf.zeros([3, 0]) }, { ...f32, inFeatures: 0 })
+    expect(run('Linear', { x: tf.zeros([0, 4]), weight: tf.ones([3, 4]) }, f32)[0]!.shape).toEqual([0, 3])
+    const empty = run('Linear', { x: tf.zeros([2, 0]), weight: tf.zeros([3, 0]) }, { ...f32, inFeatures: 0 })
     expect([...empty[0]!.dataSync()]).toEqual([0, 0, 0, 0, 0, 0])
     expect(run('RMSNorm', { x: tf.zeros([0, 4]), weight: tf.ones([4]) }, { eps: 1e-6, offset: 0 })[0]!.shape).toEqual([
       0, 4,

@@ -1,7 +1,22 @@
 import { MathBackendCPU } from '@tensorflow/tfjs-backend-cpu'
-import { type backend_util, DataStorage, type DataType, engine, type TensorInfo, util } from '@tensorflow/tfjs-core'
-import type { Addon } from './addon'
+import {
+  type backend_util,
+  DataStorage,
+  type DataType,
+  engine,
+  type KernelFunc,
+  type TensorInfo,
+  util,
+} from '@tensorflow/tfjs-core'
+import { type Hand, type Make, replaceKernel } from '@tunesmith/backend/contract'
+import { type Addon, bindOperations, type Operations } from './addon'
 import { BufferPool, POOLED_BYTES } from './buffer-pool'
+
+export const BACKEND_NAME = 'native'
+
+export function replaceNativeKernel(kernelName: string, kernelFunc: KernelFunc): void {
+  replaceKernel(BACKEND_NAME, kernelName, kernelFunc)
+}
 
 type Values = backend_util.BackendValues
 type DataId = TensorInfo['dataId']
@@ -22,12 +37,14 @@ interface TensorData {
  */
 export class NativeBackend extends MathBackendCPU {
   readonly addon: Addon
+  readonly operations: Operations
   readonly pool: BufferPool
   #nextId = 0
 
   constructor(addon: Addon) {
     super()
     this.addon = addon
+    this.operations = bindOperations(addon)
     this.pool = new BufferPool(addon)
     this.data = new DataStorage(this, engine())
   }
@@ -51,7 +68,7 @@ export class NativeBackend extends MathBackendCPU {
   }
 
   /** A tensor for a kernel to fill, and its uninitialised memory. */
-  output<Kind extends 'float32' | 'int32'>(shape: number[], dtype: Kind) {
+  readonly output = <Kind extends 'float32' | 'int32'>(shape: number[], dtype: Kind) => {
     const size = util.sizeFromShape(shape)
     const Kind = dtype === 'float32' ? Float32Array : Int32Array
     const array = size * 4 < POOLED_BYTES ? new Kind(size) : new Kind(this.pool.allocate(size * 4), 0, size)
@@ -59,6 +76,19 @@ export class NativeBackend extends MathBackendCPU {
     const dataId = { id: this.#nextId++ }
     this.data.set(dataId, { values, dtype, refCount: 1 } as TensorData as never)
     return { info: { dataId, shape, dtype } as TensorInfo, values }
+  }
+
+  /** An output as the kernels' contract asks for it. */
+  readonly make: Make = (shape) => {
+    const { info, values } = this.output(shape, 'float32')
+    return { info, value: values }
+  }
+
+  /** An input likewise. */
+  readonly hand: Hand = (x, { dtype, role }) => {
+    const written = role === 'trained' || role === 'state' || role === 'cache'
+    if (dtype === 'int32') return written ? this.writableInts(x) : this.ints(x)
+    return written ? this.writable(x) : this.floats(x)
   }
 
   /** The tensor's own memory, converted when TensorFlow.js kept another type of array (it does after some casts). */
@@ -85,7 +115,7 @@ export class NativeBackend extends MathBackendCPU {
     const data = this.data.get(dataId) as TensorData & { own?: boolean }
     const values = data.values as Float32Array
     const isKind = (data.values as unknown) instanceof (dtype === 'float32' ? Float32Array : Int32Array)
-    type Values = ReturnType<typeof this.output<Kind>>['values']
+    type Values = Kind extends 'float32' ? Float32Array : Int32Array
     if (isKind && (data.own || this.pool.owns(values.buffer))) return values as unknown as Values
     const { info, values: copy } = this.output(shape, dtype)
     copy.set(values)

@@ -2,12 +2,9 @@ import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { loadAddon } from './addon'
-import { NativeBackend } from './backend'
+import { BACKEND_NAME, NativeBackend, replaceNativeKernel } from './backend'
 import type { NativeMemory } from './buffer-pool'
-import { BACKEND_NAME, replaceNativeKernel } from './kernel-call'
-import { registerBlock } from './kernels/block'
-import { registerLinear } from './kernels/linear'
-import { registerTraining } from './kernels/training'
+import { registerKernels } from './kernels'
 import { registerOps } from './ops'
 
 export interface NativeBackendInfo {
@@ -30,9 +27,7 @@ export function registerNativeBackend(): NativeBackendInfo {
     registered = true
     for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu')) replaceNativeKernel(kernelName, kernelFunc)
     registerOps()
-    registerLinear()
-    registerBlock()
-    registerTraining()
+    registerKernels(addon)
     registerBackend(BACKEND_NAME, () => new NativeBackend(addon), 2)
   }
   return { name: BACKEND_NAME, isa: addon.isa(), threads: addon.threads() }

@@ -22,8 +22,10 @@ export type {
   RMSNormAttrs,
   RotaryEmbeddingAttrs,
   SwiGLUAttrs,
+  WeightAttrs,
 } from './contract/attributes'
 export { dropoutMask } from './contract/dropout-mask'
+export { BITS_PER_ELEMENT, type RoundTo, type WeightFormat } from './contract/weight-format'
 export { type CudaDiagnosis, diagnoseCuda } from './diagnose-cuda'
 export { runKernel, withoutRecording } from './engine'
 export { canOffload, markOptimizerState, offloadTensor, prefetchTensor } from './offload'
@@ -64,13 +66,9 @@ export {
 } from './select-backend'
 export { diagnoseTensorFlow, fixTensorFlow, type TensorFlowDiagnosis } from './tensorflow/doctor'
 export {
-  BITS_PER_ELEMENT,
   denseWeight,
   disposeWeight,
   packedWeight,
-  type RoundTo,
-  type WeightAttrs,
-  type WeightFormat,
   type WeightMatrix,
   weightAttrs,
   weightBytes,

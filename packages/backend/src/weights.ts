@@ -1,8 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-
-/** How the elements of a weight matrix are stored; the elements of all but `f32` are packed into an int32 tensor. */
-export type WeightFormat = 'f32' | 'bf16' | 'f16' | 'nf4' | 'fp4' | 'int8'
+import type { WeightAttrs } from './contract/attributes'
+import { BITS_PER_ELEMENT, type RoundTo, type WeightFormat } from './contract/weight-format'
 
 /**
  * A weight matrix `[outFeatures, inFeatures]` as it lies in memory. No kernel ever expands a whole packed one.
@@ -29,12 +28,6 @@ export interface WeightMatrix {
   code?: tf.Tensor
   scale?: tf.Tensor
 }
-
-/** What the values of a 4-bit weight are rounded to when they are unpacked. */
-export type RoundTo = 'none' | 'bf16' | 'f16'
-
-/** Bits per element of each format, scales not counted. */
-export const BITS_PER_ELEMENT: Record<WeightFormat, number> = { f32: 32, bf16: 16, f16: 16, nf4: 4, fp4: 4, int8: 8 }
 
 /** A float32 matrix `[out, in]`, tensor or variable, as a weight. */
 export function denseWeight(weight: tf.Tensor2D): WeightMatrix {
@@ -104,14 +97,6 @@ export function weightMemory(byteLength: number): Uint8Array {
 /** The tensors of a weight under the kernels' input names. */
 export function weightInputs({ weight, absmax, code, scale }: WeightMatrix): Record<string, tf.Tensor> {
   return { weight, ...(absmax && { absmax }), ...(code && { code }), ...(scale && { scale }) }
-}
-
-export interface WeightAttrs {
-  format: WeightFormat
-  outFeatures: number
-  inFeatures: number
-  blockSize: number
-  roundTo: RoundTo
 }
 
 export function weightAttrs(matrix: WeightMatrix): WeightAttrs {

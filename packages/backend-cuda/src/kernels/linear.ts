@@ -2,7 +2,7 @@ import type { LoraLinearAttrs, LoraLinearGradAttrs, WeightAttrs } from '@tunesmi
 import { defineCudaKernel } from '../kernel-call'
 
 export function registerCudaLinear(): void {
-  defineCudaKernel<WeightAttrs>('FrozenLinear', (call, attrs) => {
+  defineCudaKernel<WeightAttrs>('Linear', (call, attrs) => {
     const [tokens] = call.sizes('x')
     const x = call.floats('x', tokens, attrs.inFeatures)
     const bias = call.optionalParameter('bias', attrs.outFeatures)
@@ -12,7 +12,7 @@ export function registerCudaLinear(): void {
     return y.info
   })
 
-  defineCudaKernel<WeightAttrs>('FrozenLinearGrad', (call, attrs) => {
+  defineCudaKernel<WeightAttrs>('LinearGrad', (call, attrs) => {
     const [tokens] = call.sizes('dy')
     const dy = call.floats('dy', tokens, attrs.outFeatures)
     const weight = call.weight(attrs)

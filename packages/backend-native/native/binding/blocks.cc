@@ -2,265 +2,259 @@
 #include <cmath>
 #include <cstring>
 
-#include "args.h"
+#include "fields.h"
 
 namespace tunesmith {
 namespace {
 
-Napi::Value rmsNorm(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t tokens = a.integer(), h = a.integer();
-  const float* x = a.floats(a.product(tokens, h));
-  const float* w = a.floats(h);
-  const double eps = a.number(), offset = a.number();
-  float* y = a.floats(a.product(tokens, h));
-  if (!a.ok()) return info.Env().Undefined();
-  kernels().rmsNorm(x, w, y, tokens, h, static_cast<float>(eps), static_cast<float>(offset));
-  return result(info, true);
+bool rmsNorm(Fields& f) {
+  const int64_t tokens = f.count("tokens"), width = f.count("width");
+  const float eps = f.real("eps"), offset = f.real("offset");
+  const float* x = f.floats("x", f.product(tokens, width));
+  const float* w = f.floats("weight", width);
+  float* y = f.floats("y", f.product(tokens, width));
+  if (!f.ok()) return false;
+  kernels().rmsNorm(x, w, y, tokens, width, eps, offset);
+  return true;
 }
 
-Napi::Value rmsNormGrad(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t tokens = a.integer(), h = a.integer();
-  const float* dy = a.floats(a.product(tokens, h));
-  const float* x = a.floats(a.product(tokens, h));
-  const float* w = a.floats(h);
-  const double eps = a.number(), offset = a.number();
-  float* dx = a.floats(a.product(tokens, h));
-  if (!a.ok()) return info.Env().Undefined();
-  kernels().rmsNormGrad(dy, x, w, dx, tokens, h, static_cast<float>(eps), static_cast<float>(offset));
-  return result(info, true);
+bool rmsNormGrad(Fields& f) {
+  const int64_t tokens = f.count("tokens"), width = f.count("width"), n = f.product(tokens, width);
+  const float eps = f.real("eps"), offset = f.real("offset");
+  const float* dy = f.floats("dy", n);
+  const float* x = f.floats("x", n);
+  const float* w = f.floats("weight", width);
+  const float* addend = f.optionalFloats("addend", n);
+  float* dx = f.floats("dx", n);
+  if (!f.ok()) return false;
+  kernels().rmsNormGrad(dy, x, w, dx, tokens, width, eps, offset);
+  if (addend) kernels().binary(kAdd, addend, dx, dx, 1, n, 0);
+  return true;
 }
 
-Napi::Value rmsNormWeightGrad(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t tokens = a.integer(), h = a.integer();
-  const float* dy = a.floats(a.product(tokens, h));
-  const float* x = a.floats(a.product(tokens, h));
-  const double eps = a.number();
-  float* dw = a.floats(h);
-  if (!a.ok()) return info.Env().Undefined();
-  return result(info, kernels().rmsNormWeightGrad(dy, x, dw, tokens, h, static_cast<float>(eps)));
+bool rmsNormWeightGrad(Fields& f) {
+  const int64_t tokens = f.count("tokens"), width = f.count("width");
+  const float eps = f.real("eps");
+  const float* dy = f.floats("dy", f.product(tokens, width));
+  const float* x = f.floats("x", f.product(tokens, width));
+  float* dw = f.floats("dWeight", width);
+  return f.ok() && kernels().rmsNormWeightGrad(dy, x, dw, tokens, width, eps);
 }
 
-Napi::Value rope(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t tokens = a.integer(), heads = a.integer(), headDim = a.integer(), rotaryDim = a.integer();
-  const bool inverse = a.boolean();
-  if (a.ok() && (rotaryDim > headDim || rotaryDim % 2)) a.fail("an even rotaryDim up to headDim");
-  const int64_t n = a.product(tokens, a.product(heads, headDim));
-  const float* x = a.floats(n);
-  const float* cos = a.floats(a.product(tokens, rotaryDim / 2));
-  const float* sin = a.floats(a.product(tokens, rotaryDim / 2));
-  float* y = a.floats(n);
-  if (!a.ok()) return info.Env().Undefined();
-  kernels().rope(x, cos, sin, y, tokens, heads, headDim, rotaryDim, inverse);
-  return result(info, true);
+bool rotaryEmbedding(Fields& f) {
+  const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"), rotaryDim = f.count("rotaryDim");
+  const bool inverse = f.boolean("inverse");
+  if (f.ok() && (rotaryDim > headDim || rotaryDim % 2)) f.fail("rotaryDim", "an even rotaryDim up to headDim");
+  if (f.ok() && (headDim < 1 || width % headDim)) f.fail("headDim", "whole heads");
+  const int64_t n = f.product(tokens, width);
+  const float* x = f.floats("x", n);
+  const float* cos = f.floats("cos", f.product(tokens, rotaryDim / 2));
+  const float* sin = f.floats("sin", f.product(tokens, rotaryDim / 2));
+  float* y = f.floats("y", n);
+  if (!f.ok()) return false;
+  kernels().rope(x, cos, sin, y, tokens, width / headDim, headDim, rotaryDim, inverse);
+  return true;
 }
 
-// Reads the arguments attention and its gradient share, and checks that every sequence lies inside q, k and v.
-Attention attentionArgs(Args& a, int64_t& tokens) {
+bool dropout(Fields& f) {
+  const int64_t n = f.product(f.count("tokens"), f.count("width"));
+  const Dropout d = f.dropout("rate");
+  const float* x = f.floats("x", n);
+  float* y = f.floats("y", n);
+  if (!f.ok()) return false;
+  kernels().dropout(x, y, n, d);
+  return true;
+}
+
+// Reads the fields attention and its gradient share, and checks that every sequence lies inside q, k and v.
+Attention attentionFields(Fields& f, int64_t& tokens) {
   Attention p = {};
-  tokens = a.integer();
-  const int64_t keys = a.integer();
-  p.sequences = a.integer();
-  p.heads = a.integer();
-  p.kvHeads = a.integer();
-  p.headDim = a.integer();
-  p.scale = static_cast<float>(a.number());
-  p.window = a.integer();
-  p.softcap = static_cast<float>(a.number());
-  if (a.ok() && (p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads)) a.fail("heads that share kv heads evenly");
-  p.qStride = a.product(p.heads, p.headDim);
-  p.kvStride = a.product(p.kvHeads, p.headDim);
-  p.q = a.floats(a.product(tokens, p.qStride));
-  p.k = a.floats(a.product(keys, p.kvStride));
-  p.v = a.floats(a.product(keys, p.kvStride));
-  p.cuSeqlens = a.ints(p.sequences + 1);
-  p.kvStart = a.optionalInts(p.sequences);
-  p.kvLength = a.optionalInts(p.sequences);
-  if (!a.ok()) return p;
+  tokens = f.count("tokens");
+  const int64_t keys = f.count("keys"), bounds = f.count("bounds");
+  if (f.ok() && bounds < 1) f.fail("cuSeqlens", "at least one element");
+  p.sequences = bounds - 1;
+  p.heads = f.count("numHeads");
+  p.kvHeads = f.count("numKvHeads");
+  p.headDim = f.count("headDim");
+  p.scale = f.real("scale");
+  p.window = f.count("slidingWindow");
+  p.softcap = f.real("softcap");
+  if (f.ok() && (p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads)) f.fail("numKvHeads", "heads that share kv heads evenly");
+  p.qStride = f.product(p.heads, p.headDim);
+  p.kvStride = f.product(p.kvHeads, p.headDim);
+  p.q = f.floats("q", f.product(tokens, p.qStride));
+  p.k = f.floats("k", f.product(keys, p.kvStride));
+  p.v = f.floats("v", f.product(keys, p.kvStride));
+  p.cuSeqlens = f.ints("cuSeqlens", bounds);
+  p.kvStart = f.optionalInts("kvStart", p.sequences);
+  p.kvLength = f.optionalInts("kvLength", p.sequences);
+  if (!f.ok()) return p;
   bool good = p.cuSeqlens[0] == 0 && p.cuSeqlens[p.sequences] == tokens && (p.kvStart == nullptr) == (p.kvLength == nullptr);
   for (int64_t s = 0; good && s < p.sequences; s++) {
     const int64_t queries = int64_t{p.cuSeqlens[s + 1]} - p.cuSeqlens[s];
     good = queries >= 0;
     if (p.kvStart) good = good && p.kvStart[s] >= 0 && p.kvLength[s] >= queries && int64_t{p.kvStart[s]} + p.kvLength[s] <= keys;
   }
-  if (!good || (!p.kvStart && keys != tokens)) a.fail("sequences inside q and k");
+  if (!good || (!p.kvStart && keys != tokens)) f.fail("cuSeqlens", "sequences inside q and k");
   return p;
 }
 
-Napi::Value attention(const Napi::CallbackInfo& info) {
-  Args a(info);
+bool attention(Fields& f) {
   int64_t tokens;
-  const Attention p = attentionArgs(a, tokens);
-  float* out = a.floats(a.product(tokens, p.qStride));
-  float* lse = a.floats(a.product(tokens, p.heads));
-  if (!a.ok()) return info.Env().Undefined();
-  return result(info, kernels().attention(p, out, lse));
+  const Attention p = attentionFields(f, tokens);
+  float* out = f.floats("out", f.product(tokens, p.qStride));
+  float* lse = f.floats("lse", f.product(tokens, p.heads));
+  return f.ok() && kernels().attention(p, out, lse);
 }
 
-Napi::Value attentionGrad(const Napi::CallbackInfo& info) {
-  Args a(info);
+bool attentionGrad(Fields& f) {
   int64_t tokens;
-  const Attention p = attentionArgs(a, tokens);
-  if (a.ok() && p.kvStart) a.fail("no cache in a gradient");
+  const Attention p = attentionFields(f, tokens);
   AttentionGrad g;
-  g.dout = a.floats(a.product(tokens, p.qStride));
-  g.out = a.floats(a.product(tokens, p.qStride));
-  g.lse = a.floats(a.product(tokens, p.heads));
-  g.dq = a.floats(a.product(tokens, p.qStride));
-  g.dk = a.floats(a.product(tokens, p.kvStride));
-  g.dv = a.floats(a.product(tokens, p.kvStride));
-  if (!a.ok()) return info.Env().Undefined();
-  return result(info, kernels().attentionGrad(p, g));
+  g.dout = f.floats("dout", f.product(tokens, p.qStride));
+  g.out = f.floats("out", f.product(tokens, p.qStride));
+  g.lse = f.floats("lse", f.product(tokens, p.heads));
+  g.dq = f.floats("dq", f.product(tokens, p.qStride));
+  g.dk = f.floats("dk", f.product(tokens, p.kvStride));
+  g.dv = f.floats("dv", f.product(tokens, p.kvStride));
+  return f.ok() && kernels().attentionGrad(p, g);
 }
 
-Activation activationArg(Args& a) { return a.boolean() ? kGeluTanh : kSilu; }
+Activation activation(Fields& f) { return f.count("activation") ? kGeluTanh : kSilu; }
 
-Napi::Value swiglu(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer();
-  const Activation activation = activationArg(a);
-  const float* gate = a.floats(n);
-  const float* up = a.floats(n);
-  float* y = a.floats(n);
-  if (!a.ok()) return info.Env().Undefined();
-  kernels().swiglu(gate, up, y, n, activation);
-  return result(info, true);
+bool swiglu(Fields& f) {
+  const int64_t n = f.product(f.count("tokens"), f.count("width"));
+  const Activation a = activation(f);
+  const float* gate = f.floats("gate", n);
+  const float* up = f.floats("up", n);
+  float* y = f.floats("y", n);
+  if (!f.ok()) return false;
+  kernels().swiglu(gate, up, y, n, a);
+  return true;
 }
 
-Napi::Value swigluGrad(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer();
-  const Activation activation = activationArg(a);
-  const float* dy = a.floats(n);
-  const float* gate = a.floats(n);
-  const float* up = a.floats(n);
-  float* dgate = a.floats(n);
-  float* dup = a.floats(n);
-  if (!a.ok()) return info.Env().Undefined();
-  kernels().swigluGrad(dy, gate, up, dgate, dup, n, activation);
-  return result(info, true);
+bool swigluGrad(Fields& f) {
+  const int64_t n = f.product(f.count("tokens"), f.count("width"));
+  const Activation a = activation(f);
+  const float* dy = f.floats("dy", n);
+  const float* gate = f.floats("gate", n);
+  const float* up = f.floats("up", n);
+  float* dGate = f.floats("dGate", n);
+  float* dUp = f.floats("dUp", n);
+  if (!f.ok()) return false;
+  kernels().swigluGrad(dy, gate, up, dGate, dUp, n, a);
+  return true;
 }
 
-Napi::Value crossEntropy(const Napi::CallbackInfo& info) {
-  Args a(info);
+bool crossEntropy(Fields& f) {
   CrossEntropy p = {};
-  p.tokens = a.integer();
-  p.weight = a.matrix();
-  p.hidden = a.floats(a.product(p.tokens, p.weight.cols));
-  p.bias = a.optionalFloats(p.weight.rows);
-  p.labels = a.ints(p.tokens);
-  p.labelSmoothing = static_cast<float>(a.number());
-  p.softcap = static_cast<float>(a.number());
-  p.dft = a.boolean();
-  float* lossSum = a.floats(1);
-  p.nll = a.floats(p.tokens);
-  p.entropy = a.floats(p.tokens);
-  p.correct = a.floats(p.tokens);
-  p.dHidden = a.optionalFloats(a.product(p.tokens, p.weight.cols));
-  p.dWeight = a.optionalFloats(a.product(p.weight.rows, p.weight.cols));
-  if (a.ok())
-    for (int64_t t = 0; t < p.tokens; t++)
-      if (p.labels[t] >= p.weight.rows) {
-        a.fail("labels inside the vocabulary");
-        break;
-      }
-  if (!a.ok()) return info.Env().Undefined();
-  const bool ok = kernels().crossEntropy(p);
-  *lossSum = static_cast<float>(p.lossSum);
-  return result(info, ok);
+  p.tokens = f.count("tokens");
+  p.weight = f.weight();
+  p.labelSmoothing = f.real("labelSmoothing");
+  p.softcap = f.real("softcap");
+  p.dft = f.count("mode") == 1;
+  p.hidden = f.floats("hidden", f.product(p.tokens, p.weight.cols));
+  p.labels = f.ints("labels", p.tokens);
+  p.bias = f.optionalFloats("bias", p.weight.rows);
+  float* loss = f.floats("loss", 1);
+  p.nll = f.floats("nll", p.tokens);
+  p.entropy = f.floats("entropy", p.tokens);
+  p.correct = f.floats("correct", p.tokens);
+  p.dHidden = f.optionalFloats("dHidden", f.product(p.tokens, p.weight.cols));
+  p.dWeight = f.optionalFloats("dWeight", f.product(p.weight.rows, p.weight.cols));
+  for (int64_t t = 0; f.ok() && t < p.tokens; t++)
+    if (p.labels[t] >= p.weight.rows) f.fail("labels", "labels inside the vocabulary");
+  if (!f.ok()) return false;
+  const bool done = kernels().crossEntropy(p);
+  *loss = static_cast<float>(p.lossSum);
+  return done;
 }
 
-AdamW adamWArgs(Args& a) {
+AdamW adamWFields(Fields& f) {
   AdamW o;
-  o.lr = a.number();
-  o.beta1 = a.number();
-  o.beta2 = a.number();
-  o.eps = a.number();
-  o.weightDecay = a.number();
-  o.step = a.integer();
-  o.gradScale = a.number();
+  o.lr = f.number("lr");
+  o.beta1 = f.number("beta1");
+  o.beta2 = f.number("beta2");
+  o.eps = f.number("eps");
+  o.weightDecay = f.number("weightDecay");
+  o.step = f.count("step");
+  o.gradScale = f.number("gradScale");
   return o;
 }
 
-Napi::Value adamW(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer();
-  float* p = a.floats(n);
-  const float* g = a.floats(n);
-  float* m = a.floats(n);
-  float* v = a.floats(n);
-  const AdamW o = adamWArgs(a);
-  if (!a.ok()) return info.Env().Undefined();
+// One entry of the list.
+bool adamW(Fields& f) {
+  const AdamW o = adamWFields(f);
+  const int64_t n = f.count("size");
+  float* p = f.floats("param", n);
+  const float* g = f.floats("grad", n);
+  float* m = f.floats("expAvg", n);
+  float* v = f.floats("expAvgSq", n);
+  if (!f.ok()) return false;
   kernels().adamW(p, g, m, v, n, o);
-  return result(info, true);
+  return true;
 }
 
-Napi::Value adamW8bit(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer(), words = (n + 3) / 4, blocks = (n + 255) / 256;
-  float* p = a.floats(n);
-  const float* g = a.floats(n);
+bool adamW8bit(Fields& f) {
+  const AdamW o = adamWFields(f);
+  const float* map1 = f.floats("qmap1", 256);
+  const float* map2 = f.floats("qmap2", 256);
+  const int64_t n = f.count("size"), words = (n + 3) / 4, blocks = (n + 255) / 256;
+  float* p = f.floats("param", n);
+  const float* g = f.floats("grad", n);
   AdamW8bitState s;
-  s.codes1 = reinterpret_cast<uint8_t*>(a.ints(words));
-  s.codes2 = reinterpret_cast<uint8_t*>(a.ints(words));
-  s.absmax1 = a.floats(blocks);
-  s.absmax2 = a.floats(blocks);
-  const float* map1 = a.floats(256);
-  const float* map2 = a.floats(256);
-  const AdamW o = adamWArgs(a);
-  if (!a.ok()) return info.Env().Undefined();
+  s.codes1 = reinterpret_cast<uint8_t*>(f.ints("state1", words));
+  s.codes2 = reinterpret_cast<uint8_t*>(f.ints("state2", words));
+  s.absmax1 = f.floats("absmax1", blocks);
+  s.absmax2 = f.floats("absmax2", blocks);
+  if (!f.ok()) return false;
   s.map1 = codeMap(map1);
   s.map2 = codeMap(map2);
-  if (!s.map1 || !s.map2) return result(info, false);
+  if (!s.map1 || !s.map2) return false;
   kernels().adamW8bit(p, g, s, n, o);
-  return result(info, true);
+  return true;
 }
 
-// sumSquares(n, x): a number, so that the caller can add several in float64.
-Napi::Value sumSquares(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer();
-  const float* x = a.floats(n);
-  if (!a.ok()) return info.Env().Undefined();
-  return Napi::Number::New(info.Env(), kernels().sumSquares(x, n));
+// One entry of the list: adds its squares in float64.
+bool gradNorm(Fields& f) {
+  const int64_t n = f.count("size");
+  const float* x = f.floats("x", n);
+  double* sum = f.doubles("sum", 1);
+  if (!f.ok()) return false;
+  *sum += kernels().sumSquares(x, n);
+  return true;
 }
 
-Napi::Value copyRows(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer(), width = a.integer(), capacity = a.integer();
-  const float* x = a.floats(a.product(n, width));
-  const int32_t* rows = a.ints(n);
-  float* cache = a.floats(a.product(capacity, width));
-  if (a.ok())
-    for (int64_t i = 0; i < n; i++)
-      if (rows[i] < 0 || rows[i] >= capacity) {
-        a.fail("rows inside the cache");
-        break;
-      }
-  if (!a.ok()) return info.Env().Undefined();
+bool kvCacheUpdate(Fields& f) {
+  const int64_t capacity = f.count("capacity"), width = f.count("width"), n = f.count("tokens");
+  float* cache = f.floats("cache", f.product(capacity, width));
+  const float* x = f.floats("x", f.product(n, width));
+  const int32_t* rows = f.ints("rows", n);
+  for (int64_t i = 0; f.ok() && i < n; i++)
+    if (rows[i] < 0 || rows[i] >= capacity) f.fail("rows", "rows inside the cache");
+  if (!f.ok()) return false;
   for (int64_t i = 0; i < n; i++) std::memcpy(cache + rows[i] * width, x + i * width, static_cast<size_t>(width) * 4);
-  return result(info, true);
+  return true;
 }
 
 }  // namespace
 
-void addBlocks(Napi::Env env, Napi::Object exports) {
-  exports.Set("rmsNorm", Napi::Function::New(env, rmsNorm));
-  exports.Set("rmsNormGrad", Napi::Function::New(env, rmsNormGrad));
-  exports.Set("rmsNormWeightGrad", Napi::Function::New(env, rmsNormWeightGrad));
-  exports.Set("rope", Napi::Function::New(env, rope));
-  exports.Set("attention", Napi::Function::New(env, attention));
-  exports.Set("attentionGrad", Napi::Function::New(env, attentionGrad));
-  exports.Set("swiglu", Napi::Function::New(env, swiglu));
-  exports.Set("swigluGrad", Napi::Function::New(env, swigluGrad));
-  exports.Set("crossEntropy", Napi::Function::New(env, crossEntropy));
-  exports.Set("adamW", Napi::Function::New(env, adamW));
-  exports.Set("adamW8bit", Napi::Function::New(env, adamW8bit));
-  exports.Set("sumSquares", Napi::Function::New(env, sumSquares));
-  exports.Set("copyRows", Napi::Function::New(env, copyRows));
+const std::vector<NamedBody>& blockKernels() {
+  static const std::vector<NamedBody> all = {{"RMSNorm", rmsNorm},
+                                             {"RMSNormGrad", rmsNormGrad},
+                                             {"RMSNormWeightGrad", rmsNormWeightGrad},
+                                             {"RotaryEmbedding", rotaryEmbedding},
+                                             {"Dropout", dropout},
+                                             {"CausalAttention", attention},
+                                             {"CausalAttentionGrad", attentionGrad},
+                                             {"SwiGLU", swiglu},
+                                             {"SwiGLUGrad", swigluGrad},
+                                             {"LinearCrossEntropy", crossEntropy},
+                                             {"AdamWSteps", adamW},
+                                             {"AdamW8bitSteps", adamW8bit},
+                                             {"GradNorm", gradNorm},
+                                             {"KvCacheUpdate", kvCacheUpdate}};
+  return all;
 }
 
 }  // namespace tunesmith

@@ -1,72 +1,93 @@
-// Standard operations: elementwise, softmax, sum, transposition.
-#include "args.h"
+// Standard operations: elementwise, softmax, sum, transposition, products.
+#include "fields.h"
 
 namespace tunesmith {
 namespace {
 
-// (op, mode, outer, inner, a, b, y); modes as in elementwise.h
-Napi::Value binary(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t op = a.integer(), mode = a.integer(), outer = a.integer(), inner = a.integer();
-  if (a.ok() && (op > kMin || mode > 4)) a.fail("an operation");
-  const int64_t n = a.product(outer, inner);
-  const float* x = a.floats(mode == 3 ? inner : mode == 4 ? outer : n);
-  const float* y = a.floats(mode == 1 ? inner : mode == 2 ? outer : n);
-  float* z = a.floats(n);
-  if (!a.ok()) return info.Env().Undefined();
-  kernels().binary(static_cast<Binary>(op), x, y, z, outer, inner, static_cast<int>(mode));
-  return result(info, true);
+// Modes as in elementwise.h.
+bool binary(Fields& f) {
+  const int64_t op = f.count("op"), mode = f.count("mode"), outer = f.count("outer"), inner = f.count("inner");
+  if (f.ok() && (op > kMin || mode > 4)) f.fail("op", "an operation");
+  const int64_t n = f.product(outer, inner);
+  const float* a = f.floats("a", mode == 3 ? inner : mode == 4 ? outer : n);
+  const float* b = f.floats("b", mode == 1 ? inner : mode == 2 ? outer : n);
+  float* y = f.floats("y", n);
+  if (!f.ok()) return false;
+  kernels().binary(static_cast<Binary>(op), a, b, y, outer, inner, static_cast<int>(mode));
+  return true;
 }
 
-Napi::Value unary(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t op = a.integer(), n = a.integer();
-  if (a.ok() && op > kReciprocal) a.fail("an operation");
-  const float* x = a.floats(n);
-  float* y = a.floats(n);
-  if (!a.ok()) return info.Env().Undefined();
+bool unary(Fields& f) {
+  const int64_t op = f.count("op"), n = f.count("size");
+  if (f.ok() && op > kReciprocal) f.fail("op", "an operation");
+  const float* x = f.floats("x", n);
+  float* y = f.floats("y", n);
+  if (!f.ok()) return false;
   kernels().unary(static_cast<Unary>(op), x, y, n);
-  return result(info, true);
+  return true;
 }
 
-Napi::Value softmax(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t rows = a.integer(), cols = a.integer();
-  const float* x = a.floats(a.product(rows, cols));
-  float* y = a.floats(a.product(rows, cols));
-  if (!a.ok()) return info.Env().Undefined();
+bool softmax(Fields& f) {
+  const int64_t rows = f.count("rows"), cols = f.count("cols");
+  const float* x = f.floats("x", f.product(rows, cols));
+  float* y = f.floats("y", f.product(rows, cols));
+  if (!f.ok()) return false;
   if (cols > 0) kernels().softmax(x, y, rows, cols);
-  return result(info, true);
+  return true;
 }
 
-Napi::Value reduceSum(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t outer = a.integer(), axis = a.integer(), inner = a.integer();
-  const float* x = a.floats(a.product(a.product(outer, axis), inner));
-  float* y = a.floats(a.product(outer, inner));
-  if (!a.ok()) return info.Env().Undefined();
+bool reduceSum(Fields& f) {
+  const int64_t outer = f.count("outer"), axis = f.count("axis"), inner = f.count("inner");
+  const float* x = f.floats("x", f.product(f.product(outer, axis), inner));
+  float* y = f.floats("y", f.product(outer, inner));
+  if (!f.ok()) return false;
   kernels().reduceSum(x, y, outer, axis, inner);
-  return result(info, true);
+  return true;
 }
 
-Napi::Value transpose2d(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t rows = a.integer(), cols = a.integer();
-  const float* x = a.floats(a.product(rows, cols));
-  float* y = a.floats(a.product(rows, cols));
-  if (!a.ok()) return info.Env().Undefined();
+bool transpose2d(Fields& f) {
+  const int64_t rows = f.count("rows"), cols = f.count("cols");
+  const float* x = f.floats("x", f.product(rows, cols));
+  float* y = f.floats("y", f.product(rows, cols));
+  if (!f.ok()) return false;
   kernels().transpose2d(x, y, rows, cols);
-  return result(info, true);
+  return true;
+}
+
+// c[i] = a[i] b[i], each [m, k] and [k, n] or transposed; a factor that is not batched is the same for all.
+bool matMul(Fields& f) {
+  const int64_t batch = f.count("batch"), m = f.count("m"), n = f.count("n"), k = f.count("k");
+  const bool transposeA = f.boolean("transposeA"), transposeB = f.boolean("transposeB");
+  const bool aBatched = f.boolean("aBatched"), bBatched = f.boolean("bBatched");
+  const int64_t mk = f.product(m, k), kn = f.product(k, n), mn = f.product(m, n);
+  const float* a = f.floats("a", f.product(aBatched ? batch : 1, mk));
+  const float* b = f.floats("b", f.product(bBatched ? batch : 1, kn));
+  float* c = f.floats("c", f.product(batch, mn));
+  if (!f.ok()) return false;
+  for (int64_t i = 0; i < batch; i++) {
+    Term t;
+    t.a = a + (aBatched ? i * mk : 0);
+    t.aRow = transposeA ? 1 : k;
+    t.aCol = transposeA ? m : 1;
+    t.b.data = b + (bBatched ? i * kn : 0);
+    t.b.rows = transposeB ? n : k;
+    t.b.cols = transposeB ? k : n;
+    t.bTransposed = transposeB;
+    t.k = k;
+    GemmOutput out;
+    out.c = c + i * mn;
+    out.ldc = n;
+    if (!kernels().gemm(m, n, &t, 1, out)) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
-void addOps(Napi::Env env, Napi::Object exports) {
-  exports.Set("binary", Napi::Function::New(env, binary));
-  exports.Set("unary", Napi::Function::New(env, unary));
-  exports.Set("softmax", Napi::Function::New(env, softmax));
-  exports.Set("reduceSum", Napi::Function::New(env, reduceSum));
-  exports.Set("transpose2d", Napi::Function::New(env, transpose2d));
+const std::vector<NamedBody>& operations() {
+  static const std::vector<NamedBody> all = {{"binary", binary},           {"unary", unary},   {"softmax", softmax}, {"reduceSum", reduceSum},
+                                             {"transpose2d", transpose2d}, {"matMul", matMul}};
+  return all;
 }
 
 }  // namespace tunesmith

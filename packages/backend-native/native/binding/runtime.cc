@@ -2,7 +2,7 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "args.h"
+#include "fields.h"
 
 namespace tunesmith {
 namespace {
@@ -35,9 +35,10 @@ void release(Block* block) {
 
 // allocateBuffer(bytes): an uninitialised ArrayBuffer, or null when there is no memory.
 Napi::Value allocateBuffer(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t bytes = a.integer();
-  if (!a.ok()) return info.Env().Undefined();
+  static const Names names = {"bytes"};
+  Fields f(info, names);
+  const int64_t bytes = f.count("bytes");
+  if (!f.ok()) return info.Env().Undefined();
   void* pointer = allocateAligned(static_cast<size_t>(bytes));
   if (!pointer) return info.Env().Null();
   Block* block = new Block{pointer, static_cast<size_t>(bytes)};
@@ -97,9 +98,10 @@ Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.
 Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), threadCount()); }
 
 Napi::Value setThreads(const Napi::CallbackInfo& info) {
-  Args a(info);
-  const int64_t n = a.integer();
-  if (!a.ok()) return info.Env().Undefined();
+  static const Names names = {"threads"};
+  Fields f(info, names);
+  const int64_t n = f.count("threads");
+  if (!f.ok()) return info.Env().Undefined();
   setThreadCount(static_cast<int>(n > 512 ? 512 : n));
   return info.Env().Undefined();
 }
@@ -109,10 +111,31 @@ Napi::Value trimScratch(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// A function whose arguments are the fields `names`, in this order. False as a result: no memory to work in.
+Napi::Function bind(Napi::Env env, const NamedBody& kernel, Names names) {
+  const Compute body = kernel.body;
+  const auto call = [body, names = std::move(names)](const Napi::CallbackInfo& info) -> Napi::Value {
+    Fields f(info, names);
+    const bool done = body(f);
+    return f.ok() ? Napi::Boolean::New(info.Env(), done) : info.Env().Undefined();
+  };
+  return Napi::Function::New(env, call, kernel.name);
+}
+
+// bind(name, fields): the kernel or operation of that name.
+Napi::Value bindByName(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].ToString();
+  const Napi::Array fields = info[1].As<Napi::Array>();
+  Names names;
+  for (uint32_t i = 0; i < fields.Length(); i++) names.push_back(fields.Get(i).ToString());
+  for (const auto* all : {&linearKernels(), &blockKernels(), &operations()})
+    for (const NamedBody& kernel : *all)
+      if (name == kernel.name) return bind(info.Env(), kernel, std::move(names));
+  return info.Env().Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  addLinear(env, exports);
-  addBlocks(env, exports);
-  addOps(env, exports);
+  exports.Set("bind", Napi::Function::New(env, bindByName));
   exports.Set("allocateBuffer", Napi::Function::New(env, allocateBuffer));
   exports.Set("freeBuffer", Napi::Function::New(env, freeBuffer));
   exports.Set("isa", Napi::Function::New(env, isa));

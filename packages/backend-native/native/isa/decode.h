@@ -194,6 +194,13 @@ static void dropRow(float* x, int64_t first, int64_t n, const Dropout& d) {
   if (i < n) storePart(x + i, dropped(loadPart(x + i, n - i), first + i, d), n - i);
 }
 
+static void dropout(const float* x, float* y, int64_t n, const Dropout& d) {
+  parallelRange(n, 65536, [&](int64_t from, int64_t to) {
+    memcpy(y + from, x + from, static_cast<size_t>(to - from) * 4);
+    if (d.on) dropRow(y + from, from, to - from, d);
+  });
+}
+
 constexpr int64_t kStreamed = int64_t{1} << 22;  // floats: beyond what caches hold
 
 static void dequantize(const Matrix& w, int64_t rowStart, int64_t rowEnd, float* out) {

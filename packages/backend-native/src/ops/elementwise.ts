@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BINARY, broadcastPattern, UNARY } from '@tunesmith/backend/contract'
-import type { NativeBackend } from '../backend'
-import { replaceNativeKernel } from '../kernel-call'
+import { type NativeBackend, replaceNativeKernel } from '../backend'
 
 type Info = tf.TensorInfo
 
@@ -16,7 +15,7 @@ export function registerElementwise(): void {
       if (!pattern) return fallback(args)
       const { info, values } = backend.output(pattern.shape, 'float32')
       const { mode, outer, inner } = pattern
-      backend.addon.binary(op, mode, outer, inner, backend.floats(a), backend.floats(b), values)
+      backend.operations.binary({ op, mode, outer, inner, a: backend.floats(a), b: backend.floats(b), y: values })
       return info
     })
   }
@@ -28,7 +27,7 @@ export function registerElementwise(): void {
       const backend = args.backend as NativeBackend
       if (x.dtype !== 'float32') return fallback(args)
       const { info, values } = backend.output(x.shape, 'float32')
-      backend.addon.unary(op, values.length, backend.floats(x), values)
+      backend.operations.unary({ op, size: values.length, x: backend.floats(x), y: values })
       return info
     })
   }
@@ -42,7 +41,10 @@ export function registerElementwise(): void {
     const { info, values } = backend.output(inputs[0]!.shape, 'float32')
     let sum = backend.floats(inputs[0]!)
     for (const x of inputs.slice(1)) {
-      backend.addon.binary(BINARY[tf.Add], 0, 1, values.length, sum, backend.floats(x), values)
+      backend.operations.binary({
+        ...{ op: BINARY[tf.Add], mode: 0, outer: 1, inner: values.length },
+        ...{ a: sum, b: backend.floats(x), y: values },
+      })
       sum = values
     }
     return info
@@ -56,7 +58,7 @@ export function registerElementwise(): void {
     const cols = logits.shape.at(-1)
     if (logits.dtype !== 'float32' || dim !== logits.shape.length - 1 || !cols) return softmax(args)
     const { info, values } = backend.output(logits.shape, 'float32')
-    backend.addon.softmax(values.length / cols, cols, backend.floats(logits), values)
+    backend.operations.softmax({ rows: values.length / cols, cols, x: backend.floats(logits), y: values })
     return info
   })
 

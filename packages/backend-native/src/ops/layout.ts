@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { NativeBackend } from '../backend'
-import { replaceNativeKernel } from '../kernel-call'
+import { type NativeBackend, replaceNativeKernel } from '../backend'
 
 type Info = tf.TensorInfo
 type Numeric = 'float32' | 'int32'
@@ -46,7 +45,8 @@ function registerTranspose(): void {
       const [source, target] = [from.subarray(b * each, (b + 1) * each), values.subarray(b * each, (b + 1) * each)]
       if (rotates) {
         const rows = sizeOf(x.shape.slice(kept, kept + shift))
-        backend.addon.transpose2d(rows, rows === 0 ? 0 : each / rows, asFloats(source), asFloats(target))
+        const cols = rows === 0 ? 0 : each / rows
+        backend.operations.transpose2d({ rows, cols, x: asFloats(source), y: asFloats(target) })
       } else {
         const [first, second] = [x.shape[kept]!, x.shape[kept + 1]!]
         for (let i = 0; i < first; i++)
@@ -74,7 +74,10 @@ function registerGather(): void {
     const cols = sizeOf(x.shape.slice(1))
     const { info, values } = backend.output([...indices.shape, ...x.shape.slice(1)], x.dtype)
     const table = asFloats(valuesOf(backend, x))
-    backend.addon.embeddingLookup(ids.length, 0, 0, rows, cols, 1, table, null, null, ids, asFloats(values))
+    backend.operations.EmbeddingLookup({
+      ...{ tokens: ids.length, format: 0, roundTo: 0, outFeatures: rows, inFeatures: cols, blockSize: 0 },
+      ...{ weight: table, ids, y: asFloats(values) },
+    })
     return info
   })
 }

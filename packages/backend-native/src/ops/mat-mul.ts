@@ -6,8 +6,7 @@ import {
   type TensorInfo,
   util,
 } from '@tensorflow/tfjs-core'
-import type { NativeBackend } from '../backend'
-import { KernelCall, replaceNativeKernel } from '../kernel-call'
+import { type NativeBackend, replaceNativeKernel } from '../backend'
 
 /** Batched matrix products of float32 tensors; other types, and batches that broadcast partly, stay with the CPU backend. */
 export function registerMatMul(): void {
@@ -32,10 +31,11 @@ export function registerMatMul(): void {
         `Error in matMul: inner shapes (${k}) and (${kOfB}) of Tensors with shapes ${a.shape} and ${b.shape} ` +
         `and transposeA=${transposeA} and transposeB=${transposeB} must match.`,
     )
-    const call = new KernelCall('BatchMatMul', args.inputs, backend)
-    const { info, values } = call.output(...outer, m!, n!)
-    const sizes = [batch, m, n, k, transposeA, transposeB, batchA > 1, batchB > 1]
-    call.check(call.addon.matMul(...sizes, backend.floats(a), backend.floats(b), values))
+    const { info, values } = backend.output([...outer, m!, n!], 'float32')
+    backend.operations.matMul({
+      ...{ batch, m: m!, n: n!, k, transposeA, transposeB, aBatched: batchA > 1, bBatched: batchB > 1 },
+      ...{ a: backend.floats(a), b: backend.floats(b), c: values },
+    })
     return info
   })
 }

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { span } from '@tunesmith/backend/contract'
-import type { NativeBackend } from '../backend'
-import { replaceNativeKernel } from '../kernel-call'
+import { BINARY, span } from '@tunesmith/backend/contract'
+import { type NativeBackend, replaceNativeKernel } from '../backend'
 
 /** Sums and means of float32, accumulated in blocks so that long ones keep their precision. */
 export function registerReduce(): void {
@@ -16,8 +15,12 @@ export function registerReduce(): void {
       const { axes, outer, count, inner } = sizes
       const kept = x.shape.map((n, i) => (axes.includes(i) ? 1 : n))
       const { info, values } = backend.output(keepDims ? kept : x.shape.filter((_, i) => !axes.includes(i)), 'float32')
-      backend.addon.reduceSum(outer, count, inner, backend.floats(x), values)
-      if (name === tf.Mean) backend.addon.binary(3, 2, 1, values.length, values, Float32Array.of(count), values)
+      backend.operations.reduceSum({ outer, axis: count, inner, x: backend.floats(x), y: values })
+      if (name === tf.Mean)
+        backend.operations.binary({
+          ...{ op: BINARY[tf.RealDiv], mode: 2, outer: 1, inner: values.length },
+          ...{ a: values, b: Float32Array.of(count), y: values },
+        })
       return info
     })
   }

@@ -13,23 +13,17 @@ const w = () => tf.ones([3, 4])
 const qkv = () => ({ q: tf.ones([5, 8]), k: tf.ones([5, 4]), v: tf.ones([5, 4]) })
 
 const cases: [string, RegExp, string, () => Record<string, tf.Tensor>, object][] = [
-  ['a missing input', /"x" is missing/, 'FrozenLinear', () => ({ weight: w() }), f32],
-  ['a wrong rank', /"x" must have shape/, 'FrozenLinear', () => ({ x: tf.ones([4]), weight: w() }), f32],
-  ['a wrong width', /"x" must have shape/, 'FrozenLinear', () => ({ x: tf.ones([2, 5]), weight: w() }), f32],
-  ['a wrong type', /must be float32/, 'FrozenLinear', () => ({ x: tf.ones([2, 4], 'int32'), weight: w() }), f32],
-  ['a short weight', /"weight" must have/, 'FrozenLinear', () => ({ x: tf.ones([2, 4]), weight: ints(1) }), nf4],
-  ['no scales', /"absmax" is missing/, 'FrozenLinear', () => ({ x: tf.ones([2, 4]), weight: ints(1, 2) }), nf4],
-  [
-    'another format',
-    /format "q9"/,
-    'FrozenLinear',
-    () => ({ x: tf.ones([2, 4]), weight: w() }),
-    { ...f32, format: 'q9' },
-  ],
+  ['a missing input', /"x" is missing/, 'Linear', () => ({ weight: w() }), f32],
+  ['a wrong rank', /"x" must have shape/, 'Linear', () => ({ x: tf.ones([4]), weight: w() }), f32],
+  ['a wrong width', /"x" must have shape/, 'Linear', () => ({ x: tf.ones([2, 5]), weight: w() }), f32],
+  ['a wrong type', /must be float32/, 'Linear', () => ({ x: tf.ones([2, 4], 'int32'), weight: w() }), f32],
+  ['a short weight', /"weight" must have/, 'Linear', () => ({ x: tf.ones([2, 4]), weight: ints(1) }), nf4],
+  ['no scales', /"absmax" is missing/, 'Linear', () => ({ x: tf.ones([2, 4]), weight: ints(1, 2) }), nf4],
+  ['another format', /format "q9"/, 'Linear', () => ({ x: tf.ones([2, 4]), weight: w() }), { ...f32, format: 'q9' }],
   [
     'a bias that would broadcast',
     /"bias"/,
-    'FrozenLinear',
+    'Linear',
     () => ({ x: tf.ones([2, 4]), weight: w(), bias: tf.ones([1]) }),
     f32,
   ],

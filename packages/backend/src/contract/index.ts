@@ -1,2 +1,5 @@
 export { BINARY, broadcastPattern, span, UNARY } from './broadcast'
 export { KernelInputs, type KernelMemory, replaceKernel, type WeightArgs } from './kernel-inputs'
+export { KERNELS, type KernelAttrs, type KernelInputs as InputsOfKernel, type KernelName } from './kernels'
+export { type Hand, KernelPlan, type Make, type PlannedCall } from './plan'
+export type { Entry, Input, Output } from './spec'

@@ -9,7 +9,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import type { WeightAttrs } from '../weights'
+import type { WeightAttrs } from './attributes'
 
 // What 4-bit values are rounded to, in the addon's order.
 const ROUNDINGS = ['none', 'bf16', 'f16']

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
-import type { AttentionKernelAttrs, CausalAttentionAttrs } from '../contract/attributes'
+import type { CausalAttentionAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
 
 /** Where the keys of each sequence lie when they are not the rows of its queries: a cache. */
@@ -29,7 +29,7 @@ export function causalAttention(
   { slidingWindow = 0, softcap = 0, ...rest }: CausalAttentionAttrs,
   ranges?: KeyRanges,
 ): tf.Tensor2D {
-  const attrs: AttentionKernelAttrs = { ...rest, slidingWindow, softcap }
+  const attrs = { ...rest, slidingWindow, softcap }
   const [y, lse] = record({
     name: 'CausalAttention',
     inputs: ranges ? {} : { q, k, v },

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
-import type { CrossEntropyAttrs } from '../contract/attributes'
+import type { KernelAttrs } from '../contract/kernels'
 import { isRecording, runKernel } from '../engine'
 import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
@@ -44,7 +44,7 @@ export function linearCrossEntropy(
   { labelSmoothing = 0, softcap = 0, mode = 'nll' }: LinearCrossEntropyOptions = {},
 ): LinearCrossEntropyResult {
   const trainsWeight = weight.weight instanceof tf.Variable && weight.weight.trainable
-  const attrs: CrossEntropyAttrs = {
+  const attrs: KernelAttrs<'LinearCrossEntropy'> = {
     ...weightAttrs(weight),
     labelSmoothing,
     softcap,

@@ -20,11 +20,11 @@ export function linear(x: tf.Tensor2D, weight: WeightMatrix, bias?: tf.Tensor1D)
   const [y] = record({
     name: 'Linear',
     inputs: { x, ...trainable, ...(bias && { bias }) },
-    forward: () => runKernel('TunesmithFrozenLinear', { x, ...tensors, ...(bias && { bias }) }, attrs),
+    forward: () => runKernel('TunesmithLinear', { x, ...tensors, ...(bias && { bias }) }, attrs),
     // Only a weight gradient needs x; a frozen layer lets it go.
     save: () => (weight.weight instanceof tf.Variable && weight.weight.trainable ? [x] : []),
     gradient: (dy, [x]) => ({
-      x: () => runKernel('TunesmithFrozenLinearGrad', { dy, ...tensors, ...takeGradientSoFar('x') }, attrs)[0]!,
+      x: () => runKernel('TunesmithLinearGrad', { dy, ...tensors, ...takeGradientSoFar('x') }, attrs)[0]!,
       weight: () => runKernel('TunesmithLinearWeightGrad', { dy, x: x! })[0]!,
       bias: () => tf.sum(dy, 0),
     }),

@@ -1,11 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { record } from '../autograd/record'
 import { currentlyWanted, takeGradientSoFar } from '../autograd/value-and-grads'
-import type { LoraLinearAttrs, LoraLinearGradAttrs } from '../contract/attributes'
+import type { LoraLinearAttrs } from '../contract/attributes'
+import type { KernelAttrs } from '../contract/kernels'
 import { runKernel } from '../engine'
-import { type WeightAttrs, type WeightMatrix, weightAttrs, weightInputs } from '../weights'
-
-type KernelAttrs = LoraLinearAttrs & WeightAttrs
+import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
 /**
  * A frozen linear layer and its low-rank update in one node, `y = x W^T + bias + scaling (drop(x) A^T) B^T`
@@ -25,7 +24,7 @@ export function loraLinear(
   bias?: tf.Tensor1D,
 ): tf.Tensor2D {
   const tensors = weightInputs(weight)
-  const all: KernelAttrs = { ...attrs, ...weightAttrs(weight) }
+  const all = { ...attrs, ...weightAttrs(weight) }
   const [y] = record({
     name: 'LoraLinear',
     inputs: { x, loraA, loraB, ...(bias && { bias }) },
@@ -36,7 +35,7 @@ export function loraLinear(
       const run = (needsInputGrad: boolean, needsWeightGrad: boolean) => {
         const addend = needsInputGrad ? takeGradientSoFar('x') : {}
         const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB!, ...addend }
-        const gradAttrs: KernelAttrs & LoraLinearGradAttrs = { ...all, needsInputGrad, needsWeightGrad }
+        const gradAttrs: KernelAttrs<'LoraLinearGrad'> = { ...all, needsInputGrad, needsWeightGrad }
         return runKernel('TunesmithLoraLinearGrad', needsWeightGrad ? { ...inputs, x: x!, xa: xa! } : inputs, gradAttrs)
       }
       // One call when both are known to be wanted: it reads dy once less, and multiplies it with B once.

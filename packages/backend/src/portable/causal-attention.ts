@@ -1,7 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { AttentionKernelAttrs } from '../contract/attributes'
-import type { Inputs } from './matrix'
-import type { PortableKernel } from './register'
+import type { KernelAttrs, KernelInputs } from '../contract/kernels'
+import { portable } from './register'
+
+type Attrs = KernelAttrs<'CausalAttention'>
+type Inputs = KernelInputs<'CausalAttention', tf.Tensor>
+type GradInputs = KernelInputs<'CausalAttentionGrad', tf.Tensor>
 
 /** Queries handled at a time: bounds the scores held at once to `heads * 256 * keys`. */
 const QUERY_CHUNK = 256
@@ -18,8 +21,12 @@ interface Chunk {
   mask: tf.Tensor2D
 }
 
-function forEachChunk(inputs: Inputs, { slidingWindow }: AttentionKernelAttrs, visit: (chunk: Chunk) => void): void {
-  const bounds = inputs.cuSeqlens!.dataSync()
+function forEachChunk(
+  inputs: Pick<Inputs, 'cuSeqlens' | 'kvStart' | 'kvLength'>,
+  { slidingWindow }: Attrs,
+  visit: (chunk: Chunk) => void,
+): void {
+  const bounds = inputs.cuSeqlens.dataSync()
   const starts = inputs.kvStart?.dataSync()
   const lengths = inputs.kvLength?.dataSync()
   for (let s = 0; s + 1 < bounds.length; s++) {
@@ -80,7 +87,7 @@ function sumHeads(x: tf.Tensor3D, times: number): tf.Tensor3D {
 }
 
 /** The masked scores of a chunk `[heads, queries, keys]`, and tanh of the capped ones for the gradient. */
-function scoresOf(q: tf.Tensor3D, k: tf.Tensor3D, mask: tf.Tensor2D, { scale, softcap }: AttentionKernelAttrs) {
+function scoresOf(q: tf.Tensor3D, k: tf.Tensor3D, mask: tf.Tensor2D, { scale, softcap }: Attrs) {
   let scores: tf.Tensor = tf.mul(tf.matMul(q, k, false, true), scale)
   let tanh: tf.Tensor | undefined
   if (softcap > 0) {
@@ -90,16 +97,16 @@ function scoresOf(q: tf.Tensor3D, k: tf.Tensor3D, mask: tf.Tensor2D, { scale, so
   return { scores: tf.add(scores, mask) as tf.Tensor3D, tanh }
 }
 
-function attentionForward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tensor[] {
+function attentionForward(inputs: Inputs, attrs: Attrs): tf.Tensor[] {
   const { numHeads, numKvHeads } = attrs
   const groups = numHeads / numKvHeads
   const outs: tf.Tensor2D[] = []
   const lses: tf.Tensor2D[] = []
   forEachChunk(inputs, attrs, ({ queryStart, queryEnd, keyStart, keyEnd, mask }) => {
     const [out, lse] = tf.tidy(() => {
-      const q = headsOf(inputs.q!, queryStart, queryEnd, numHeads)
-      const k = repeatHeads(headsOf(inputs.k!, keyStart, keyEnd, numKvHeads), groups)
-      const v = repeatHeads(headsOf(inputs.v!, keyStart, keyEnd, numKvHeads), groups)
+      const q = headsOf(inputs.q, queryStart, queryEnd, numHeads)
+      const k = repeatHeads(headsOf(inputs.k, keyStart, keyEnd, numKvHeads), groups)
+      const v = repeatHeads(headsOf(inputs.v, keyStart, keyEnd, numKvHeads), groups)
       const { scores } = scoresOf(q, k, mask, attrs)
       const lse = tf.logSumExp(scores, 2, true)
       const out = tf.matMul(tf.exp(tf.sub(scores, lse)), v)
@@ -111,13 +118,13 @@ function attentionForward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tenso
   return [tf.concat2d(outs, 0), tf.concat2d(lses, 0)]
 }
 
-function attentionBackward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tensor[] {
+function attentionBackward(inputs: GradInputs, attrs: Attrs): tf.Tensor[] {
   const { numHeads, numKvHeads, scale, softcap } = attrs
   const groups = numHeads / numKvHeads
-  const tokens = inputs.q!.shape[0]!
+  const tokens = inputs.q.shape[0]!
   const dqs: tf.Tensor2D[] = []
-  let dk = tf.zerosLike(inputs.k!) as tf.Tensor2D
-  let dv = tf.zerosLike(inputs.v!) as tf.Tensor2D
+  let dk = tf.zerosLike(inputs.k) as tf.Tensor2D
+  let dv = tf.zerosLike(inputs.v) as tf.Tensor2D
   const place = (sum: tf.Tensor2D, part: tf.Tensor2D, start: number, end: number) =>
     tf.add(
       sum,
@@ -128,11 +135,11 @@ function attentionBackward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tens
     )
   forEachChunk(inputs, attrs, ({ queryStart, queryEnd, keyStart, keyEnd, mask }) => {
     const [dqPart, dkSum, dvSum] = tf.tidy(() => {
-      const q = headsOf(inputs.q!, queryStart, queryEnd, numHeads)
-      const k = repeatHeads(headsOf(inputs.k!, keyStart, keyEnd, numKvHeads), groups)
-      const v = repeatHeads(headsOf(inputs.v!, keyStart, keyEnd, numKvHeads), groups)
-      const out = headsOf(inputs.out!, queryStart, queryEnd, numHeads)
-      const dout = headsOf(inputs.dout!, queryStart, queryEnd, numHeads)
+      const q = headsOf(inputs.q, queryStart, queryEnd, numHeads)
+      const k = repeatHeads(headsOf(inputs.k, keyStart, keyEnd, numKvHeads), groups)
+      const v = repeatHeads(headsOf(inputs.v, keyStart, keyEnd, numKvHeads), groups)
+      const out = headsOf(inputs.out, queryStart, queryEnd, numHeads)
+      const dout = headsOf(inputs.dout, queryStart, queryEnd, numHeads)
       const lseRows = tf.slice2d(inputs.lse as tf.Tensor2D, [queryStart, 0], [queryEnd - queryStart, -1])
       const { scores, tanh } = scoresOf(q, k, mask, attrs)
       const p = tf.exp(tf.sub(scores, tf.expandDims(tf.transpose(lseRows), 2)))
@@ -156,7 +163,7 @@ function attentionBackward(inputs: Inputs, attrs: AttentionKernelAttrs): tf.Tens
   return [tf.concat2d(dqs, 0), dk, dv]
 }
 
-export const causalAttentionKernels: PortableKernel<AttentionKernelAttrs>[] = [
-  { name: 'TunesmithCausalAttention', run: attentionForward },
-  { name: 'TunesmithCausalAttentionGrad', run: attentionBackward },
+export const causalAttentionKernels = [
+  portable('CausalAttention', attentionForward),
+  portable('CausalAttentionGrad', attentionBackward),
 ]

@@ -1,25 +1,15 @@
+import * as tf from '@tensorflow/tfjs-core'
+import { blockKernels } from './block'
 import { causalAttentionKernels } from './causal-attention'
-import { dropoutKernels } from './dropout'
-import { embeddingKernels } from './embedding'
-import { gradNormKernels } from './grad-norm'
 import { linearKernels } from './linear'
-import { linearCrossEntropyKernels } from './linear-cross-entropy'
-import { loraLinearKernels } from './lora-linear'
-import type { PortableKernel } from './register'
-import { rmsNormKernels } from './rms-norm'
-import { rotaryEmbeddingKernels } from './rotary-embedding'
-import { swigluKernels } from './swiglu'
+import { linearCrossEntropy } from './linear-cross-entropy'
+import { portable } from './register'
 
 /** Every kernel that has an implementation out of standard operations. */
-export const portableKernels: PortableKernel<never>[] = [
-  ...rmsNormKernels,
-  ...rotaryEmbeddingKernels,
+export const portableKernels = [
+  ...blockKernels,
   ...causalAttentionKernels,
-  ...swigluKernels,
   ...linearKernels,
-  ...loraLinearKernels,
-  ...linearCrossEntropyKernels,
-  ...dropoutKernels,
-  ...embeddingKernels,
-  ...gradNormKernels,
+  linearCrossEntropy,
+  portable('GradNorm', (inputs) => tf.sqrt(tf.addN(Object.values<tf.Tensor>(inputs).map((x) => tf.sum(tf.square(x)))))),
 ]

@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { CrossEntropyAttrs } from '../contract/attributes'
-import { type Inputs, times, timesTransposed } from './matrix'
-import type { PortableKernel } from './register'
+import type { KernelAttrs, KernelInputs } from '../contract/kernels'
+import { times, timesTransposed } from './matrix'
+import { portable } from './register'
+
+type Attrs = KernelAttrs<'LinearCrossEntropy'>
 
 /** Labelled rows handled at a time: bounds the logits held at once to `128 * vocab`. */
 const ROW_CHUNK = 128
@@ -25,7 +27,7 @@ interface ChunkResult {
 function lossOfRows(
   raw: tf.Tensor2D,
   labels: tf.Tensor1D,
-  { labelSmoothing, softcap, mode, outFeatures }: CrossEntropyAttrs,
+  { labelSmoothing, softcap, mode, outFeatures }: Attrs,
 ): ChunkResult {
   const tanh = softcap > 0 ? tf.tanh(tf.div(raw, softcap)) : undefined
   const logits = (tanh ? tf.mul(tanh, softcap) : raw) as tf.Tensor2D
@@ -56,10 +58,10 @@ function lossOfRows(
   }
 }
 
-function crossEntropy(inputs: Inputs, attrs: CrossEntropyAttrs): tf.Tensor[] {
+function crossEntropy(inputs: KernelInputs<'LinearCrossEntropy', tf.Tensor>, attrs: Attrs): tf.Tensor[] {
   const { hidden, labels, ...weight } = inputs
-  const [tokens, width] = hidden!.shape as [number, number]
-  const allLabels = labels!.dataSync()
+  const [tokens, width] = hidden.shape as [number, number]
+  const allLabels = labels.dataSync()
   const rows = labelledRows(allLabels)
   const parts: tf.Tensor[][] = []
   let dWeight: tf.Tensor2D | undefined
@@ -105,6 +107,4 @@ function crossEntropy(inputs: Inputs, attrs: CrossEntropyAttrs): tf.Tensor[] {
   ]
 }
 
-export const linearCrossEntropyKernels: PortableKernel<CrossEntropyAttrs>[] = [
-  { name: 'TunesmithLinearCrossEntropy', run: crossEntropy },
-]
+export const linearCrossEntropy = portable('LinearCrossEntropy', crossEntropy)

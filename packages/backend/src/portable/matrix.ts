@@ -1,13 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
-import type { WeightAttrs } from '../weights'
+import type { WeightAttrs } from '../contract/attributes'
+import type { KernelInputs } from '../contract/kernels'
 import { type PackedArrays, unpackRows } from './unpack'
 
 /** Elements of a packed weight that are expanded to float32 at a time: 4 Mi, 16 MiB. */
 const BLOCK_ELEMENTS = 1 << 22
 
-export type Inputs = Record<string, tf.Tensor>
+type Weight = KernelInputs<'Dequantize', tf.Tensor>
 
-function packedArrays({ weight, absmax, code, scale }: Inputs): PackedArrays {
+function packedArrays({ weight, absmax, code, scale }: Weight): PackedArrays {
   return {
     weight: weight!.dataSync() as Int32Array,
     ...(absmax && { absmax: absmax.dataSync() as Float32Array }),
@@ -18,7 +19,7 @@ function packedArrays({ weight, absmax, code, scale }: Inputs): PackedArrays {
 
 /** Calls `visit` with successive row blocks of a weight as float32 `[rows, in]`; a block lives until `visit` returns. */
 export function forEachRowBlock(
-  inputs: Inputs,
+  inputs: Weight,
   attrs: WeightAttrs,
   visit: (block: tf.Tensor2D, rowStart: number, rowEnd: number) => void,
 ): void {
@@ -37,19 +38,20 @@ export function forEachRowBlock(
 }
 
 /** x `[tokens, in]` times the transposed weight: `[tokens, out]`. */
-export function timesTransposed(x: tf.Tensor2D, inputs: Inputs, attrs: WeightAttrs): tf.Tensor2D {
+export function timesTransposed(x: tf.Tensor, inputs: Weight, attrs: WeightAttrs): tf.Tensor2D {
   const parts: tf.Tensor2D[] = []
   forEachRowBlock(inputs, attrs, (block) => {
-    parts.push(tf.matMul(x, block, false, true))
+    parts.push(tf.matMul(x as tf.Tensor2D, block, false, true))
   })
   return parts.length === 1 ? parts[0]! : tf.concat2d(parts, 1)
 }
 
 /** dy `[tokens, out]` times the weight: `[tokens, in]`. */
-export function times(dy: tf.Tensor2D, inputs: Inputs, attrs: WeightAttrs): tf.Tensor2D {
+export function times(dy: tf.Tensor, inputs: Weight, attrs: WeightAttrs): tf.Tensor2D {
   let sum: tf.Tensor2D | undefined
   forEachRowBlock(inputs, attrs, (block, start, end) => {
-    const columns = end - start === dy.shape[1] ? dy : tf.slice2d(dy, [0, start], [-1, end - start])
+    const columns =
+      end - start === dy.shape[1] ? (dy as tf.Tensor2D) : tf.slice2d(dy as tf.Tensor2D, [0, start], [-1, end - start])
     const part: tf.Tensor2D = tf.matMul(columns, block)
     sum = sum ? (tf.add(sum, part) as tf.Tensor2D) : part
   })
@@ -62,7 +64,7 @@ export function withAddend(dx: tf.Tensor, addend: tf.Tensor | undefined): tf.Ten
 }
 
 /** The given rows of a weight as float32 `[rows.length, in]`. */
-export function gatherRows(inputs: Inputs, attrs: WeightAttrs, ids: tf.Tensor1D): tf.Tensor2D {
+export function gatherRows(inputs: Weight, attrs: WeightAttrs, ids: tf.Tensor1D): tf.Tensor2D {
   if (attrs.format === 'f32') return tf.gather(inputs.weight as tf.Tensor2D, ids)
   const arrays = packedArrays(inputs)
   const rows = ids.dataSync()
@@ -74,7 +76,7 @@ export function gatherRows(inputs: Inputs, attrs: WeightAttrs, ids: tf.Tensor1D)
 }
 
 /** Rows `[start, end)` of a weight as float32. */
-export function dequantizeRows(inputs: Inputs, attrs: WeightAttrs, start: number, end: number): tf.Tensor2D {
+export function dequantizeRows(inputs: Weight, attrs: WeightAttrs, start: number, end: number): tf.Tensor2D {
   if (attrs.format === 'f32') return tf.slice2d(inputs.weight as tf.Tensor2D, [start, 0], [end - start, -1])
   return tf.tensor2d(unpackRows(packedArrays(inputs), start, end, attrs), [end - start, attrs.inFeatures])
 }

@@ -1,4 +1,5 @@
-import type { WeightAttrs, WeightFormat } from '../weights'
+import type { WeightAttrs } from '../contract/attributes'
+import type { WeightFormat } from '../contract/weight-format'
 
 /** The tensors of a packed weight, read into host memory. */
 export interface PackedArrays {

@@ -23,14 +23,10 @@ describe.each(FORMATS)('a %s weight', (format) => {
       const want = product(x, w.values, tokens, out, inn, false, true)
       if (bias) for (let i = 0; i < want.length; i++) want[i]! += bias[i % out]!
       const what = `${format} ${tokens}x${inn}x${out}`
-      const [y] = run(
-        'FrozenLinear',
-        { x: matrix(x, tokens, inn), ...w.inputs, bias: bias && tf.tensor1d(bias) },
-        w.attrs,
-      )
+      const [y] = run('Linear', { x: matrix(x, tokens, inn), ...w.inputs, bias: bias && tf.tensor1d(bias) }, w.attrs)
       expectClose(y!, want, 1e-5, what)
       const dy = normals(random, tokens * out)
-      const [dx] = run('FrozenLinearGrad', { dy: matrix(dy, tokens, out), ...w.inputs }, w.attrs)
+      const [dx] = run('LinearGrad', { dy: matrix(dy, tokens, out), ...w.inputs }, w.attrs)
       expectClose(dx!, product(dy, w.values, tokens, inn, out), 1e-5, `${what} gradient`)
     })
   })
@@ -108,7 +104,7 @@ describe.each(FORMATS)('a %s weight', (format) => {
       const before = normals(random, tokens * inn)
       const sums = (addend: tf.Tensor) => [
         run('LoraLinearGrad', { ...toGrad, ...saved, addend }, both)[0]!,
-        run('FrozenLinearGrad', { dy: dyTensor, ...w.inputs, addend }, w.attrs)[0]!,
+        run('LinearGrad', { dy: dyTensor, ...w.inputs, addend }, w.attrs)[0]!,
       ]
       const kept = matrix(before, tokens, inn)
       const [sum, frozenSum] = sums(tf.clone(kept))
@@ -212,7 +208,7 @@ nativeTest('more rows than are packed at a time, and results that do not depend 
     const w = tf.randomNormal<tf.Rank.R2>([150, 70], 0, 1, 'float32', 2)
     const results = [1, 2, 3].map((threads) => {
       setThreads(threads)
-      return run('FrozenLinear', { x, weight: w }, { format: 'f32', outFeatures: 150, inFeatures: 70 })[0]!
+      return run('Linear', { x, weight: w }, { format: 'f32', outFeatures: 150, inFeatures: 70 })[0]!
     })
     setThreads(2)
     expectClose(results[0]!, product(x.dataSync(), w.dataSync(), 2100, 150, 70, false, true))
@@ -220,7 +216,7 @@ nativeTest('more rows than are packed at a time, and results that do not depend 
     expect(results[2]!.dataSync()).toEqual(results[0]!.dataSync())
     // A row's result does not depend on the rows around it either.
     const alone = run(
-      'FrozenLinear',
+      'Linear',
       { x: tf.slice2d(x, [100, 0], [20, 70]), weight: w },
       { format: 'f32', outFeatures: 150, inFeatures: 70 },
     )

@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Random } from '@tunesmith/core'
-import type { RoundTo } from '../../weights'
+import { type RoundTo, WEIGHT_FORMATS, type WeightFormat } from '../../contract/weight-format'
 import { normals } from './harness'
 
-export const FORMATS = ['f32', 'bf16', 'f16', 'nf4', 'fp4', 'int8'] as const
-export type Format = (typeof FORMATS)[number]
+export const FORMATS = WEIGHT_FORMATS
+export type Format = WeightFormat
 
 export interface TestWeight {
   inputs: Record<string, tf.Tensor>

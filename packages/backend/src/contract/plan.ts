@@ -1,0 +1,182 @@
+import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
+import { KERNELS, type KernelName } from './kernels'
+import type { Attribute, Entry, Input, Kernel, Output } from './spec'
+
+type Attrs = Record<string, unknown>
+type When<Spec> = [name: string, spec: Spec | ((attrs: never) => Spec | undefined)]
+
+/** What a backend computes with for an input, e.g. a typed array or a handle. */
+export type Hand = (x: TensorInfo, spec: Input | Entry) => unknown
+/** Makes an output: the tensor, and what the backend computes with for it. */
+export type Make = (shape: number[], output: Output) => { info: TensorInfo; value: unknown }
+
+/** One call that fits its contract. */
+export interface PlannedCall {
+  /** With defaults in the place of what was left out. */
+  attrs: Attrs
+  /** Of {@link KernelPlan.fields}; null for a tensor or size that is not there. Those of outputs come with them. */
+  values: unknown[]
+}
+
+const given = <Spec>(spec: When<Spec>[1], attrs: Attrs): Spec | undefined =>
+  typeof spec === 'function' ? (spec as (attrs: Attrs) => Spec | undefined)(attrs) : spec
+
+/** The entry of a kernel in the table, made ready to check calls. */
+export class KernelPlan {
+  /** Named sizes, attributes, inputs, then outputs. With host indices, `idsHost` follows `ids`. */
+  readonly fields: readonly string[]
+  /** Of each entry of a list: the number of elements of its first tensor, then the tensors. Empty when there is no list. */
+  readonly entryFields: readonly string[]
+  readonly #kernel: Kernel
+  readonly #sizes: number
+  readonly #attributes: [name: string, attribute: Attribute][]
+  readonly #inputs: When<Input>[]
+  readonly #outputs: When<Output>[]
+  readonly #entries: [name: string, entry: Entry][]
+  readonly #places: ReadonlyMap<string, number>
+
+  /** @param hostIndices whether the addon gets the values of indices on the host beside the tensors. */
+  constructor(
+    readonly name: KernelName,
+    readonly hostIndices = false,
+  ) {
+    const kernel: Kernel = KERNELS[name]
+    this.#kernel = kernel
+    this.#attributes = Object.entries(kernel.attrs) as [string, Attribute][]
+    this.#inputs = Object.entries(kernel.inputs)
+    this.#outputs = Object.entries(kernel.outputs)
+    this.#entries = Object.entries(kernel.entries ?? {})
+    const shapes = this.#inputs.flatMap(([, spec]) => (typeof spec === 'function' ? [] : spec.shape))
+    const sizes = new Set(shapes.filter((size) => typeof size === 'string' && !(size in kernel.attrs)) as string[])
+    const inputs = this.#inputs.flatMap(([name, spec]) =>
+      hostIndices && 'role' in spec && spec.role === 'indices' ? [name, `${name}Host`] : [name],
+    )
+    this.#sizes = sizes.size
+    this.fields = [...sizes, ...Object.keys(kernel.attrs), ...inputs, ...Object.keys(kernel.outputs)]
+    this.entryFields = kernel.entries ? ['size', ...Object.keys(kernel.entries)] : []
+    this.#places = new Map(this.fields.map((name, i) => [name, i]))
+  }
+
+  fail(problem: string): never {
+    throw new TunesmithError(`${this.name}: ${problem}`, { code: 'invalid_data', where: this.name })
+  }
+
+  /**
+   * Checks the inputs and attributes of a call.
+   *
+   * @throws {TunesmithError} `invalid_data` with the kernel and the input or attribute.
+   */
+  read(inputs: NamedTensorInfoMap, attrs: object, hand: Hand, handIndices?: (x: TensorInfo) => unknown): PlannedCall {
+    const values: unknown[] = new Array(this.fields.length).fill(null)
+    const complete = this.#readAttributes(attrs as Attrs, values)
+    let place = this.#sizes + this.#attributes.length
+    for (const [name, spec] of this.#inputs) {
+      const input = given<Input>(spec, complete)
+      const x = inputs[name]
+      const host = this.hostIndices && input?.role === 'indices'
+      if (input && (x || !input.optional)) {
+        if (!x) this.fail(`input "${name}" is missing`)
+        this.#checkShape(name, x, input, complete, values)
+        values[place] = hand(x, input)
+        if (host) values[place + 1] = handIndices!(x)
+      }
+      place += host ? 2 : 1
+    }
+    const problem = this.#kernel.check?.(complete as never, (size) => values[this.#places.get(size)!] as number)
+    if (problem) this.fail(problem)
+    return { attrs: complete, values }
+  }
+
+  /** {@link read} for a backend that computes with the tensors themselves; looks at the values of indices too. */
+  check(inputs: NamedTensorInfoMap, attrs: object): Attrs {
+    const { attrs: complete } = this.read(inputs, attrs, (x) => x)
+    const problem = this.#kernel.checkIndices?.(inputs as never, complete as never)
+    if (problem) this.fail(problem)
+    return complete
+  }
+
+  /** Makes the outputs of a call and puts them among its values; returns what the kernel does. */
+  outputs({ attrs, values }: PlannedCall, make: Make): TensorInfo | TensorInfo[] {
+    const first = this.fields.length - this.#outputs.length
+    const infos = this.#outputs.map(([, spec], i) => {
+      const output = given<Output>(spec, attrs)
+      if (!output) return make([0], { kind: 'float32', shape: [0] }).info
+      const shape = output.shape.map((size) => this.#size(size, attrs, values))
+      const { info, value } = make(shape, output)
+      values[first + i] = value
+      return info
+    })
+    return infos.length === 1 ? infos[0]! : infos
+  }
+
+  /** The values of {@link entryFields} for each entry of the list. */
+  entries(inputs: NamedTensorInfoMap, hand: Hand): unknown[][] {
+    const list: unknown[][] = []
+    const [first] = this.#entries[0]!
+    for (let x = inputs[`${first}0`]; x; x = inputs[`${first}${list.length}`]) {
+      const size = x.shape.reduce((product, n) => product * n, 1)
+      const values: unknown[] = [size]
+      for (const [entryName, entry] of this.#entries) {
+        const name = `${entryName}${list.length}`
+        const tensor = inputs[name] ?? this.fail(`input "${name}" is missing`)
+        const shape = entry.shape === 'alike' ? x.shape : [entry.shape(size)]
+        if (tensor.dtype !== entry.dtype || tensor.shape.join() !== shape.join())
+          this.#refuse(name, tensor, entry.dtype, shape)
+        values.push(hand(tensor, entry))
+      }
+      list.push(values)
+    }
+    return list
+  }
+
+  #readAttributes(attrs: Attrs, values: unknown[]): Attrs {
+    let complete = attrs
+    let place = this.#sizes
+    for (const [name, attribute] of this.#attributes) {
+      let value = attrs[name]
+      if (value === undefined) {
+        value = attribute.default ?? this.fail(`attribute "${name}" is missing`)
+        if (complete === attrs) complete = { ...attrs }
+        complete[name] = value
+      }
+      const { kind, names, what = name, rule } = attribute
+      if (kind === 'name') {
+        const code = names!.indexOf(value as string)
+        if (code < 0) this.fail(`unknown ${what} "${value}"; known: ${names!.join(', ')}`)
+        value = code
+      } else if (typeof value !== kind) this.fail(`${name} must be a ${kind}, not ${value}`)
+      if (rule && !rule[1](value as number)) this.fail(`${name} ${rule[0]}, got ${value}`)
+      values[place++] = value
+    }
+    return complete
+  }
+
+  #size(size: Input['shape'][number], attrs: Attrs, values: unknown[]): number {
+    if (typeof size === 'number') return size
+    return typeof size === 'string'
+      ? (values[this.#places.get(size)!] as number)
+      : (size as (attrs: Attrs) => number)(attrs)
+  }
+
+  #checkShape(name: string, x: TensorInfo, { dtype, shape }: Input, attrs: Attrs, values: unknown[]): void {
+    if (x.dtype !== dtype) this.fail(`"${name}" must be ${dtype}, not ${x.dtype}`)
+    let fits = x.shape.length === shape.length
+    for (let i = 0; fits && i < shape.length; i++) {
+      const size = shape[i]!
+      if (typeof size === 'string') {
+        const place = this.#places.get(size)!
+        values[place] ??= x.shape[i]
+      }
+      fits = x.shape[i] === this.#size(size, attrs, values)
+    }
+    if (!fits) {
+      const known = shape.map((size) => this.#size(size, attrs, values) ?? size)
+      this.#refuse(name, x, dtype, known)
+    }
+  }
+
+  #refuse(name: string, { dtype, shape }: TensorInfo, wanted: string, sizes: unknown[]): never {
+    this.fail(`"${name}" must have shape ${wanted} [${sizes.join(', ')}], not ${dtype} [${shape.join(', ')}]`)
+  }
+}
