@@ -1,9 +1,9 @@
 import { createProgress } from '@tunesmith/core'
 import { type CausalLM, generateText } from '@tunesmith/models'
-import type { ChatMessage, Tokenizer } from '@tunesmith/tokenization'
+import type { Message, Tokenizer } from '@tunesmith/tokenization'
 
 /** A question as text that is continued, or as a conversation that the chat template renders. */
-export type Prompt = string | ChatMessage[]
+export type Prompt = string | Message[]
 
 /** Options of `generateText`; answers are greedy unless `doSample` is set, whatever the model's own defaults are. */
 export interface AnswerOptions extends NonNullable<Parameters<typeof generateText>[3]> {

@@ -1,5 +1,5 @@
 import type { Row } from '@tunesmith/datasets'
-import type { ChatMessage } from '@tunesmith/tokenization'
+import type { Message } from '@tunesmith/tokenization'
 
 /** A question about a study, whichever copy of PubMedQA it comes from. */
 export interface Question {
@@ -29,7 +29,7 @@ const SYSTEM = 'You answer questions about medical studies: first yes, no or may
  * The conversation in which a question is asked. The passages are the place where retrieval will put what it found; with
  * none, the model has only what it remembers.
  */
-export const ask = (question: string, passages: readonly string[]): ChatMessage[] => [
+export const ask = (question: string, passages: readonly string[]): Message[] => [
   { role: 'system', content: SYSTEM },
   {
     role: 'user',

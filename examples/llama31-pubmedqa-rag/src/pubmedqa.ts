@@ -17,7 +17,7 @@ import { compare, pubmedQa } from '@tunesmith/eval-metrics'
 import { fitChat, loadModel, savePretrained } from '@tunesmith/models'
 import { plotErrors, quantizeCheckpoint } from '@tunesmith/quantization'
 import { lossChart, SFTTrainer } from '@tunesmith/sft-trainer'
-import { buildExample, type ChatMessage, Tokenizer } from '@tunesmith/tokenization'
+import { buildExample, type Message, Tokenizer } from '@tunesmith/tokenization'
 import {
   answerAll,
   bytesText,
@@ -175,10 +175,10 @@ saveRows(run, { train: trainRows.map(toRow), test: test.map(toRow) })
 // ## Before
 
 // %%
-const render = (messages: ChatMessage[]) =>
+const render = (messages: Message[]) =>
   tokenizer.applyChatTemplate(messages, { template: 'chatml', addGenerationPrompt: true })
 /** An answer ends where the model says so: with a token or, in a vocabulary that lacks ChatML's, with its text. */
-const answer = async (of: typeof model, questions: ChatMessage[][], label: string, options = {}) => {
+const answer = async (of: typeof model, questions: Message[][], label: string, options = {}) => {
   const { answers } = await answerAll(of, tokenizer, questions.map(render), {
     label,
     maxNewTokens: run.pick({ smoke: 64, data: 96, full: 200 }),
@@ -314,7 +314,7 @@ console.log(
 )
 
 const budget = run.pick({ smoke: 400, data: 900, full: 2048 })
-let history: ChatMessage[] = []
+let history: Message[] = []
 let most = 0
 for (const row of test.slice(0, 3)) {
   history = history.length === 0 ? ask(row.question, row.contexts) : [...history, ask(row.question, row.contexts)[1]!]

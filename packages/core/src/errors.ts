@@ -34,6 +34,8 @@ const MARKER = Symbol.for('tunesmith.error')
 export class TunesmithError extends Error {
   override readonly name = 'TunesmithError'
   readonly code: TunesmithErrorCode
+  /** The message without place and remedy. */
+  readonly what: string
   readonly where: string | undefined
   readonly remedy: string | undefined
 
@@ -41,10 +43,19 @@ export class TunesmithError extends Error {
     const place = where === undefined ? '' : ` (${where})`
     super(`${what}${place}${remedy === undefined ? '' : `. ${remedy}`}`, cause === undefined ? undefined : { cause })
     this.code = code
+    this.what = what
     this.where = where
     this.remedy = remedy
     Object.defineProperty(this, MARKER, { value: true })
   }
+}
+
+/** The same error at a place: a row, before the column it names. Other errors become `invalid_data`. */
+export function errorAt(place: string, error: unknown): TunesmithError {
+  const { what, code, where, remedy } = isTunesmithError(error)
+    ? error
+    : { what: String((error as Error)?.message ?? error), code: 'invalid_data' as const, where: undefined, remedy: undefined }
+  return new TunesmithError(what, { code, where: where ? `${place}, ${where}` : place, remedy, cause: error })
 }
 
 /** True for a {@link TunesmithError}, whichever installed copy of the package made it. */

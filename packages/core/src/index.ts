@@ -1,5 +1,17 @@
-export { isTunesmithError, TunesmithError, type TunesmithErrorCode, type TunesmithErrorOptions } from './errors'
+export { errorAt, isTunesmithError, TunesmithError, type TunesmithErrorCode, type TunesmithErrorOptions } from './errors'
+export {
+  EXAMPLE_COLUMNS,
+  type ExampleRow,
+  IGNORE_INDEX,
+  type Message,
+  messageText,
+  partText,
+  type TokenizedExample,
+  type TokenList,
+} from './example'
 export { writeFileAtomic, writeFolderAtomic } from './files'
+export { camelCase, snakeCase } from './letter-case'
 export { nearestName, parseOptions } from './options'
 export { createProgress, formatDuration, type Progress, type ProgressOptions } from './progress'
 export { Random, type RandomState } from './random'
+export { abortedError, mapInOrder, WorkerPool, type WorkerPoolOptions } from './worker-pool'

@@ -1,18 +1,20 @@
+export { type ExampleRow, IGNORE_INDEX, type Message, type TokenizedExample, type TokenList } from '@tunesmith/core'
 export type { CastType } from './dataset/columns'
-export { Dataset, type SkipReport } from './dataset/dataset'
+export { Dataset, LazyDataset } from './dataset/dataset'
 export type { InterleaveOptions } from './dataset/interleave'
-export { LazyDataset } from './dataset/lazy'
 export type { SortOptions } from './dataset/order'
 export type { SplitOptions } from './dataset/split'
 export {
-  type ConvertOptions,
-  type ExampleRow,
-  type Message,
-  type MessagesRow,
-  type PromptCompletionRow,
-  type TextRow,
-  toExampleRow,
-} from './formats/convert'
+  type ClassBalance,
+  type ColumnDescription,
+  type DatasetDescription,
+  type DescribeOptions,
+  describe,
+} from './describe/describe'
+export { type Histogram, type HistogramSvgOptions, histogramSvg, type LengthSummary } from './describe/lengths'
+export { findOverlap, type Overlap, type OverlapOptions, type OverlapPair } from './describe/overlap'
+export { descriptionText } from './describe/text'
+export { type ConvertOptions, toExampleRow } from './formats/convert'
 export {
   type DetectedFormat,
   type DetectOptions,
@@ -37,16 +39,6 @@ export {
 export { type DataSource, loadDataset, loadDatasetSplits } from './load/load'
 export type { LoadOptions } from './load/options'
 export {
-  type ClassBalance,
-  type ColumnDescription,
-  type DatasetDescription,
-  type DescribeOptions,
-  describe,
-} from './look/describe'
-export { type Histogram, type HistogramSvgOptions, histogramSvg, type LengthSummary } from './look/lengths'
-export { findOverlap, type Overlap, type OverlapOptions, type OverlapPair } from './look/overlap'
-export { descriptionText } from './look/text'
-export {
   collate,
   collatePadded,
   type PackedBatch,
@@ -62,9 +54,9 @@ export {
 } from './packing/pack'
 export { type PackedExamples, type PackingReport, type PackOptions, packExamples } from './packing/pack-examples'
 export { packStream } from './packing/pack-stream'
-export { IGNORED_LABEL, type TokenizedExample, type TokenList } from './packing/tokenized'
 export type { Row, RowChunk } from './rows'
 export { createSampler, type Sampler, type SamplerOptions, type SamplerState } from './sampling/sampler'
+export type { SkipReport } from './skipped'
 export { DataStream } from './stream/stream'
 export type { BatchFunction, CachedTransformOptions, RowFunction, TransformOptions } from './transform/options'
 export type { WriteParquetOptions } from './write/parquet'

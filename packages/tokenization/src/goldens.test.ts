@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Message } from '@tunesmith/core'
 import { beforeAll, describe, expect, test } from 'vitest'
-import type { ChatMessage } from './chat/render'
 import { sharedFolder } from './testing/shared'
 import { Tokenizer } from './tokenizer'
 
@@ -19,7 +19,7 @@ interface Case {
   transformers4_cleanup?: Record<string, string>
 }
 interface ChatCase {
-  messages: ChatMessage[]
+  messages: Message[]
   tools?: Record<string, unknown>[]
   template_kwargs?: Record<string, unknown>
   add_generation_prompt?: boolean

@@ -3,6 +3,8 @@ import { z } from 'zod'
 export const tokenizerOptions = z.strictObject({
   /** tokenizer.json, parsed. */
   tokenizerJson: z.record(z.string(), z.unknown()),
+  /** The file `tokenizerJson` was parsed from. Threads read it again, which spares copying the parsed one. */
+  jsonBytes: z.instanceof(SharedArrayBuffer).optional(),
   /** tokenizer_config.json, parsed. Default `{}`. */
   config: z.record(z.string(), z.unknown()).default({}),
   /** special_tokens_map.json, parsed. Default `{}`. */

@@ -1,10 +1,10 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { type Message, parseOptions, TunesmithError } from '@tunesmith/core'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { z } from 'zod'
-import { wellFormed } from './batch/encode-chunk'
-import { BatchEncoder } from './batch/encode-many'
+import { wellFormed } from './batch/chunks'
+import { type BatchOptions, BatchRunner, type ThreadData } from './batch/runner'
 import { type ChatOptions, chatOptions } from './chat/options'
-import { type ChatMessage, renderTemplate } from './chat/render'
+import { renderTemplate } from './chat/render'
 import { type RenderedChat, renderChat } from './chat/render-chat'
 import { cleanUpSpaces } from './clean-up'
 import { DecodeStream } from './decode-stream'
@@ -19,6 +19,7 @@ import { checkTokenizerJson, loadTokenizerFiles, templatesOf } from './files/loa
 import { saveTokenizer } from './files/save'
 import { mergeAddedTokens, readSpecialTokens, type SpecialTokenRole, type SpecialTokens } from './files/special-tokens'
 import * as options from './tokenizer-options'
+import type { TokenizerState } from './tokenizer-state'
 
 /**
  * Text to ids and back, as the Hugging Face tokenizer of the same files does it, and its chat template.
@@ -29,16 +30,14 @@ import * as options from './tokenizer-options'
  * tokenizer.decode(ids)
  * ```
  */
-export class Tokenizer {
-  /** The parsed tokenizer.json, with tokens added since. */
+export class Tokenizer implements TokenizerState {
   readonly json: TokenizerJson
-  /** tokenizer_config.json as it was read. */
   readonly config: Record<string, unknown>
-  /** Chat templates by name; the usual one is `default`. */
   readonly chatTemplates: Record<string, string>
   readonly specialTokens: SpecialTokens
-  /** Where the files came from. */
   readonly where: string
+  /** Runs work on many texts or rows in threads. @internal */
+  readonly batch: BatchRunner
   private readonly engine: Engine
   private readonly decodeTokens: (tokens: string[]) => string
   private readonly frame: Frame
@@ -46,7 +45,6 @@ export class Tokenizer {
   private readonly tokenOf: string[] = []
   private specialIds = new Set<number>()
   private readonly scratch = new IdBuffer()
-  private readonly batch: BatchEncoder
 
   constructor(input: options.TokenizerOptions) {
     const given = parseOptions(options.tokenizerOptions, input, 'Tokenizer')
@@ -60,8 +58,7 @@ export class Tokenizer {
     else for (const [token, id] of Object.entries(vocab as Record<string, number>)) this.setToken(token, id)
     for (const token of this.json.added_tokens) this.setToken(token.content, token.id)
     this.engine = createEngine(this.json, (id) => this.tokenOf[id], given.fastEngine, given.where)
-    const { fastEngine: fast, where } = given
-    this.batch = new BatchEncoder(this.engine, () => ({ json: this.json, fast, where }))
+    this.batch = new BatchRunner(() => this.threadData(given))
     const decoder = compileDecoder(this.json.decoder)
     if (typeof decoder === 'string')
       throw new TunesmithError(`Unknown ${decoder}`, { code: 'unsupported', where: given.where })
@@ -85,6 +82,7 @@ export class Tokenizer {
     )
     return new Tokenizer({
       tokenizerJson: files.tokenizerJson as unknown as Record<string, unknown>,
+      jsonBytes: files.jsonBytes,
       config: files.config,
       specialTokensMap: files.specialTokensMap,
       chatTemplate: files.chatTemplates,
@@ -181,20 +179,21 @@ export class Tokenizer {
 
   /**
    * Turns many texts into ids; the order is that of `texts`. A large amount of text is shared out to worker threads, which
-   * stay for the next call (`close` ends them; they never keep a program from ending).
+   * stay some seconds for the next call (`close` ends them; they never keep a program from ending).
    */
   async encodeBatch(texts: readonly string[], input: options.EncodeBatchOptions = {}): Promise<Encoding[]> {
     const { threads, ...given } = parseOptions(options.encodeBatchOptions, input, 'encodeBatch')
     const encodings = new Array<Encoding>(texts.length)
     const contents: { read: () => number[]; length: number }[] = new Array(texts.length)
     let longest = 0
-    await this.batch.encode(texts, threads, (first, { ids, ends }) => {
+    for (const { first, result } of await this.encodeChunks(texts, { threads })) {
+      const { ids, ends } = result
       for (let i = 0; i < ends.length; i++) {
         const [start, end] = [i === 0 ? 0 : ends[i - 1]!, ends[i]!]
         contents[first + i] = { read: () => Array.from(ids.subarray(start, end)), length: end - start }
         longest = Math.max(longest, end - start)
       }
-    })
+    }
     const framed = longest + (given.addSpecialTokens ? this.frame.before.length + this.frame.after.length : 0)
     const padTo = given.padding === 'longest' ? Math.min(framed, given.maxLength ?? framed) : given.maxLength
     for (const [i, { read, length }] of contents.entries())
@@ -202,7 +201,28 @@ export class Tokenizer {
     return encodings
   }
 
-  /** Ends the threads that `encodeBatch` may have started. */
+  /** The number of tokens in each text, without special tokens; worked out as {@link encodeBatch} does it. */
+  async countTokens(texts: readonly string[], batch: BatchOptions = {}): Promise<number[]> {
+    const parts = await this.encodeChunks(texts, batch)
+    return parts.flatMap(({ result: { ends } }) => Array.from(ends, (end, i) => end - (i === 0 ? 0 : ends[i - 1]!)))
+  }
+
+  /** The ids of some texts end to end, without special tokens; those of text i lie before `ends[i]`. @internal */
+  encodeChunk(texts: readonly string[]): { ids: Int32Array; ends: Int32Array } {
+    const out = new IdBuffer()
+    const ends = new Int32Array(texts.length)
+    for (const [i, text] of texts.entries()) {
+      this.engine.encode(wellFormed(text), out)
+      ends[i] = out.length
+    }
+    return { ids: out.ids.slice(0, out.length), ends }
+  }
+
+  private encodeChunks(texts: readonly string[], batch: BatchOptions) {
+    return this.batch.run({ kind: 'encode', here: (chunk: readonly string[]) => this.encodeChunk(chunk) }, texts, batch)
+  }
+
+  /** Ends the threads that work on many texts or rows may have started. */
   async close(): Promise<void> {
     await this.batch.close()
   }
@@ -271,13 +291,38 @@ export class Tokenizer {
   }
 
   /** The text of a conversation under the chat template. See {@link ChatOptions}. */
-  applyChatTemplate(messages: readonly ChatMessage[], input: ChatOptions = {}): string {
+  applyChatTemplate(messages: readonly Message[], input: ChatOptions = {}): string {
     return renderTemplate(this, messages, parseOptions(chatOptions, input, 'applyChatTemplate')).text
   }
 
   /** The text of a conversation, its ids, and which of them the assistant wrote. */
-  renderChat(messages: readonly ChatMessage[], input: ChatOptions = {}): RenderedChat {
+  renderChat(messages: readonly Message[], input: ChatOptions = {}): RenderedChat {
     return renderChat(this, messages, parseOptions(chatOptions, input, 'renderChat'))
+  }
+
+  /** The tokenizer that a thread makes for itself, the same as that of `data`. @internal */
+  static inThread({ state, jsonBytes, fastEngine }: ThreadData): Tokenizer {
+    const { config, chatTemplates: chatTemplate, where } = state
+    const json = jsonBytes ? { ...JSON.parse(Buffer.from(jsonBytes).toString()), ...state.json } : state.json
+    const tokenizer = new Tokenizer({
+      ...{ tokenizerJson: json, config, chatTemplate, where, fastEngine },
+      unknownSpecialTokens: 'ignore',
+    })
+    Object.assign(tokenizer.specialTokens, state.specialTokens)
+    return tokenizer
+  }
+
+  private threadData({
+    jsonBytes,
+    fastEngine,
+  }: {
+    jsonBytes?: SharedArrayBuffer | undefined
+    fastEngine: boolean
+  }): ThreadData {
+    const { json, config, chatTemplates, specialTokens, where } = this
+    // The vocabulary comes from the bytes, where there are any; only the added tokens can have changed since.
+    const changed = (jsonBytes ? { added_tokens: json.added_tokens } : json) as TokenizerJson
+    return { state: { json: changed, config, chatTemplates, specialTokens, where }, jsonBytes, fastEngine }
   }
 
   private decodeIds(ids: ArrayLike<number>, skipSpecial: boolean): string {
@@ -359,7 +404,6 @@ export class Tokenizer {
 
   private refreshAddedTokens(): void {
     this.engine.setAddedTokens(this.json.added_tokens)
-    void this.batch.close() // threads know the old tokens
     // Rust tokenizers spells a token that is matched after normalization in its normalized form.
     for (const token of this.json.added_tokens)
       if (token.normalized) this.tokenOf[token.id] = this.engine.normalizeToken(token.content)

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline/promises'
 import { selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { type CausalLM, fitChat, streamText } from '@tunesmith/models'
-import type { ChatMessage, Tokenizer } from '@tunesmith/tokenization'
+import type { Message, Tokenizer } from '@tunesmith/tokenization'
 import { Command } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
 import { number } from './numbers'
@@ -32,7 +32,7 @@ async function chat(path: string, options: ChatOptions): Promise<void> {
     output: terminal ? process.stdout : undefined,
     prompt: '> ',
   })
-  const fresh = (): ChatMessage[] => (options.system ? [{ role: 'system', content: options.system }] : [])
+  const fresh = (): Message[] => (options.system ? [{ role: 'system', content: options.system }] : [])
   let messages = fresh()
   if (terminal) readline.prompt()
   for await (const line of readline) {

@@ -2,22 +2,15 @@ import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { fingerprintOf } from '../fingerprint'
 import { ArrayRows, ConcatenatedRows, ProjectedRows, type Row, type Rows, SelectedRows } from '../rows'
+import type { SkipReport } from '../skipped'
 import type { BatchFunction, CachedTransformOptions, RowFunction } from '../transform/options'
 import { type WriteParquetOptions, writeParquet } from '../write/parquet'
 import { type WriteCsvOptions, writeCsv, writeJson, writeJsonl } from '../write/text'
 import { type CastType, castRow, dropColumns, keepColumns, renameColumns } from './columns'
 import { type InterleaveOptions, interleaveOrder } from './interleave'
-import { LazyDataset } from './lazy'
 import { filterRows, mapRows } from './map'
 import { type SortOptions, sortOrder } from './order'
 import { type SplitOptions, splitIndices } from './split'
-
-/** Rows left out on reading under `onError: 'skip'`. */
-export interface SkipReport {
-  count: number
-  /** The first thousand, each with its place and reason. */
-  log: { where: string | undefined; message: string }[]
-}
 
 export interface DatasetInfo {
   /** Names the content: two data sets with the same fingerprint hold the same rows. Computed when asked for. */
@@ -288,4 +281,53 @@ export class Dataset<R = Row> implements Iterable<R> {
   toParquet(path: string, options?: WriteParquetOptions): Promise<void> {
     return writeParquet(path, this, this.columns, options)
   }
+}
+
+/**
+ * The result of a step that may take a while (`map`, `filter`): nothing runs until it is awaited or iterated, and then
+ * once. Further steps can be chained before that: `await dataset.map(f).filter(g).shuffle(7)`.
+ */
+export class LazyDataset<R> implements PromiseLike<Dataset<R>>, AsyncIterable<R> {
+  readonly #compute: () => Promise<Dataset<R>>
+  #result: Promise<Dataset<R>> | undefined
+
+  constructor(compute: () => Promise<Dataset<R>>) {
+    this.#compute = compute
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: being awaited is what starts the work
+  then<A = Dataset<R>, B = never>(
+    resolve?: ((dataset: Dataset<R>) => A | PromiseLike<A>) | null,
+    reject?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#result ??= this.#compute()
+    return this.#result.then(resolve, reject)
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<R> {
+    yield* await this
+  }
+
+  /** Any other step, once the rows are there. */
+  chain<S>(step: (dataset: Dataset<R>) => Dataset<S> | PromiseLike<Dataset<S>>): LazyDataset<S> {
+    return new LazyDataset(async () => step(await this))
+  }
+
+  map: Dataset<R>['map'] = (...args: unknown[]) =>
+    this.chain((dataset) => (dataset.map as (...args: unknown[]) => LazyDataset<never>)(...args))
+  filter: Dataset<R>['filter'] = (...args) => this.chain((dataset) => dataset.filter(...args))
+
+  select = (...args: Parameters<Dataset<R>['select']>) => this.chain((dataset) => dataset.select(...args))
+  take = (...args: Parameters<Dataset<R>['take']>) => this.chain((dataset) => dataset.take(...args))
+  skip = (...args: Parameters<Dataset<R>['skip']>) => this.chain((dataset) => dataset.skip(...args))
+  shuffle = (...args: Parameters<Dataset<R>['shuffle']>) => this.chain((dataset) => dataset.shuffle(...args))
+  sort = (...args: Parameters<Dataset<R>['sort']>) => this.chain((dataset) => dataset.sort(...args))
+  shard = (...args: Parameters<Dataset<R>['shard']>) => this.chain((dataset) => dataset.shard(...args))
+  renameColumns = (...args: Parameters<Dataset<R>['renameColumns']>) =>
+    this.chain((dataset) => dataset.renameColumns(...args))
+  removeColumns = (...args: Parameters<Dataset<R>['removeColumns']>) =>
+    this.chain((dataset) => dataset.removeColumns(...args))
+  selectColumns = (...args: Parameters<Dataset<R>['selectColumns']>) =>
+    this.chain((dataset) => dataset.selectColumns(...args))
+  cast = (...args: Parameters<Dataset<R>['cast']>) => this.chain((dataset) => dataset.cast(...args))
 }

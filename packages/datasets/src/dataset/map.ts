@@ -2,8 +2,8 @@ import { parseOptions } from '@tunesmith/core'
 import { cachedChunks, cacheFolder } from '../cache/map-cache'
 import { fingerprintOf } from '../fingerprint'
 import { ArrayRows, collectRows, type RowChunk, type Rows } from '../rows'
-import { type AnyFunction, applyToChunks } from '../transform/apply'
-import { cachedTransformOptionsSchema } from '../transform/options'
+import { applyToChunks } from '../transform/apply'
+import { type AnyFunction, cachedTransformOptionsSchema } from '../transform/options'
 
 /** Rows from `start` on, some at a time. */
 async function* chunksOf<R>(rows: Rows<R>, size: number, start = 0): AsyncGenerator<RowChunk<R>> {

@@ -1,9 +1,9 @@
 import { TunesmithError } from '@tunesmith/core'
-import { detectColumns } from '../formats/detect'
 import type { Row, RowChunk } from '../rows'
+import { isObject, kindOf } from '../values'
 import { readBytes } from './bytes'
 import { splitJson } from './json-split'
-import { invalidJson, isObject, kindOf, readJsonl } from './jsonl'
+import { invalidJson, readJsonl } from './jsonl'
 import type { ReadContext } from './reader'
 
 /**
@@ -147,11 +147,11 @@ async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<
   }
   const lists = entries.filter(({ value }) => Array.isArray(value)) as (Entries[number] & { value: unknown[] })[]
   const rowLists = lists.filter(({ value }) => value.length > 0 && value.every(isObject))
-  const layout = options.layout ?? guessLayout(entries, lists, rowLists)
+  const layout = options.layout ?? guessLayout(entries, lists, rowLists, context)
   if (layout === 'columns') return rowsOfColumns(lists, file, entries.length)
   if (layout === 'keyed') return rowsOfKeys(entries, file, options.keyColumn)
   const keys = entries.map(({ key }) => key!)
-  if (rowLists.length === 1 && !detectColumns(keys)) return rowsOf(await inside(rowLists[0]!, file), context)
+  if (rowLists.length === 1 && !context.isRow(keys)) return rowsOf(await inside(rowLists[0]!, file), context)
   if (rowLists.length > 1 && rowLists.length === entries.length)
     throw new TunesmithError(`Several fields hold rows: ${keys.join(', ')}`, {
       code: 'invalid_data',
@@ -163,12 +163,17 @@ async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<
 
 type Lists = (Entries[number] & { value: unknown[] })[]
 
-function guessLayout(entries: Entries, lists: Lists, rowLists: Lists): 'rows' | 'columns' | 'keyed' {
+function guessLayout(
+  entries: Entries,
+  lists: Lists,
+  rowLists: Lists,
+  { isRow }: ReadContext,
+): 'rows' | 'columns' | 'keyed' {
   if (entries.length === 0) return 'rows'
   const allLists = lists.length === entries.length
   if (allLists && rowLists.length < lists.length && lists.every(({ value }) => value.length === lists[0]!.value.length))
     return 'columns'
-  if (detectColumns(entries.map(({ key }) => key!))) return 'rows'
+  if (isRow(entries.map(({ key }) => key!))) return 'rows'
   if (entries.every(({ value }) => isObject(value))) return 'keyed'
   return entries.every(({ value }) => value === null || typeof value !== 'object') ? 'keyed' : 'rows'
 }

@@ -1,18 +1,9 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
+import { isObject, kindOf } from '../values'
 import { readBytes } from './bytes'
 import { readLines } from './lines'
 import type { ReadContext } from './reader'
-
-/** What a value is, in the words of JSON. */
-export function kindOf(value: unknown): string {
-  if (value === null) return 'null'
-  return Array.isArray(value) ? 'an array' : typeof value === 'object' ? 'an object' : `a ${typeof value}`
-}
-
-export function isObject(value: unknown): value is Row {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** JSON lines: an object a line; blank lines are passed over. */
 export async function* readJsonl(path: string, { file, badRow }: ReadContext): AsyncGenerator<RowChunk<Row>> {

@@ -6,6 +6,8 @@ export interface ReadContext {
   /** The name shown in errors: the path as the user gave it. */
   file: string
   options: ReadOptions
+  /** Whether fields of these names make a row, so that an object of lists or texts is one row and not a table. */
+  isRow(fields: readonly string[]): boolean
   /** A row that cannot be read: throws it, or notes it and lets the reader go on with the next row. */
   badRow(error: TunesmithError): void
 }

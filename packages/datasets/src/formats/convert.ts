@@ -1,25 +1,8 @@
-import { TunesmithError } from '@tunesmith/core'
-import { isObject, kindOf } from '../files/jsonl'
+import { type ExampleRow, type Message, TunesmithError } from '@tunesmith/core'
 import type { Row } from '../rows'
+import { isObject, kindOf } from '../values'
 import { type DetectedFormat, detectFormat, type FormatName } from './detect'
 import { readMessages } from './messages'
-
-/** One turn of a conversation. Other keys (`tool_calls`, `name`, ...) are passed on to the chat template. */
-export interface Message {
-  role: string
-  content: unknown
-  [key: string]: unknown
-}
-
-/** Columns of the source that are kept beside an example: an id, a category. They are never trained on. */
-export type BesideColumns = { [column: string]: unknown }
-
-export type PromptCompletionRow = BesideColumns & { prompt: string | Message[]; completion: string | Message[] }
-export type MessagesRow = BesideColumns & { messages: Message[] }
-export type TextRow = BesideColumns & { text: string }
-
-/** What every format becomes: a prompt and its completion, a conversation, or plain text. */
-export type ExampleRow = PromptCompletionRow | MessagesRow | TextRow
 
 export interface ConvertOptions {
   /**
@@ -96,7 +79,7 @@ function answerText(parts: Parts): string {
   throw parts.fail(`The row's "${parts.format.columns.answer}" holds no text`)
 }
 
-function conversation(system: string | undefined, prompt: string, completion: string): PromptCompletionRow {
+function conversation(system: string | undefined, prompt: string, completion: string): ExampleRow {
   const user: Message = { role: 'user', content: prompt }
   return {
     prompt: system === undefined ? [user] : [{ role: 'system', content: system }, user],
@@ -104,7 +87,7 @@ function conversation(system: string | undefined, prompt: string, completion: st
   }
 }
 
-function convertInstruction(parts: Parts, { style, system }: ConvertOptions): PromptCompletionRow {
+function convertInstruction(parts: Parts, { style, system }: ConvertOptions): ExampleRow {
   const instruction = parts.text('instruction')
   const input = parts.optionalText('input')
   const output = parts.text('output')
@@ -116,7 +99,7 @@ function convertInstruction(parts: Parts, { style, system }: ConvertOptions): Pr
   return { prompt: [...head, ...sections, '### Response:\n'].join('\n\n'), completion: output }
 }
 
-function convertQuestion(parts: Parts, { style, system }: ConvertOptions): PromptCompletionRow {
+function convertQuestion(parts: Parts, { style, system }: ConvertOptions): ExampleRow {
   const question = parts.text('question')
   const context = parts.optionalText('context')
   const answer = answerText(parts)
@@ -127,7 +110,7 @@ function convertQuestion(parts: Parts, { style, system }: ConvertOptions): Promp
   return { prompt: [...sections, `Question: ${question}\nAnswer:`].join('\n\n'), completion: ` ${answer}` }
 }
 
-function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): PromptCompletionRow {
+function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): ExampleRow {
   const prompt = parts.value('prompt')
   const completion = parts.value('completion')
   if (Array.isArray(prompt) !== Array.isArray(completion))

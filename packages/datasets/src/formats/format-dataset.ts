@@ -1,10 +1,10 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { type ExampleRow, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { Dataset, type SkipReport } from '../dataset/dataset'
-import { rowErrorHandler } from '../load/read-files'
+import { Dataset } from '../dataset/dataset'
 import { ArrayRows, type Row, type RowChunk } from '../rows'
+import { rowErrorHandler, type SkipReport } from '../skipped'
 import { DataStream } from '../stream/stream'
-import { type ConvertOptions, type ExampleRow, toExampleRow } from './convert'
+import { type ConvertOptions, toExampleRow } from './convert'
 import { type DetectedFormat, detectFormat, FORMATS } from './detect'
 
 /** Makes an example of a row: text, or a row of one of the example shapes. */

@@ -1,6 +1,5 @@
-import { TunesmithError } from '@tunesmith/core'
-import { isObject, kindOf } from '../files/jsonl'
-import type { Message } from './convert'
+import { type Message, TunesmithError } from '@tunesmith/core'
+import { isObject, kindOf } from '../values'
 
 /** ShareGPT's speakers and the names other tools gave them, as roles of a chat template. */
 const ROLES: Record<string, string> = {

@@ -22,7 +22,7 @@ describe('applyLengthPolicy', () => {
   })
 
   it('cuts the start, which keeps the answer', () => {
-    const { examples, report } = applyLengthPolicy([chat], { maxLength: 5, truncate: 'start' })
+    const { examples, report } = applyLengthPolicy([chat], { maxLength: 5, truncationMode: 'keep_end' })
     expect(examples[0]!.inputIds).toEqual([7, 11, 12, 13, EOS])
     expect(report.eosCut).toBe(0)
   })

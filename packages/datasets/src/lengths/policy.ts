@@ -1,14 +1,14 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { IGNORE_INDEX, parseOptions, type TokenizedExample, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { countTargets, IGNORED_LABEL, sliceExample, type TokenizedExample } from '../packing/tokenized'
+import { countTargets, sliceExample } from '../tokenized'
 
 const lengthPolicySchema = z.strictObject({
   /** Tokens an example may have. */
   maxLength: z.int().positive(),
   /** What happens to a longer one: left out, cut, or made into several. Default truncate. */
   policy: z.enum(['drop', 'truncate', 'split']).default('truncate'),
-  /** Which end is cut off. Default end, as TRL's `truncation_mode: keep_start`. */
-  truncate: z.enum(['start', 'end']).default('end'),
+  /** What a cut keeps. Default `keep_start`, as TRL. */
+  truncationMode: z.enum(['keep_start', 'keep_end']).default('keep_start'),
   /**
    * The id that ends an answer. When given, answers that lose it to the cut are found by it; otherwise every example
    * whose last token was learnt and is cut off counts.
@@ -70,7 +70,7 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
   options: LengthPolicyOptions,
 ): LengthPolicyResult<Example> {
   const parsed = parseOptions(lengthPolicySchema, options, 'applyLengthPolicy')
-  const { maxLength, policy, truncate, eosTokenId, eosCut, dropWithoutTargets } = parsed
+  const { maxLength, policy, truncationMode, eosTokenId, eosCut, dropWithoutTargets } = parsed
   const kept: Example[] = []
   const indices: number[] = []
   const report = {
@@ -103,7 +103,7 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
         parts.push(slice(example, start, Math.min(length, start + maxLength)))
       return parts
     }
-    if (truncate === 'start') {
+    if (truncationMode === 'keep_end') {
       report.truncated++
       return [slice(example, length - maxLength, length)]
     }
@@ -114,7 +114,7 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
         throw new TunesmithError(`An example of ${length} tokens loses its end token when cut to ${maxLength}`, {
           code: 'invalid_data',
           where: `example ${index}`,
-          remedy: 'Raise maxLength, or choose eosCut "keep" or "drop", or truncate the start',
+          remedy: 'Raise maxLength, or choose eosCut "keep" or "drop", or truncationMode "keep_end"',
         })
       report.eosCut += eosCut === 'keep' ? 0 : 1
       if (eosCut === 'drop') {
@@ -147,8 +147,8 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
 /** The place of the token that ends the last learnt answer; -1 when there is none. */
 function answerEnd({ inputIds, labels }: TokenizedExample, eosTokenId: number | undefined): number {
   // Templates may put a line break behind the EOS token, so the last learnt EOS is looked for, not the last token.
-  if (eosTokenId === undefined) return labels.at(-1) === IGNORED_LABEL ? -1 : labels.length - 1
+  if (eosTokenId === undefined) return labels.at(-1) === IGNORE_INDEX ? -1 : labels.length - 1
   let t = labels.length - 1
-  while (t >= 0 && (labels[t] === IGNORED_LABEL || inputIds[t] !== eosTokenId)) t--
+  while (t >= 0 && (labels[t] === IGNORE_INDEX || inputIds[t] !== eosTokenId)) t--
   return t
 }

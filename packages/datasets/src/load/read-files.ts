@@ -1,6 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { z } from 'zod'
-import type { SkipReport } from '../dataset/dataset'
 import { fileError } from '../files/bytes'
 import { readCsv } from '../files/csv'
 import { readJson } from '../files/json'
@@ -8,7 +7,9 @@ import { readJsonl } from '../files/jsonl'
 import { readParquet } from '../files/parquet'
 import type { FileReader, ReadContext } from '../files/reader'
 import { readText } from '../files/text'
+import { detectColumns } from '../formats/detect'
 import type { Row, RowChunk } from '../rows'
+import { rowErrorHandler, type SkipReport } from '../skipped'
 import type { ParsedLoadOptions } from './options'
 import type { FileFormat, SourceFile } from './sources'
 
@@ -19,17 +20,6 @@ const READERS: Record<FileFormat, FileReader> = {
   tsv: readCsv,
   parquet: readParquet,
   text: readText,
-}
-
-const LOGGED = 1000
-
-/** Raises errors of rows, or counts and notes them, by the policy chosen. */
-export function rowErrorHandler(policy: 'error' | 'skip', report: SkipReport): (error: TunesmithError) => void {
-  return (error) => {
-    if (policy === 'error') throw error
-    report.count++
-    if (report.log.length < LOGGED) report.log.push({ where: error.where, message: error.message })
-  }
 }
 
 /** Keeps the named columns, null where a row has none; a column that no row of the first chunk has is an error. */
@@ -85,6 +75,7 @@ export async function* readFiles(
   for (const { path, name, format } of files) {
     const context: ReadContext = {
       file: name,
+      isRow: (fields) => detectColumns(fields) !== undefined,
       badRow,
       options: {
         ...options,

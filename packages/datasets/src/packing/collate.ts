@@ -1,5 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
-import { IGNORED_LABEL, type TokenizedExample } from './tokenized'
+import { IGNORE_INDEX, type TokenizedExample, TunesmithError } from '@tunesmith/core'
 
 /** Sequences end to end, without padding: what the model reads. */
 export interface PackedBatch {
@@ -39,7 +38,7 @@ export function collate(examples: readonly TokenizedExample[]): PackedBatch {
     if (example.inputIds.length > 0) sequences++
   })
   const inputIds = new Int32Array(tokens)
-  const labels = new Int32Array(tokens).fill(IGNORED_LABEL)
+  const labels = new Int32Array(tokens).fill(IGNORE_INDEX)
   const positions = new Int32Array(tokens)
   const cuSeqlens = new Int32Array(sequences + 1)
   let [offset, sequence, maxSeqlen, numLabels] = [0, 0, 0, 0]
@@ -52,7 +51,7 @@ export function collate(examples: readonly TokenizedExample[]): PackedBatch {
       if (t + 1 === length) continue
       const target = example.labels[t + 1]!
       labels[offset + t] = target
-      if (target !== IGNORED_LABEL) numLabels++
+      if (target !== IGNORE_INDEX) numLabels++
     }
     offset += length
     cuSeqlens[++sequence] = offset
@@ -92,7 +91,7 @@ export function collatePadded(
   const rows = examples.length
   const inputIds = new Int32Array(rows * length).fill(padTokenId)
   const attentionMask = new Int32Array(rows * length)
-  const labels = new Int32Array(rows * length).fill(IGNORED_LABEL)
+  const labels = new Int32Array(rows * length).fill(IGNORE_INDEX)
   examples.forEach((example, row) => {
     const start = row * length + (paddingSide === 'left' ? length - example.inputIds.length : 0)
     inputIds.set(example.inputIds, start)

@@ -1,16 +1,16 @@
-import { parseOptions } from '@tunesmith/core'
+import { parseOptions, type TokenizedExample } from '@tunesmith/core'
 import { z } from 'zod'
+import { sliceExample } from '../tokenized'
 import { type PackedBin, packBestFitDecreasing, packWrapped } from './pack'
-import { sliceExample, type TokenizedExample } from './tokenized'
 
 export const packOptionsSchema = z.strictObject({
   /** Tokens in a bin. */
   maxLength: z.int().positive(),
   /**
-   * `bfd` truncates what is longer than a bin, `bfdSplit` splits it, `wrapped` cuts anywhere so that bins are full.
+   * `bfd` truncates what is longer than a bin, `bfd_split` splits it, `wrapped` cuts anywhere so that bins are full.
    * As in TRL. Default bfd.
    */
-  strategy: z.enum(['bfd', 'bfdSplit', 'wrapped']).default('bfd'),
+  strategy: z.enum(['bfd', 'bfd_split', 'wrapped']).default('bfd'),
   /**
    * Rows are packed this many at a time. Default 1000, which is what TRL does; `Infinity` packs tighter and keeps
    * everything in memory.

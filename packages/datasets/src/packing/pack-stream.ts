@@ -1,8 +1,8 @@
+import type { TokenizedExample } from '@tunesmith/core'
 import { parseOptions } from '@tunesmith/core'
 import type { RowChunk } from '../rows'
 import { DataStream } from '../stream/stream'
 import { type PackOptions, packBatch, packOptionsSchema } from './pack-examples'
-import type { TokenizedExample } from './tokenized'
 
 /**
  * Packs a stream of tokenized examples, `batchSize` of them at a time, into bins: lists of sequences to give to

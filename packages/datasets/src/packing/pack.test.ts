@@ -92,7 +92,7 @@ describe.skipIf(!goldens.present)(`TRL's packing ${goldens.note}`, () => {
       const examples = input_ids.map((inputIds) => ({ inputIds, labels: inputIds }))
       for (const [strategy, packed] of [
         ['bfd', expected.bfd],
-        ['bfdSplit', expected.bfd_split],
+        ['bfd_split', expected.bfd_split],
         ['wrapped', expected.wrapped],
       ] as const) {
         const { bins } = packExamples(examples, { maxLength: seq_length, strategy })

@@ -1,10 +1,12 @@
 import { parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
-import { Dataset, type SkipReport } from '../dataset/dataset'
+import { Dataset } from '../dataset/dataset'
 import { type InterleaveOptions, interleaveSchema, sourceChooser } from '../dataset/interleave'
 import { collectRows, type Row, type RowChunk } from '../rows'
-import { type AnyFunction, applyToChunks } from '../transform/apply'
+import type { SkipReport } from '../skipped'
+import { applyToChunks } from '../transform/apply'
 import {
+  type AnyFunction,
   type BatchFunction,
   type RowFunction,
   type TransformOptions,

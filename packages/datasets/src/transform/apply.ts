@@ -1,7 +1,7 @@
-import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+import { isTunesmithError, mapInOrder, TunesmithError } from '@tunesmith/core'
 import type { RowChunk } from '../rows'
-import type { BatchFunction, RowFunction } from './options'
-import { createPool } from './pool'
+import type { AnyFunction } from './options'
+import { createRowThreads, type RowFailure } from './worker'
 
 /** What `applyToChunks` needs of the parsed options. */
 export interface ApplyOptions {
@@ -10,8 +10,6 @@ export interface ApplyOptions {
   workers: number
   context?: unknown
 }
-
-export type AnyFunction<R, S> = RowFunction<R, S, never> | BatchFunction<R, S, never>
 
 /** A row's place, or its number when it has none. */
 export function placeOf<R>(chunk: RowChunk<R>, index: number, firstIndex: number): string {
@@ -82,7 +80,20 @@ export async function* applyToChunks<R, S>(
 ): AsyncGenerator<RowChunk<S>> {
   const chunks = batched || workers > 0 ? rechunk(source, batchSize) : source
   if (workers > 0) {
-    yield* createPool<R, S>({ fn, batched, workers, context }).run(chunks, firstIndex, failure)
+    const threads = createRowThreads<R, S>({ fn, batched, workers, context })
+    let next = firstIndex
+    try {
+      yield* mapInOrder(chunks, 2 * workers, async (chunk): Promise<RowChunk<S>> => {
+        const first = next
+        next += chunk.rows.length
+        const rows = await threads.run(chunk, first).catch((error: RowFailure) => {
+          throw failure(error, placeOf(chunk, error.row ?? 0, first))
+        })
+        return { rows, where: rows.length === chunk.rows.length ? chunk.where : undefined }
+      })
+    } finally {
+      await threads.close()
+    }
     return
   }
   const call = await resolve(fn)

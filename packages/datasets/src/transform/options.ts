@@ -41,3 +41,5 @@ export type RowFunction<R, S, Context> = ((row: R, index: number, context: Conte
 export type BatchFunction<R, S, Context> =
   | ((rows: R[], firstIndex: number, context: Context) => S[] | Promise<S[]>)
   | URL
+
+export type AnyFunction<R, S> = RowFunction<R, S, never> | BatchFunction<R, S, never>

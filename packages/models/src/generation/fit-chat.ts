@@ -1,5 +1,5 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
-import type { ChatMessage, ChatOptions, Tokenizer } from '@tunesmith/tokenization'
+import type { Message, ChatOptions, Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 
 const fitSchema = z.strictObject({
@@ -14,7 +14,7 @@ export interface FittedChat {
   /** The prompt, ending where the assistant's answer begins. */
   ids: number[]
   /** What is left of the messages. */
-  messages: ChatMessage[]
+  messages: Message[]
   /** Messages left out. */
   dropped: number
 }
@@ -26,12 +26,12 @@ export interface FittedChat {
  *
  * @throws {TunesmithError} `invalid_data` when the last turn alone is too long, `unsupported` when the tokenizer has no chat template.
  */
-export function fitChat(tokenizer: Tokenizer, messages: readonly ChatMessage[], options: FitChatOptions): FittedChat {
+export function fitChat(tokenizer: Tokenizer, messages: readonly Message[], options: FitChatOptions): FittedChat {
   const { maxTokens, chat } = parseOptions(fitSchema, options, 'fitChat')
   const turns = messages.flatMap(({ role }, i) => (role === 'user' ? [i] : []))
   const head = messages.slice(0, turns[0] ?? messages.length)
   const kept = (turn: number) => (turns.length === 0 ? [...messages] : [...head, ...messages.slice(turns[turn]!)])
-  const encode = (some: ChatMessage[]) => [
+  const encode = (some: Message[]) => [
     ...tokenizer.encode(tokenizer.applyChatTemplate(some, { ...chat, addGenerationPrompt: true }), {
       addSpecialTokens: false,
     }).ids,

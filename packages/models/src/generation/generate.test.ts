@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
-import { type ChatMessage, Tokenizer } from '@tunesmith/tokenization'
+import { type Message, Tokenizer } from '@tunesmith/tokenization'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   type CausalLM,
@@ -190,7 +190,7 @@ describe('fitChat', () => {
     ...turn(3),
     { role: 'user', content: 'and then' },
   ]
-  const length = (some: ChatMessage[]) =>
+  const length = (some: Message[]) =>
     tokenizer.encode(tokenizer.applyChatTemplate(some, { addGenerationPrompt: true }), { addSpecialTokens: false }).ids
       .length
 

@@ -83,7 +83,7 @@ function fitLengths(
   const { examples: kept, report } = applyLengthPolicy(examples, {
     maxLength: cutLater ? Number.MAX_SAFE_INTEGER : maxLength,
     policy: lengthPolicy,
-    truncate: truncationMode === 'keep_end' ? 'start' : 'end',
+    truncationMode,
     eosTokenId,
     dropWithoutTargets: !packing,
   })

@@ -1,5 +1,5 @@
 import type { Dataset, ExampleRow, Message } from '@tunesmith/datasets'
-import type { ChatMessage, ChatOptions, Tokenizer } from '@tunesmith/tokenization'
+import type { ChatOptions, Tokenizer } from '@tunesmith/tokenization'
 
 /** What the model is asked, and what the row says it should answer. */
 export interface EvalPrompt {
@@ -39,7 +39,7 @@ function promptIds(tokenizer: Tokenizer, prompt: string | Message[], row: Exampl
     return [...tokenizer.framing.before, ...tokenizer.encode(prompt, { addSpecialTokens: false }).ids]
   // The columns the chat template may see beside the messages, as for training.
   const { tools, documents, chat_template_kwargs: variables } = row as Record<string, unknown>
-  return tokenizer.renderChat(prompt as ChatMessage[], {
+  return tokenizer.renderChat(prompt as Message[], {
     addGenerationPrompt: true,
     tools: (typeof tools === 'string' ? JSON.parse(tools) : tools) as ChatOptions['tools'],
     documents: documents as ChatOptions['documents'],

@@ -1,18 +1,23 @@
-import { parentPort, workerData } from 'node:worker_threads'
-import { createEngine } from '../engine/create'
-import type { TokenizerJson } from '../engine/tokenizer-json'
-import { encodeChunk } from './encode-chunk'
+import { buildChunk } from '../example/build-many'
+import { checkChunk } from '../inspect/check-rows'
+import { Tokenizer } from '../tokenizer'
+import type { ThreadData } from './runner'
 
-/** A thread that encodes: it is given a tokenizer.json once and then answers chunks of texts. */
-const { json, fast, where } = workerData as { json: TokenizerJson; fast: boolean; where: string }
-const engine = createEngine(json, () => undefined, fast, where)
-engine.setAddedTokens(json.added_tokens)
+const WORK: Record<string, (tokenizer: Tokenizer, items: never, options: never) => object> = {
+  encode: (tokenizer, texts) => tokenizer.encodeChunk(texts),
+  build: buildChunk,
+  check: checkChunk,
+}
 
-parentPort!.on('message', ({ job, texts }: { job: number; texts: string[] }) => {
-  try {
-    const { ids, ends } = encodeChunk(engine, texts)
-    parentPort!.postMessage({ job, ids, ends }, [ids.buffer as ArrayBuffer, ends.buffer as ArrayBuffer])
-  } catch (error) {
-    parentPort!.postMessage({ job, error: (error as Error).message })
+/** A thread that tokenizes: it makes its tokenizer once, then works on chunks of texts or rows. */
+export default (data: ThreadData) => {
+  const tokenizer = Tokenizer.inThread(data)
+  return (
+    { kind, items, options }: { kind: string; items: never; options: never },
+    transfer: ArrayBufferLike[],
+  ): object => {
+    const result = WORK[kind]!(tokenizer, items, options)
+    for (const value of Object.values(result)) if (ArrayBuffer.isView(value)) transfer.push(value.buffer)
+    return result
   }
-})
+}

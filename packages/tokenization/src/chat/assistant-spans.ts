@@ -1,8 +1,8 @@
-import { TunesmithError } from '@tunesmith/core'
-import type { Tokenizer } from '../tokenizer'
+import { type Message, TunesmithError } from '@tunesmith/core'
+import type { TokenizerState } from '../tokenizer-state'
 import { hasGenerationTags } from './jinja/run'
 import type { ParsedChatOptions } from './options'
-import { type ChatMessage, chooseTemplate, renderTemplate } from './render'
+import { chooseTemplate, renderTemplate } from './render'
 
 /** What the assistant wrote in a rendered conversation. */
 export interface AssistantSpans {
@@ -25,8 +25,8 @@ const CLOSE = '\ue0f2\ue003\ue0f3'
  * @throws {TunesmithError} `incompatible` when the template changes or repeats a message so that this cannot be told.
  */
 export function assistantSpans(
-  tokenizer: Tokenizer,
-  messages: readonly ChatMessage[],
+  tokenizer: TokenizerState,
+  messages: readonly Message[],
   options: ParsedChatOptions,
 ): AssistantSpans {
   const template = chooseTemplate(tokenizer, options)
@@ -44,8 +44,8 @@ export function assistantSpans(
 }
 
 function spanOf(
-  tokenizer: Tokenizer,
-  messages: readonly ChatMessage[],
+  tokenizer: TokenizerState,
+  messages: readonly Message[],
   i: number,
   options: ParsedChatOptions,
   text: string,
@@ -83,8 +83,8 @@ function spanOf(
 
 /** How far `text` is what these messages render to on their own, or undefined when it is not. */
 function prefixLength(
-  tokenizer: Tokenizer,
-  messages: readonly ChatMessage[],
+  tokenizer: TokenizerState,
+  messages: readonly Message[],
   options: ParsedChatOptions,
   text: string,
 ): number | undefined {
@@ -101,8 +101,8 @@ function prefixLength(
 
 /** Where the text of message `i` lies in the rendered conversation, found by rendering it between marks. */
 function placeOf(
-  tokenizer: Tokenizer,
-  messages: readonly ChatMessage[],
+  tokenizer: TokenizerState,
+  messages: readonly Message[],
   i: number,
   options: ParsedChatOptions,
   text: string,
@@ -125,7 +125,7 @@ function placeOf(
 }
 
 /** The message with marks around its text, inside any outer space: what a template trims stays outside of them. */
-function withMarks(message: ChatMessage): ChatMessage | undefined {
+function withMarks(message: Message): Message | undefined {
   const mark = (text: string) => {
     const core = text.trim()
     if (core === '') return undefined
@@ -145,9 +145,9 @@ function withMarks(message: ChatMessage): ChatMessage | undefined {
 }
 
 /** All texts that can end a turn: the special tokens. */
-function enders(tokenizer: Tokenizer): string[] {
+function enders(tokenizer: TokenizerState): string[] {
   const special = tokenizer.json.added_tokens.filter((token) => token.special).map((token) => token.content)
-  if (tokenizer.eosToken !== undefined) special.push(tokenizer.eosToken)
+  if (tokenizer.specialTokens.roles.eos_token !== undefined) special.push(tokenizer.specialTokens.roles.eos_token)
   // Templates for chat tokens the vocabulary lacks still end their turns with them.
   return [...special, ...COMMON_ENDERS].sort((a, b) => b.length - a.length)
 }
@@ -162,7 +162,7 @@ const COMMON_ENDERS = [
 ]
 
 /** The end of the turn whose text ends at `at`: after the end-of-turn token that follows, space in between included. */
-function endOfTurn(tokenizer: Tokenizer, text: string, at: number): number {
+function endOfTurn(tokenizer: TokenizerState, text: string, at: number): number {
   let next = at
   while (next < text.length && /\s/.test(text[next]!)) next++
   const ender = enders(tokenizer).find((token) => text.startsWith(token, next))
@@ -170,7 +170,7 @@ function endOfTurn(tokenizer: Tokenizer, text: string, at: number): number {
 }
 
 /** Takes the space after the end-of-turn token off: templates print it, the model never does. */
-function withoutTrailingSpace(tokenizer: Tokenizer, text: string, start: number, end: number): number {
+function withoutTrailingSpace(tokenizer: TokenizerState, text: string, start: number, end: number): number {
   const trimmed = text.slice(start, end).trimEnd()
   return enders(tokenizer).some((token) => trimmed.endsWith(token)) ? start + trimmed.length : end
 }

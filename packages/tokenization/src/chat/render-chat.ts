@@ -1,7 +1,8 @@
-import type { Tokenizer } from '../tokenizer'
+import type { Message } from '@tunesmith/core'
+import type { TokenizerState } from '../tokenizer-state'
 import { assistantSpans } from './assistant-spans'
 import type { ParsedChatOptions } from './options'
-import { type ChatMessage, renderTemplate } from './render'
+import { renderTemplate } from './render'
 
 /** A conversation as text, as ids, and which ids the assistant wrote. */
 export interface RenderedChat {
@@ -16,10 +17,14 @@ export interface RenderedChat {
   readonly offsets: [number, number][]
 }
 
+interface Encoder {
+  encode(text: string, options: { addSpecialTokens: boolean }): { ids: number[]; readonly offsets: [number, number][] }
+}
+
 /** Renders and encodes a conversation; see `Tokenizer.renderChat`. The mask is worked out when it is asked for. */
 export function renderChat(
-  tokenizer: Tokenizer,
-  messages: readonly ChatMessage[],
+  tokenizer: TokenizerState & Encoder,
+  messages: readonly Message[],
   options: ParsedChatOptions,
 ): RenderedChat {
   const { text } = renderTemplate(tokenizer, messages, options)

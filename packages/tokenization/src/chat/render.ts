@@ -1,20 +1,16 @@
-import { nearestName, TunesmithError } from '@tunesmith/core'
-import type { Tokenizer } from '../tokenizer'
+import { type Message, nearestName, TunesmithError } from '@tunesmith/core'
+import type { TokenizerState } from '../tokenizer-state'
 import { type RenderedTemplate, runTemplate } from './jinja/run'
 import type { ParsedChatOptions } from './options'
 import { chatTemplates, type TemplateName } from './templates'
 
-/** One message of a conversation; templates may want further fields (`tool_calls`, `name`, ...). */
-export interface ChatMessage {
-  role: string
-  content?: unknown
-  [field: string]: unknown
-}
-
 const OPEN_END = 'CONTINUE_FINAL_MESSAGE_TAG '
 
 /** The template a call means: the tokenizer's own or one of ours by name, a template itself, or the tokenizer's default. */
-export function chooseTemplate(tokenizer: Tokenizer, options: Pick<ParsedChatOptions, 'template' | 'tools'>): string {
+export function chooseTemplate(
+  tokenizer: TokenizerState,
+  options: Pick<ParsedChatOptions, 'template' | 'tools'>,
+): string {
   const { template, tools } = options
   const own = tokenizer.chatTemplates
   if (template !== undefined) {
@@ -48,8 +44,8 @@ export function chooseTemplate(tokenizer: Tokenizer, options: Pick<ParsedChatOpt
 
 /** Renders a conversation; see `Tokenizer.applyChatTemplate`. */
 export function renderTemplate(
-  tokenizer: Tokenizer,
-  messages: readonly ChatMessage[],
+  tokenizer: TokenizerState,
+  messages: readonly Message[],
   options: ParsedChatOptions,
   track = false,
 ): RenderedTemplate {
@@ -76,7 +72,7 @@ export function renderTemplate(
   return options.continueFinalMessage ? cutAtOpenEnd(rendered) : rendered
 }
 
-function checkMessages(messages: readonly ChatMessage[]): void {
+function checkMessages(messages: readonly Message[]): void {
   if (!Array.isArray(messages) || messages.length === 0)
     throw new TunesmithError('A conversation needs at least one message', { code: 'invalid_data', where: 'messages' })
   for (const [i, message] of messages.entries())
@@ -89,7 +85,7 @@ function checkMessages(messages: readonly ChatMessage[]): void {
 }
 
 /** The messages with a mark at the end of the last one's text, to find that place again after rendering. */
-function withOpenEnd(messages: readonly ChatMessage[]): ChatMessage[] {
+function withOpenEnd(messages: readonly Message[]): Message[] {
   const last = messages[messages.length - 1]!
   if (typeof last.content === 'string') return [...messages.slice(0, -1), { ...last, content: last.content + OPEN_END }]
   if (Array.isArray(last.content)) {

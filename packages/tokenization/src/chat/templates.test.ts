@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
+import type { Message } from '@tunesmith/core'
 import { describe, expect, test } from 'vitest'
 import { Tokenizer } from '../tokenizer'
 import { assistantSpans } from './assistant-spans'
 import { chatOptions } from './options'
-import type { ChatMessage } from './render'
 import { chatTemplates, type TemplateName } from './templates'
 
 const fixture = (name: string) => JSON.parse(readFileSync(new URL(`../fixtures/${name}`, import.meta.url), 'utf8'))
 const golden = fixture('templates.golden.json') as {
-  conversations: ChatMessage[][]
+  conversations: Message[][]
   rendered: Record<TemplateName, { text: string; spans: [number, number][]; masks: Record<string, string> }[]>
 }
 const load = (base: string) =>

@@ -99,7 +99,7 @@ describe('buildExample', () => {
     const start = buildExample(bytes, row, { maxLength: whole.inputIds.length - 2 })
     expect(start.inputIds).toEqual(whole.inputIds.slice(0, -2))
     expect([start.truncated, start.truncatedTrained]).toEqual([2, 2])
-    const end = buildExample(bytes, row, { maxLength: whole.inputIds.length - 2, truncationMode: 'keepEnd' })
+    const end = buildExample(bytes, row, { maxLength: whole.inputIds.length - 2, truncationMode: 'keep_end' })
     expect(end.labels).toEqual(whole.labels.slice(2))
     expect([end.truncated, end.truncatedTrained]).toEqual([2, 0])
   })

@@ -1,26 +1,8 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
-import type { ChatOptions } from '../chat/options'
-import type { ChatMessage } from '../chat/render'
+import { type ExampleRow, IGNORE_INDEX, type Message, parseOptions, TunesmithError } from '@tunesmith/core'
 import type { RenderedChat } from '../chat/render-chat'
 import type { Tokenizer } from '../tokenizer'
 import { type ExampleOptions, exampleOptions, type ParsedExampleOptions } from './options'
-
-/** The label of a token the loss does not see. */
-export const IGNORE_INDEX = -100
-
-/** A row to train on: a prompt and its completion, a conversation, or plain text. */
-export interface ExampleRow {
-  prompt?: string | ChatMessage[]
-  completion?: string | ChatMessage[]
-  messages?: ChatMessage[]
-  text?: string
-  /** JSON schemas of the functions the model may call; a list, or a JSON text of one. */
-  tools?: Record<string, unknown>[] | string | null
-  documents?: Record<string, unknown>[] | null
-  /** Further variables for the chat template, as TRL names the column. */
-  chat_template_kwargs?: Record<string, unknown>
-  [column: string]: unknown
-}
+import { chatOptionsOf, renderPrompt, textPromptIds } from './prompt'
 
 /** One tokenized row. */
 export interface Example {
@@ -62,7 +44,7 @@ export function buildExample(tokenizer: Tokenizer, row: ExampleRow, input: Examp
   const labels = built.ids.map((id, i) => (built.trained(i) ? id : IGNORE_INDEX))
   const total = built.ids.length
   const cut = Math.max(0, total - (options.maxLength ?? total))
-  const from = options.truncationMode === 'keepEnd' ? cut : 0
+  const from = options.truncationMode === 'keep_end' ? cut : 0
   const kept = labels.slice(from, from + total - cut)
   const trained = (list: number[]) => list.reduce((n, label) => n + (label === IGNORE_INDEX ? 0 : 1), 0)
   return {
@@ -118,16 +100,10 @@ function plainPrompt(tokenizer: Tokenizer, prompt: string, raw: unknown, options
   const completion = withEos(tokenizer, raw, options)
   const text = prompt + completion
   const ids = tokenizer.encode(text).ids
-  // The special tokens after a text (none, for most models) belong after the completion, not after the prompt.
-  const promptIds = tokenizer.encode(prompt, { addSpecialTokens: false }).ids
-  const framed = [...tokenizer.framing.before, ...promptIds]
-  const after = tokenizer.framing.after
-  const rest = () => [...tokenizer.encodeContinuation(completion), ...after]
-  return { text, ...fit(tokenizer, framed, ids, rest, options), ...policy(options) }
-
-  function policy({ lossOn = 'completion' }: ParsedExampleOptions): Pick<Built, 'trained'> {
-    return { trained: lossOn === 'all' ? () => true : (i) => i >= framed.length }
-  }
+  const framed = textPromptIds(tokenizer, prompt)
+  const rest = () => [...tokenizer.encodeContinuation(completion), ...tokenizer.framing.after]
+  const trained = options.lossOn === 'all' ? () => true : (i: number) => i >= framed.length
+  return { text, ...fit(tokenizer, framed, ids, rest, options), trained }
 }
 
 /**
@@ -150,32 +126,11 @@ function fit(
   return { ids: [...promptIds, ...rest()], promptLength, boundary: 'split' }
 }
 
-function chatOptionsOf(row: ExampleRow, options: ParsedExampleOptions): ChatOptions {
-  let { tools } = row
-  if (typeof tools === 'string')
-    try {
-      tools = JSON.parse(tools) as Record<string, unknown>[]
-    } catch (error) {
-      throw invalid(`Not valid JSON: ${(error as Error).message}`, 'tools')
-    }
-  return {
-    tools: tools as Record<string, unknown>[] | null | undefined,
-    documents: row.documents,
-    ...(options.template === undefined ? {} : { template: options.template }),
-    variables: { ...options.variables, ...row.chat_template_kwargs },
-  }
-}
-
-function chatPrompt(
-  tokenizer: Tokenizer,
-  row: ExampleRow,
-  prompt: ChatMessage[],
-  options: ParsedExampleOptions,
-): Built {
+function chatPrompt(tokenizer: Tokenizer, row: ExampleRow, prompt: Message[], options: ParsedExampleOptions): Built {
   if (!Array.isArray(row.completion))
     throw invalid('A row with a "prompt" of messages needs a "completion" of messages', 'completion')
   const chatting = chatOptionsOf(row, options)
-  const asked = tokenizer.renderChat(prompt, { ...chatting, addGenerationPrompt: true })
+  const asked = renderPrompt(tokenizer, prompt, chatting)
   const whole = tokenizer.renderChat([...prompt, ...row.completion], chatting)
   const { lossOn = 'completion' } = options
   if (lossOn === 'completion' && options.promptBoundary === 'split' && !whole.text.startsWith(asked.text))
@@ -199,7 +154,7 @@ function chatPrompt(
   }
 }
 
-function chat(tokenizer: Tokenizer, row: ExampleRow, messages: ChatMessage[], options: ParsedExampleOptions): Built {
+function chat(tokenizer: Tokenizer, row: ExampleRow, messages: Message[], options: ParsedExampleOptions): Built {
   const { lossOn = 'all' } = options
   const whole = tokenizer.renderChat(messages, chatOptionsOf(row, options))
   // A conversation without a prompt of its own is all completion.

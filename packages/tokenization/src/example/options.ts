@@ -12,8 +12,8 @@ export const exampleOptions = z.strictObject({
   appendEos: z.boolean().default(true),
   /** Cut to this many tokens. Default: no limit. */
   maxLength: z.int().positive().optional(),
-  /** What a cut keeps. Default `keepStart`. */
-  truncationMode: z.enum(['keepStart', 'keepEnd']).default('keepStart'),
+  /** What a cut keeps. Default `keep_start`. */
+  truncationMode: z.enum(['keep_start', 'keep_end']).default('keep_start'),
   /**
    * What to do when a merge would cross from the prompt into the completion. `split` (the default) keeps the prompt's ids as
    * the model will see them and appends the completion's. `whole` keeps the ids of the whole text, as TRL does.

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { ExampleRow } from '@tunesmith/core'
 import { describe, expect, test } from 'vitest'
 import { sharedFolder } from '../testing/shared'
 import { Tokenizer } from '../tokenizer'
-import { buildExample, type ExampleRow } from './build'
+import { buildExample } from './build'
 
 const folder = sharedFolder('goldens', 'trl_sft')
 

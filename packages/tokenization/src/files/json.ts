@@ -2,17 +2,20 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
 
-/** Reads `folder/name` as text; undefined when there is no such file. */
-export async function readText(folder: string, name: string): Promise<string | undefined> {
+/** Reads `folder/name`; undefined when there is no such file. */
+export async function readBytes(folder: string, name: string): Promise<Buffer | undefined> {
   const path = join(folder, name)
   try {
-    return await readFile(path, 'utf8')
+    return await readFile(path)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
     throw new TunesmithError(`Could not read: ${(error as Error).message}`, { code: 'io', where: path, cause: error })
   }
 }
+
+/** {@link readBytes} as text. */
+export const readText = async (folder: string, name: string) => (await readBytes(folder, name))?.toString()
 
 /** Reads `folder/name` as a JSON object; undefined when there is no such file. */
 export async function readJson(folder: string, name: string): Promise<Record<string, unknown> | undefined> {

@@ -2,11 +2,13 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
 import type { TokenizerJson } from '../engine/tokenizer-json'
-import { readJson, readText } from './json'
+import { parseJsonObject, readBytes, readJson, readText } from './json'
 
 /** Everything a folder says about its tokenizer. */
 export interface TokenizerFiles {
   tokenizerJson: TokenizerJson
+  /** tokenizer.json as it was read. */
+  jsonBytes: SharedArrayBuffer
   /** tokenizer_config.json; `{}` when there is none. */
   config: Record<string, unknown>
   /** special_tokens_map.json; `{}` when there is none. */
@@ -22,17 +24,21 @@ const NEEDED =
 
 /** Reads the tokenizer files of a model folder, in the layouts transformers 4 and 5 write. */
 export async function loadTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const [json, config, map, names] = await Promise.all([
-    readJson(folder, 'tokenizer.json'),
+  const [bytes, config, map, names] = await Promise.all([
+    readBytes(folder, 'tokenizer.json'),
     readJson(folder, 'tokenizer_config.json'),
     readJson(folder, 'special_tokens_map.json'),
     readdir(folder).catch(() => undefined),
   ])
   if (!names) throw new TunesmithError(`There is no folder ${folder}`, { code: 'not_found', where: folder })
-  if (!json)
+  if (!bytes)
     throw new TunesmithError('The folder has no tokenizer.json', { code: 'not_found', where: folder, remedy: NEEDED })
+  const path = join(folder, 'tokenizer.json')
+  const jsonBytes = new SharedArrayBuffer(bytes.length)
+  new Uint8Array(jsonBytes).set(bytes)
   return {
-    tokenizerJson: checkTokenizerJson(json, join(folder, 'tokenizer.json')),
+    tokenizerJson: checkTokenizerJson(parseJsonObject(bytes.toString(), path), path),
+    jsonBytes,
     config: config ?? {},
     specialTokensMap: map ?? {},
     chatTemplates: await loadChatTemplates(folder, config ?? {}),

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { writeFileAtomic } from '@tunesmith/core'
-import type { Tokenizer } from '../tokenizer'
+import type { TokenizerState } from '../tokenizer-state'
 
 /**
  * Writes the tokenizer's files in the layout transformers 5 reads (and 4): the roles go to tokenizer_config.json and
  * special_tokens_map.json, the template to chat_template.jinja, named templates to additional_chat_templates/.
  */
-export async function saveTokenizer(tokenizer: Tokenizer, folder: string): Promise<void> {
+export async function saveTokenizer(tokenizer: TokenizerState, folder: string): Promise<void> {
   const { chat_template: _, ...config } = tokenizer.config
   const { roles, additional, named } = tokenizer.specialTokens
   Object.assign(config, roles)

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { ExampleRow } from '@tunesmith/core'
 import { describe, expect, test } from 'vitest'
-import type { ExampleRow } from '../example/build'
 import type { ExampleOptions } from '../example/options'
 import { Tokenizer } from '../tokenizer'
 import { inspect } from './inspect'

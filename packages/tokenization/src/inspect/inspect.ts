@@ -1,11 +1,11 @@
-import { isTunesmithError, parseOptions } from '@tunesmith/core'
+import { type ExampleRow, IGNORE_INDEX, isTunesmithError, type Message, parseOptions } from '@tunesmith/core'
 import { chatOptions } from '../chat/options'
-import { type ChatMessage, chooseTemplate, renderTemplate } from '../chat/render'
+import { chooseTemplate, renderTemplate } from '../chat/render'
 import { byteOfToken, CHAR_TO_BYTE } from '../engine/bytes'
-import { buildExample, type Example, type ExampleRow, IGNORE_INDEX } from '../example/build'
+import { buildExample, type Example } from '../example/build'
 import { type ExampleOptions, exampleOptions } from '../example/options'
 import type { Tokenizer } from '../tokenizer'
-import { warningsOf } from './warnings'
+import { type InspectWarning, warningsOf } from './warnings'
 
 /** One token as the loss sees it. */
 export interface InspectedToken {
@@ -14,24 +14,6 @@ export interface InspectedToken {
   text: string
   trained: boolean
   special: boolean
-}
-
-export type WarningCode =
-  | 'doubled-bos'
-  | 'no-eos-trained'
-  | 'pad-is-eos'
-  | 'fully-masked'
-  | 'truncated-answer'
-  | 'template-rewrites-turns'
-  | 'boundary-crossed'
-  | 'split-special-token'
-
-export interface InspectWarning {
-  code: WarningCode
-  /** What is wrong with this row. */
-  message: string
-  /** What to do about it. */
-  remedy: string
 }
 
 /** What a row looks like to the model. */
@@ -49,8 +31,7 @@ export interface Inspection {
  * @throws {TunesmithError} as `buildExample` does.
  */
 export function inspect(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOptions = {}): Inspection {
-  const options = parseOptions(exampleOptions, input, 'inspect')
-  const example = buildExample(tokenizer, row, input)
+  const { example, warnings } = checkRow(tokenizer, row, input)
   const tokens = example.inputIds.map((id, i) => ({
     id,
     text: shownText(tokenizer, id),
@@ -58,8 +39,15 @@ export function inspect(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOpt
     special: tokenizer.isSpecial(id),
   }))
   const trained = tokens.filter((token) => token.trained).length
+  return { tokens, trained, warnings, example }
+}
+
+/** A row's example and the mistakes in it. */
+export function checkRow(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOptions) {
+  const options = parseOptions(exampleOptions, input, 'inspect')
+  const example = buildExample(tokenizer, row, input)
   const rewrites = rewritesEarlierTurns(tokenizer, row, options.template, options.variables)
-  return { tokens, trained, warnings: warningsOf(tokenizer, row, example, rewrites), example }
+  return { example, warnings: warningsOf(tokenizer, row, example, rewrites) }
 }
 
 /** A token's own text. The space a decoder drops from the first token of a text is kept. */
@@ -103,7 +91,7 @@ function rewritesEarlierTurns(
     ...(template ? { template } : {}),
   })
   const source = chooseTemplate(tokenizer, options)
-  const print = (list: readonly ChatMessage[]) => renderTemplate(tokenizer, list, { ...options, template: source }).text
+  const print = (list: readonly Message[]) => renderTemplate(tokenizer, list, { ...options, template: source }).text
   let whole: string
   try {
     whole = print(messages)

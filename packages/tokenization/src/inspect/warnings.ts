@@ -1,6 +1,24 @@
-import { type Example, type ExampleRow, IGNORE_INDEX } from '../example/build'
+import { type ExampleRow, IGNORE_INDEX } from '@tunesmith/core'
+import type { Example } from '../example/build'
 import type { Tokenizer } from '../tokenizer'
-import type { InspectWarning } from './inspect'
+
+export type WarningCode =
+  | 'doubled-bos'
+  | 'no-eos-trained'
+  | 'pad-is-eos'
+  | 'fully-masked'
+  | 'truncated-answer'
+  | 'template-rewrites-turns'
+  | 'boundary-crossed'
+  | 'split-special-token'
+
+export interface InspectWarning {
+  code: WarningCode
+  /** What is wrong with this row. */
+  message: string
+  /** What to do about it. */
+  remedy: string
+}
 
 /** Ids that may end a turn: EOS, and special tokens named as ends. */
 function enders(tokenizer: Tokenizer): Set<number> {

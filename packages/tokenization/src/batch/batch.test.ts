@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, test } from 'vitest'
 import { randomText } from '../testing/random-text'
 import { Tokenizer } from '../tokenizer'
-import { chunksOf } from './encode-chunk'
+import { chunksOf } from './chunks'
 
 const json = (name: string) =>
   JSON.parse(readFileSync(new URL(`../fixtures/${name}.tokenizer.json`, import.meta.url), 'utf8'))

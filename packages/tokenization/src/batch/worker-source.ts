@@ -1,13 +1,12 @@
 import { fileURLToPath } from 'node:url'
-import { Worker } from 'node:worker_threads'
 
 let bundled: Promise<string> | undefined
 
-/** Starts a worker: from the built package its own file, from the sources (in this repository's tests) a bundle of them. */
-export async function startWorker(workerData: unknown): Promise<Worker> {
-  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), { workerData })
+/** The work of a tokenizer thread: the built package's own file, or from the sources (in this repository's tests) a bundle of them. */
+export async function threadWork(): Promise<string | URL> {
+  if (!import.meta.url.endsWith('.ts')) return new URL('./worker.js', import.meta.url)
   bundled ??= bundle(fileURLToPath(new URL('./worker.ts', import.meta.url)))
-  return new Worker(await bundled, { workerData, eval: true })
+  return bundled
 }
 
 interface Bundler {
@@ -24,6 +23,11 @@ async function bundle(entry: string): Promise<string> {
     platform: 'node',
     format: 'cjs',
     conditions: ['@tunesmith/source'],
+    logLevel: 'error',
   })
-  return outputFiles[0]!.text
+  return `(data) => {
+    const module = { exports: {} }
+    ;((module, exports) => { ${outputFiles[0]!.text}\n })(module, module.exports)
+    return module.exports.default(data)
+  }`
 }

@@ -1,16 +1,4 @@
-/** The label of a token the loss does not see. */
-export const IGNORED_LABEL = -100
-
-/** A list of token ids or labels; `Int32Array` is the compact choice for whole data sets. */
-export type TokenList = number[] | Int32Array
-
-/** A tokenized row: `labels` is aligned with `inputIds` (not shifted), with -100 where nothing is learnt. */
-export interface TokenizedExample {
-  /** `[tokens]` */
-  inputIds: TokenList
-  /** `[tokens]` */
-  labels: TokenList
-}
+import { IGNORE_INDEX, type TokenizedExample, type TokenList } from '@tunesmith/core'
 
 /** Tokens `start` to `end` (exclusive) of an example. */
 export function sliceExample(example: TokenizedExample, start: number, end: number): TokenizedExample {
@@ -21,6 +9,6 @@ export function sliceExample(example: TokenizedExample, start: number, end: numb
 /** How many positions of a sequence have a target, once labels are shifted: its first label has nothing before it. */
 export function countTargets(labels: TokenList): number {
   let count = 0
-  for (let t = 1; t < labels.length; t++) if (labels[t] !== IGNORED_LABEL) count++
+  for (let t = 1; t < labels.length; t++) if (labels[t] !== IGNORE_INDEX) count++
   return count
 }

@@ -1,0 +1,71 @@
+import { type ExampleRow, type Message, partText, TunesmithError } from '@tunesmith/core'
+import type { ChatOptions } from '../chat/options'
+import type { Tokenizer } from '../tokenizer'
+import type { ExampleOptions } from './options'
+
+type PromptOptions = Pick<ExampleOptions, 'template' | 'variables'>
+
+/** What a model is asked, and what it should answer. */
+export interface Prompt {
+  /** `[tokens]`: exactly the beginning of the training example of the same row. */
+  ids: number[]
+  /** The row's own answer as text. */
+  reference: string
+}
+
+/** A row's prompt and the completion to it; of a conversation, its last turn when the assistant has it. */
+export function promptAndCompletion({
+  prompt,
+  completion,
+  messages,
+}: ExampleRow): { prompt: string | Message[]; completion: string | Message[] } | undefined {
+  if (prompt !== undefined && completion !== undefined) return { prompt, completion }
+  if (messages && messages.length > 1 && messages.at(-1)!.role === 'assistant')
+    return { prompt: messages.slice(0, -1), completion: messages.slice(-1) }
+  return undefined
+}
+
+/**
+ * The prompt of a row as training sees it: a text with the special tokens before it and none after, a conversation through
+ * the chat template, with the row's `tools`, `documents` and `chat_template_kwargs`, up to where the assistant begins.
+ *
+ * @returns undefined for a row with nothing to ask: plain text, or a conversation that the assistant does not end.
+ * @throws {TunesmithError} `invalid_data` for a conversation or columns that the template cannot print.
+ */
+export function buildPrompt(tokenizer: Tokenizer, row: ExampleRow, options: PromptOptions = {}): Prompt | undefined {
+  const parts = promptAndCompletion(row)
+  if (!parts) return undefined
+  const { prompt, completion } = parts
+  const ids =
+    typeof prompt === 'string'
+      ? textPromptIds(tokenizer, prompt)
+      : renderPrompt(tokenizer, prompt, chatOptionsOf(row, options)).ids
+  return { ids, reference: partText(completion) }
+}
+
+/** The special tokens after a text (none, for most models) belong after the completion, not after the prompt. */
+export function textPromptIds(tokenizer: Tokenizer, prompt: string): number[] {
+  return [...tokenizer.framing.before, ...tokenizer.encode(prompt, { addSpecialTokens: false }).ids]
+}
+
+/** A conversation up to where the assistant begins to write. */
+export function renderPrompt(tokenizer: Tokenizer, prompt: readonly Message[], options: ChatOptions) {
+  return tokenizer.renderChat(prompt, { ...options, addGenerationPrompt: true })
+}
+
+/** What the chat template sees of a row besides its messages. */
+export function chatOptionsOf(row: ExampleRow, { template, variables }: PromptOptions): ChatOptions {
+  let { tools } = row
+  if (typeof tools === 'string')
+    try {
+      tools = JSON.parse(tools) as Record<string, unknown>[]
+    } catch (error) {
+      throw new TunesmithError(`Not valid JSON: ${(error as Error).message}`, { code: 'invalid_data', where: 'tools' })
+    }
+  return {
+    tools: tools as Record<string, unknown>[] | null | undefined,
+    documents: row.documents,
+    ...(template === undefined ? {} : { template }),
+    variables: { ...variables, ...row.chat_template_kwargs },
+  }
+}
