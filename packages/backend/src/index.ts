@@ -1,5 +1,6 @@
 import '@tensorflow/tfjs-core/dist/register_all_gradients'
 
+export { IGNORE_INDEX } from '@tunesmith/core'
 export { type CheckpointOptions, checkpoint } from './autograd/checkpoint'
 export { type RecordedOp, record } from './autograd/record'
 export { valueAndGrads } from './autograd/value-and-grads'
@@ -45,7 +46,6 @@ export { embeddingLookup } from './operations/embedding'
 export { kvCacheUpdate } from './operations/kv-cache'
 export { dequantize, linear } from './operations/linear'
 export {
-  IGNORE_INDEX,
   type LinearCrossEntropyOptions,
   type LinearCrossEntropyResult,
   linearCrossEntropy,

@@ -50,11 +50,16 @@ export class TunesmithError extends Error {
   }
 }
 
-/** The same error at a place: a row, before the column it names. Other errors become `invalid_data`. */
+/** The same error at a place: a row, before the column it names. Other errors become `internal`. */
 export function errorAt(place: string, error: unknown): TunesmithError {
   const { what, code, where, remedy } = isTunesmithError(error)
     ? error
-    : { what: String((error as Error)?.message ?? error), code: 'invalid_data' as const, where: undefined, remedy: undefined }
+    : {
+        what: String((error as Error)?.message ?? error),
+        code: 'internal' as const,
+        where: undefined,
+        remedy: undefined,
+      }
   return new TunesmithError(what, { code, where: where ? `${place}, ${where}` : place, remedy, cause: error })
 }
 

@@ -1,4 +1,10 @@
-export { errorAt, isTunesmithError, TunesmithError, type TunesmithErrorCode, type TunesmithErrorOptions } from './errors'
+export {
+  errorAt,
+  isTunesmithError,
+  TunesmithError,
+  type TunesmithErrorCode,
+  type TunesmithErrorOptions,
+} from './errors'
 export {
   EXAMPLE_COLUMNS,
   type ExampleRow,

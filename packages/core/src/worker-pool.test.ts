@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { mapInOrder, WorkerPool } from './index'
 
@@ -57,6 +57,7 @@ describe('WorkerPool', () => {
       code: 'invalid_data',
       where: 'row 3',
       remedy: 'Add one',
+      row: 7,
       message: 'No answer (row 3). Add one',
       cause: { name: 'TypeError', row: 7, stack: expect.stringContaining('it broke') },
     })
@@ -69,7 +70,10 @@ describe('WorkerPool', () => {
   it('gets over the death of a thread', async () => {
     const made = pool('() => ({ die, n }) => { if (die) process.exit(3); return n }', { threads: 1 })
     const [dead, after] = [made.run({ die: true }), made.run({ n: 1 })]
-    await expect(dead).rejects.toMatchObject({ code: 'internal', message: 'A test thread failed: it ended with code 3' })
+    await expect(dead).rejects.toMatchObject({
+      code: 'internal',
+      message: 'A test thread failed: it ended with code 3',
+    })
     await expect(after).rejects.toMatchObject({ code: 'internal' })
     expect(await made.run({ n: 2 })).toBe(2)
     const job = pool(waiting, { data: 0 })

@@ -27,6 +27,8 @@ type Answer = { id: number; result?: unknown; error?: PlainError }
 interface PlainError extends Partial<TunesmithErrorOptions> {
   message: string
   what?: string
+  name?: string
+  stack?: string
   tunesmith: boolean
 }
 
@@ -56,10 +58,12 @@ parentPort.on('message', ({ id, job }) => {
   })
 })`
 
-function revive({ tunesmith, ...parts }: PlainError): Error {
-  const error = Object.assign(new Error(parts.message), parts)
-  const { what = parts.message, code = 'internal', where, remedy } = parts
-  return tunesmith ? new TunesmithError(what, { code, where, remedy, cause: error }) : error
+/** The error of a thread; further properties it had there (`row`) are kept. */
+function revive({ tunesmith, message, ...parts }: PlainError): Error {
+  const error = Object.assign(new Error(message), parts)
+  if (!tunesmith) return error
+  const { what = message, code = 'internal', where, remedy, name: _, stack: __, ...others } = parts
+  return Object.assign(new TunesmithError(what, { code, where, remedy, cause: error }), others)
 }
 
 /** The error of work that a signal ended. */

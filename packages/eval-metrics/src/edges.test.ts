@@ -11,8 +11,8 @@ import { bootstrapInterval, pairedBootstrap, pairedRandomization } from './signi
 import { correctPValues } from './significance/corrections'
 import { pairedTest } from './significance/paired-test'
 import { sampleSize } from './significance/sample-size'
-import { referencesFromStreams } from './text/pairs'
-import { formatFixed, splitWhitespace } from './text/python'
+import { referencesFromStreams } from './strings/pairs'
+import { formatFixed, splitWhitespace } from './strings/python'
 
 describe('empty, single and mismatched inputs', () => {
   const empty = { predictions: [''], references: [''] }

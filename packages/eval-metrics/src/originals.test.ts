@@ -10,9 +10,9 @@ import { bootstrapInterval, pairedBootstrap } from './significance/bootstrap'
 import { correctPValues } from './significance/corrections'
 import { normalQuantile } from './significance/normal'
 import { pairedTest } from './significance/paired-test'
+import { referencesFromStreams } from './strings/pairs'
 import { originals } from './testing/originals'
 import { camelKeys, close } from './testing/sacrebleu-golden'
-import { referencesFromStreams } from './text/pairs'
 
 // Our own texts and tables, so that parity is tested everywhere; the larger golden files have tests of their own.
 describe('equals the Python originals', () => {

@@ -1,11 +1,8 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { camelCase, parseOptions, snakeCase, TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import type { Adapter, AdapterConfig, SharedParts } from './adapter'
 import { adapterOf } from './registry'
 import { effectiveTargets } from './target-modules'
-
-const camel = (key: string) => key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
-const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /** The content of PEFT's adapter_config.json. */
 export function configToJson(
@@ -20,7 +17,7 @@ export function configToJson(
     revision: null,
     task_type: 'CAUSAL_LM',
   }
-  for (const option of Object.keys(adapter.schema.shape)) json[snake(option)] = options[option] ?? null
+  for (const option of Object.keys(adapter.schema.shape)) json[snakeCase(option)] = options[option] ?? null
   if ('targetModules' in adapter.schema.shape)
     json.target_modules = effectiveTargets(model, config, adapter.defaultTargets)
   // Not every kind, nor every version of PEFT, knows it.
@@ -76,7 +73,7 @@ export function configFromJson(
     })
   const options: Record<string, unknown> = { peftType: json.peft_type, ...read?.(json) }
   for (const [key, value] of Object.entries(json)) {
-    const option = camel(key)
+    const option = camelCase(key)
     if (option in options || INFORMATIVE.has(key) || ignored.includes(key) || refused.includes(key)) continue
     if (isNeutral(value) && value !== false) continue
     if (option in adapter.schema.shape) options[option] = value

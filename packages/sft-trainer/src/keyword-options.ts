@@ -1,7 +1,5 @@
-import { parseOptions } from '@tunesmith/core'
+import { camelCase, parseOptions } from '@tunesmith/core'
 import type { z } from 'zod'
-
-const camelCase = (key: string) => key.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
 /**
  * Checks a dictionary of TrainingArguments, `lr_scheduler_kwargs` or `optim_args`: keys in camelCase, or as Python has them.

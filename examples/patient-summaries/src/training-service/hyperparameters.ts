@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { TunesmithError } from '@tunesmith/core'
+import { camelCase, TunesmithError } from '@tunesmith/core'
 import { type LoraConfigOptions, loraConfigSchema } from '@tunesmith/peft-lora'
 import { type SFTConfigOptions, sftConfigSchema } from '@tunesmith/sft-trainer'
 
@@ -10,8 +10,6 @@ export interface Hyperparameters {
   lora: LoraConfigOptions
   training: Omit<SFTConfigOptions, 'outputDir'>
 }
-
-const camel = (key: string) => key.replace(/[_-]([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
 
 /** Services hand over every value as text: `"16"`, `"0.0002"`, `"true"`, `"[\"q_proj\"]"`, and plain words. */
 function parseValue(value: unknown): unknown {
@@ -45,7 +43,7 @@ export function readHyperparameters(file: string): Hyperparameters {
     throw new TunesmithError('The hyperparameters are not JSON', { code: 'invalid_file', where: file, cause })
   }
   for (const [key, text] of Object.entries(given)) {
-    const name = camel(key)
+    const name = camelCase(key)
     const value = parseValue(text)
     const short = /^lora([A-Z].*)$/.exec(name)?.[1]
     const loraName = short ? short.charAt(0).toLowerCase() + short.slice(1) : name

@@ -4,9 +4,6 @@ import type { KernelAttrs } from '../contract/kernels'
 import { isRecording, runKernel } from '../engine'
 import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
-/** The label of a token that the loss does not see. */
-export const IGNORE_INDEX = -100
-
 export interface LinearCrossEntropyOptions {
   /** Mixes the one-hot target with the uniform distribution. Default 0. */
   labelSmoothing?: number

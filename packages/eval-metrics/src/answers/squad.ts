@@ -1,7 +1,7 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { pairsShape, readPairs } from '../text/pairs'
-import { splitWhitespace } from '../text/python'
+import { pairsShape, readPairs } from '../strings/pairs'
+import { splitWhitespace } from '../strings/python'
 
 const PUNCTUATION = /[!-/:-@[-`{-~]/g
 // Python's \b sees Unicode letters, JavaScript's does not.

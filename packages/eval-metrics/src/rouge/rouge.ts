@@ -2,8 +2,8 @@ import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { Mt19937 } from '../random/mt19937'
 import { percentile } from '../significance/percentile'
-import { Vocabulary } from '../text/ngrams'
-import { pairsShape, readPairs } from '../text/pairs'
+import { Vocabulary } from '../strings/ngrams'
+import { pairsShape, readPairs } from '../strings/pairs'
 import {
   ROUGE_TYPES,
   type RougeScore,

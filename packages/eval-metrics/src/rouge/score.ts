@@ -1,4 +1,4 @@
-import { clippedMatchesOfIds } from '../text/ngrams'
+import { clippedMatchesOfIds } from '../strings/ngrams'
 import { lcsLength, markLcs } from './lcs'
 
 /** Each between 0 and 1. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { clippedMatches } from '../text/ngrams'
-import { formatFixed, rstrip } from '../text/python'
+import { clippedMatches } from '../strings/ngrams'
+import { formatFixed, rstrip } from '../strings/python'
 import type { Arithmetic, CorpusMetric } from './metric'
 import { formatSignature, referenceCount, resampleFields } from './signature'
 import { BLEU_TOKENIZERS, bleuTokens } from './tokenizers'

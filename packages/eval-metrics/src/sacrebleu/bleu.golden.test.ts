@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Pcg64 } from '../random/pcg64'
+import { referencesFromStreams } from '../strings/pairs'
 import { camelKeys, close, type SacrebleuGolden } from '../testing/sacrebleu-golden'
 import { golden, goldenBytes } from '../testing/shared'
-import { referencesFromStreams } from '../text/pairs'
 import { type BleuOptions, bleu, sentenceBleu } from './bleu'
 import { bleuTokens } from './tokenizers'
 

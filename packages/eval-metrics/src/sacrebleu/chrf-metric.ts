@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { clippedMatches } from '../text/ngrams'
-import { codePoints, splitWhitespace } from '../text/python'
+import { clippedMatches } from '../strings/ngrams'
+import { codePoints, splitWhitespace } from '../strings/python'
 import type { Arithmetic, CorpusMetric } from './metric'
 import { formatSignature, referenceCount, resampleFields } from './signature'
 

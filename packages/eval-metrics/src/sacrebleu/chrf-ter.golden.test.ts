@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { referencesFromStreams } from '../strings/pairs'
 import { camelKeys, close, type SacrebleuGolden } from '../testing/sacrebleu-golden'
 import { golden } from '../testing/shared'
-import { referencesFromStreams } from '../text/pairs'
 import { type ChrfOptions, chrf, sentenceChrf } from './chrf'
 import { sentenceTer, type TerOptions, ter } from './ter'
 

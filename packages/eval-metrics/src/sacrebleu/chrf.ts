@@ -1,6 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { pairsShape, readPairs } from '../text/pairs'
+import { pairsShape, readPairs } from '../strings/pairs'
 import { chrfMetricFrom, chrfShape } from './chrf-metric'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { CorpusMetric } from './metric'

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { drawResamples, exactMean, type MeanInterval, meanInterval, resampledScores } from '../significance/resampling'
-import type { Pairs } from '../text/pairs'
-import { formatFixed } from '../text/python'
+import type { Pairs } from '../strings/pairs'
+import { formatFixed } from '../strings/python'
 import { type CorpusMetric, sumRows } from './metric'
 import type { Signature } from './signature'
 

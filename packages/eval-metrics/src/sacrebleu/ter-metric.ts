@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { Vocabulary } from '../text/ngrams'
-import { rstrip } from '../text/python'
+import { Vocabulary } from '../strings/ngrams'
+import { rstrip } from '../strings/python'
 import { countEdits } from './edit-rate'
 import type { Arithmetic, CorpusMetric } from './metric'
 import { formatSignature, referenceCount, resampleFields } from './signature'

@@ -1,6 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { pairsShape, readPairs } from '../text/pairs'
+import { pairsShape, readPairs } from '../strings/pairs'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { CorpusMetric } from './metric'
 import { terMetricFrom, terShape } from './ter-metric'

@@ -1,4 +1,4 @@
-import { splitWhitespace } from '../text/python'
+import { splitWhitespace } from '../strings/python'
 
 /** Tercom's normalization, off by default. */
 export interface TercomOptions {

@@ -1,4 +1,4 @@
-import { codePoints, splitWhitespace, strip } from '../text/python'
+import { codePoints, splitWhitespace, strip } from '../strings/python'
 
 /** The tokenizers sacrebleu offers that need no download. */
 export const BLEU_TOKENIZERS = ['13a', 'intl', 'char', 'zh', 'none'] as const

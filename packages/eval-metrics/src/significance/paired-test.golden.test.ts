@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { bleuMetric } from '../sacrebleu/bleu'
 import { chrfMetric } from '../sacrebleu/chrf'
 import { terMetric } from '../sacrebleu/ter'
+import { referencesFromStreams } from '../strings/pairs'
 import { close, type SacrebleuGolden } from '../testing/sacrebleu-golden'
 import { golden } from '../testing/shared'
-import { referencesFromStreams } from '../text/pairs'
 import { pairedTest } from './paired-test'
 
 const data = golden<SacrebleuGolden>('bleu.json')?.significance

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { Pcg64 } from '../random/pcg64'
 import type { CorpusMetric } from '../sacrebleu/metric'
 import type { Signature } from '../sacrebleu/signature'
-import { pairsShape, readPairs } from '../text/pairs'
+import { pairsShape, readPairs } from '../strings/pairs'
 import { numpyMean } from './numpy-mean'
 import { drawResamples, meanInterval, resampledScores, type SystemStatistics, systemStatistics } from './resampling'
 

@@ -1,3 +1,4 @@
+import { camelCase } from '@tunesmith/core'
 /** Shape of the golden file made by sacrebleu. */
 export interface SacrebleuGolden {
   corpora: {
@@ -51,11 +52,9 @@ export interface SignificanceGolden {
   >
 }
 
-const camel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
-
 /** sacrebleu's constructor arguments under our names. */
 export const camelKeys = (params: object) =>
-  Object.fromEntries(Object.entries(params).map(([key, value]) => [camel(key), value]))
+  Object.fromEntries(Object.entries(params).map(([key, value]) => [camelCase(key), value]))
 
 export const close = (actual: number | undefined, wanted: number | null | undefined) =>
   Math.abs((actual ?? Number.NaN) - (wanted ?? Number.NaN)) <= 1e-9

@@ -21,13 +21,11 @@ export interface BatchRows {
   efficiency: number
 }
 
-const PACKING = { bfd: 'bfd', bfd_split: 'bfdSplit', wrapped: 'wrapped' } as const
-
 export function batchRows(
   examples: readonly SourcedExample[],
   { packing, packingStrategy, maxLength }: Pick<SFTConfig, 'packing' | 'packingStrategy' | 'maxLength'>,
 ): BatchRows {
-  const packed = packing ? packExamples(examples, { maxLength, strategy: PACKING[packingStrategy] }) : undefined
+  const packed = packing ? packExamples(examples, { maxLength, strategy: packingStrategy }) : undefined
   const rows = packed?.bins ?? examples.map((example) => [example])
   let [sequences, tokens, labelledTokens] = [0, 0, 0]
   for (const row of rows)

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { camelCase, TunesmithError } from '@tunesmith/core'
 import type { EvalLog } from '../callbacks/events'
 import type { SFTConfig } from '../config'
 
@@ -6,7 +6,7 @@ type MetricConfig = Pick<SFTConfig, 'metricForBestModel' | 'greaterIsBetter'>
 
 /** `eval_rouge_l`, `rougeL` and `evalRougeL` mean the same. */
 export function metricKey(name: string): string {
-  const camel = name.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
+  const camel = camelCase(name)
   return /^eval[A-Z]/.test(camel) ? camel : `eval${camel[0]!.toUpperCase()}${camel.slice(1)}`
 }
 

@@ -1,3 +1,4 @@
+import { snakeCase } from '@tunesmith/core'
 import type { EvalLog, TrainerControl, TrainerState, TrainLog } from '../callbacks/events'
 import type { BatchStreamState } from '../data/batches'
 import type { GradScalerState } from './grad-scaler'
@@ -67,9 +68,8 @@ export const noControl = (): TrainerControl => ({
   shouldLog: false,
 })
 
-const snake = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 const withSnakeKeys = (log: object) =>
-  Object.fromEntries(Object.entries(log).map(([key, value]) => [snake(key), value]))
+  Object.fromEntries(Object.entries(log).map(([key, value]) => [snakeCase(key), value]))
 
 export function toTrainerStateJson(saved: SavedRun): object {
   const { run } = saved

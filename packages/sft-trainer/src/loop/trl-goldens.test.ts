@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
+import { camelCase } from '@tunesmith/core'
 import { Dataset, type TokenizedExample } from '@tunesmith/datasets'
 import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import { loadModel, packSequences } from '@tunesmith/models'
@@ -56,12 +57,10 @@ const RUNS = [
   'd_dft_loss',
 ] as const
 
-const camel = (key: string) => key.replace(/_(\w)/g, (_, letter: string) => letter.toUpperCase())
-
 /** TRL's settings under our names: those of a training, without the ones of Python's machinery. */
 function argsOf({ config }: Recording, outputDir: string): SFTConfigOptions {
   const known = new Set(Object.keys(sftConfig({ outputDir })))
-  const entries = Object.entries(config).map(([key, value]) => [camel(key), value] as const)
+  const entries = Object.entries(config).map(([key, value]) => [camelCase(key), value] as const)
   const { reportTo: _, ...args } = Object.fromEntries(entries.filter(([key]) => known.has(key)))
   return {
     ...args,

@@ -1,6 +1,5 @@
+import { snakeCase } from '@tunesmith/core'
 import type { EvalLog, TrainLog } from '../callbacks/events'
-
-const snakeCase = (key: string) => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 /**
  * The numbers of a log under the names transformers' integrations give them, so that our runs and Python's share charts:

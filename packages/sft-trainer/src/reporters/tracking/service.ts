@@ -1,3 +1,4 @@
+import { snakeCase } from '@tunesmith/core'
 import type { TrainPlan, TrainResult } from '../../callbacks/events'
 
 /** The numbers of one log or evaluation. */
@@ -41,10 +42,5 @@ export interface TrackingService {
 
 /** Names as Python has them, so that settings can be compared across libraries. */
 export function flatSettings(config: object): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(config).map(([key, value]) => [
-      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-      value,
-    ]),
-  )
+  return Object.fromEntries(Object.entries(config).map(([key, value]) => [snakeCase(key), value]))
 }

@@ -1,7 +1,7 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { NgramIndex, Vocabulary } from '../text/ngrams'
-import { pairsShape, readPairs } from '../text/pairs'
+import { NgramIndex, Vocabulary } from '../strings/ngrams'
+import { pairsShape, readPairs } from '../strings/pairs'
 
 /** Lower-case words; every mark that is neither letter, digit nor mark on one separates. */
 export function textWords(text: string): string[] {
