@@ -1,5 +1,5 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
-import type { Message, ChatOptions, Tokenizer } from '@tunesmith/tokenization'
+import type { ChatOptions, Message, Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 
 const fitSchema = z.strictObject({
