@@ -1,3 +1,5 @@
+// First: run from source, the gradients' import brings its own copy of tfjs-core, without operations on tensors.
+import '@tensorflow/tfjs-core'
 import '@tensorflow/tfjs-core/dist/register_all_gradients'
 
 export { IGNORE_INDEX } from '@tunesmith/core'

@@ -1,6 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import { type TensorReader, tensorMismatches } from '@tunesmith/hub'
-import { CausalLM } from './causal-lm'
+import { buildModules } from './build-modules'
 import type { ModelConfig } from './config'
 import type { QuantizedEntry } from './quantized'
 import type { WeightSource } from './weight-source'
@@ -18,7 +18,7 @@ export function tensorShapes(config: ModelConfig): Map<string, number[]> {
       return undefined as never
     },
   }
-  new CausalLM(config, recorder)
+  buildModules(config, recorder)
   return shapes
 }
 

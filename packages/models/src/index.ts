@@ -2,12 +2,11 @@ export { architectureNames, registerArchitecture } from './architectures'
 export type { Architecture, DecoderLayer, LinearShape } from './architectures/architecture'
 export { attention, attentionLinears, gatedMlp, mlpLinears } from './architectures/parts'
 export { type ModelInput, packSequences } from './batch'
-export { CausalLM, EVERY_BLOCK, type ForwardOptions, type ModelAdapterNames } from './causal-lm'
+export { CausalLM, type ForwardOptions } from './causal-lm'
 export { type ModelConfig, parseModelConfig } from './config'
 export { type FitChatOptions, type FittedChat, fitChat } from './generation/fit-chat'
 export { type GeneratedToken, type GenerateOptions, generate, streamTokens } from './generation/generate'
 export type { GenerationDefaults } from './generation/generation-config'
-export { KvCache } from './generation/kv-cache'
 export { createSampler, type Sampler, type SamplingOptions, samplingDistribution } from './generation/sampler'
 export {
   endTokens,
@@ -19,8 +18,10 @@ export {
 } from './generation/text'
 export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './gguf/export'
 export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layout'
+export { KvCache } from './kv-cache'
 export { createModel, type LoadModelOptions, loadModel } from './load'
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
+export { type Attachment, createPass, type Pass, type PassOptions } from './pass'
 export { inverseFrequencies, type RopeConfig } from './rope'
 export {
   modelTensors,

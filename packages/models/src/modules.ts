@@ -1,8 +1,9 @@
-import type * as tf from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import { embeddingLookup, linear, rmsNorm, type WeightMatrix } from '@tunesmith/backend'
+import type { Pass } from './pass'
 
 /** What an adapter puts in the place of a module's own computation. */
-export type Override<Module, Input> = (input: Input, module: Module) => tf.Tensor2D
+export type Override<Module, Input> = (input: Input, module: Module, pass: Pass) => tf.Tensor2D
 
 /** One linear layer of a model: the place where adapters attach. */
 export class LinearModule {
@@ -17,8 +18,8 @@ export class LinearModule {
   ) {}
 
   /** x `[tokens, in]` to `[tokens, out]`, through the adapter if there is one. */
-  forward(x: tf.Tensor2D): tf.Tensor2D {
-    return this.override ? this.override(x, this) : this.forwardBase(x)
+  forward(x: tf.Tensor2D, pass: Pass): tf.Tensor2D {
+    return this.override ? this.override(x, this, pass) : this.forwardBase(x)
   }
 
   /** The layer without any adapter. */
@@ -37,8 +38,8 @@ export class EmbeddingModule {
   ) {}
 
   /** ids int32 `[tokens]` to `[tokens, hidden]`, through the adapter if there is one. */
-  forward(ids: tf.Tensor1D): tf.Tensor2D {
-    return this.override ? this.override(ids, this) : this.forwardBase(ids)
+  forward(ids: tf.Tensor1D, pass: Pass): tf.Tensor2D {
+    return this.override ? this.override(ids, this, pass) : this.forwardBase(ids)
   }
 
   /** The embeddings without any adapter. */
@@ -60,4 +61,11 @@ export class NormModule {
   forward(x: tf.Tensor2D): tf.Tensor2D {
     return rmsNorm(x, this.weight, { eps: this.eps, offset: this.offset })
   }
+}
+
+/** The weights of a module that are trainable variables. */
+export function trainableWeights(module: LinearModule | EmbeddingModule | NormModule): tf.Variable[] {
+  const { weight } = module
+  const tensors = [weight instanceof tf.Tensor ? weight : weight.weight, 'bias' in module ? module.bias : undefined]
+  return tensors.filter((tensor) => tensor instanceof tf.Variable && tensor.trainable) as tf.Variable[]
 }

@@ -129,7 +129,7 @@ export async function savePretrained(
 export function refuseAdapters(model: CausalLM, where: string): void {
   const modules = [...model.linears.values(), model.embedTokens]
   const adapted = modules.find(({ override }) => override !== undefined)?.name
-  if (adapted === undefined && !model.virtualTokens) return
+  if (adapted === undefined && !model.attachment?.virtualTokens) return
   throw new TunesmithError(
     `An adapter sits on ${adapted ?? 'the model'}, and a file of the whole model cannot hold it`,
     {

@@ -9,7 +9,7 @@ import {
 } from '@tunesmith/backend'
 import type { ModelInput } from './batch'
 import type { ModelConfig } from './config'
-import type { KvCache } from './generation/kv-cache'
+import type { KvCache } from './kv-cache'
 import { inverseFrequencies } from './rope'
 import { VirtualLayout, type VirtualTokens } from './virtual-tokens'
 
@@ -28,7 +28,7 @@ export class StepPlan {
 
   constructor(
     readonly config: ModelConfig,
-    input: Omit<ModelInput, 'inputIds'>,
+    input: Pick<ModelInput, 'positions' | 'cuSeqlens'>,
     readonly cache?: KvCache,
     virtual?: VirtualTokens,
   ) {

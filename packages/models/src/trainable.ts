@@ -69,9 +69,5 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
       code: 'not_found',
       remedy: `Modules are named like ${[...model.linears.keys()].slice(0, 3).join(', ')}`,
     })
-  for (const [name, variable] of parameters) {
-    const module = name.slice(0, name.lastIndexOf('.'))
-    model.trainables.set(module, [...(model.trainables.get(module) ?? []).filter((v) => v !== variable), variable])
-  }
   return parameters
 }

@@ -25,7 +25,7 @@ export class VirtualLayout {
   readonly #inner: Int32Array
 
   /** Virtual positions precede the sequences that start in this pass; those that go on in a cache have theirs already. */
-  constructor({ positions, cuSeqlens }: Omit<ModelInput, 'inputIds'>, count: number) {
+  constructor({ positions, cuSeqlens }: Pick<ModelInput, 'positions' | 'cuSeqlens'>, count: number) {
     this.#count = count
     this.#inner = Int32Array.from(cuSeqlens)
     const sequences = this.#inner.length - 1

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { Random, TunesmithError } from '@tunesmith/core'
-import { type CausalLM, EVERY_BLOCK } from '@tunesmith/models'
+import type { CausalLM } from '@tunesmith/models'
 import type { AdaptableModule, Adapter, AdapterConfig, AdapterLayer, SharedParts } from './adapter'
 import { targetedModules } from './target-modules'
 import { trainableTokenLayers } from './trainable-tokens'
@@ -80,18 +80,6 @@ export function trainableTensors({ layers, shared, copies }: Attached): Map<stri
 /** All tensors of the file. */
 export function fileTensors(attached: Attached): Map<string, tf.Variable> {
   return new Map([...trainableTensors(attached), ...Object.entries(attached.shared?.buffers ?? {})])
-}
-
-/** Which variables each module uses, for `CausalLM.trainables`. */
-export function variablesByModule({ layers, shared, copies }: Attached): Map<string, tf.Variable[]> {
-  const all = new Map<string, tf.Variable[]>()
-  const add = (module: string, ...variables: tf.Variable[]) =>
-    all.set(module, [...(all.get(module) ?? []), ...variables])
-  for (const [module, { layer }] of layers) add(module.name, ...Object.values(layer.parameters), ...(layer.uses ?? []))
-  for (const { module, variable } of copies) add(module.name, variable)
-  const parameters = Object.values(shared?.parameters ?? {})
-  if (parameters.length > 0) add(EVERY_BLOCK, ...parameters)
-  return all
 }
 
 /** Parameters that the model has more because of an adapter. A bias is trained in its place, a saved module beside it. */

@@ -16,7 +16,7 @@ import {
   restoreModules,
 } from './merge'
 import { adapterOf, peftConfig } from './registry'
-import { BASE_NAME, type CallState } from './routing'
+import { BASE_NAME } from './routing'
 
 const owned = new WeakSet<CausalLM>()
 
@@ -30,7 +30,6 @@ export interface AddAdapterOptions {
  * adapters.
  */
 export class PeftModel {
-  readonly #call: CallState
   readonly #adapters = new Map<string, Attached>()
   #active: string[] = []
   #disabled = false
@@ -45,14 +44,7 @@ export class PeftModel {
         remedy: 'Use addAdapter on its PeftModel, or unload the first adapter',
       })
     owned.add(model)
-    this.#call = {
-      training: false,
-      seed: 0,
-      get reuse() {
-        return model.runningCache
-      },
-    }
-    this.#installation = new Installation(model, this.#call)
+    this.#installation = new Installation(model)
   }
 
   /** Names of the adapters on the model. */
@@ -178,17 +170,6 @@ export class PeftModel {
         this.#disabled = false
       })
     }
-  }
-
-  /** Dropout on; call before each micro-batch with a new seed. */
-  train(seed: number): void {
-    this.#call.training = true
-    this.#call.seed = seed
-  }
-
-  /** Dropout off. */
-  eval(): void {
-    this.#call.training = false
   }
 
   /**

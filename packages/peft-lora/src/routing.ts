@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import type { CausalLM, EmbeddingModule, LinearModule } from '@tunesmith/models'
+import type { Pass } from '@tunesmith/models'
 import type { AdapterLayer, Below, LayerCall } from './adapter'
 
 /** A layer and what sets its dropout masks apart from those of other layers. */
@@ -9,53 +9,62 @@ export interface StackedLayer {
   index: number
 }
 
-/** What all layers share from step to step. */
-export interface CallState {
-  training: boolean
-  seed: number
-  /** See {@link LayerCall.reuse}. */
-  readonly reuse: object | undefined
-}
-
 /** The name of no adapter at all, in a batch where each sequence says which one it wants (PEFT's word). */
 export const BASE_NAME = '__base__'
 
-const callOf = ({ training, seed, reuse }: CallState, index: number): LayerCall => ({
-  training,
-  reuse,
-  seed: (seed + Math.imul(index, 0x85ebca6b)) | 0,
-})
-
-/** A linear layer through its stack of active adapters, the first one nearest to the weight. */
-export function throughStack(
-  module: LinearModule,
-  stack: readonly StackedLayer[],
-  x: tf.Tensor2D,
-  state: CallState,
-): tf.Tensor2D {
-  let below: Below<tf.Tensor2D> = { forward: (input) => module.forwardBase(input), isModule: true }
-  for (const { layer, index } of stack) {
-    if (!layer.forward) continue
-    const under = below
-    below = { forward: (input) => layer.forward!(input, under, callOf(state, index)), isModule: false }
-  }
-  return below.forward(x)
+/** What differs between linear layers (x `[tokens, in]`) and embeddings (ids `[tokens]`). */
+interface Kind<Input extends tf.Tensor> {
+  compute(layer: AdapterLayer): ((input: Input, below: Below<Input>, call: LayerCall) => tf.Tensor2D) | undefined
+  rows(input: Input, from: number, to: number): Input
 }
 
-/** Likewise the embeddings. */
-export function embedThroughStack(
-  module: EmbeddingModule,
+export const LINEAR: Kind<tf.Tensor2D> = {
+  compute: (layer) => layer.forward && ((x, below, call) => layer.forward!(x, below, call)),
+  rows: (x, from, to) => tf.slice2d(x, [from, 0], [to - from, -1]),
+}
+
+export const EMBEDDING: Kind<tf.Tensor1D> = {
+  compute: (layer) => layer.embed && ((ids, below, call) => layer.embed!(ids, below, call)),
+  rows: (ids, from, to) => tf.slice1d(ids, from, to - from),
+}
+
+interface Base<Input> {
+  forwardBase(input: Input): tf.Tensor2D
+}
+
+/**
+ * A module's override: through the stack of active layers, the first one nearest to the weight, or in a batch that names
+ * adapters each sequence through its own.
+ *
+ * @param byName the layers on this module of all adapters.
+ */
+export function routed<Input extends tf.Tensor>(
+  kind: Kind<Input>,
   stack: readonly StackedLayer[],
-  ids: tf.Tensor1D,
-  state: CallState,
+  byName: ReadonlyMap<string, StackedLayer>,
+): (input: Input, module: Base<Input>, pass: Pass) => tf.Tensor2D {
+  return (input, module, pass) =>
+    pass.adapterNames
+      ? throughMixture(kind, module, ranges(pass.adapterNames, pass.cuSeqlens), byName, input, pass)
+      : throughStack(kind, module, stack, input, pass)
+}
+
+function throughStack<Input extends tf.Tensor>(
+  kind: Kind<Input>,
+  module: Base<Input>,
+  stack: readonly StackedLayer[],
+  input: Input,
+  { training, seed, cache }: Pass,
 ): tf.Tensor2D {
-  let below: Below<tf.Tensor1D> = { forward: (input) => module.forwardBase(input), isModule: true }
+  let below: Below<Input> = { forward: (input) => module.forwardBase(input), isModule: true }
   for (const { layer, index } of stack) {
-    if (!layer.embed) continue
+    const compute = kind.compute(layer)
+    if (!compute) continue
     const under = below
-    below = { forward: (input) => layer.embed!(input, under, callOf(state, index)), isModule: false }
+    const call = { training, seed: (seed + Math.imul(index, 0x85ebca6b)) | 0, reuse: cache }
+    below = { forward: (input) => compute(input, under, call), isModule: false }
   }
-  return below.forward(ids)
+  return below.forward(input)
 }
 
 interface Rows {
@@ -76,59 +85,37 @@ function ranges(names: readonly string[], cuSeqlens: ArrayLike<number>): Rows[] 
 }
 
 /**
- * A linear layer in a batch where every sequence has its own adapter.
- *
  * Where all layers involved are additions, all rows go through the base weight together and each range of rows gets its
  * adapter's addition; otherwise each range goes through its own layer.
  */
-export function throughMixture(
-  model: CausalLM,
-  module: LinearModule,
-  layers: ReadonlyMap<string, StackedLayer>,
-  x: tf.Tensor2D,
-  state: CallState,
+function throughMixture<Input extends tf.Tensor>(
+  kind: Kind<Input>,
+  module: Base<Input>,
+  parts: readonly Rows[],
+  byName: ReadonlyMap<string, StackedLayer>,
+  input: Input,
+  pass: Pass,
 ): tf.Tensor2D {
-  const { names, cuSeqlens } = model.adapterNames!
-  const parts = ranges(names, cuSeqlens)
-  const used = parts.flatMap(({ name }) => layers.get(name) ?? [])
-  if (used.length === 0) return module.forwardBase(x)
+  const used = parts.flatMap(({ name }) => byName.get(name) ?? [])
+  if (used.length === 0) return module.forwardBase(input)
   return tf.tidy(() => {
-    const slice = ({ from, to }: Rows) => tf.slice2d(x, [from, 0], [to - from, -1])
-    if (!state.training && used.every(({ layer }) => layer.delta)) {
-      const additions = parts.map((rows) => {
-        const layer = layers.get(rows.name)?.layer
-        return layer
-          ? layer.delta!(slice(rows))
-          : tf.zeros<tf.Rank.R2>([rows.to - rows.from, module.weight.outFeatures])
+    const rows = ({ from, to }: Rows) => kind.rows(input, from, to)
+    if (!pass.training && used.every(({ layer }) => layer.delta)) {
+      const base = module.forwardBase(input)
+      const additions = parts.map((part) => {
+        const layer = byName.get(part.name)?.layer
+        // Only linear layers are additions.
+        if (layer) return layer.delta!(rows(part) as tf.Tensor as tf.Tensor2D)
+        return tf.zeros<tf.Rank.R2>([part.to - part.from, base.shape[1]])
       })
-      return tf.add(module.forwardBase(x), tf.concat2d(additions, 0)) as tf.Tensor2D
+      return tf.add(base, tf.concat2d(additions, 0)) as tf.Tensor2D
     }
-    const outputs = parts.map((rows) => {
-      const stacked = layers.get(rows.name)
-      return throughStack(module, stacked ? [stacked] : [], slice(rows), state)
+    const outputs = parts.map((part) => {
+      const stacked = byName.get(part.name)
+      return throughStack(kind, module, stacked ? [stacked] : [], rows(part), pass)
     })
     return tf.concat2d(outputs, 0)
   })
-}
-
-/** Likewise the embeddings. */
-export function embedThroughMixture(
-  model: CausalLM,
-  module: EmbeddingModule,
-  layers: ReadonlyMap<string, StackedLayer>,
-  ids: tf.Tensor1D,
-  state: CallState,
-): tf.Tensor2D {
-  const { names, cuSeqlens } = model.adapterNames!
-  return tf.tidy(() =>
-    tf.concat2d(
-      ranges(names, cuSeqlens).map(({ name, from, to }) => {
-        const stacked = layers.get(name)
-        return embedThroughStack(module, stacked ? [stacked] : [], tf.slice1d(ids, from, to - from), state)
-      }),
-      0,
-    ),
-  )
 }
 
 /** @throws {TunesmithError} for a name nobody loaded, or a batch that cannot be mixed. */

@@ -20,7 +20,7 @@ import { GradScaler } from './loop/grad-scaler'
 import { checkConfig, dataNotices } from './loop/guards'
 import { Interrupt } from './loop/interrupt'
 import { LogWindow } from './loop/log-window'
-import { attachNeftune } from './loop/neftune'
+import { neftune } from './loop/neftune'
 import { newRunState, noControl, type SavedRun } from './loop/run-state'
 import { type TrainRun, trainLoop } from './loop/train-loop'
 import { createOptimizer, type Optimizer, parameterGroups } from './optimizers'
@@ -171,9 +171,9 @@ export class SFTTrainer {
       optimizerBytes: optimizer.bytes(),
       tokensPerMicroBatch: largestMicroBatch(data, config),
     }
-    const neftune = config.neftuneNoiseAlpha ? attachNeftune(model, config.neftuneNoiseAlpha) : undefined
     const run: TrainRun = {
-      ...{ config, model, peft, parameters, neftune, stream, optimizer, state, control, totalSteps, emitter, signal },
+      ...{ config, model, peft, parameters, stream, optimizer, state, control, totalSteps, emitter, signal },
+      onEmbeddings: config.neftuneNoiseAlpha ? neftune(config.neftuneNoiseAlpha) : undefined,
       schedule: this.#schedule(totalSteps),
       scaler: new GradScaler(config.fp16),
       window: new LogWindow(),
@@ -265,8 +265,6 @@ export class SFTTrainer {
       throw explained
     } finally {
       this.#interrupt.stop()
-      peft?.eval()
-      neftune?.remove()
       optimizer.dispose()
     }
   }

@@ -1,9 +1,10 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { type CompiledStep, compileStep, rotaryTables, type StepInput } from '@tunesmith/backend'
 import type { CausalLM } from '../causal-lm'
+import type { CacheTensors, KvCache } from '../kv-cache'
+import { createPass } from '../pass'
 import { inverseFrequencies } from '../rope'
 import { StepContext } from '../step-context'
-import type { CacheTensors, KvCache } from './kv-cache'
 
 const INPUTS = ['ids', 'cos', 'sin', 'cuSeqlens', 'rows', 'kvStart', 'kvLength'] as const
 type Input = (typeof INPUTS)[number]
@@ -40,7 +41,7 @@ export class DecodingStep {
    */
   logits(active: readonly number[], tokens: readonly number[]): Float32Array {
     const count = active.length
-    const virtual = this.#model.virtualTokens?.count ?? 0
+    const virtual = this.#model.attachment?.virtualTokens?.count ?? 0
     const positions = active.map((s) => this.#cache.lengths[s]! + virtual)
     const { rope } = this.#model.config
     const frequencies = this.#frequencies ?? inverseFrequencies(rope, Math.max(...positions) + 1)
@@ -82,7 +83,9 @@ export class DecodingStep {
     cache.use(places as CacheTensors)
     try {
       const context = new StepContext(this.#model.config, { cuSeqlens, cos, sin }, cache)
-      return this.#model.logits(this.#model.forwardNext(ids, context, cache, adapterNames))
+      const rows = (ids as tf.Tensor1D).size
+      const pass = createPass({ cuSeqlens: Array.from({ length: rows + 1 }, (_, i) => i), adapterNames }, { cache })
+      return this.#model.logits(this.#model.forwardNext(ids, context, pass), pass)
     } finally {
       cache.use(undefined)
     }
@@ -96,7 +99,7 @@ export class DecodingStep {
 
 /** Everything that a forward pass looks up in the model's modules. */
 function partsOf(model: CausalLM): unknown[] {
-  const parts: unknown[] = [model.virtualTokens, model.embedTokens.override, model.embedTokens.weight]
+  const parts: unknown[] = [model.attachment, model.embedTokens.override, model.embedTokens.weight]
   for (const { override, weight, bias } of model.linears.values()) parts.push(override, weight, bias)
   for (const { weight } of model.norms.values()) parts.push(weight)
   return parts

@@ -3,8 +3,8 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { packSequences } from '../batch'
 import type { CausalLM } from '../causal-lm'
+import { KvCache } from '../kv-cache'
 import { DecodingStep } from './decoding-step'
-import { KvCache } from './kv-cache'
 import { createSampler, samplingSchema } from './sampler'
 
 const ids = z.array(z.number().int().nonnegative())
@@ -115,7 +115,7 @@ export async function* decode(
   const sequences = Array.from({ length: prompts.length * answers }, (_, s) => Array.from(promptOf(s)))
   const samplers = sequences.map((_, s) => createSampler(sampling, String(s)))
   const longest = prompts.reduce((max, { length }) => Math.max(max, length), 0)
-  const virtual = model.virtualTokens?.count ?? 0
+  const virtual = model.attachment?.virtualTokens?.count ?? 0
   const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens), virtual)
   const step = new DecodingStep(model, cache, names)
   const width = model.config.vocabSize

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { createPass } from '@tunesmith/models'
 import { describe, expect, it } from 'vitest'
 import { getPeftModel } from '../peft-model'
 import { testAdapter, tinyModel } from '../testing'
@@ -52,7 +53,8 @@ describe('bottleneck adapters', () => {
         [2, 48],
       ),
     )
-    const base = tf.tidy(() => module.forward(x).arraySync())
+    const pass = createPass({ cuSeqlens: [0, 2] })
+    const base = tf.tidy(() => module.forward(x, pass).arraySync())
     const peft = getPeftModel(model, { peftType: 'BOTTLENECK', reductionFactor: 8, scaling: 1.5 })
     perturb(peft, 0.3)
     const [down, downBias, up, upBias] = keys('mlp.down_proj').map((key) => peft.parameters().get(key)!.arraySync())
@@ -68,7 +70,7 @@ describe('bottleneck adapters', () => {
     })
     expect(
       largestDifference(
-        tf.tidy(() => module.forward(x).dataSync()),
+        tf.tidy(() => module.forward(x, pass).dataSync()),
         expected,
       ),
     ).toBeLessThan(1e-5)

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { valueAndGrads } from '@tunesmith/backend'
 import { Random } from '@tunesmith/core'
-import { type CausalLM, packSequences } from '@tunesmith/models'
+import { type CausalLM, type ForwardOptions, packSequences } from '@tunesmith/models'
 import type { PeftModel } from '../peft-model'
 
 /** Sequences of different lengths, so that boundaries matter. */
@@ -55,6 +55,11 @@ export function lossOf(model: CausalLM): number {
 
 const tokens = () => labelsOf(SEQUENCES).filter((label) => label >= 0).length
 
+export interface GradientOptions extends ForwardOptions {
+  sequences?: readonly number[][]
+  adapterNames?: readonly string[]
+}
+
 export interface Gradients {
   loss: number
   grads: Map<string, Float32Array>
@@ -63,15 +68,13 @@ export interface Gradients {
 /** The mean loss and its gradients by the adapter's parameters; leaves no tensor behind. */
 export function gradientsOf(
   peft: PeftModel,
-  {
-    gradientCheckpointing = false,
-    sequences = SEQUENCES,
-  }: { gradientCheckpointing?: boolean; sequences?: number[][] } = {},
+  { sequences = SEQUENCES, adapterNames, ...options }: GradientOptions = {},
 ): Gradients {
   const parameters = peft.parameters()
+  const input = { ...packSequences(sequences), ...(adapterNames && { adapterNames }) }
   return tf.tidy(() => {
     const { value, grads } = valueAndGrads(() => {
-      const { loss } = peft.model.loss(packSequences(sequences), labelsOf(sequences), { gradientCheckpointing })
+      const { loss } = peft.model.loss(input, labelsOf(sequences), options)
       return tf.div(loss, tokens()) as tf.Scalar
     }, [...parameters.values()])
     const result = new Map<string, Float32Array>()

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { valueAndGrads, withoutRecording } from '@tunesmith/backend'
 import type { PackedBatch } from '@tunesmith/datasets'
-import type { CausalLM } from '@tunesmith/models'
+import type { CausalLM, ForwardOptions } from '@tunesmith/models'
 
 /** Sums over the labelled tokens of one or more batches. */
 export interface LossSums {
@@ -25,12 +25,18 @@ export interface LossOptions {
   activationOffloading?: boolean
 }
 
-function compute(model: CausalLM, batch: PackedBatch, options: LossOptions) {
+/** What training adds to a forward pass. */
+export type TrainingPass = Pick<ForwardOptions, 'training' | 'seed' | 'onEmbeddings'>
+
+function compute(model: CausalLM, batch: PackedBatch, options: LossOptions & TrainingPass) {
   const { loss, nll, entropy, correct } = model.loss(batch, batch.labels, {
     mode: options.lossType,
     labelSmoothing: options.labelSmoothingFactor,
     gradientCheckpointing: options.gradientCheckpointing,
     activationOffloading: options.activationOffloading,
+    training: options.training,
+    seed: options.seed,
+    onEmbeddings: options.onEmbeddings,
   })
   const sums = withoutRecording(() => tf.stack([loss, tf.sum(nll), tf.sum(entropy), tf.sum(correct)]))
   return { loss, sums }
@@ -54,7 +60,7 @@ export function forwardBackward(
   parameters: ReadonlyMap<string, tf.Variable>,
   batch: PackedBatch,
   weight: number,
-  options: LossOptions,
+  options: LossOptions & TrainingPass,
   extra?: { loss: () => tf.Scalar | undefined; weight: number },
 ): { sums: LossSums; grads: Map<string, tf.Tensor> } {
   const kept: { sums?: tf.Tensor; auxiliary?: tf.Tensor } = {}

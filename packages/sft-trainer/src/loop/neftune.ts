@@ -1,45 +1,17 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { embeddingLookup } from '@tunesmith/backend'
 import { Random } from '@tunesmith/core'
-import type { CausalLM } from '@tunesmith/models'
-
-/** Noise on the embeddings while training. */
-export interface Neftune {
-  /** Draws the noise of the next micro-batch; the same seed gives the same noise. */
-  draw(cuSeqlens: ArrayLike<number>, seed: number): void
-  /** No noise until the next draw. */
-  rest(): void
-  /** Takes it off the model. */
-  remove(): void
-}
+import type { ForwardOptions } from '@tunesmith/models'
 
 /**
- * NEFTune (Jain et al. 2023): uniform noise in `±alpha / sqrt(length * hidden)` on the token embeddings.
+ * NEFTune (Jain et al. 2023): uniform noise in `±alpha / sqrt(length * hidden)` on the token embeddings while training.
  *
  * `length` is each sequence's own. transformers takes the padded length of the batch, which makes a sequence's noise
  * depend on its neighbours.
  */
-export function attachNeftune(model: CausalLM, alpha: number): Neftune {
-  const module = model.embedTokens
-  const { hiddenSize } = model.config
-  const previous = module.override
-  let next: { cuSeqlens: ArrayLike<number>; seed: number } | undefined
-  module.override = (ids) => {
-    const embedded = previous ? previous(ids, module) : embeddingLookup(module.weight, ids)
-    if (!next) return embedded
-    const noise = tf.tensor2d(noiseOf(next.cuSeqlens, hiddenSize, alpha, next.seed), embedded.shape)
-    return tf.add(embedded, noise)
-  }
-  return {
-    draw(cuSeqlens, seed) {
-      next = { cuSeqlens, seed }
-    },
-    rest() {
-      next = undefined
-    },
-    remove() {
-      module.override = previous
-    },
+export function neftune(alpha: number): NonNullable<ForwardOptions['onEmbeddings']> {
+  return (embeddings, { cuSeqlens, seed }) => {
+    const noise = noiseOf(cuSeqlens, embeddings.shape[1], alpha, seed)
+    return tf.add(embeddings, tf.tensor2d(noise, embeddings.shape))
   }
 }
 

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { gradNorm } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import type { CausalLM } from '@tunesmith/models'
+import type { CausalLM, ForwardOptions } from '@tunesmith/models'
 import type { PeftModel } from '@tunesmith/peft-lora'
 import type { Emitter } from '../callbacks/emitter'
 import type { EvalLog, TrainerControl, TrainResult } from '../callbacks/events'
@@ -15,7 +15,6 @@ import { NonFiniteGuard } from './guards'
 import type { Interrupt } from './interrupt'
 import type { LogWindow } from './log-window'
 import { forwardBackward, type LossSums } from './micro-batch'
-import type { Neftune } from './neftune'
 import type { RunState } from './run-state'
 
 /** One training with everything it needs, new or just restored from a checkpoint. */
@@ -25,7 +24,8 @@ export interface TrainRun {
   /** The adapter that is trained; without one, `parameters` are the model's own. */
   peft: PeftModel | undefined
   parameters: ReadonlyMap<string, tf.Variable>
-  neftune: Neftune | undefined
+  /** NEFTune's noise. */
+  onEmbeddings: ForwardOptions['onEmbeddings']
   stream: BatchStream
   optimizer: Optimizer
   schedule: Schedule
@@ -62,7 +62,7 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
 
 /** @param grads those of the step in work; empty between steps. */
 async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise<TrainResult['ended']> {
-  const { config, model, peft, parameters, neftune, stream, optimizer, schedule, scaler } = run
+  const { config, model, peft, parameters, onEmbeddings, stream, optimizer, schedule, scaler } = run
   const { state, control, window, totalSteps, interrupt } = run
   const { emit } = run.emitter
   const guard = new NonFiniteGuard(run.emitter, config.maxNonFiniteSteps)
@@ -125,9 +125,8 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     const sums: LossSums[] = []
     for (const [micro, { batch }] of micros.entries()) {
       const seed = microSeed(config.seed, step, micro)
-      peft?.train(seed)
-      neftune?.draw(batch.cuSeqlens, seed)
-      const made = forwardBackward(model, parameters, batch, weight, config, extra)
+      const options = { ...config, training: true, seed, onEmbeddings }
+      const made = forwardBackward(model, parameters, batch, weight, options, extra)
       sums.push(made.sums)
       for (const [name, grad] of made.grads) accumulate(grads, name, grad)
       // Between micro-batches the event loop runs: signals, servers, progress.
@@ -135,8 +134,6 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
       if (micro + 1 === micros.length || interrupt.reason) break
       await emit('onSubstepEnd', { step, micro })
     }
-    peft?.eval()
-    neftune?.rest()
     // An interrupted window is thrown away and made again after the resume, so that it is the same to the last bit.
     if (sums.length < micros.length) {
       tf.dispose([...grads.values()])

@@ -46,7 +46,7 @@ describe('prefix tuning', () => {
     for (const prefixProjection of [false, true]) {
       const options = { peftType: 'PREFIX_TUNING' as const, numVirtualTokens: 2, initWeights: 'zero' as const }
       const peft = getPeftModel(tinyModel(), { ...options, prefixProjection })
-      const { keys, values } = peft.model.virtualTokens!.keyValues!(1)
+      const { keys, values } = peft.model.attachment!.virtualTokens!.keyValues!(1)
       expect([...keys.dataSync(), ...values.dataSync()].every((value) => value === 0)).toBe(true)
       peft.unload().dispose()
     }
