@@ -38,6 +38,11 @@ export function withoutRecording<Result>(f: () => Result): Result {
   }
 }
 
+/** The same values as a constant: gradients do not flow through it. */
+export function stopGradient<T extends tf.Tensor>(x: T): T {
+  return withoutRecording(() => tf.clone(x))
+}
+
 /** Calls a registered kernel by name; absent inputs must be left out of `inputs`. */
 export function runKernel(name: string, inputs: Record<string, tf.Tensor>, attrs: object = {}): tf.Tensor[] {
   const outputs = tf.engine().runKernel(name, inputs, attrs as tf.NamedAttrMap) as unknown as tf.Tensor | tf.Tensor[]

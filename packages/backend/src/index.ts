@@ -30,7 +30,7 @@ export type {
 export { dropoutMask } from './contract/dropout-mask'
 export { BITS_PER_ELEMENT, type RoundTo, type WeightFormat } from './contract/weight-format'
 export { type CudaDiagnosis, diagnoseCuda } from './diagnose-cuda'
-export { runKernel, withoutRecording } from './engine'
+export { isRecording, runKernel, stopGradient, withoutRecording } from './engine'
 export { canOffload, markOptimizerState, offloadTensor, prefetchTensor } from './offload'
 export {
   ADAMW_8BIT_BLOCK_SIZE,
@@ -51,6 +51,9 @@ export {
   type LinearCrossEntropyOptions,
   type LinearCrossEntropyResult,
   linearCrossEntropy,
+  type TokenLogProbs,
+  type TokenStatistics,
+  tokenLogProbs,
 } from './operations/linear-cross-entropy'
 export { loraLinear } from './operations/lora-linear'
 export { type AdamWUpdate, adamWStep, adamWSteps, gradNorm } from './operations/optimizer'

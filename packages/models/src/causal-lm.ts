@@ -1,10 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import {
-  checkpoint,
-  type LinearCrossEntropyOptions,
-  type LinearCrossEntropyResult,
-  linearCrossEntropy,
-} from '@tunesmith/backend'
+import { checkpoint, type LinearCrossEntropyResult, type TokenLogProbs } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
@@ -12,7 +7,8 @@ import type { ModelInput } from './batch'
 import { buildModules, decoderLayer, disposeModules, parameterCount, trainableWeightsUnder } from './build-modules'
 import type { ModelConfig } from './config'
 import { type GenerationDefaults, generationDefaults } from './generation/generation-config'
-import { logitsCrossEntropy } from './logits-cross-entropy'
+import { type Head, headLogProbs, headLoss } from './loss/head-loss'
+import type { TokenLoss } from './loss/losses'
 import { type EmbeddingModule, type LinearModule, type NormModule, trainableWeights } from './modules'
 import { type Attachment, checkAdapterNames, createPass, type Pass, type PassOptions } from './pass'
 import { type StepContext, StepPlan } from './step-context'
@@ -154,31 +150,34 @@ export class CausalLM {
     return tf.tidy(() => tf.mul(tf.tanh(tf.div(this.lmHead.forward(hidden, pass), logitSoftcap)), logitSoftcap))
   }
 
+  /** What losses need to know of the head. */
+  #head(input: ModelInput, options: PassOptions): Head {
+    const pass = createPass(input, options)
+    return {
+      logits: (hidden) => this.logits(hidden, pass),
+      parameters: this.headTrainables(),
+      weight: this.lmHead.override ? undefined : this.lmHead.weight,
+      softcap: this.config.logitSoftcap,
+    }
+  }
+
   /**
    * The language modelling loss, summed over the labelled tokens.
    *
    * @param labels `[tokens]`, already shifted: the label of token `t` is the token after it, or -100.
+   * @param options `loss`: what is minimised. Default: the negative log-likelihood.
    */
   loss(
     input: ModelInput,
     labels: ArrayLike<number>,
-    options: ForwardOptions & LinearCrossEntropyOptions = {},
+    { loss, ...options }: ForwardOptions & { loss?: TokenLoss } = {},
   ): LinearCrossEntropyResult {
-    const hidden = this.forward(input, options)
-    const all = { softcap: this.config.logitSoftcap, ...options }
-    // An adapter on the head: its output is what counts, and only the adapter knows it.
-    if (this.lmHead.override) {
-      const pass = createPass(input, options)
-      const head = (x: tf.Tensor2D) => this.lmHead.forward(x, pass)
-      const result = logitsCrossEntropy(head, hidden, labels, this.headTrainables(), all)
-      hidden.dispose()
-      return result
-    }
-    const targets = tf.tensor1d(Int32Array.from(labels), 'int32')
-    const result = linearCrossEntropy(hidden, this.lmHead.weight, targets, all)
-    hidden.dispose()
-    targets.dispose()
-    return result
+    return tf.tidy(() => headLoss(this.#head(input, options), this.forward(input, options), labels, loss))
+  }
+
+  /** The log-probability of each label, differentiable: what losses over whole sequences are made of. */
+  tokenLogProbs(input: ModelInput, labels: ArrayLike<number>, options: ForwardOptions = {}): TokenLogProbs {
+    return tf.tidy(() => headLogProbs(this.#head(input, options), this.forward(input, options), labels))
   }
 
   /** The trainable variables that the head computes with, its adapters' and its own. */

@@ -20,6 +20,7 @@ export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './gguf/ex
 export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layout'
 export { KvCache } from './kv-cache'
 export { createModel, type LoadModelOptions, loadModel } from './load'
+export { type ComputeLoss, dft, labelLogProbs, labelSmoothing, nll, type TokenLoss } from './loss/losses'
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
 export { type Attachment, createPass, type Pass, type PassOptions } from './pass'
 export { inverseFrequencies, type RopeConfig } from './rope'

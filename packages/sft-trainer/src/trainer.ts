@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { currentBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
-import { type CausalLM, makeTrainable, saveModel } from '@tunesmith/models'
+import { type CausalLM, type ComputeLoss, makeTrainable, saveModel } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { createEmitter } from './callbacks/emitter'
@@ -20,7 +20,7 @@ import { GradScaler } from './loop/grad-scaler'
 import { checkConfig, dataNotices } from './loop/guards'
 import { Interrupt } from './loop/interrupt'
 import { LogWindow } from './loop/log-window'
-import { neftune } from './loop/neftune'
+import { checkComputeLoss, type Objective, sftObjective } from './loop/objective'
 import { newRunState, noControl, type SavedRun } from './loop/run-state'
 import { type TrainRun, trainLoop } from './loop/train-loop'
 import { createOptimizer, type Optimizer, parameterGroups } from './optimizers'
@@ -43,6 +43,11 @@ export interface SFTTrainerOptions {
   /** Puts a new adapter on `model`. Without one, and without an adapter, the weights themselves are trained. */
   peftConfig?: PeftConfigOptions
   formattingFunc?: FormattingFunc
+  /**
+   * The loss of each labelled token, in the place of `lossType` and `labelSmoothingFactor`: logits `[rows, vocab]` of some rows and
+   * their labels int32 `[rows]` to `[rows]`, in differentiable TensorFlow.js operations. Called several times per micro-batch.
+   */
+  computeLoss?: ComputeLoss
   /** Scores answers to evaluation prompts, beside `generationMetrics`; asks for them even without `predictWithGenerate`. */
   computeMetrics?: ComputeMetrics
   /** Called beside the reporters. */
@@ -68,6 +73,7 @@ export class SFTTrainer {
   readonly #options: SFTTrainerOptions
   readonly #interrupt = new Interrupt()
   readonly #generation: GenerationMetrics | undefined
+  readonly #objective: Objective
   #evalData: BatchRows | undefined
   /** Of the training done so far: where a later evaluation stands. */
   #state = newRunState()
@@ -77,6 +83,7 @@ export class SFTTrainer {
     this.#options = options
     this.config = sftConfig(options.args)
     checkConfig(this.config, { hasEvalDataset: options.evalDataset !== undefined })
+    checkComputeLoss(options.computeLoss, this.config)
     this.#schedule(1)
     this.#generation = generationMetricsOf(options, this.config)
     const { model, peftConfig } = options
@@ -90,6 +97,7 @@ export class SFTTrainer {
       this.peft = model
     } else if (peftConfig) this.peft = getPeftModel(model, peftConfig, { seed: this.config.seed })
     this.model = model instanceof PeftModel ? model.model : model
+    this.#objective = sftObjective(this.model, this.config, options.computeLoss)
     this.parameters = this.peft ? this.peft.parameters() : makeTrainable(this.model, this.config.trainableModules)
     this.#optimizer().dispose()
   }
@@ -172,8 +180,8 @@ export class SFTTrainer {
       tokensPerMicroBatch: largestMicroBatch(data, config),
     }
     const run: TrainRun = {
-      ...{ config, model, peft, parameters, stream, optimizer, state, control, totalSteps, emitter, signal },
-      onEmbeddings: config.neftuneNoiseAlpha ? neftune(config.neftuneNoiseAlpha) : undefined,
+      ...{ config, peft, parameters, stream, optimizer, state, control, totalSteps, emitter, signal },
+      objective: this.#objective,
       schedule: this.#schedule(totalSteps),
       scaler: new GradScaler(config.fp16),
       window: new LogWindow(),
@@ -277,7 +285,7 @@ export class SFTTrainer {
     const step = state.globalStep
     const stopped = () => interrupt.reason !== undefined
     const data = await this.#evalRows()
-    const metrics = await evaluateLoss(this.model, data, this.config, stopped)
+    const metrics = await evaluateLoss(this.#objective, data, this.config, stopped)
     const answers = metrics && (await this.#generation?.run(this.model, { step, stopped }))
     if (!metrics || (this.#generation && !answers)) return undefined
     if (answers?.notice) await say(answers.notice)

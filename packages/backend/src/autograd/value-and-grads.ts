@@ -32,7 +32,7 @@ export function takeGradientSoFar(name: string): { addend?: tf.Tensor } {
 }
 
 /** Runs `f` with a fresh tape, hidden from any tape around it, and returns its result and what was recorded. */
-export function recordTape(f: () => tf.Tensor): { y: tf.Tensor; tape: TapeNode[] } {
+export function recordTape<Y extends tf.TensorContainer>(f: () => Y): { y: Y; tape: TapeNode[] } {
   const state = engineState()
   const outer = { activeTape: state.activeTape, gradientDepth: state.gradientDepth, kernelDepth: state.kernelDepth }
   const tape: TapeNode[] = []
@@ -130,19 +130,26 @@ export function walkBack(
 /**
  * The value of a scalar function and its gradients, with the memory of the backward pass kept small.
  *
- * @param f computes a scalar out of `xs` and anything else; called once.
+ * @param f computes a scalar out of `xs` and anything else; called once. Tensors it hands to `keep` are returned beside the value.
  * @param xs the tensors or variables to differentiate by.
- * @returns `value` (scalar) and `grads`, one per `xs` and of its shape; zeros where `f` does not depend on it.
+ * @returns `value` (scalar), `kept`, and `grads`, one per `xs` and of its shape; zeros where `f` does not depend on it.
  *   The caller disposes all of them.
  * @throws {TunesmithError} `unsupported` when an operation on the way has no gradient.
  */
-export function valueAndGrads(f: () => tf.Scalar, xs: readonly tf.Tensor[]): { value: tf.Scalar; grads: tf.Tensor[] } {
-  const { y, tape } = recordTape(f)
+export function valueAndGrads(
+  f: (keep: (...tensors: tf.Tensor[]) => void) => tf.Scalar,
+  xs: readonly tf.Tensor[],
+): { value: tf.Scalar; kept: tf.Tensor[]; grads: tf.Tensor[] } {
+  const { y, tape } = recordTape(() => {
+    const kept: tf.Tensor[] = []
+    return [f((...tensors) => void kept.push(...tensors)), ...kept]
+  })
+  const [value, ...kept] = y as [tf.Scalar, ...tf.Tensor[]]
   try {
-    const grads = tf.tidy(() => walkBack(tape, y, tf.scalar(1), xs).map((grad, i) => grad ?? tf.zerosLike(xs[i]!)))
-    return { value: y as tf.Scalar, grads }
+    const grads = tf.tidy(() => walkBack(tape, value, tf.scalar(1), xs).map((grad, i) => grad ?? tf.zerosLike(xs[i]!)))
+    return { value, kept, grads }
   } catch (error) {
-    y.dispose()
+    tf.dispose(y)
     throw error
   }
 }

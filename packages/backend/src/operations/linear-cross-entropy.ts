@@ -1,27 +1,45 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { TunesmithError } from '@tunesmith/core'
 import { record } from '../autograd/record'
 import type { KernelAttrs } from '../contract/kernels'
 import { isRecording, runKernel } from '../engine'
 import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 
 export interface LinearCrossEntropyOptions {
-  /** Mixes the one-hot target with the uniform distribution. Default 0. */
-  labelSmoothing?: number
   /** Logits become `softcap * tanh(logit / softcap)` (gemma2). 0 for none. Default 0. */
   softcap?: number
-  /** `nll`, or `dft`: each token's loss times its own probability, not differentiated (Wu et al. 2025). Default `nll`. */
-  mode?: 'nll' | 'dft'
 }
 
-export interface LinearCrossEntropyResult {
+/** What the head predicts at each token, 0 where there is no label. Not differentiable. */
+export type TokenStatistics = {
+  /** `[tokens]` entropy of the predicted distribution in nats. */
+  entropy: tf.Tensor1D
+  /** `[tokens]` 1 where the most likely token is the label. */
+  correct: tf.Tensor1D
+}
+
+export type LinearCrossEntropyResult = TokenStatistics & {
   /** Scalar, the sum over labelled tokens; divide by the number of labels of the whole accumulation window. */
   loss: tf.Scalar
   /** `[tokens]` negative log-likelihood of each label, 0 where there is none. */
   nll: tf.Tensor1D
-  /** `[tokens]` entropy of the predicted distribution in nats, 0 where there is no label. */
-  entropy: tf.Tensor1D
-  /** `[tokens]` 1 where the most likely token is the label. */
-  correct: tf.Tensor1D
+}
+
+export type TokenLogProbs = TokenStatistics & {
+  /** `[tokens]` log-probability of each label, differentiable; 0 and without a gradient where there is no label. */
+  logProbs: tf.Tensor1D
+}
+
+const trains = ({ weight }: WeightMatrix) => weight instanceof tf.Variable && weight.trainable
+
+function runCrossEntropy(
+  hidden: tf.Tensor2D,
+  weight: WeightMatrix,
+  labels: tf.Tensor1D,
+  attrs: Pick<KernelAttrs<'LinearCrossEntropy'>, 'softcap' | 'needsHiddenGrad' | 'needsWeightGrad'>,
+): tf.Tensor[] {
+  const all: KernelAttrs<'LinearCrossEntropy'> = { ...weightAttrs(weight), labelSmoothing: 0, mode: 'nll', ...attrs }
+  return runKernel('TunesmithLinearCrossEntropy', { hidden, labels, ...weightInputs(weight) }, all)
 }
 
 /**
@@ -38,21 +56,14 @@ export function linearCrossEntropy(
   hidden: tf.Tensor2D,
   weight: WeightMatrix,
   labels: tf.Tensor1D,
-  { labelSmoothing = 0, softcap = 0, mode = 'nll' }: LinearCrossEntropyOptions = {},
+  { softcap = 0 }: LinearCrossEntropyOptions = {},
 ): LinearCrossEntropyResult {
-  const trainsWeight = weight.weight instanceof tf.Variable && weight.weight.trainable
-  const attrs: KernelAttrs<'LinearCrossEntropy'> = {
-    ...weightAttrs(weight),
-    labelSmoothing,
-    softcap,
-    mode,
-    needsHiddenGrad: isRecording(),
-    needsWeightGrad: isRecording() && trainsWeight,
-  }
+  const needsHiddenGrad = isRecording()
+  const needsWeightGrad = needsHiddenGrad && trains(weight)
   const [loss, nll, entropy, correct, dHidden, dWeight] = record({
     name: 'LinearCrossEntropy',
-    inputs: { hidden, ...(trainsWeight && { weight: weight.weight }) },
-    forward: () => runKernel('TunesmithLinearCrossEntropy', { hidden, labels, ...weightInputs(weight) }, attrs),
+    inputs: { hidden, ...(trains(weight) && { weight: weight.weight }) },
+    forward: () => runCrossEntropy(hidden, weight, labels, { softcap, needsHiddenGrad, needsWeightGrad }),
     save: ([, , , , dHidden, dWeight]) => [dHidden!, dWeight!],
     gradient: (dy, [dHidden, dWeight]) => ({
       hidden: () => tf.mul(dHidden!, dy),
@@ -67,4 +78,42 @@ export function linearCrossEntropy(
     entropy: entropy as tf.Tensor1D,
     correct: correct as tf.Tensor1D,
   }
+}
+
+/**
+ * The log-probability of each label under a frozen head, with the same kernel and memory as {@link linearCrossEntropy}. The loss of a
+ * token depends on its own row of `hidden` alone, so the kernel's gradient of the sum is scaled row by row.
+ *
+ * @param hidden `[tokens, hidden]`, after the final norm.
+ * @param weight `[vocab, hidden]`, frozen.
+ * @param labels int32 `[tokens]`, already shifted, -100 for none.
+ * @throws {TunesmithError} `unsupported` for a trainable weight, whose gradient is not a sum of scaled rows.
+ */
+export function tokenLogProbs(
+  hidden: tf.Tensor2D,
+  weight: WeightMatrix,
+  labels: tf.Tensor1D,
+  { softcap = 0 }: LinearCrossEntropyOptions = {},
+): TokenLogProbs {
+  const needsHiddenGrad = isRecording()
+  if (needsHiddenGrad && trains(weight))
+    throw new TunesmithError('tokenLogProbs has no gradient for the weight of the head', {
+      code: 'unsupported',
+      remedy: 'Use CausalLM.tokenLogProbs, which also takes trainable and adapted heads',
+    })
+  const [logProbs, entropy, correct, dHidden] = record({
+    name: 'TokenLogProbs',
+    inputs: { hidden },
+    forward: () => {
+      const attrs = { softcap, needsHiddenGrad, needsWeightGrad: false }
+      const [loss, nll, entropy, correct, dHidden, dWeight] = runCrossEntropy(hidden, weight, labels, attrs)
+      const logProbs = tf.tidy(() => tf.sub(0, nll!))
+      tf.dispose([loss!, nll!, dWeight!])
+      return [logProbs, entropy!, correct!, dHidden!]
+    },
+    save: ([, , , dHidden]) => [dHidden!],
+    gradient: (dy, [dHidden]) => ({ hidden: () => tf.mul(dHidden!, tf.expandDims(tf.neg(dy), 1)) }),
+  })
+  dHidden!.dispose()
+  return { logProbs: logProbs as tf.Tensor1D, entropy: entropy as tf.Tensor1D, correct: correct as tf.Tensor1D }
 }

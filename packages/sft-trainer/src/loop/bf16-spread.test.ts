@@ -11,6 +11,7 @@ import { adamW } from '../optimizers/adamw'
 import { goldenBatches, goldens, type Trajectory } from '../testing/golden-lora'
 import spread from './fixtures/bf16-spread.json' with { type: 'json' }
 import { forwardBackward } from './micro-batch'
+import { sftObjective } from './objective'
 
 const there = emulateCuda('bf16')
 // Sixty steps take half a minute on the emulator: one golden always, the others by name (TUNESMITH_BF16_GOLDENS=b_rslora_all).
@@ -24,12 +25,12 @@ async function losses(name: string): Promise<number[]> {
   const parameters = (await loadPeftModel(model, join(goldens!, name, 'initial'))).parameters()
   const moments = { beta1: 0.9, beta2: 0.999, eps: 1e-8 }
   const optimizer = adamW([{ parameters, lrScale: 1, weightDecay: 0.01 }], moments)
-  const options = { lossType: 'nll', labelSmoothingFactor: 0, gradientCheckpointing: false } as const
+  const objective = sftObjective(model, { lossType: 'nll', labelSmoothingFactor: 0, gradientCheckpointing: false })
   const all: number[] = []
   for (let step = 0; step < spread.steps; step++) {
     const window = [batches[(2 * step) % 12]!, batches[(2 * step + 1) % 12]!]
     const items = window.reduce((sum, { numLabels }) => sum + numLabels, 0)
-    const [one, two] = window.map((batch) => forwardBackward(model, parameters, batch, 1 / items, options))
+    const [one, two] = window.map((batch) => forwardBackward(objective, parameters, batch, 1 / items))
     const grads = new Map([...one!.grads].map(([key, grad]) => [key, tf.add(grad, two!.grads.get(key)!)]))
     all.push((one!.sums.loss + two!.sums.loss) / items)
     const lr = step < 6 ? (1e-3 * step) / 6 : (1e-3 * (60 - step)) / 54

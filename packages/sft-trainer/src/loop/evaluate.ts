@@ -1,7 +1,7 @@
-import type { CausalLM } from '@tunesmith/models'
 import type { SFTConfig } from '../config'
 import { type BatchRows, evalBatches } from '../data/batches'
 import { evaluateBatch } from './micro-batch'
+import type { Objective } from './objective'
 
 export interface LossMetrics {
   evalLoss: number
@@ -17,7 +17,7 @@ export interface LossMetrics {
  * @param stopped asked between batches; true ends the evaluation without a result.
  */
 export async function evaluateLoss(
-  model: CausalLM,
+  objective: Objective,
   data: BatchRows,
   config: SFTConfig,
   stopped: () => boolean = () => false,
@@ -26,7 +26,7 @@ export async function evaluateLoss(
   for (const { batch, rows: inBatch } of evalBatches(data, config.perDeviceEvalBatchSize)) {
     if (stopped()) return undefined
     if (batch.numLabels === 0) continue
-    const sums = evaluateBatch(model, batch, config)
+    const sums = evaluateBatch(objective, batch)
     loss += (sums.loss / sums.labels) * inBatch
     rows += inBatch
     accuracy += sums.correct / sums.labels

@@ -9,6 +9,7 @@ import { adamW } from '../optimizers/adamw'
 import { createSchedule } from '../schedules'
 import { goldens as folder, goldenBatches, type Trajectory, tensor } from '../testing/golden-lora'
 import { forwardBackward } from './micro-batch'
+import { sftObjective } from './objective'
 
 function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
   expect(a.length).toBe(b.length)
@@ -54,18 +55,13 @@ describe.runIf(folder)('sixty steps of PEFT', () => {
         kwargs: {},
         greaterIsBetter: false,
       })
+      const objective = sftObjective(model, { lossType: 'nll', labelSmoothingFactor: 0, gradientCheckpointing })
       const tensorsAfter: number[] = []
       for (let step = 0; step < 60; step++) {
         const window = [micro[(2 * step) % 12]!, micro[(2 * step + 1) % 12]!]
         const numItems = window.reduce((sum, { numLabels }) => sum + numLabels, 0)
         expect(numItems).toBe(trajectory.target_tokens[step])
-        const made = window.map((batch) =>
-          forwardBackward(model, parameters, batch, 1 / numItems, {
-            lossType: 'nll',
-            labelSmoothingFactor: 0,
-            gradientCheckpointing,
-          }),
-        )
+        const made = window.map((batch) => forwardBackward(objective, parameters, batch, 1 / numItems))
         const grads = new Map(
           [...parameters.keys()].map((key) => [key, tf.add(made[0]!.grads.get(key)!, made[1]!.grads.get(key)!)]),
         )

@@ -6,6 +6,7 @@ import { createModel } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions } from '@tunesmith/peft-lora'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { forwardBackward } from './micro-batch'
+import { sftObjective } from './objective'
 
 const config = {
   model_type: 'qwen2',
@@ -60,9 +61,11 @@ describe('the same gradients', () => {
       ): Map<string, Float32Array> => {
         const total = new Map([...parameters].map(([key, { size }]) => [key, new Float32Array(size)]))
         const labels = batches.reduce((sum, { numLabels }) => sum + numLabels, 0)
-        const loss = { lossType: 'nll', labelSmoothingFactor: 0, gradientCheckpointing, training, seed: 7 } as const
+        const loss = { lossType: 'nll', labelSmoothingFactor: 0, gradientCheckpointing } as const
+        const objective = sftObjective(peft.model, loss)
         for (const batch of batches)
-          for (const [key, grad] of forwardBackward(peft.model, parameters, batch, 1 / labels, loss).grads) {
+          for (const [key, grad] of forwardBackward(objective, parameters, batch, 1 / labels, training ? 7 : undefined)
+            .grads) {
             const values = grad.dataSync()
             total.get(key)!.forEach((value, i, all) => {
               all[i] = value + values[i]!

@@ -1,7 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { gradNorm } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import type { CausalLM, ForwardOptions } from '@tunesmith/models'
 import type { PeftModel } from '@tunesmith/peft-lora'
 import type { Emitter } from '../callbacks/emitter'
 import type { EvalLog, TrainerControl, TrainResult } from '../callbacks/events'
@@ -15,17 +14,16 @@ import { NonFiniteGuard } from './guards'
 import type { Interrupt } from './interrupt'
 import type { LogWindow } from './log-window'
 import { forwardBackward, type LossSums } from './micro-batch'
+import type { Objective } from './objective'
 import type { RunState } from './run-state'
 
 /** One training with everything it needs, new or just restored from a checkpoint. */
 export interface TrainRun {
   config: SFTConfig
-  model: CausalLM
+  objective: Objective
   /** The adapter that is trained; without one, `parameters` are the model's own. */
   peft: PeftModel | undefined
   parameters: ReadonlyMap<string, tf.Variable>
-  /** NEFTune's noise. */
-  onEmbeddings: ForwardOptions['onEmbeddings']
   stream: BatchStream
   optimizer: Optimizer
   schedule: Schedule
@@ -62,7 +60,7 @@ export async function trainLoop(run: TrainRun): Promise<TrainResult['ended']> {
 
 /** @param grads those of the step in work; empty between steps. */
 async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise<TrainResult['ended']> {
-  const { config, model, peft, parameters, onEmbeddings, stream, optimizer, schedule, scaler } = run
+  const { config, objective, peft, parameters, stream, optimizer, schedule, scaler } = run
   const { state, control, window, totalSteps, interrupt } = run
   const { emit } = run.emitter
   const guard = new NonFiniteGuard(run.emitter, config.maxNonFiniteSteps)
@@ -125,8 +123,7 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     const sums: LossSums[] = []
     for (const [micro, { batch }] of micros.entries()) {
       const seed = microSeed(config.seed, step, micro)
-      const options = { ...config, training: true, seed, onEmbeddings }
-      const made = forwardBackward(model, parameters, batch, weight, options, extra)
+      const made = forwardBackward(objective, parameters, batch, weight, seed, extra)
       sums.push(made.sums)
       for (const [name, grad] of made.grads) accumulate(grads, name, grad)
       // Between micro-batches the event loop runs: signals, servers, progress.

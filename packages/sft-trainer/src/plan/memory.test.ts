@@ -6,6 +6,7 @@ import { getPeftModel } from '@tunesmith/peft-lora'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { sftConfig } from '../config'
 import { forwardBackward } from '../loop/micro-batch'
+import { sftObjective } from '../loop/objective'
 import { estimateMemory, memoryAdvice, memoryNotices } from './memory'
 
 beforeAll(async () => {
@@ -55,7 +56,7 @@ describe('the estimate of memory', () => {
         const batch = collate([{ inputIds: ids, labels: ids }])
         const config = sftConfig({ outputDir: 'unused', gradientCheckpointing })
         const peak = peakBytes(() => {
-          tf.dispose([...forwardBackward(model, parameters, batch, 1, config).grads.values()])
+          tf.dispose([...forwardBackward(sftObjective(model, config), parameters, batch, 1).grads.values()])
         })
         const { activations, gradients } = estimateMemory({
           ...{ model, parameters, config },
