@@ -1,7 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
 import { type TensorReader, tensorMismatches } from '@tunesmith/hub'
 import { buildModules } from './build-modules'
-import type { ModelConfig } from './config'
+import type { ModelConfig } from './model-config'
 import type { QuantizedEntry } from './quantized'
 import type { WeightSource } from './weight-source'
 

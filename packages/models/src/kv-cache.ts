@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { type KeyRanges, kvCacheUpdate } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import type { ModelConfig } from './config'
+import type { ModelConfig } from './model-config'
 
 interface Layer {
   keys: tf.Variable<tf.Rank.R2>

@@ -1,5 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
+import type { ConfigFile } from './config-file'
 
 /** How rotary positions turn into angles. */
 export interface RopeConfig {
@@ -18,7 +19,7 @@ export interface RopeConfig {
   attentionFactor: number
 }
 
-const parametersSchema = z.looseObject({
+const parametersSchema = z.object({
   rope_type: z.string().optional(),
   type: z.string().optional(),
   rope_theta: z.number().positive().optional(),
@@ -37,11 +38,15 @@ const parametersSchema = z.looseObject({
 const TYPES = ['default', 'linear', 'dynamic', 'llama3', 'yarn']
 
 /** Reads `rope_parameters` (transformers 5) or `rope_theta` and `rope_scaling` (before). */
-export function ropeConfig(raw: Record<string, unknown>, headDim: number, where: string): RopeConfig {
-  const parsed = parametersSchema.safeParse(raw.rope_parameters ?? raw.rope_scaling ?? {})
-  if (!parsed.success)
-    throw new TunesmithError('The rope parameters cannot be read', { code: 'invalid_file', where, cause: parsed.error })
-  const p = parsed.data
+export function ropeConfig(file: ConfigFile, headDim: number, maxPositionEmbeddings: number): RopeConfig {
+  const { where } = file
+  const { rope_parameters, rope_scaling, rope_theta, partial_rotary_factor } = file.read({
+    rope_parameters: parametersSchema.nullish(),
+    rope_scaling: parametersSchema.nullish(),
+    rope_theta: z.number().positive().nullish(),
+    partial_rotary_factor: z.number().positive().nullish(),
+  })
+  const p = rope_parameters ?? rope_scaling ?? parametersSchema.parse({})
   const type = p.rope_type ?? p.type ?? 'default'
   if (type === 'longrope' || type === 'su')
     throw new TunesmithError('This model stretches its rotary positions with "longrope", which is not supported', {
@@ -55,7 +60,7 @@ export function ropeConfig(raw: Record<string, unknown>, headDim: number, where:
       where,
       remedy: `Supported are ${TYPES.join(', ')}`,
     })
-  const partial = p.partial_rotary_factor ?? (raw.partial_rotary_factor as number | undefined) ?? 1
+  const partial = p.partial_rotary_factor ?? partial_rotary_factor ?? 1
   const { factor } = p
   const yarnScale = (mscale: number) => (factor <= 1 ? 1 : 0.1 * mscale * Math.log(factor) + 1)
   const attentionFactor =
@@ -63,11 +68,10 @@ export function ropeConfig(raw: Record<string, unknown>, headDim: number, where:
     (p.mscale && p.mscale_all_dim ? yarnScale(p.mscale) / yarnScale(p.mscale_all_dim) : yarnScale(1))
   return {
     type: type as RopeConfig['type'],
-    theta: p.rope_theta ?? (raw.rope_theta as number | undefined) ?? 10000,
+    theta: p.rope_theta ?? rope_theta ?? 10000,
     rotaryDim: Math.floor((headDim * partial) / 2) * 2,
     factor,
-    originalMaxPositionEmbeddings:
-      p.original_max_position_embeddings ?? (raw.max_position_embeddings as number | undefined) ?? 2048,
+    originalMaxPositionEmbeddings: p.original_max_position_embeddings ?? maxPositionEmbeddings,
     lowFreqFactor: p.low_freq_factor,
     highFreqFactor: p.high_freq_factor,
     betaFast: p.beta_fast ?? 32,

@@ -8,8 +8,8 @@ import {
   withoutRecording,
 } from '@tunesmith/backend'
 import type { ModelInput } from './batch'
-import type { ModelConfig } from './config'
 import type { KvCache } from './kv-cache'
+import type { ModelConfig } from './model-config'
 import { inverseFrequencies } from './rope'
 import { VirtualLayout, type VirtualTokens } from './virtual-tokens'
 

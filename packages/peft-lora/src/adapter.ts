@@ -145,8 +145,8 @@ export interface Adapter<
   readonly peftType: Config['peftType']
   /** A strict object of the options in camelCase with their defaults, `peftType` as a literal among them. */
   readonly schema: z.ZodType<Config> & { readonly shape: Readonly<Record<string, unknown>> }
-  /** `targetModules` when none are given, by the model's `modelType`. */
-  defaultTargets?(modelType: string): string[]
+  /** `targetModules` when none are given, by the linear layers that the model has. Default: queries and values. */
+  defaultTargets?(model: CausalLM): string[]
   /** The modules that get a layer. Default: the linear layers `targetModules` names; none without such an option. */
   targets?(model: CausalLM, config: Config): AdaptableModule[]
   /** Parts that belong to no single module; made first. */

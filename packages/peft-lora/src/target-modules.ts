@@ -34,21 +34,24 @@ export function patternValue(name: string, patterns: Record<string, number>, fal
   return key === undefined ? fallback : patterns[key]!
 }
 
-/** What LoRA and its kin adapt when `targetModules` is not given: PEFT's table; phi3 has its three in one. */
-export const queryAndValue = (modelType: string): string[] =>
-  modelType === 'phi3' ? ['qkv_proj'] : ['q_proj', 'v_proj']
+/** The last parts of the names of the decoder's linear layers, like `q_proj`. */
+export const linearSuffixes = (model: CausalLM): string[] => [
+  ...new Set(model.decoderLinears().map(({ name }) => name.slice(name.lastIndexOf('.') + 1))),
+]
+
+/** What LoRA and its kin adapt when `targetModules` is not given: queries and values, together where they are one matrix. */
+export const queryAndValue = (model: CausalLM): string[] =>
+  linearSuffixes(model).includes('qkv_proj') ? ['qkv_proj'] : ['q_proj', 'v_proj']
 
 /** The `targetModules` that take effect, as they are saved. */
 export function effectiveTargets(
   model: CausalLM,
   { targetModules }: AdapterConfig,
-  defaultTargets: (modelType: string) => string[] = queryAndValue,
+  defaultTargets: (model: CausalLM) => string[] = queryAndValue,
 ): string | string[] {
-  if (targetModules === undefined) return defaultTargets(model.config.modelType)
+  if (targetModules === undefined) return defaultTargets(model)
   // PEFT saves the suffixes that "all-linear" stood for.
-  if (isAllLinear(targetModules))
-    return [...new Set(model.decoderLinears().map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))]
-  return targetModules
+  return isAllLinear(targetModules) ? linearSuffixes(model) : targetModules
 }
 
 /** The index of the decoder layer a name lies in, counted in the list that `layersPattern` names. */
@@ -77,12 +80,12 @@ const isSaved = (name: string, modulesToSave: string[] | undefined) =>
 export function targetedModules(
   model: CausalLM,
   config: AdapterConfig,
-  options: { embeddings: true; defaultTargets?: ((modelType: string) => string[]) | undefined },
+  options: { embeddings: true; defaultTargets?: ((model: CausalLM) => string[]) | undefined },
 ): (LinearModule | EmbeddingModule)[]
 export function targetedModules(
   model: CausalLM,
   config: AdapterConfig,
-  options?: { embeddings?: false; defaultTargets?: ((modelType: string) => string[]) | undefined },
+  options?: { embeddings?: false; defaultTargets?: ((model: CausalLM) => string[]) | undefined },
 ): LinearModule[]
 export function targetedModules(
   model: CausalLM,
@@ -90,7 +93,7 @@ export function targetedModules(
   {
     embeddings = false,
     defaultTargets,
-  }: { embeddings?: boolean; defaultTargets?: ((modelType: string) => string[]) | undefined } = {},
+  }: { embeddings?: boolean; defaultTargets?: ((model: CausalLM) => string[]) | undefined } = {},
 ): (LinearModule | EmbeddingModule)[] {
   const { targetModules, excludeModules, layersToTransform, layersPattern, modulesToSave } = config
   const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'targetModules' })

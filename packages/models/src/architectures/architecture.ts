@@ -1,7 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import type { ModelConfig } from '../config'
+import type { ConfigFile } from '../config-file'
 import type { GgufLayout } from '../gguf/layout'
+import type { ModelConfig } from '../model-config'
 import type { StepContext } from '../step-context'
+import type { DecoderKeys } from './config-parts'
 
 /** Size of one linear layer. */
 export interface LinearShape {
@@ -22,14 +24,14 @@ export interface DecoderLayer {
 /** A family of decoder-only models: one object, in one file named after its `model_type`. */
 export interface Architecture {
   modelType: string
-  /** Keys of config.json with the values they have when they are absent; for what differs from Llama. */
-  defaults?: Record<string, unknown>
+  /** Keys of config.json with the values that transformers gives them when they are absent, where those differ from Llama's. */
+  defaults?: Readonly<Record<string, unknown>>
+  /** Reads the keys that only some families have. What it does not return is read as for Llama, without biases and windows. */
+  config?(file: ConfigFile, keys: DecoderKeys): Partial<ModelConfig>
   /** The linear layers of a decoder layer, by name within it (`self_attn.q_proj`). */
   linears(config: ModelConfig): Record<string, LinearShape>
   /** The norms of a decoder layer and their sizes. */
   norms(config: ModelConfig): Record<string, number>
-  /** Layers look at `sliding_window` keys where the configuration does not say otherwise. Default false: all keys. */
-  usesWindow?: boolean
   /** Added to every norm's weight, heads' norms too. Default 0. */
   normOffset?: number
   /** Multiplies the embeddings. Default 1. */

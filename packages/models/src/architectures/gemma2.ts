@@ -1,7 +1,9 @@
 import { residualAdd } from '@tunesmith/backend'
+import { z } from 'zod'
 import { LLAMA_MODULES } from '../gguf/layout'
 import { f32 } from '../gguf/values'
 import type { Architecture } from './architecture'
+import { activationOf, layerWindows } from './config-parts'
 import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
 
 /**
@@ -10,15 +12,29 @@ import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
  */
 export const gemma2: Architecture = {
   modelType: 'gemma2',
-  usesWindow: true,
   defaults: {
     head_dim: 256,
-    hidden_activation: 'gelu_pytorch_tanh',
     tie_word_embeddings: true,
     sliding_window: 4096,
     query_pre_attn_scalar: 256,
     attn_logit_softcapping: 50,
     final_logit_softcapping: 30,
+  },
+  config(file, keys) {
+    const softcap = z.number().positive().nullish()
+    const { query_pre_attn_scalar, attn_logit_softcapping, final_logit_softcapping } = file.read({
+      query_pre_attn_scalar: z.number().positive(),
+      attn_logit_softcapping: softcap,
+      final_logit_softcapping: softcap,
+    })
+    return {
+      hiddenAct: activationOf(file, 'hidden_activation', 'gelu_pytorch_tanh'),
+      windows: layerWindows(file, keys, (layer) => layer % 2 === 0),
+      attentionScale: query_pre_attn_scalar ** -0.5,
+      attentionSoftcap: attn_logit_softcapping ?? 0,
+      logitSoftcap: final_logit_softcapping ?? 0,
+      attentionBias: file.flag('attention_bias'),
+    }
   },
   linears: (config) => ({
     ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),

@@ -6,6 +6,7 @@ import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
 /** Llama 2, 3, 3.1 and 3.2, TinyLlama, SmolLM: pre-norm blocks of grouped-query attention and a SwiGLU feed-forward. */
 export const llama: Architecture = {
   modelType: 'llama',
+  config: (file) => ({ attentionBias: file.flag('attention_bias'), mlpBias: file.flag('mlp_bias') }),
   linears: (config) => ({
     ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
     ...mlpLinears(config, config.mlpBias),

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { swiglu } from '@tunesmith/backend'
-import type { ModelConfig } from '../config'
+import type { ModelConfig } from '../model-config'
 import type { StepContext } from '../step-context'
 import type { DecoderLayer, LinearShape } from './architecture'
 

@@ -1,12 +1,22 @@
+import { z } from 'zod'
+import type { ConfigFile } from '../config-file'
 import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
+import { type DecoderKeys, layerWindows } from './config-parts'
 import { llama } from './llama'
 import { attentionLinears, mlpLinears } from './parts'
+
+/** Qwen names a window but switches it off beside it, and without `layer_types` it starts at a layer. */
+export function qwenWindows(file: ConfigFile, keys: DecoderKeys): number[] {
+  const { max_window_layers: first } = file.read({ max_window_layers: z.number().int().nonnegative().nullish() })
+  const on = file.flag('use_sliding_window')
+  return layerWindows(file, keys, (layer) => layer >= (first ?? 28)).map((window) => (on ? window : 0))
+}
 
 /** Qwen2 and 2.5: Llama with biases on queries, keys and values. */
 export const qwen2: Architecture = {
   modelType: 'qwen2',
-  usesWindow: true,
+  config: (file, keys) => ({ windows: qwenWindows(file, keys) }),
   linears: (config) => ({
     ...attentionLinears(config, { qkv: true, o: false }),
     ...mlpLinears(config, false),

@@ -2,12 +2,13 @@ import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
 import { llama } from './llama'
 import { attentionLinears, mlpLinears } from './parts'
+import { qwenWindows } from './qwen2'
 
 /** Qwen3: Llama with a norm over each head's queries and keys before they rotate, and a head size of its own. */
 export const qwen3: Architecture = {
   modelType: 'qwen3',
-  usesWindow: true,
   defaults: { head_dim: 128 },
+  config: (file, keys) => ({ attentionBias: file.flag('attention_bias'), windows: qwenWindows(file, keys) }),
   linears: (config) => ({
     ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
     ...mlpLinears(config, false),

@@ -2,14 +2,11 @@ import { join } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
 import { readJsonFile } from '@tunesmith/hub'
 import { z } from 'zod'
-import type { ModelConfig } from '../config'
+import { ConfigFile, readSpecialTokens, type SpecialTokens } from '../config-file'
+import type { ModelConfig } from '../model-config'
 
 /** What a model's generation_config.json asks for; where it says nothing, config.json speaks for the special tokens. */
-export interface GenerationDefaults {
-  bosTokenId: number | undefined
-  /** Any of these ends an answer; Llama 3 has three. */
-  eosTokenIds: number[]
-  padTokenId: number | undefined
+export interface GenerationDefaults extends SpecialTokens {
   doSample?: boolean
   temperature?: number
   topK?: number
@@ -21,20 +18,7 @@ export interface GenerationDefaults {
   raw: Record<string, unknown>
 }
 
-const tokenId = z.number().int().nonnegative().nullish()
 const number = z.number().nullish()
-const fileSchema = z.looseObject({
-  bos_token_id: tokenId,
-  eos_token_id: z.union([tokenId, z.array(z.number().int().nonnegative())]),
-  pad_token_id: tokenId,
-  do_sample: z.boolean().nullish(),
-  temperature: number,
-  top_k: number,
-  top_p: number,
-  min_p: number,
-  repetition_penalty: number,
-  max_new_tokens: number,
-})
 
 /** The defaults of a model without the file. */
 export function generationDefaults({ bosTokenId, eosTokenIds, padTokenId }: ModelConfig): GenerationDefaults {
@@ -56,28 +40,30 @@ export async function readGenerationDefaults(folder: string, config: ModelConfig
     throw error
   })
   if (!raw) return defaults
-  const result = fileSchema.safeParse(raw)
-  if (!result.success) {
-    const issues = result.error.issues.map((issue) => `"${issue.path.join('.')}": ${issue.message}`).join('; ')
-    throw new TunesmithError(`Not a usable generation configuration: ${issues}`, { code: 'invalid_file', where })
-  }
-  const g = result.data
-  const eos = g.eos_token_id
-  const sampling = {
-    temperature: g.temperature,
-    // Written by old versions for "off".
-    topK: g.top_k !== null && g.top_k !== undefined && g.top_k < 0 ? 0 : g.top_k,
-    topP: g.top_p,
-    minP: g.min_p,
-  }
+  const file = new ConfigFile(raw, where)
+  const g = file.read({
+    do_sample: z.boolean().nullish(),
+    temperature: number,
+    top_k: number,
+    top_p: number,
+    min_p: number,
+    repetition_penalty: number,
+    max_new_tokens: number,
+  })
   const known = (values: Record<string, unknown>) =>
     Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== null))
   return {
-    bosTokenId: g.bos_token_id ?? defaults.bosTokenId,
-    eosTokenIds: Array.isArray(eos) ? eos : typeof eos === 'number' ? [eos] : defaults.eosTokenIds,
-    padTokenId: g.pad_token_id ?? defaults.padTokenId,
-    ...known({ doSample: g.do_sample, repetitionPenalty: g.repetition_penalty, maxNewTokens: g.max_new_tokens }),
-    ...known(sampling),
+    ...readSpecialTokens(file, defaults),
+    ...known({
+      doSample: g.do_sample,
+      temperature: g.temperature,
+      // Old versions wrote -1 for "off".
+      topK: g.top_k && Math.max(0, g.top_k),
+      topP: g.top_p,
+      minP: g.min_p,
+      repetitionPenalty: g.repetition_penalty,
+      maxNewTokens: g.max_new_tokens,
+    }),
     raw,
   }
 }

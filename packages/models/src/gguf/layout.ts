@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../config'
+import type { ModelConfig } from '../model-config'
 import type { GgufValue } from './values'
 
 /** What llama.cpp calls a family and its parts; the `gguf` of an architecture. */

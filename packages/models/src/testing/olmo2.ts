@@ -6,6 +6,7 @@ export const olmo2: Architecture = {
   modelType: 'olmo2',
   // What config.json may leave out, where it differs from Llama.
   defaults: { rms_norm_eps: 1e-5 },
+  config: (file) => ({ attentionBias: file.flag('attention_bias') }),
   linears: (config) => ({
     ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
     ...mlpLinears(config, false),

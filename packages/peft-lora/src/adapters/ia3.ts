@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import type { LinearModule } from '@tunesmith/models'
+import type { CausalLM, LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
-import { targetedModules, targetOptions } from '../target-modules'
+import { queryAndValue, targetedModules, targetOptions } from '../target-modules'
 import { modulesToSaveOption } from '../trained-copies'
 
 export const ia3ConfigSchema = z.strictObject({
@@ -24,10 +24,13 @@ export type Ia3ConfigOptions = z.input<typeof ia3ConfigSchema>
 /** With defaults filled in. */
 export type Ia3Config = z.output<typeof ia3ConfigSchema>
 
-/** PEFT's table; phi3, which is not in it, has keys and values in one matrix. */
-const defaultTargets = (modelType: string): string[] => {
-  if (modelType === 'phi3') return ['qkv_proj', 'down_proj']
-  return [modelType === 'llama' || modelType === 'mistral' ? 'k_proj' : 'q_proj', 'v_proj', 'down_proj']
+/** Model types for which PEFT's defaults scale keys; for all others it scales queries. */
+const SCALES_KEYS = ['llama', 'mistral']
+
+function defaultTargets(model: CausalLM): string[] {
+  const [query, ...others] = queryAndValue(model)
+  const scaled = query === 'q_proj' && SCALES_KEYS.includes(model.config.modelType) ? 'k_proj' : query!
+  return [scaled, ...others, 'down_proj']
 }
 
 const feedforwardOf = ({ feedforwardModules = ['down_proj'] }: Ia3Config) => feedforwardModules
