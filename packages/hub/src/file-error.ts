@@ -17,10 +17,5 @@ export function fileError(error: unknown, path: string, action: string): Tunesmi
   if (error instanceof TunesmithError) return error
   const { code = '', message } = error as NodeJS.ErrnoException
   const [kind, what, remedy] = KINDS[code] ?? ['io', message]
-  return new TunesmithError(`Could not ${action}: ${what}`, {
-    code: kind,
-    where: path,
-    cause: error,
-    ...(remedy === undefined ? {} : { remedy }),
-  })
+  return new TunesmithError(`Could not ${action}: ${what}`, { code: kind, where: path, cause: error, remedy })
 }

@@ -3,91 +3,117 @@
 /** Sixteen-bit patterns, or their little-endian bytes. */
 export type HalfBits = Uint16Array | Uint8Array
 
-function patterns(bits: HalfBits): Uint16Array {
-  if (bits instanceof Uint16Array) return bits
-  if (bits.byteLength % 2 !== 0) throw new RangeError(`${bits.byteLength} bytes are not whole 16-bit numbers`)
-  // A typed array needs its own alignment; bytes cut from the middle of a file may not have it.
-  const aligned = bits.byteOffset % 2 === 0 ? bits : bits.slice()
-  return new Uint16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2)
+/**
+ * Conversions between float32 and the two 16-bit formats over ranges of arrays, rounding to nearest even as torch does.
+ *
+ * Self-contained (it refers to nothing outside itself) because worker threads get it as source text.
+ */
+export function createConversions() {
+  const scratch = new Float32Array(1)
+  const scratchBits = new Uint32Array(scratch.buffer)
+  let halfTable: Float32Array | undefined
+
+  const buildHalfTable = () => {
+    const table = new Float32Array(65536)
+    const bits = new Uint32Array(table.buffer)
+    for (let h = 0; h < 65536; h++) {
+      const magnitude = h & 0x7fff
+      if (magnitude < 0x400) table[h] = magnitude * 2 ** -24
+      else bits[h] = (magnitude << 13) + (magnitude >= 0x7c00 ? 0x70000000 : 0x38000000)
+      bits[h]! |= (h & 0x8000) << 16
+    }
+    return table
+  }
+
+  return {
+    /** Writes `count` values of `source` from `from` on to `target[0..count)`. */
+    float16ToFloat32(source: Uint16Array, from: number, count: number, target: Float32Array): void {
+      halfTable ??= buildHalfTable()
+      for (let i = 0; i < count; i++) target[i] = halfTable[source[from + i]!]!
+    },
+    bfloat16ToFloat32(source: Uint16Array, from: number, count: number, target: Float32Array): void {
+      const bits = new Uint32Array(target.buffer, target.byteOffset, count)
+      for (let i = 0; i < count; i++) bits[i] = source[from + i]! << 16
+    },
+    /** Writes the bits of `source[0..count)` to `target` from `from` on; NaN becomes 0x7fc0. */
+    float32ToBfloat16(source: Float32Array, count: number, target: Uint16Array, from: number): void {
+      const bits = new Uint32Array(source.buffer, source.byteOffset, count)
+      for (let i = 0; i < count; i++) {
+        const u = bits[i]!
+        target[from + i] = (u & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (u + 0x7fff + ((u >>> 16) & 1)) >>> 16
+      }
+    },
+    /** As above for IEEE half precision: values from 65520 on become infinity, NaN becomes 0x7e00. */
+    float32ToFloat16(source: Float32Array, count: number, target: Uint16Array, from: number): void {
+      const bits = new Uint32Array(source.buffer, source.byteOffset, count)
+      for (let i = 0; i < count; i++) {
+        const u = bits[i]!
+        const magnitude = u & 0x7fffffff
+        let half: number
+        if (magnitude > 0x7f800000) half = 0x7e00
+        else if (magnitude >= 0x477ff000) half = 0x7c00
+        else if (magnitude < 0x38800000) {
+          // Next to 0.5 a float32 counts in steps of 2^-24, the half format's smallest: the addition does the rounding.
+          scratch[0] = Math.abs(source[i]!) + 0.5
+          half = scratchBits[0]! - 0x3f000000
+        } else half = (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13
+        target[from + i] = ((u >>> 16) & 0x8000) | half
+      }
+    },
+    /** Rounds `values[0..count)` to what float16 can hold, in place. */
+    roundToFloat16(values: Float32Array, count: number): void {
+      const bits = new Uint32Array(values.buffer, values.byteOffset, count)
+      for (let i = 0; i < count; i++) {
+        const u = bits[i]!
+        const magnitude = u & 0x7fffffff
+        if (magnitude >= 0x38800000) {
+          // Thirteen bits of the fraction go, ties to even; from 65520 on it is infinite, and NaN stays NaN.
+          if (magnitude < 0x477ff000) bits[i] = (u + 0xfff + ((u >>> 13) & 1)) & ~0x1fff
+          else if (magnitude <= 0x7f800000) bits[i] = (u & 0x80000000) | 0x7f800000
+        } else {
+          scratch[0] = Math.abs(values[i]!) + 0.5
+          values[i] = u >>> 31 ? 0.5 - scratch[0]! : scratch[0]! - 0.5
+        }
+      }
+    },
+  }
 }
 
-function words(values: Float32Array): Uint32Array {
-  return new Uint32Array(values.buffer, values.byteOffset, values.length)
+const conversions = createConversions()
+
+/** A typed array needs its own alignment; bytes cut from the middle of a file may not have it. */
+export function aligned(bytes: Uint8Array, size: number): Uint8Array {
+  return bytes.byteOffset % size === 0 ? bytes : bytes.slice()
+}
+
+function widen(bits: HalfBits, convert: (typeof conversions)['float16ToFloat32']): Float32Array {
+  if (bits.byteLength % 2 !== 0) throw new RangeError(`${bits.byteLength} bytes are not whole 16-bit numbers`)
+  const { buffer, byteOffset, byteLength } = bits instanceof Uint16Array ? bits : aligned(bits, 2)
+  const values = new Float32Array(byteLength / 2)
+  convert(new Uint16Array(buffer, byteOffset, byteLength / 2), 0, values.length, values)
+  return values
 }
 
 /** bfloat16 to float32, exact. */
 export function bf16ToF32(bits: HalfBits): Float32Array {
-  const source = patterns(bits)
-  const target = new Uint32Array(source.length)
-  for (let i = 0; i < source.length; i++) target[i] = source[i]! << 16
-  return new Float32Array(target.buffer)
-}
-
-/** float32 to bfloat16, to the nearest, ties to even; what is too large becomes infinite, and NaN stays NaN. */
-export function f32ToBf16(values: Float32Array): Uint16Array {
-  const source = words(values)
-  const target = new Uint16Array(source.length)
-  for (let i = 0; i < source.length; i++) {
-    const word = source[i]!
-    target[i] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16
-  }
-  return target
-}
-
-/** One float32 pattern for each float16 pattern; 256 KB, made on first use. */
-let float16Table: Uint32Array | undefined
-
-function makeFloat16Table(): Uint32Array {
-  const table = new Uint32Array(0x10000)
-  const value = new Float32Array(1)
-  for (let half = 0; half < 0x10000; half++) {
-    const sign = (half & 0x8000) << 16
-    const exponent = (half >>> 10) & 0x1f
-    const fraction = half & 0x3ff
-    if (exponent === 0) {
-      value[0] = fraction * 2 ** -24
-      table[half] = words(value)[0]! | sign
-    } else table[half] = sign | ((exponent === 31 ? 0xff : exponent + 112) << 23) | (fraction << 13)
-  }
-  return table
+  return widen(bits, conversions.bfloat16ToFloat32)
 }
 
 /** float16 to float32, exact. */
 export function f16ToF32(bits: HalfBits): Float32Array {
-  float16Table ??= makeFloat16Table()
-  const table = float16Table
-  const source = patterns(bits)
-  const target = new Uint32Array(source.length)
-  for (let i = 0; i < source.length; i++) target[i] = table[source[i]!]!
-  return new Float32Array(target.buffer)
+  return widen(bits, conversions.float16ToFloat32)
+}
+
+/** float32 to bfloat16, to the nearest, ties to even; what is too large becomes infinite, and NaN stays NaN. */
+export function f32ToBf16(values: Float32Array): Uint16Array {
+  const bits = new Uint16Array(values.length)
+  conversions.float32ToBfloat16(values, values.length, bits, 0)
+  return bits
 }
 
 /** float32 to float16, to the nearest, ties to even; past 65504 (65520 and up) it is infinite, and NaN stays NaN. */
 export function f32ToF16(values: Float32Array): Uint16Array {
-  const source = words(values)
-  const target = new Uint16Array(source.length)
-  for (let i = 0; i < source.length; i++) {
-    const word = source[i]!
-    const sign = (word >>> 16) & 0x8000
-    const magnitude = word & 0x7fffffff
-    if (magnitude >= 0x47800000)
-      // 65536 and up: infinite, or NaN with as much of its payload as fits
-      target[i] = sign | (magnitude > 0x7f800000 ? 0x7e00 | ((magnitude >>> 13) & 0x3ff) : 0x7c00)
-    else if (magnitude >= 0x38800000)
-      // a normal float16; a carry out of the fraction rounds the exponent up, to infinity at the end
-      target[i] = sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13)
-    else if (magnitude <= 0x33000000)
-      // 2^-25 and less rounds to zero, the tie to even included
-      target[i] = sign
-    else {
-      // subnormal: the fraction with its hidden bit, shifted to units of 2^-24
-      const shift = 126 - (magnitude >>> 23)
-      const fraction = (magnitude & 0x7fffff) | 0x800000
-      const half = fraction >>> shift
-      const rest = fraction & ((1 << shift) - 1)
-      const tie = 1 << (shift - 1)
-      target[i] = sign | (half + (rest > tie || (rest === tie && (half & 1) === 1) ? 1 : 0))
-    }
-  }
-  return target
+  const bits = new Uint16Array(values.length)
+  conversions.float32ToFloat16(values, values.length, bits, 0)
+  return bits
 }

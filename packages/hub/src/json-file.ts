@@ -2,8 +2,23 @@ import { readFile, stat } from 'node:fs/promises'
 import { TunesmithError } from '@tunesmith/core'
 import { fileError } from './file-error'
 
-/** More than any configuration or tokenizer has; a larger file is refused before it is read. */
+/** More than any configuration or tokenizer has. */
 const MAX_JSON_BYTES = 400_000_000
+
+/** A file's bytes; a larger file is refused before it is read. */
+export async function readFileUpTo(path: string, mostBytes: number): Promise<Uint8Array> {
+  try {
+    const stats = await stat(path)
+    if (stats.isFile() && stats.size > mostBytes)
+      throw new TunesmithError(`The file has ${stats.size} bytes, more than ${mostBytes}`, {
+        code: 'invalid_file',
+        where: path,
+      })
+    return await readFile(path)
+  } catch (error) {
+    throw fileError(error, path, 'read')
+  }
+}
 
 /**
  * Reads a JSON file (UTF-8, with or without a byte order mark).
@@ -12,18 +27,7 @@ const MAX_JSON_BYTES = 400_000_000
  * @throws {TunesmithError} `not_found`, `io`, or `invalid_file` with the line and column of the fault.
  */
 export async function readJsonFile<Value = unknown>(path: string): Promise<Value> {
-  let bytes: Uint8Array
-  try {
-    const stats = await stat(path)
-    if (stats.isFile() && stats.size > MAX_JSON_BYTES)
-      throw new TunesmithError(`The JSON file has ${stats.size} bytes, more than ${MAX_JSON_BYTES}`, {
-        code: 'invalid_file',
-        where: path,
-      })
-    bytes = await readFile(path)
-  } catch (error) {
-    throw fileError(error, path, 'read')
-  }
+  const bytes = await readFileUpTo(path, MAX_JSON_BYTES)
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
 import { withoutQuery } from './client'
 import { describeRepo, type Repo } from './repo'
 import type { Connection } from './settings'
@@ -26,62 +26,55 @@ export async function explainStatus(
   const page = `${endpoint}/${repo.type === 'dataset' ? 'datasets/' : ''}${repo.id}`
   const where = withoutQuery(response.url || page)
   const name = describeRepo(repo)
-  const tokenRemedy = token
-    ? 'Check that the token is of an account that may read it (https://huggingface.co/settings/tokens)'
-    : 'Set HF_TOKEN to a token of an account that may read it (https://huggingface.co/settings/tokens)'
+  const tokenRemedy = `${token ? 'Check that the token is of' : 'Set HF_TOKEN to a token of'} an account that may read it (https://huggingface.co/settings/tokens)`
+  const error = (code: TunesmithErrorCode, what: string, remedy: string) =>
+    new TunesmithError(what, { code, where, remedy })
+  const quote = said && `: ${said}`
 
   if (errorCode === 'GatedRepo' || (status === 403 && /gated|restricted|authorized list/i.test(said)))
-    return new TunesmithError(`The ${name} is gated: its owner asks readers to accept terms first`, {
-      code: 'network',
-      where,
-      remedy: token
+    return error(
+      'network',
+      `The ${name} is gated: its owner asks readers to accept terms first`,
+      token
         ? `Accept the terms at ${page} with the account of your token, and wait for approval if it is needed`
         : `Accept the terms at ${page}, then set HF_TOKEN to a token of that account`,
-    })
+    )
   if (status === 401 && /invalid (credentials|user|token|username)/i.test(said))
-    return new TunesmithError(`The Hub does not accept the token${said ? `: ${said}` : ''}`, {
-      code: 'network',
-      where,
-      remedy: 'It may have expired; make a new one at https://huggingface.co/settings/tokens and set HF_TOKEN',
-    })
+    return error(
+      'network',
+      `The Hub does not accept the token${quote}`,
+      'It may have expired; make a new one at https://huggingface.co/settings/tokens and set HF_TOKEN',
+    )
   if (errorCode === 'RevisionNotFound')
-    return new TunesmithError(`The ${name} has no revision "${repo.revision}"`, {
-      code: 'not_found',
-      where,
-      remedy: `See ${page}/tree/main for its branches and tags`,
-    })
+    return error(
+      'not_found',
+      `The ${name} has no revision "${repo.revision}"`,
+      `See ${page}/tree/main for its branches and tags`,
+    )
   if (errorCode === 'EntryNotFound' || (status === 404 && path !== undefined && errorCode !== 'RepoNotFound'))
-    return new TunesmithError(`The ${name} has no file "${path}" at revision "${repo.revision}"`, {
-      code: 'not_found',
-      where,
-      remedy: `See ${page}/tree/${repo.revision} for its files`,
-    })
+    return error(
+      'not_found',
+      `The ${name} has no file "${path}" at revision "${repo.revision}"`,
+      `See ${page}/tree/${repo.revision} for its files`,
+    )
   if (status === 404 || status === 401)
-    return new TunesmithError(`There is no ${name}, or it is private (the Hub answered ${status})`, {
-      code: 'not_found',
-      where,
-      remedy: `Check the spelling; if it is private: ${tokenRemedy}`,
-    })
-  if (status === 403)
-    return new TunesmithError(`The Hub forbids access to the ${name}${said ? `: ${said}` : ''}`, {
-      code: 'network',
-      where,
-      remedy: tokenRemedy,
-    })
+    return error(
+      'not_found',
+      `There is no ${name}, or it is private (the Hub answered ${status})`,
+      `Check the spelling; if it is private: ${tokenRemedy}`,
+    )
+  if (status === 403) return error('network', `The Hub forbids access to the ${name}${quote}`, tokenRemedy)
   if (status === 429)
-    return new TunesmithError('The Hub asks for fewer requests, and kept asking', {
-      code: 'network',
-      where,
-      remedy: token
-        ? 'Try again in some minutes'
-        : 'Try again in some minutes; with a token (HF_TOKEN) the limit is higher',
-    })
-  return new TunesmithError(`The Hub answered ${status}${said ? `: ${said}` : ''}`, {
-    code: 'network',
-    where,
-    remedy:
-      status >= 500
-        ? 'Try again later; what is already downloaded is kept'
-        : 'Check the id, the revision and HF_ENDPOINT',
-  })
+    return error(
+      'network',
+      'The Hub asks for fewer requests, and kept asking',
+      `Try again in some minutes${token ? '' : '; with a token (HF_TOKEN) the limit is higher'}`,
+    )
+  return error(
+    'network',
+    `The Hub answered ${status}${quote}`,
+    status >= 500
+      ? 'Try again later; what is already downloaded is kept'
+      : 'Check the id, the revision and HF_ENDPOINT',
+  )
 }

@@ -44,12 +44,7 @@ export async function fetchRevision(
   const body = (await response.json().catch(() => undefined)) as
     | { sha?: unknown; siblings?: { rfilename?: unknown }[] }
     | undefined
-  if (typeof body?.sha !== 'string' || !isCommit(body.sha))
-    throw new TunesmithError('The answer names no commit; this does not look like a Hub', {
-      code: 'network',
-      where: url,
-      remedy: 'Check HF_ENDPOINT, and whether a proxy answers in its place',
-    })
+  if (typeof body?.sha !== 'string' || !isCommit(body.sha)) throw notAHub('The answer names no commit', url)
   const siblings = Array.isArray(body.siblings)
     ? body.siblings.map(({ rfilename }) => checkRepoPath(rfilename, url))
     : []
@@ -60,7 +55,11 @@ export async function fetchRevision(
 export function cleanEtag(value: string | null, where: string): string {
   const etag = (value ?? '').replace(/^W\//, '').replace(/^"(.*)"$/, '$1')
   if (/^[\w-][\w.-]{0,199}$/.test(etag)) return etag
-  throw new TunesmithError('The server gives the file no usable etag; this does not look like a Hub', {
+  throw notAHub('The server gives the file no usable etag', where)
+}
+
+function notAHub(what: string, where: string): TunesmithError {
+  return new TunesmithError(`${what}; this does not look like a Hub`, {
     code: 'network',
     where,
     remedy: 'Check HF_ENDPOINT, and whether a proxy answers in its place',
@@ -122,8 +121,8 @@ export async function fetchTree(client: HubClient, repo: Repo, commit: string): 
         path: checkRepoPath(path, where),
         size: lfs?.size ?? size,
         etag: cleanEtag(lfs?.oid ?? oid ?? null, where),
-        ...(oid === undefined ? {} : { blobId: oid }),
-        ...(xetHash === undefined ? {} : { xetHash }),
+        blobId: oid,
+        xetHash,
       })
     }
   } catch (error) {

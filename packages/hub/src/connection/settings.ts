@@ -31,17 +31,15 @@ export const connectionOptions = {
 const connectionSchema = z.strictObject(connectionOptions)
 export type ConnectionOptions = z.input<typeof connectionSchema>
 
+type Options = z.output<typeof connectionSchema>
+
 /** The options with the environment filled in. */
-export interface Connection {
+export interface Connection extends Pick<Options, 'signal' | 'retries' | 'retryDelayMs' | 'timeoutMs'> {
   /** Without a slash at the end. */
   endpoint: string
   token: Token | undefined
   offline: boolean
   fetch: typeof fetch
-  signal: AbortSignal | undefined
-  retries: number
-  retryDelayMs: number
-  timeoutMs: number
 }
 
 function flag(name: string): boolean {
@@ -92,7 +90,7 @@ async function findToken(option: string | false | undefined): Promise<Token | un
 }
 
 /** Fills in what the options leave open from the environment, read anew at each call. */
-export async function resolveConnection(options: z.output<typeof connectionSchema>): Promise<Connection> {
+export async function resolveConnection(options: Options): Promise<Connection> {
   const endpoint = options.endpoint ?? (process.env.HF_ENDPOINT || 'https://huggingface.co')
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint))
     throw new TunesmithError(`${JSON.stringify(endpoint)} is not a web address`, {
@@ -101,13 +99,10 @@ export async function resolveConnection(options: z.output<typeof connectionSchem
       remedy: 'Give an address such as https://huggingface.co, or unset it',
     })
   return {
+    ...options,
     endpoint: endpoint.replace(/\/+$/, ''),
     token: await findToken(options.token),
     offline: options.offline ?? (flag('HF_HUB_OFFLINE') || flag('TRANSFORMERS_OFFLINE')),
     fetch: options.fetch ?? globalThis.fetch,
-    signal: options.signal,
-    retries: options.retries,
-    retryDelayMs: options.retryDelayMs,
-    timeoutMs: options.timeoutMs,
   }
 }

@@ -53,7 +53,7 @@ export class RepoCache {
         size: lfs_size ?? size,
         etag: cleanEtag(lfs_sha256 ?? blob_id, this.folder),
         blobId: blob_id,
-        ...(xet_hash === undefined ? {} : { xetHash: xet_hash }),
+        xetHash: xet_hash,
       }))
     } catch {
       return undefined // not there, damaged or hostile: it is fetched again
@@ -67,7 +67,7 @@ export class RepoCache {
         size,
         blob_id: blobId,
         ...(etag === blobId ? {} : { lfs_sha256: etag, lfs_size: size }),
-        ...(xetHash === undefined ? {} : { xet_hash: xetHash }),
+        xet_hash: xetHash,
       },
     ])
     const tree = { format_version: 1, files: Object.fromEntries(entries) }

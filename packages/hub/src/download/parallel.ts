@@ -10,29 +10,21 @@ export async function inParallel<Item, Result>(
 ): Promise<Result[]> {
   const results: Result[] = []
   const stop = new AbortController()
-  const onAbort = () => stop.abort(signal?.reason)
-  if (signal?.aborted) onAbort()
-  signal?.addEventListener('abort', onAbort, { once: true })
+  const either = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal
+  const failures: unknown[] = []
   let next = 0
-  let failed = false
-  let failure: unknown
   const lane = async () => {
-    while (!failed && next < items.length) {
+    while (failures.length === 0 && next < items.length) {
       const index = next++
       try {
-        results[index] = await work(items[index]!, stop.signal)
+        results[index] = await work(items[index]!, either)
       } catch (error) {
-        if (!failed) failure = error
-        failed = true
+        failures.push(error)
         stop.abort(error)
       }
     }
   }
-  try {
-    await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane))
-  } finally {
-    signal?.removeEventListener('abort', onAbort)
-  }
-  if (failed) throw failure
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane))
+  if (failures.length > 0) throw failures[0]
   return results
 }

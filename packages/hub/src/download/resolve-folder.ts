@@ -17,10 +17,9 @@ export type ResolveModelFolderOptions = z.input<typeof schema>
  * PyTorch, TensorFlow, Flax, ONNX, GGUF, Meta's originals.
  */
 export const otherFrameworks: readonly string[] = [
-  ...['bin', 'pt', 'pth', 'ckpt', 'h5', 'msgpack', 'ot', 'onnx', 'onnx_data', 'tflite', 'gguf', 'nemo'],
+  ...'bin pt pth ckpt h5 msgpack ot onnx onnx_data tflite gguf nemo'.split(' ').map((ending) => `*.${ending}`),
+  ...['original/*', 'consolidated*', 'onnx/*', 'openvino/*', 'coreml/*'],
 ]
-  .map((ending) => `*.${ending}`)
-  .concat(['original/*', 'consolidated*', 'onnx/*', 'openvino/*', 'coreml/*'])
 
 /** Whether text can only be a path: `./x`, `/x`, `~/x`, `C:\x`, `a/b/c`, `x/`. */
 function looksLikePath(text: string): boolean {
@@ -56,13 +55,11 @@ export async function resolveModelFolder(idOrPath: string, options: ResolveModel
         : 'Check the path, or give a Hub id such as "HuggingFaceTB/SmolLM2-135M"',
     })
   const unpatterned = parsed.allowPatterns === undefined && parsed.ignorePatterns === undefined
-  const { revision, ...rest } = parsed
   try {
     return await downloadSnapshot({
-      ...rest,
+      ...parsed,
       repoId: idOrPath,
-      ...(revision === undefined ? {} : { revision }),
-      ...(unpatterned ? { ignorePatterns: [...otherFrameworks] } : {}),
+      ...(unpatterned && { ignorePatterns: [...otherFrameworks] }),
     })
   } catch (error) {
     if (!(error instanceof TunesmithError) || error.code !== 'not_found' || !/^There is no model/.test(error.message))

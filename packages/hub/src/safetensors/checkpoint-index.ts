@@ -1,14 +1,7 @@
-import { open } from 'node:fs/promises'
 import { TunesmithError } from '@tunesmith/core'
-import { fileError } from '../file-error'
+import { readFileUpTo } from '../json-file'
 import { JsonReader, quoted } from '../json-reader'
 import { MAX_HEADER_LENGTH } from './header'
-
-/** What `model.safetensors.index.json` says. */
-export interface CheckpointIndex {
-  /** Which file, beside the index, holds each tensor. */
-  weightMap: Map<string, string>
-}
 
 /** A file name and nothing else: no folder, no drive, no way out of the checkpoint's folder. */
 function isPlainFileName(name: string): boolean {
@@ -17,11 +10,12 @@ function isPlainFileName(name: string): boolean {
 }
 
 /**
- * Parses an index and checks it; a pure function.
+ * Parses `model.safetensors.index.json` and checks it; a pure function.
  *
+ * @returns which file, beside the index, holds each tensor.
  * @throws {TunesmithError} `invalid_file` for broken JSON, a key given twice, or a shard outside the index's folder.
  */
-export function parseCheckpointIndex(json: Uint8Array, where: string): CheckpointIndex {
+export function parseWeightMap(json: Uint8Array, where: string): Map<string, string> {
   const reader = new JsonReader(json, where)
   let weightMap: Map<string, string> | undefined
   const shards = new Set<string>()
@@ -51,25 +45,10 @@ export function parseCheckpointIndex(json: Uint8Array, where: string): Checkpoin
       where,
       remedy: 'Download or save the checkpoint again',
     })
-  return { weightMap }
+  return weightMap
 }
 
 /** Reads and parses an index file; one too large for any real checkpoint is refused before it is read. */
-export async function readCheckpointIndex(path: string): Promise<CheckpointIndex> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    throw fileError(error, path, 'open')
-  })
-  try {
-    const stats = await handle.stat()
-    if (!stats.isFile() || stats.size > MAX_HEADER_LENGTH)
-      throw new TunesmithError(`An index of ${stats.size} bytes is not a plausible file`, {
-        code: 'invalid_file',
-        where: path,
-      })
-    return parseCheckpointIndex(await handle.readFile(), path)
-  } catch (error) {
-    throw fileError(error, path, 'read')
-  } finally {
-    await handle.close()
-  }
+export async function readWeightMap(path: string): Promise<Map<string, string>> {
+  return parseWeightMap(await readFileUpTo(path, MAX_HEADER_LENGTH), path)
 }

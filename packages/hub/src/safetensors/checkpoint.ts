@@ -4,7 +4,7 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { fileError } from '../file-error'
 import { quoted } from '../json-reader'
-import { readCheckpointIndex } from './checkpoint-index'
+import { readWeightMap } from './checkpoint-index'
 import { findTensor, openSafetensors, type SafetensorsFile, type TensorReader } from './file'
 import type { TensorInfo } from './header'
 
@@ -18,34 +18,12 @@ const schema = z.strictObject({
 export type OpenCheckpointOptions = z.input<typeof schema>
 
 /** The tensors of several files as one. */
-class ShardedCheckpoint implements TensorReader {
-  constructor(
-    readonly tensors: ReadonlyMap<string, TensorInfo>,
-    readonly metadata: Readonly<Record<string, string>>,
-    private readonly files: ReadonlyMap<string, SafetensorsFile>,
-    private readonly where: string,
-  ) {}
-
-  private file(name: string): SafetensorsFile {
-    return this.files.get(findTensor(this.tensors, name, this.where).file)!
-  }
-  async read(name: string): Promise<Uint8Array> {
-    return this.file(name).read(name)
-  }
-  async readInto(name: string, target: ArrayBufferView): Promise<void> {
-    await this.file(name).readInto(name, target)
-  }
-  async readRows(name: string, start: number, end: number): Promise<Uint8Array> {
-    return this.file(name).readRows(name, start, end)
-  }
-  async close(): Promise<void> {
-    await Promise.all([...this.files.values()].map((file) => file.close()))
-  }
-}
-
 async function openShards(folder: string, indexPath: string): Promise<TensorReader> {
-  const { weightMap } = await readCheckpointIndex(indexPath)
+  const weightMap = await readWeightMap(indexPath)
   const files = new Map<string, SafetensorsFile>()
+  const close = async () => {
+    await Promise.all([...files.values()].map((file) => file.close()))
+  }
   try {
     for (const shard of new Set(weightMap.values())) {
       const path = join(folder, shard)
@@ -75,9 +53,17 @@ async function openShards(folder: string, indexPath: string): Promise<TensorRead
         { code: 'invalid_file', where: indexPath, remedy: 'Index and shards do not fit; download or save them again' },
       )
     const metadata = Object.assign({}, ...[...files.values()].map((file) => file.metadata))
-    return new ShardedCheckpoint(tensors, metadata, files, folder)
+    const fileOf = (name: string) => files.get(findTensor(tensors, name, folder).file)!
+    return {
+      tensors,
+      metadata,
+      read: async (name) => fileOf(name).read(name),
+      readInto: async (name, target) => fileOf(name).readInto(name, target),
+      readRows: async (name, start, end) => fileOf(name).readRows(name, start, end),
+      close,
+    }
   } catch (error) {
-    await Promise.all([...files.values()].map((file) => file.close()))
+    await close()
     throw error
   }
 }

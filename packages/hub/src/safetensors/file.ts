@@ -31,7 +31,7 @@ export function findTensor(tensors: ReadonlyMap<string, TensorInfo>, name: strin
   throw new TunesmithError(`No tensor ${quoted(name)} among ${tensors.size}`, {
     code: 'not_found',
     where,
-    ...(nearest === undefined ? {} : { remedy: `Did you mean ${quoted(nearest)}?` }),
+    remedy: nearest && `Did you mean ${quoted(nearest)}?`,
   })
 }
 
@@ -72,10 +72,7 @@ export class SafetensorsFile implements TensorReader {
     if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start || end > rows)
       throw new TunesmithError(
         `The tensor ${quoted(name)} of shape [${shape.join(', ')}] has no rows ${start} to ${end}`,
-        {
-          code: 'invalid_options',
-          where: this.path,
-        },
+        { code: 'invalid_options', where: this.path },
       )
     const rowBits = rest.reduce((product, size) => product * size, dtypeBits(dtype))
     const [startBit, bits] = [start * rowBits, (end - start) * rowBits]

@@ -1,5 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
-import { bf16ToF32, f16ToF32 } from '../half-precision'
+import { aligned, bf16ToF32, f16ToF32 } from '../half-precision'
 import { quoted } from '../json-reader'
 import type { SafetensorsDtype } from './dtype'
 import type { TensorReader } from './file'
@@ -17,8 +17,8 @@ export function tensorValues(bytes: Uint8Array, dtype: SafetensorsDtype | string
   if (dtype === 'BF16') return bf16ToF32(bytes)
   if (dtype === 'F16') return f16ToF32(bytes)
   if (dtype === 'F32') {
-    const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice()
-    return new Float32Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 4)
+    const { buffer, byteOffset, byteLength } = aligned(bytes, 4)
+    return new Float32Array(buffer, byteOffset, byteLength / 4)
   }
   throw new TunesmithError(`The tensor ${quoted(name)} has the dtype ${dtype}, which cannot be computed with`, {
     code: 'unsupported',

@@ -26,27 +26,11 @@ export interface WrittenCheckpoint {
   totalSize: number
 }
 
-const UNITS: Record<string, number> = {
-  B: 1,
-  KB: 1e3,
-  MB: 1e6,
-  GB: 1e9,
-  TB: 1e12,
-  KIB: 2 ** 10,
-  MIB: 2 ** 20,
-  GIB: 2 ** 30,
-  TIB: 2 ** 40,
-}
-
 /** `'5GB'` as 5e9: decimal units count in thousands, binary ones (`GiB`) in 1024s, as at the original. */
 export function parseByteSize(size: number | string): number {
-  const match = typeof size === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*([KMGT]?I?B)?\s*$/i.exec(size) : undefined
-  const bytes =
-    typeof size === 'number'
-      ? size
-      : match
-        ? Number(match[1]) * (UNITS[(match[2] ?? 'B').toUpperCase()] ?? Number.NaN)
-        : Number.NaN
+  const [, count = size, letter = '', binary] =
+    /^\s*(\d+(?:\.\d+)?)\s*(?:(?:([KMGT])(I?))?B)?\s*$/i.exec(String(size)) ?? []
+  const bytes = Number(count) * (binary ? 1024 : 1000) ** ['', 'K', 'M', 'G', 'T'].indexOf(letter.toUpperCase())
   if (!(bytes >= 1))
     throw new TunesmithError(`${JSON.stringify(size)} is not a size`, {
       code: 'invalid_options',

@@ -44,6 +44,6 @@ export async function describeFolder(folder: string, repoId: string): Promise<Mo
     relation: 'adapter',
     method,
     hyperparameters,
-    ...(typeof base === 'string' && base !== '' ? { baseModel: base } : {}),
+    baseModel: typeof base === 'string' && base !== '' ? base : undefined,
   }
 }

@@ -49,6 +49,12 @@ const schema = z.strictObject({
 })
 export type UploadFolderOptions = z.input<typeof schema>
 
+interface Operation {
+  operation: 'addOrUpdate'
+  path: string
+  content: Blob | URL
+}
+
 export interface UploadedCommit {
   commit: string
   /** The commit's page. */
@@ -87,7 +93,7 @@ export async function uploadFolder(options: UploadFolderOptions): Promise<Upload
     parsed.allowPatterns,
     parsed.ignorePatterns,
   ).map(({ path }) => path)
-  const operations: { operation: 'addOrUpdate'; path: string; content: Blob | URL }[] = files.map((path) => ({
+  const operations: Operation[] = files.map((path) => ({
     operation: 'addOrUpdate',
     path,
     content: pathToFileURL(join(parsed.folderPath, path)),
@@ -100,11 +106,8 @@ export async function uploadFolder(options: UploadFolderOptions): Promise<Upload
     })
   if (parsed.card !== false && repo.type === 'model' && !paths.includes('README.md')) {
     const facts = await describeFolder(parsed.folderPath, repo.id)
-    operations.push({
-      operation: 'addOrUpdate',
-      path: 'README.md',
-      content: new Blob([modelCard({ ...facts, ...parsed.card })]),
-    })
+    const content = new Blob([modelCard({ ...facts, ...parsed.card })])
+    operations.push({ operation: 'addOrUpdate', path: 'README.md', content })
   }
   const client = new HubClient(connection)
   await createRepository(client, repo, parsed.private)
@@ -137,12 +140,7 @@ async function createRepository(client: HubClient, repo: Repo, isPrivate: boolea
   const response = await client.request(`${client.connection.endpoint}/api/repos/create`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({
-      name,
-      organization,
-      type: repo.type,
-      ...(isPrivate === undefined ? {} : { private: isPrivate }),
-    }),
+    body: JSON.stringify({ name, organization, type: repo.type, private: isPrivate }),
   })
   if (!response.ok && response.status !== 409) throw await explainUpload(response, repo, client)
   await response.body?.cancel().catch(() => undefined)
@@ -161,7 +159,7 @@ async function explainUpload(response: Response, repo: Repo, client: HubClient):
 async function sendCommit(
   client: HubClient,
   repo: Repo,
-  operations: { operation: 'addOrUpdate'; path: string; content: Blob | URL }[],
+  operations: Operation[],
   { commitMessage, commitDescription, createPr, onProgress, signal }: z.output<typeof schema>,
 ): Promise<Omit<UploadedCommit, 'files'>> {
   const { commitIter } = await import('@huggingface/hub')
@@ -174,8 +172,8 @@ async function sendCommit(
     isPullRequest: createPr,
     // The Hub takes LFS uploads as well, and they need no WebAssembly chunking of each file on this side.
     useXet: false,
-    ...(commitDescription === undefined ? {} : { description: commitDescription }),
-    ...(signal ? { abortSignal: signal } : {}),
+    description: commitDescription,
+    abortSignal: signal,
     fetch: async (...request) => {
       const response = await client.fetch(...request)
       // Storage servers explain themselves to the library; the Hub's own refusals are explained here.
@@ -192,7 +190,7 @@ async function sendCommit(
       if (done) {
         if (!value) throw new Error('no commit came back')
         const { commit, pullRequestUrl } = value
-        return { commit: commit.oid, url: commit.url, ...(pullRequestUrl ? { pullRequestUrl } : {}) }
+        return { commit: commit.oid, url: commit.url, pullRequestUrl }
       }
       if (value.event === 'phase') phase = phases[value.phase]
       onProgress?.(value.event === 'phase' ? { phase } : { phase, file: value.path, share: value.progress })
