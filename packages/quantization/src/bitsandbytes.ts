@@ -142,8 +142,8 @@ export function fromBitsandbytes({
   name: string
   tensors: Readonly<Record<string, StoredTensor>>
 }): QuantizedWeight {
-  const fail = (what: string, remedy = 'Download or quantize the checkpoint again'): never => {
-    throw new TunesmithError(what, { code: 'invalid_file', where: name, remedy })
+  const fail = (what: string, remedy = 'Download or quantize the checkpoint again', cause?: unknown): never => {
+    throw new TunesmithError(what, { code: 'invalid_file', where: name, remedy, cause })
   }
   const need = (part: string): StoredTensor => {
     const tensor = tensors[part]
@@ -184,12 +184,7 @@ export function fromBitsandbytes({
   try {
     state = quantState.parse(JSON.parse(json))
   } catch (cause) {
-    throw new TunesmithError('the quant_state JSON cannot be read', {
-      code: 'invalid_file',
-      where: name,
-      remedy: 'Download or quantize the checkpoint again',
-      cause,
-    })
+    return fail('the quant_state JSON cannot be read', undefined, cause)
   }
   const { blocksize, dtype, shape } = state
   const count = shape.reduce((product, size) => product * size, 1)

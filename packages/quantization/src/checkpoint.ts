@@ -7,6 +7,7 @@ import { toBitsandbytes } from './bitsandbytes'
 import {
   addQuantizationConfig,
   isQuantizable,
+  parseConfig,
   type QuantizationConfig,
   type QuantizationConfigOptions,
   quantizationConfig,
@@ -70,7 +71,7 @@ export async function quantizeCheckpoint(input: QuantizeCheckpointOptions): Prom
     })
   const configText = await readConfig(model)
   const reader = await openCheckpoint(model)
-  const pool = createQuantizationPool(threads === undefined ? {} : { threads })
+  const pool = createQuantizationPool({ threads })
   try {
     const layers: QuantizedLayer[] = []
     const tensors = await quantizeTensors({ ...parsed, config, reader, pool, layers })
@@ -80,11 +81,7 @@ export async function quantizeCheckpoint(input: QuantizeCheckpointOptions): Prom
         where: model,
         remedy: 'Check llmInt8SkipModules; only .weight tensors of linear layers in f32, f16 or bf16 are quantized',
       })
-    const { totalSize } = await writeShardedSafetensors(
-      out,
-      tensors,
-      maxShardSize === undefined ? {} : { maxShardSize },
-    )
+    const { totalSize } = await writeShardedSafetensors(out, tensors, { maxShardSize })
     await copyOtherFiles(model, out)
     await writeFileAtomic(join(out, 'config.json'), addQuantizationConfig(configText, config))
     const bytesBefore = [...reader.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0)
@@ -107,14 +104,7 @@ async function readConfig(model: string): Promise<string> {
       cause,
     })
   })
-  let json: Record<string, unknown>
-  try {
-    json = JSON.parse(text)
-  } catch (cause) {
-    const remedy = 'Download the model again'
-    throw new TunesmithError('not JSON', { code: 'invalid_file', where: path, remedy, cause })
-  }
-  if (quantizationConfigFromJson(json))
+  if (quantizationConfigFromJson(parseConfig(text, path)))
     throw new TunesmithError('The model is quantized already', {
       code: 'incompatible',
       where: path,
@@ -163,13 +153,7 @@ async function quantizeTensors(work: Work): Promise<TensorToWrite[]> {
       const weight = (await next)!
       next = read(++nextIndex)
       next.catch(() => undefined)
-      const quantized = await quantizeWeight({
-        name,
-        weight,
-        config,
-        pool,
-        ...(blocksize !== undefined && { blocksize }),
-      })
+      const quantized = await quantizeWeight({ name, weight, config, pool, blocksize })
       const error = await pool.compare({ ...weight, quantized })
       const parts = toBitsandbytes({ name, quantized, quantStorage: config.bnb4bitQuantStorage })
       let bytesAfter = 0

@@ -46,24 +46,27 @@ export function quantizationConfig(options: QuantizationConfigOptions = {}): Qua
 /** `quantization_config` of config.json, keys in transformers' order. */
 export type QuantizationConfigJson = Record<string, boolean | number | string | string[] | null>
 
+/** The fields of {@link QuantizationConfig} by their keys in config.json, in transformers' order. */
+const JSON_KEYS = {
+  _load_in_4bit: 'loadIn4bit',
+  _load_in_8bit: 'loadIn8bit',
+  bnb_4bit_compute_dtype: 'bnb4bitComputeDtype',
+  bnb_4bit_quant_storage: 'bnb4bitQuantStorage',
+  bnb_4bit_quant_type: 'bnb4bitQuantType',
+  bnb_4bit_use_double_quant: 'bnb4bitUseDoubleQuant',
+  llm_int8_enable_fp32_cpu_offload: 'llmInt8EnableFp32CpuOffload',
+  llm_int8_has_fp16_weight: 'llmInt8HasFp16Weight',
+  llm_int8_skip_modules: 'llmInt8SkipModules',
+  llm_int8_threshold: 'llmInt8Threshold',
+  load_in_4bit: 'loadIn4bit',
+  load_in_8bit: 'loadIn8bit',
+} as const satisfies Record<string, keyof QuantizationConfig>
+
 /** The object for config.json's `quantization_config`. */
 export function quantizationConfigToJson(options: QuantizationConfigOptions): QuantizationConfigJson {
   const config = quantizationConfig(options)
-  return {
-    _load_in_4bit: config.loadIn4bit,
-    _load_in_8bit: config.loadIn8bit,
-    bnb_4bit_compute_dtype: config.bnb4bitComputeDtype,
-    bnb_4bit_quant_storage: config.bnb4bitQuantStorage,
-    bnb_4bit_quant_type: config.bnb4bitQuantType,
-    bnb_4bit_use_double_quant: config.bnb4bitUseDoubleQuant,
-    llm_int8_enable_fp32_cpu_offload: config.llmInt8EnableFp32CpuOffload,
-    llm_int8_has_fp16_weight: config.llmInt8HasFp16Weight,
-    llm_int8_skip_modules: config.llmInt8SkipModules,
-    llm_int8_threshold: config.llmInt8Threshold,
-    load_in_4bit: config.loadIn4bit,
-    load_in_8bit: config.loadIn8bit,
-    quant_method: 'bitsandbytes',
-  }
+  const entries = Object.entries(JSON_KEYS).map(([key, field]) => [key, config[field]] as const)
+  return { ...Object.fromEntries(entries), quant_method: 'bitsandbytes' }
 }
 
 /**
@@ -79,26 +82,26 @@ export function addQuantizationConfig(configText: string, options: QuantizationC
     ([key, value]) =>
       `    "${key}": ${key === 'llm_int8_threshold' ? pythonFloat(value as number) : JSON.stringify(value)}`,
   )
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(configText)
-  } catch (cause) {
-    throw notAnObject(cause)
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw notAnObject()
-  const { quantization_config: previous, ...others } = parsed as Record<string, unknown>
+  const { quantization_config: previous, ...others } = parseConfig(configText, 'config.json')
   // Numbers such as 10000.0 lose their point in JSON.parse, so the text is taken apart only if it must be.
   const base = previous === undefined ? configText.trimEnd() : JSON.stringify(others, null, 2)
   const comma = Object.keys(others).length ? ',' : ''
   return `${base.slice(0, -1).trimEnd()}${comma}\n  "quantization_config": {\n${lines.join(',\n')}\n  }\n}\n`
 }
 
-function notAnObject(cause?: unknown): TunesmithError {
-  const remedy = 'Download the model again'
-  return new TunesmithError('not a JSON object', { code: 'invalid_file', where: 'config.json', remedy, cause })
+/** @throws {TunesmithError} `invalid_file` when the text is not a JSON object. */
+export function parseConfig(text: string, where: string): Record<string, unknown> {
+  const fail = (cause?: unknown) =>
+    new TunesmithError('not a JSON object', { code: 'invalid_file', where, remedy: 'Download the model again', cause })
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(text)
+  } catch (cause) {
+    throw fail(cause)
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw fail()
+  return parsed as Record<string, unknown>
 }
-
-const dtypeOf = (value: unknown) => (typeof value === 'string' ? value.replace(/^torch\./, '') : undefined)
 
 /**
  * Reads `quantization_config` of a config.json; undefined when there is none.
@@ -119,20 +122,14 @@ export function quantizationConfigFromJson(config: Readonly<Record<string, unkno
       where,
       remedy: 'Use the unquantized model, or one quantized with bitsandbytes',
     })
-  const fields = {
-    loadIn4bit: json.load_in_4bit ?? json._load_in_4bit,
-    loadIn8bit: json.load_in_8bit ?? json._load_in_8bit,
-    bnb4bitQuantType: json.bnb_4bit_quant_type,
-    bnb4bitUseDoubleQuant: json.bnb_4bit_use_double_quant,
-    bnb4bitComputeDtype: dtypeOf(json.bnb_4bit_compute_dtype),
-    bnb4bitQuantStorage: dtypeOf(json.bnb_4bit_quant_storage),
-    llmInt8Threshold: json.llm_int8_threshold,
-    llmInt8SkipModules: json.llm_int8_skip_modules,
-    llmInt8EnableFp32CpuOffload: json.llm_int8_enable_fp32_cpu_offload,
-    llmInt8HasFp16Weight: json.llm_int8_has_fp16_weight,
+  // `load_in_4bit` comes after `_load_in_4bit` in the table, so that it counts when both are there.
+  const fields: Record<string, unknown> = {}
+  for (const [key, field] of Object.entries(JSON_KEYS)) {
+    const value = json[key]
+    if (value !== undefined && value !== null)
+      fields[field] = typeof value === 'string' ? value.replace(/^torch\./, '') : value
   }
-  const given = Object.entries(fields).filter(([, value]) => value !== undefined)
-  return parseOptions(schema, Object.fromEntries(given), where)
+  return parseOptions(schema, fields, where)
 }
 
 /** Output layers, by the names that decoder architectures give them. */

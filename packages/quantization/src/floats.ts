@@ -1,5 +1,8 @@
 import { TunesmithError } from '@tunesmith/core'
+import { bf16ToF32, createConversions, f16ToF32, f32ToBf16, f32ToF16 } from '@tunesmith/hub'
 import { z } from 'zod'
+
+export { createConversions }
 
 /** How the numbers of a dense weight are stored. */
 export const floatDtype = z.enum(['float32', 'float16', 'bfloat16'])
@@ -15,100 +18,16 @@ export interface FloatTensor {
   data: FloatData
 }
 
-/**
- * Conversions between float32 and the two 16-bit formats, rounding to nearest even as torch does.
- *
- * Self-contained (it refers to nothing outside itself) because worker threads get it as source text.
- */
-export function createConversions() {
-  const scratch = new Float32Array(1)
-  const scratchBits = new Uint32Array(scratch.buffer)
-  let halfTable: Float32Array | undefined
-
-  const buildHalfTable = () => {
-    const table = new Float32Array(65536)
-    const bits = new Uint32Array(table.buffer)
-    for (let h = 0; h < 65536; h++) {
-      const magnitude = h & 0x7fff
-      if (magnitude < 0x400) table[h] = magnitude * 2 ** -24
-      else bits[h] = (magnitude << 13) + (magnitude >= 0x7c00 ? 0x70000000 : 0x38000000)
-      bits[h]! |= (h & 0x8000) << 16
-    }
-    return table
-  }
-
-  return {
-    /** Writes `count` values of `source` from `from` on to `target[0..count)`. */
-    float16ToFloat32(source: Uint16Array, from: number, count: number, target: Float32Array): void {
-      halfTable ??= buildHalfTable()
-      for (let i = 0; i < count; i++) target[i] = halfTable[source[from + i]!]!
-    },
-    bfloat16ToFloat32(source: Uint16Array, from: number, count: number, target: Float32Array): void {
-      const bits = new Uint32Array(target.buffer, target.byteOffset, count)
-      for (let i = 0; i < count; i++) bits[i] = source[from + i]! << 16
-    },
-    /** Writes the bits of `source[0..count)` to `target` from `from` on; NaN becomes 0x7fc0. */
-    float32ToBfloat16(source: Float32Array, count: number, target: Uint16Array, from: number): void {
-      const bits = new Uint32Array(source.buffer, source.byteOffset, count)
-      for (let i = 0; i < count; i++) {
-        const u = bits[i]!
-        target[from + i] = (u & 0x7fffffff) > 0x7f800000 ? 0x7fc0 : (u + 0x7fff + ((u >>> 16) & 1)) >>> 16
-      }
-    },
-    /** Rounds `values[0..count)` to what float16 can hold, in place. */
-    roundToFloat16(values: Float32Array, count: number): void {
-      const bits = new Uint32Array(values.buffer, values.byteOffset, count)
-      for (let i = 0; i < count; i++) {
-        const u = bits[i]!
-        const magnitude = u & 0x7fffffff
-        if (magnitude >= 0x38800000) {
-          // Thirteen bits of the fraction go, ties to even; from 65520 on it is infinite, and NaN stays NaN.
-          if (magnitude < 0x477ff000) bits[i] = (u + 0xfff + ((u >>> 13) & 1)) & ~0x1fff
-          else if (magnitude <= 0x7f800000) bits[i] = (u & 0x80000000) | 0x7f800000
-        } else {
-          scratch[0] = Math.abs(values[i]!) + 0.5
-          values[i] = u >>> 31 ? 0.5 - scratch[0]! : scratch[0]! - 0.5
-        }
-      }
-    },
-    /** As above for IEEE half precision: values from 65520 on become infinity, NaN becomes 0x7e00. */
-    float32ToFloat16(source: Float32Array, count: number, target: Uint16Array, from: number): void {
-      const bits = new Uint32Array(source.buffer, source.byteOffset, count)
-      for (let i = 0; i < count; i++) {
-        const u = bits[i]!
-        const magnitude = u & 0x7fffffff
-        let half: number
-        if (magnitude > 0x7f800000) half = 0x7e00
-        else if (magnitude >= 0x477ff000) half = 0x7c00
-        else if (magnitude < 0x38800000) {
-          // Next to 0.5 a float32 counts in steps of 2^-24, the half format's smallest: the addition does the rounding.
-          scratch[0] = Math.abs(source[i]!) + 0.5
-          half = scratchBits[0]! - 0x3f000000
-        } else half = (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13
-        target[from + i] = ((u >>> 16) & 0x8000) | half
-      }
-    },
-  }
-}
-
-const conversions = createConversions()
-
 /** The values as float32; float32 input is returned as it is. */
 export function toFloat32(data: FloatData, dtype: FloatDtype): Float32Array {
   if (data instanceof Float32Array) return data
-  const out = new Float32Array(data.length)
-  if (dtype === 'bfloat16') conversions.bfloat16ToFloat32(data, 0, data.length, out)
-  else conversions.float16ToFloat32(data, 0, data.length, out)
-  return out
+  return dtype === 'bfloat16' ? bf16ToF32(data) : f16ToF32(data)
 }
 
 /** Float32 values in another dtype, rounded to nearest even; float32 is returned as it is. */
 export function fromFloat32(values: Float32Array, dtype: FloatDtype): FloatData {
   if (dtype === 'float32') return values
-  const out = new Uint16Array(values.length)
-  if (dtype === 'bfloat16') conversions.float32ToBfloat16(values, values.length, out, 0)
-  else conversions.float32ToFloat16(values, values.length, out, 0)
-  return out
+  return dtype === 'bfloat16' ? f32ToBf16(values) : f32ToF16(values)
 }
 
 /** z.instanceof would refuse arrays in shared memory at the type level. */
@@ -145,6 +64,20 @@ export function checkFloatTensor(
   if (count !== undefined && count !== data.length)
     fail(`shape [${shape}] has ${count} elements, data has ${data.length}`, 'Pass the shape of the data')
   return shape ?? [data.length]
+}
+
+/** As {@link checkFloatTensor}, of a weight `[out, in]`. */
+export function checkFloatMatrix(
+  tensor: Parameters<typeof checkFloatTensor>[0],
+  where: string,
+): readonly [rows: number, columns: number] {
+  const [rows = 0, columns = 0, ...rest] = checkFloatTensor(tensor, where)
+  if (columns > 0 && rest.length === 0) return [rows, columns]
+  throw new TunesmithError(`the weight has ${columns > 0 ? rest.length + 2 : 1} dimensions`, {
+    code: 'invalid_options',
+    where,
+    remedy: 'Pass shape [out, in]',
+  })
 }
 
 /** The flat index of the first NaN or infinity, or -1. */

@@ -1,6 +1,6 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { checkFloatTensor, createConversions, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
+import { checkFloatMatrix, createConversions, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
 import { ownMemory, type SharedMemory, toShared, unshared } from './four-bit/shared'
 import { createInt8Kernels, type Int8Range } from './int8-kernels'
 
@@ -45,14 +45,7 @@ export function quantizeInt8(options: QuantizeInt8Options): QuantizedInt8 {
 export function prepareQuantizeInt8(options: QuantizeInt8Options, memory: SharedMemory = ownMemory) {
   const where = 'quantizeInt8'
   const parsed = parseOptions(quantizeOptions, options, where)
-  const shape = checkFloatTensor(parsed, where)
-  const [rows = 0, columns = 0] = shape
-  if (shape.length !== 2)
-    throw new TunesmithError(`the weight has ${shape.length} dimensions`, {
-      code: 'invalid_options',
-      where,
-      remedy: 'Pass shape [out, in]',
-    })
+  const [rows, columns] = checkFloatMatrix(parsed, where)
   const data = toShared(parsed.data, memory, 'data')
   const codes = new Int8Array(memory.take('codes', rows * columns), 0, rows * columns)
   const absmax = new Float32Array(memory.take('absmax', 4 * rows), 0, rows)

@@ -41,7 +41,7 @@ export async function quantizeWeight(options: QuantizeWeightOptions): Promise<Qu
         shape,
         quantType: config.bnb4bitQuantType,
         doubleQuant: config.bnb4bitUseDoubleQuant,
-        ...(blocksize !== undefined && { blocksize }),
+        blocksize,
       })
   // A scale is the largest magnitude of its elements, so it tells of any that is not finite without another look at
   // all; with double quantization one such scale makes the mean of all not finite.

@@ -1,6 +1,6 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { checkFloatTensor, floatTensorFields, toFloat32 } from '../floats'
+import { checkFloatMatrix, floatTensorFields, toFloat32 } from '../floats'
 import { dequantize4bit, type Quantized4bit, quantize4bit } from '../four-bit/quantize'
 import { dequantizeInt8, type QuantizedInt8, quantizeInt8 } from '../int8'
 import { truncatedSvd } from './svd'
@@ -49,14 +49,8 @@ export function loftqInit(options: z.input<typeof loftqOptions>): LoftqInit {
   const where = 'loftqInit'
   const parsed = parseOptions(loftqOptions, options, where)
   const { rank, iterations, quantType, blocksize, doubleQuant, scaling, seed } = parsed
-  const shape = checkFloatTensor(parsed, where)
-  const [rows = 0, columns = 0] = shape
-  if (shape.length !== 2)
-    throw new TunesmithError(`the weight has ${shape.length} dimensions`, {
-      code: 'invalid_options',
-      where,
-      remedy: 'Pass shape [out, in]',
-    })
+  const shape = checkFloatMatrix(parsed, where)
+  const [rows, columns] = shape
   const weight = toFloat32(parsed.data, parsed.dtype)
   const quantize = (data: Float32Array): Quantized4bit | QuantizedInt8 =>
     quantType === 'int8'
