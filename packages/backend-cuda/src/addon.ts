@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
-import type { WeightArgs } from '@tunesmith/backend/contract'
+import { bindOperations } from '@tunesmith/backend/contract'
 import { TunesmithError } from '@tunesmith/core'
 import { ownVersion, releaseFile } from './release-file'
 
@@ -11,8 +11,6 @@ export type Handle = number
 /** How the addon stores a tensor: what TensorFlow.js calls float32 may be bf16. */
 export const STORAGE = { f32: 0, bf16: 1, i32: 2 } as const
 export type Storage = (typeof STORAGE)[keyof typeof STORAGE]
-
-export type CudaWeight = WeightArgs<Handle, Handle>
 
 /** A device as the addon describes it. */
 export interface CudaDevice {
@@ -66,25 +64,6 @@ export interface CudaLibrary {
   remedy: string
 }
 
-type AttentionArgs = [
-  ...shape: [
-    tokens: number,
-    keys: number,
-    sequences: number,
-    heads: number,
-    kvHeads: number,
-    headDim: number,
-    scale: number,
-    window: number,
-    softcap: number,
-  ],
-  ...tensors: [q: Handle, k: Handle, v: Handle],
-  ...device: [cuSeqlens: Handle, kvStart: Handle | null, kvLength: Handle | null],
-  ...host: [cuSeqlens: Int32Array, kvStart: Int32Array | null, kvLength: Int32Array | null],
-]
-
-export type { AttentionArgs }
-
 /** The functions of the CUDA addon. Tensors are handles; what goes wrong is thrown with `code` and `remedy`. */
 export interface CudaAddon {
   open(device: number, precision: number): CudaDevice
@@ -124,92 +103,39 @@ export interface CudaAddon {
   /** The emulated build only: which streams run as early as they can, the sum of 1 (compute) and 2 (copies). Default 0. */
   setStreamSchedule?(schedule: number): void
 
-  frozenLinear(tokens: number, ...rest: [...CudaWeight, x: Handle, bias: Handle | null, y: Handle]): void
-  frozenLinearGrad(tokens: number, ...rest: [...CudaWeight, dy: Handle, addend: Handle | null, dx: Handle]): void
-  linearWeightGrad(tokens: number, out: number, inner: number, dy: Handle, x: Handle, dw: Handle): void
-  loraLinear(tokens: number, rank: number, ...rest: [...CudaWeight, ...(number | null)[]]): void
-  /** dy, A, B, scaling, dropout, seed, then addend, dx, x, xa, dA, dB or null for each. */
-  loraLinearGrad(tokens: number, rank: number, ...rest: [...CudaWeight, ...(number | null)[]]): void
-  dequantize(rowStart: number, rowEnd: number, ...rest: [...CudaWeight, y: Handle]): void
-  embeddingLookup(tokens: number, ...rest: [...CudaWeight, ids: Handle, host: Int32Array, y: Handle]): void
-  embeddingGrad(tokens: number, vocab: number, h: number, dy: Handle, ids: Handle, host: Int32Array, dw: Handle): void
-
-  rmsNorm(tokens: number, h: number, x: Handle, weight: Handle, eps: number, offset: number, y: Handle): void
-  rmsNormGrad(...args: [...(number | null)[]]): void
-  rmsNormWeightGrad(tokens: number, h: number, dy: Handle, x: Handle, eps: number, dw: Handle): void
-  rope(
-    tokens: number,
-    heads: number,
-    headDim: number,
-    rotaryDim: number,
-    inverse: boolean,
-    ...rest: [x: Handle, cos: Handle, sin: Handle, y: Handle]
-  ): void
-  dropout(size: number, rate: number, seed: number, x: Handle, y: Handle): void
-  swiglu(size: number, gelu: boolean, gate: Handle, up: Handle, y: Handle): void
-  swigluGrad(size: number, gelu: boolean, dy: Handle, gate: Handle, up: Handle, dgate: Handle, dup: Handle): void
-  attention(...args: [...AttentionArgs, out: Handle, lse: Handle]): void
-  attentionGrad(
-    ...args: [...AttentionArgs, dout: Handle, out: Handle, lse: Handle, dq: Handle, dk: Handle, dv: Handle]
-  ): void
-  crossEntropy(
-    tokens: number,
-    ...rest: [
-      ...CudaWeight,
-      hidden: Handle,
-      bias: Handle | null,
-      labels: Handle,
-      host: Int32Array,
-      labelSmoothing: number,
-      softcap: number,
-      dft: boolean,
-      lossSum: Handle,
-      nll: Handle,
-      entropy: Handle,
-      correct: Handle,
-      dHidden: Handle | null,
-      dWeight: Handle | null,
-    ]
-  ): void
-  /** lr, beta1, beta2, eps, weightDecay, step, gradScale, then size, param, copy, grad, expAvg, expAvgSq for each tensor. */
-  adamW(...args: (number | null)[]): void
-  /** The numbers as adamW has them, both maps, then size, param, copy, grad, states and absmaxes for each tensor. */
-  adamW8bit(...args: (number | null)[]): void
-  /** The norm's handle, then size and handle of each tensor. */
-  gradNorm(...args: number[]): void
-  copyRows(
-    count: number,
-    width: number,
-    capacity: number,
-    ...rest: [x: Handle, rows: Handle, host: Int32Array, cache: Handle]
-  ): void
-
-  binary(op: number, mode: number, outer: number, inner: number, a: Handle, b: Handle, y: Handle): void
-  binaryNumber(op: number, size: number, x: Handle, number: number, reversed: boolean, y: Handle): void
-  unary(op: number, size: number, x: Handle, y: Handle, p: number, q: number): void
-  softmax(rows: number, cols: number, x: Handle, y: Handle): void
-  reduceSum(outer: number, axis: number, inner: number, scale: number, x: Handle, y: Handle): void
-  transpose2d(rows: number, cols: number, x: Handle, y: Handle): void
-  convert(size: number, x: Handle, y: Handle): void
-  fill(size: number, value: number, y: Handle): void
-  matMul(
-    m: number,
-    n: number,
-    k: number,
-    transposeA: boolean,
-    transposeB: boolean,
-    ...rest: [batch: number, sharedA: boolean, sharedB: boolean, a: Handle, b: Handle, y: Handle]
-  ): void
-  /** Rank and sizes of the index space, then handle, offset and strides of each operand; the result has no gaps. */
-  stridedBinary(op: number, ...args: number[]): void
-  /** The space, condition, then and else as operands, and the result. */
-  select(...args: number[]): void
-  /** The space, then source and target as operands. */
-  stridedCopy(...args: number[]): void
-  reduceRows(op: number, rows: number, cols: number, x: Handle, y: Handle): void
-  gather(batch: number, outer: number, rows: number, inner: number, ...rest: [count: number, ...Handle[]]): void
-  oneHot(count: number, depth: number, on: number, off: number, ids: Handle, y: Handle): void
+  /** A kernel or operation as a function of the values of these fields, and of the list of its entries. */
+  bind(name: string, fields: readonly string[], entryFields: readonly string[]): (...values: Value[]) => void
 }
+
+/** What a field of a call may be: a number, a handle, integers on the host, a list or layout; null for what is not there. */
+export type Value = number | boolean | Int32Array | Float64Array | null
+
+const OPERATIONS = {
+  binary: ['op', 'mode', 'outer', 'inner', 'a', 'b', 'y'],
+  binaryNumber: ['op', 'size', 'x', 'number', 'reversed', 'y'],
+  unary: ['op', 'size', 'x', 'y', 'p', 'q'],
+  softmax: ['rows', 'cols', 'x', 'y'],
+  reduceSum: ['outer', 'axis', 'inner', 'scale', 'x', 'y'],
+  transpose2d: ['rows', 'cols', 'x', 'y'],
+  convert: ['size', 'x', 'y'],
+  fill: ['size', 'value', 'y'],
+  matMul: ['m', 'n', 'k', 'transposeA', 'transposeB', 'batch', 'sharedA', 'sharedB', 'a', 'b', 'y'],
+  // A layout: rank and sizes of an index space, then handle, offset and strides of each view.
+  stridedBinary: ['op', 'layout', 'y'],
+  select: ['layout', 'y'],
+  stridedCopy: ['layout'],
+  reduceRows: ['op', 'rows', 'cols', 'x', 'y'],
+  gather: ['batch', 'outer', 'rows', 'inner', 'count', 'x', 'ids', 'y'],
+  oneHot: ['count', 'depth', 'on', 'off', 'ids', 'y'],
+  EmbeddingGrad: ['tokens', 'width', 'outFeatures', 'dy', 'ids', 'idsHost', 'dWeight'],
+} as const
+
+/** The operations around the kernels. */
+export const operationsOf = (addon: CudaAddon) =>
+  bindOperations<typeof OPERATIONS, Value>(OPERATIONS, (name, fields) => {
+    const call = addon.bind(name, fields, [])
+    return (values) => call(...values)
+  })
 
 let loaded: CudaAddon | undefined
 

@@ -10,8 +10,9 @@ import {
   util,
 } from '@tensorflow/tfjs-core'
 import type { BackendStep, StepBackend } from '@tunesmith/backend'
+import type { Hand } from '@tunesmith/backend/contract'
 import { TunesmithError } from '@tunesmith/core'
-import { type CudaAddon, type CudaDevice, type Handle, STORAGE, type Storage } from './addon'
+import { type CudaAddon, type CudaDevice, type Handle, operationsOf, STORAGE, type Storage } from './addon'
 import { captureStep } from './captured-step'
 import type { CudaProfiler } from './profile'
 import { TensorData } from './tensor-data'
@@ -55,6 +56,7 @@ export function guarded<Result>(call: () => Result): Result {
  */
 export class CudaBackend extends MathBackendCPU implements StepBackend {
   readonly addon: CudaAddon
+  readonly operations: ReturnType<typeof operationsOf>
   readonly device: CudaDevice
   readonly precision: CudaPrecision
   /** Storage of activations and of their gradients. */
@@ -79,6 +81,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
   constructor(addon: CudaAddon, precision: CudaPrecision, device = 0) {
     super()
     this.addon = addon
+    this.operations = operationsOf(addon)
     this.precision = precision
     this.device = guarded(() => addon.open(device, PRECISIONS.indexOf(precision)))
     this.activation = precision === 'bf16' ? STORAGE.bf16 : STORAGE.f32
@@ -153,6 +156,15 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     return data.handle
   }
 
+  /** What the addon is given for an input of a kernel. */
+  readonly hand: Hand = (x, { dtype, role }) => {
+    if (role === 'parameter') return this.parameter(x)
+    if (role === 'state') return this.writable(x, dtype === 'int32' ? STORAGE.i32 : STORAGE.f32)
+    // A cache that began as float32 zeros is read as activations for the rest of its life.
+    if (role === 'cache') return this.writable(x, this.activation)
+    return this.floats(x)
+  }
+
   ints(x: TensorInfo): Handle {
     return this.floats(x)
   }
@@ -167,19 +179,19 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     if (data.storage === this.activation || data.size === 0) return handle
     if (data.copy === 0) {
       data.copy = guarded(() => this.addon.allocate(data.size, this.activation, 'parameters in bf16'))
-      guarded(() => this.addon.convert(data.size, handle, data.copy))
+      guarded(() => this.operations.convert({ size: data.size, x: handle, y: data.copy }))
     }
     return data.copy
   }
 
-  /** A float32 parameter that a kernel writes to in place, and its copy (or null), to which it writes the same. */
-  writableParameter(x: TensorInfo): { handle: Handle; copy: Handle | null } {
+  /** A float32 parameter that a kernel writes to in place, and its copy (or 0), to which it writes the same. */
+  writableParameter(x: TensorInfo): { handle: Handle; copy: Handle } {
     const data = this.#data(x)
     const { copy } = data
     data.copy = 0
     const handle = this.writable(x, STORAGE.f32)
     data.copy = copy
-    return { handle, copy: copy || null }
+    return { handle, copy }
   }
 
   #dropCopy(data: TensorData): void {
@@ -200,9 +212,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
   }
 
   /** The same for integers that are checked: the addon repeats its checks before each launch of a captured step. */
-  checkedInts(x: TensorInfo): Int32Array {
-    return this.knownInts(x) ?? this.hostInts(x)
-  }
+  readonly checkedInts = (x: TensorInfo): Int32Array => this.knownInts(x) ?? this.hostInts(x)
 
   hostValues(x: TensorInfo): ArrayLike<number> {
     return this.#data(x).values as ArrayLike<number>
@@ -221,7 +231,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     this.#dropCopy(data)
     if (data.storage !== storage) {
       const converted = guarded(() => this.addon.allocate(data.size, storage, this.running))
-      guarded(() => this.addon.convert(data.size, handle, converted))
+      guarded(() => this.operations.convert({ size: data.size, x: handle, y: converted }))
       this.addon.free(handle)
       data.handle = converted
       data.storage = storage
@@ -292,7 +302,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     const handle = guarded(() => this.addon.allocate(size, storage, dtype === 'int32' ? 'packed weights' : 'data'))
     // A captured step repeats kernels, not uploads; what is one number throughout (a factor, a bias of zeros) needs none.
     if (this.capturing && dtype === 'float32' && array.every((value) => Object.is(value, array[0])))
-      guarded(() => this.addon.fill(size, array[0] ?? 0, handle))
+      guarded(() => this.operations.fill({ size, value: array[0] ?? 0, y: handle }))
     else if (this.capturing) {
       this.addon.free(handle)
       this.#refuseInCapture('brings values from the host')

@@ -4,10 +4,8 @@ import { TunesmithError } from '@tunesmith/core'
 import { type CudaDevice, type CudaLibrary, type CudaMemory, loadCudaAddon } from './addon'
 import { CudaBackend, type CudaPrecision, problemOf } from './backend'
 import { CUDA_BACKEND_NAME, replaceCudaKernel } from './kernel-call'
-import { registerCudaBlock } from './kernels/block'
-import { registerCudaLinear } from './kernels/linear'
-import { registerCudaMoving } from './kernels/moving'
-import { registerCudaTraining } from './kernels/training'
+import { registerCudaKernels } from './kernels'
+import { registerCudaMoving } from './moving'
 import { registerCudaElementwise } from './ops/elementwise'
 import { registerCudaIndexing } from './ops/indexing'
 import { registerCudaLayout } from './ops/layout'
@@ -63,9 +61,7 @@ export function registerCudaBackend(options: CudaBackendOptions = {}): CudaBacke
     registerCudaProducts()
     registerCudaReduce()
     registerCudaIndexing()
-    registerCudaLinear()
-    registerCudaBlock()
-    registerCudaTraining()
+    registerCudaKernels(addon)
     registerCudaMoving()
     registerBackend(CUDA_BACKEND_NAME, () => opened, 4)
   }

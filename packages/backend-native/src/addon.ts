@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import { bindOperations } from '@tunesmith/backend/contract'
 import { TunesmithError } from '@tunesmith/core'
 
 /** What a field of a call may be; null for a tensor that is not there. */
@@ -29,11 +30,6 @@ const OPERATIONS = {
   EmbeddingLookup: ['tokens', 'format', 'roundTo', 'outFeatures', 'inFeatures', 'blockSize', 'weight', 'ids', 'y'],
 } as const
 
-/** What TensorFlow.js' own kernels call in the addon, by named fields. */
-export type Operations = {
-  [Name in keyof typeof OPERATIONS]: (fields: Record<(typeof OPERATIONS)[Name][number], Value>) => void
-}
-
 /** Calls a bound kernel; what it lacks is memory. */
 export function compute(name: string, kernel: BoundKernel, values: unknown[]): void {
   if (kernel(...(values as Value[]))) return
@@ -43,20 +39,12 @@ export function compute(name: string, kernel: BoundKernel, values: unknown[]): v
   })
 }
 
-export function bindOperations(addon: Addon): Operations {
-  const bound = Object.entries(OPERATIONS).map(([name, fields]) => {
+/** What TensorFlow.js' own kernels call in the addon. */
+export const operationsOf = (addon: Addon) =>
+  bindOperations<typeof OPERATIONS, Value>(OPERATIONS, (name, fields) => {
     const kernel = addon.bind(name, fields)!
-    const call = (given: Record<string, Value>) => {
-      compute(
-        name,
-        kernel,
-        fields.map((field) => given[field]),
-      )
-    }
-    return [name, call]
+    return (values) => compute(name, kernel, values)
   })
-  return Object.fromEntries(bound) as Operations
-}
 
 let loaded: Addon | undefined
 

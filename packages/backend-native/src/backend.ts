@@ -9,7 +9,7 @@ import {
   util,
 } from '@tensorflow/tfjs-core'
 import { type Hand, type Make, replaceKernel } from '@tunesmith/backend/contract'
-import { type Addon, bindOperations, type Operations } from './addon'
+import { type Addon, operationsOf } from './addon'
 import { BufferPool, POOLED_BYTES } from './buffer-pool'
 
 export const BACKEND_NAME = 'native'
@@ -37,14 +37,14 @@ interface TensorData {
  */
 export class NativeBackend extends MathBackendCPU {
   readonly addon: Addon
-  readonly operations: Operations
+  readonly operations: ReturnType<typeof operationsOf>
   readonly pool: BufferPool
   #nextId = 0
 
   constructor(addon: Addon) {
     super()
     this.addon = addon
-    this.operations = bindOperations(addon)
+    this.operations = operationsOf(addon)
     this.pool = new BufferPool(addon)
     this.data = new DataStorage(this, engine())
   }

@@ -1,9 +1,12 @@
-// Checked access to the arguments of a call from JavaScript. Tensors come as handles: numbers that stand for device memory
-// whose size and type are known here, so that a wrong one is an error and never a wild pointer.
+// Checked access to what JavaScript calls with: a few arguments in their order, or the fields of a kernel by name. Tensors come
+// as handles: numbers that stand for device memory whose size and type are known here, so that a wrong one is an error and
+// never a wild pointer.
 #pragma once
 #include <napi.h>
 
+#include <cstring>
 #include <string>
+#include <vector>
 
 #include "../host/failure.h"
 #include "../ops/operations.h"
@@ -23,26 +26,31 @@ void beginOperation();
 // The opened device; throws when there is none.
 Context& context();
 
+[[noreturn]] inline void refuse(const std::string& what, const std::string& expected) { throw Failure("invalid_data", what + ": expected " + expected); }
+
+// A count that a JavaScript number can hold.
+inline int64_t wholeNumber(double d, const std::string& what, const char* expected) {
+  if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) refuse(what, expected);
+  return static_cast<int64_t>(d);
+}
+inline int64_t product(int64_t a, int64_t b) {
+  int64_t r = 0;
+  if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46)) throw Failure("invalid_data", "expected a smaller size");
+  return r;
+}
+
+// The arguments of a function that takes few of them.
 class Args {
  public:
   explicit Args(const Napi::CallbackInfo& info) : info_(info) {}
   Napi::Env env() const { return info_.Env(); }
 
-  int64_t integer() {
-    const double d = next("a count").IsNumber() ? last_.As<Napi::Number>().DoubleValue() : -1;
-    if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) fail("a count");
-    return static_cast<int64_t>(d);
-  }
+  int64_t integer() { return wholeNumber(next("a count").IsNumber() ? last_.As<Napi::Number>().DoubleValue() : -1, what(), "a count"); }
   int small() {
     const int64_t n = integer();
     if (n > 2147483647) fail("a smaller count");
     return static_cast<int>(n);
   }
-  double number() {
-    if (!next("a number").IsNumber()) fail("a number");
-    return last_.As<Napi::Number>().DoubleValue();
-  }
-  float real() { return static_cast<float>(number()); }
   bool boolean() {
     if (!next("a boolean").IsBoolean()) fail("a boolean");
     return last_.As<Napi::Boolean>().Value();
@@ -51,80 +59,15 @@ class Args {
     if (!next("a string").IsString()) fail("a string");
     return last_.As<Napi::String>().Utf8Value();
   }
-  bool atEnd() const { return index_ >= info_.Length(); }
-  size_t position() const { return index_; }
-  void goTo(size_t position) { index_ = position; }
-
-  // A tensor of at least `count` floats, float32 or bf16.
-  Array floats(int64_t count) { return tensor(count, "floats", [](Type t) { return t != Type::i32; }); }
-  Array optionalFloats(int64_t count) { return peekNull() ? Array() : floats(count); }
-  // Float32 as stored: parameters, statistics, tables.
-  float* f32(int64_t count) { return static_cast<float*>(tensor(count, "float32 elements", [](Type t) { return t == Type::f32; }).data); }
-  float* optionalF32(int64_t count) { return peekNull() ? nullptr : f32(count); }
-  int32_t* ints(int64_t count) { return static_cast<int32_t*>(tensor(count, "int32 elements", [](Type t) { return t == Type::i32; }).data); }
-  int32_t* optionalInts(int64_t count) { return peekNull() ? nullptr : ints(count); }
-  Array any(int64_t count) { return tensor(count, "elements", [](Type) { return true; }); }
-
-  // An array in the host's memory.
-  const int32_t* hostInts(int64_t count) {
-    const Napi::Value v = next("an Int32Array");
-    if (!v.IsTypedArray() || v.As<Napi::TypedArray>().TypedArrayType() != napi_int32_array) fail("an Int32Array");
-    const Napi::Int32Array array = v.As<Napi::Int32Array>();
-    if (static_cast<int64_t>(array.ElementLength()) < count) fail(("an Int32Array of at least " + std::to_string(count) + " elements").c_str());
-    static const int32_t nothing = 0;
-    return array.ElementLength() ? array.Data() : &nothing;
-  }
-  const int32_t* optionalHostInts(int64_t count) { return peekNull() ? nullptr : hostInts(count); }
   Napi::TypedArray hostArray() {
     if (!next("a typed array").IsTypedArray()) fail("a typed array");
     return last_.As<Napi::TypedArray>();
   }
-
-  // Eight arguments: format, rounding, rows, columns, block size, data, scale, code.
-  Weight weight() {
-    Weight w;
-    const int64_t format = integer(), rounding = integer();
-    w.rows = integer();
-    w.cols = integer();
-    w.blockSize = integer();
-    if (format > static_cast<int64_t>(Format::int8) || rounding > static_cast<int64_t>(Rounding::f16) || w.blockSize < 1) fail("a weight format");
-    w.format = static_cast<Format>(format);
-    w.rounding = static_cast<Rounding>(rounding);
-    const int64_t n = product(w.rows, w.cols);
-    if (w.format == Format::f32) {
-      w.data = f32(n);
-    } else {
-      const int64_t bytes = w.format == Format::bf16 || w.format == Format::f16 ? 2 * n : w.format == Format::int8 ? n : (n + 1) / 2;
-      w.data = ints((bytes + 3) / 4);
-    }
-    w.scale = optionalF32(w.format == Format::nf4 ? (n + w.blockSize - 1) / w.blockSize : w.format == Format::int8 ? w.rows : 0);
-    w.code = optionalF32(w.format == Format::nf4 ? 16 : 0);
-    if ((w.format == Format::nf4 && (!w.scale || !w.code)) || (w.format == Format::int8 && !w.scale)) fail("the weight's scales");
-    return w;
-  }
-
-  Dropout dropout() {
-    Dropout d;
-    const double p = number(), seed = number();
-    if (!(p >= 0 && p < 1)) fail("a dropout probability in [0, 1)");
-    d.on = p > 0;
-    d.seed = static_cast<uint32_t>(static_cast<int64_t>(seed));
-    d.threshold = static_cast<uint32_t>(static_cast<uint64_t>(p * 4294967296.0));
-    d.keepScale = static_cast<float>(1.0 / (1.0 - p));
-    return d;
-  }
-
-  int64_t product(int64_t a, int64_t b) {
-    int64_t r = 0;
-    if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46)) fail("a smaller size");
-    return r;
-  }
-
-  [[noreturn]] void fail(const char* expected) const { failAt(index_, expected); }
-  [[noreturn]] static void failAt(size_t argument, const char* expected) { throw Failure("invalid_data", "argument " + std::to_string(argument) + ": expected " + expected); }
-  size_t index() const { return index_; }
+  bool atEnd() const { return index_ >= info_.Length(); }
+  [[noreturn]] void fail(const char* expected) const { refuse(what(), expected); }
 
  private:
+  std::string what() const { return "argument " + std::to_string(index_); }
   Napi::Value& next(const char* expected) {
     if (index_ >= info_.Length()) {
       index_++;
@@ -132,51 +75,229 @@ class Args {
     }
     return last_ = info_[index_++];
   }
-  bool peekNull() {
-    if (index_ < info_.Length() && !info_[index_].IsNull()) return false;
-    index_++;
-    return true;
-  }
-  template <class Accepts>
-  Array tensor(int64_t count, const char* what, Accepts accepts) {
-    const Buffer* b = bufferOf(integer());
-    if (!b || !accepts(b->array.type) || b->elements < count) fail(("a tensor of at least " + std::to_string(count) + " " + what).c_str());
-    return b->array;
-  }
 
   const Napi::CallbackInfo& info_;
   size_t index_ = 0;
   Napi::Value last_;
 };
 
-// Reads arguments to the end with `read`, which takes those of a group of tensors, and has `submit` do the work of what was read. When
-// not all groups have room on the device at once, it is done in parts: what was submitted may leave before the next is read.
-template <class Read, class Submit>
-void inParts(Args& a, Read read, Submit submit) {
-  size_t groups = 0;
-  while (!a.atEnd()) {
-    const size_t start = a.position();
-    try {
-      read();
-      groups++;
-    } catch (const Failure& f) {
-      if (f.code != "out_of_memory" || groups == 0) throw;
-      submit();
-      groups = 0;
-      beginOperation();
-      a.goTo(start);
-    }
-  }
-  submit();
+// How a tensor must be stored: floats are float32 or bf16.
+enum class Stored { floats, f32, ints, any };
+
+// The tensor of a handle, of at least `count` elements.
+inline Array tensorOf(int64_t handle, int64_t count, Stored stored, const char* name) {
+  const Buffer* b = bufferOf(handle);
+  const Type type = b ? b->array.type : Type::f32;
+  const bool fits = stored == Stored::any || (stored == Stored::floats && type != Type::i32) || (stored == Stored::f32 && type == Type::f32) || (stored == Stored::ints && type == Type::i32);
+  static const char* const kNames[] = {"floats", "float32 elements", "int32 elements", "elements"};
+  if (!b || !fits || b->elements < count) refuse("\"" + std::string(name) + "\"", "a tensor of at least " + std::to_string(count) + " " + kNames[static_cast<int>(stored)]);
+  return b->array;
 }
 
-// Adds a function; what it throws becomes a JavaScript error with `code` and `remedy`.
+using Names = std::vector<std::string>;
+
+// The place of a name, from `last` on, because fields are mostly read in their order; the number of names when there is none.
+inline size_t placeOf(const Names& names, const char* name, size_t last) {
+  for (size_t i = 0; i < names.size(); i++) {
+    const size_t place = last + i < names.size() ? last + i : last + i - names.size();
+    if (!std::strcmp(names[place].c_str(), name)) return place;
+  }
+  return names.size();
+}
+
+// What fields and entries of a list have in common: tensors by the numbers that `Source::number` gives.
+template <class Source>
+class Tensors {
+ public:
+  int64_t count(const char* name) { return wholeNumber(self().number(name), quoted(name), "a count"); }
+  int small(const char* name) {
+    const int64_t n = count(name);
+    if (n > 2147483647) fail(name, "a smaller count");
+    return static_cast<int>(n);
+  }
+  float real(const char* name) { return static_cast<float>(self().number(name)); }
+  Array floats(const char* name, int64_t n) { return tensorOf(count(name), n, Stored::floats, name); }
+  Array optionalFloats(const char* name, int64_t n) { return self().has(name) ? floats(name, n) : Array(); }
+  // Float32 as stored: parameters, statistics, tables.
+  float* f32(const char* name, int64_t n) { return static_cast<float*>(tensorOf(count(name), n, Stored::f32, name).data); }
+  float* optionalF32(const char* name, int64_t n) { return self().has(name) ? f32(name, n) : nullptr; }
+  int32_t* ints(const char* name, int64_t n) { return static_cast<int32_t*>(tensorOf(count(name), n, Stored::ints, name).data); }
+  int32_t* optionalInts(const char* name, int64_t n) { return self().has(name) ? ints(name, n) : nullptr; }
+  Array any(const char* name, int64_t n) { return tensorOf(count(name), n, Stored::any, name); }
+
+  [[noreturn]] static void fail(const char* name, const std::string& expected) { refuse(quoted(name), expected); }
+
+ private:
+  static std::string quoted(const char* name) { return "\"" + std::string(name) + "\""; }
+  Source& self() { return static_cast<Source&>(*this); }
+};
+
+// One entry of a list of tensors: its numbers, in the order of the names.
+class Entry : public Tensors<Entry> {
+ public:
+  Entry(const double* values, const Names& names) : values_(values), names_(names) {}
+  double number(const char* name) {
+    last_ = placeOf(names_, name, last_);
+    if (last_ == names_.size()) fail(name, "an entry of that name");
+    return values_[last_];
+  }
+  // Handle 0 is no tensor.
+  bool has(const char* name) { return number(name) != 0; }
+
+ private:
+  const double* values_;
+  const Names& names_;
+  size_t last_ = 0;
+};
+
+// A call: the names of its fields and of the entries of its list, fixed when the function was made, and their values.
+class Fields : public Tensors<Fields> {
+ public:
+  Fields(const Napi::CallbackInfo& info, const Names& names, const Names& entryNames) : info_(info), names_(names), entryNames_(entryNames) {}
+
+  double number(const char* name) {
+    double d = 0;
+    if (napi_get_value_double(info_.Env(), at(name), &d) != napi_ok) fail(name, "a number");
+    return d;
+  }
+  bool boolean(const char* name) {
+    bool b = false;
+    if (napi_get_value_bool(info_.Env(), at(name), &b) != napi_ok) fail(name, "a boolean");
+    return b;
+  }
+  // Whether the field is given and not null.
+  bool has(const char* name) {
+    napi_valuetype type = napi_undefined;
+    if (const napi_value v = find(name)) napi_typeof(info_.Env(), v, &type);
+    return type != napi_undefined && type != napi_null;
+  }
+
+  // Integers in the host's memory.
+  const int32_t* hostInts(const char* name, int64_t count) {
+    static const int32_t nothing = 0;
+    size_t length = 0;
+    const void* data = array(name, napi_int32_array, "an Int32Array", length);
+    if (static_cast<int64_t>(length) < count) fail(name, "an Int32Array of at least " + std::to_string(count) + " elements");
+    return length ? static_cast<const int32_t*>(data) : &nothing;
+  }
+  const int32_t* optionalHostInts(const char* name, int64_t count) { return has(name) ? hostInts(name, count) : nullptr; }
+  const double* doubles(const char* name, size_t& length) { return static_cast<const double*>(array(name, napi_float64_array, "a Float64Array", length)); }
+
+  // Reads the entries of the list with `read` and has `submit` do the work of what was read. When not all have room on the
+  // device at once, it is done in parts: what was submitted may leave before the next is read.
+  template <class Read, class Submit>
+  void eachEntry(Read read, Submit submit) {
+    size_t length = 0, unsubmitted = 0;
+    const double* values = doubles("list", length);
+    for (size_t at = 0; at + entryNames_.size() <= length;) {
+      Entry entry(values + at, entryNames_);
+      try {
+        read(entry);
+        unsubmitted++;
+        at += entryNames_.size();
+      } catch (const Failure& f) {
+        if (f.code != "out_of_memory" || unsubmitted == 0) throw;
+        submit();
+        unsubmitted = 0;
+        beginOperation();
+      }
+    }
+    submit();
+  }
+
+  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code and scale as its format has them.
+  Weight weight() {
+    Weight w;
+    const int64_t format = count("format"), rounding = count("roundTo");
+    w.rows = count("outFeatures");
+    w.cols = count("inFeatures");
+    w.blockSize = count("blockSize");
+    static constexpr Format kFormats[] = {Format::f32, Format::bf16, Format::f16, Format::nf4, Format::nf4, Format::int8};
+    if (format > 5 || rounding > static_cast<int64_t>(Rounding::f16)) fail("format", "a weight format");
+    w.format = kFormats[format];
+    w.rounding = static_cast<Rounding>(rounding);
+    if (w.format == Format::nf4 && w.blockSize < 1) fail("blockSize", "at least one element");
+    if (w.format != Format::nf4) w.blockSize = 1;
+    const int64_t n = product(w.rows, w.cols);
+    if (w.format == Format::f32) {
+      w.data = f32("weight", n);
+    } else {
+      const int64_t bytes = w.format == Format::bf16 || w.format == Format::f16 ? 2 * n : w.format == Format::int8 ? n : (n + 1) / 2;
+      w.data = ints("weight", (bytes + 3) / 4);
+    }
+    if (w.format == Format::nf4) {
+      w.scale = f32("absmax", (n + w.blockSize - 1) / w.blockSize);
+      w.code = f32("code", 16);
+    }
+    if (w.format == Format::int8) w.scale = f32("scale", w.rows);
+    return w;
+  }
+
+  Dropout dropout(const char* rate) {
+    Dropout d;
+    const double p = number(rate), seed = number("seed");
+    if (!(p >= 0 && p < 1)) fail(rate, "a dropout probability in [0, 1)");
+    d.on = p > 0;
+    d.seed = static_cast<uint32_t>(static_cast<int64_t>(seed));
+    d.threshold = static_cast<uint32_t>(static_cast<uint64_t>(p * 4294967296.0));
+    d.keepScale = static_cast<float>(1.0 / (1.0 - p));
+    return d;
+  }
+
+ private:
+  napi_value find(const char* name) {
+    const size_t place = placeOf(names_, name, last_);
+    if (place == names_.size()) return nullptr;
+    last_ = place;
+    return place < info_.Length() ? static_cast<napi_value>(info_[place]) : nullptr;
+  }
+  napi_value at(const char* name) {
+    const napi_value v = find(name);
+    if (!v) fail(name, "a value");
+    return v;
+  }
+  const void* array(const char* name, napi_typedarray_type type, const char* expected, size_t& length) {
+    const napi_value v = at(name);
+    bool is = false;
+    napi_is_typedarray(info_.Env(), v, &is);
+    napi_typedarray_type actual = napi_int8_array;
+    void* data = nullptr;
+    if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok || actual != type) fail(name, expected);
+    return data;
+  }
+
+  const Napi::CallbackInfo& info_;
+  const Names& names_;
+  const Names& entryNames_;
+  size_t last_ = 0;
+};
+
+// Runs `body`; what it throws becomes a JavaScript error with `code` and `remedy`.
+template <class Body>
+Napi::Value guarded(Napi::Env env, const Body& body) {
+  std::string code = "internal", message, remedy;
+  try {
+    beginOperation();
+    return body();
+  } catch (const Failure& f) {
+    code = f.code;
+    message = f.what();
+    remedy = f.remedy;
+  } catch (const std::exception& e) {
+    message = e.what();
+  }
+  const Napi::Error error = Napi::Error::New(env, message);
+  error.Value().Set("code", code);
+  error.Value().Set("remedy", remedy);
+  error.ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+// Adds a function of few arguments.
 template <class F>
 void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
   exports.Set(name, Napi::Function::New(env, [body](const Napi::CallbackInfo& info) -> Napi::Value {
-    std::string code = "internal", message, remedy;
-    try {
-      beginOperation();
+    return guarded(info.Env(), [&]() -> Napi::Value {
       Args a(info);
       if constexpr (std::is_void_v<decltype(body(a))>) {
         body(a);
@@ -184,20 +305,17 @@ void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
       } else {
         return body(a);
       }
-    } catch (const Failure& f) {
-      code = f.code;
-      message = f.what();
-      remedy = f.remedy;
-    } catch (const std::exception& e) {
-      message = e.what();
-    }
-    const Napi::Error error = Napi::Error::New(info.Env(), message);
-    error.Value().Set("code", code);
-    error.Value().Set("remedy", remedy);
-    error.ThrowAsJavaScriptException();
-    return info.Env().Undefined();
+    });
   }, name));
 }
+
+// A kernel or operation, which JavaScript binds to the names of its fields.
+struct NamedBody {
+  const char* name;
+  void (*body)(Fields& f);
+};
+const std::vector<NamedBody>& kernels();
+const std::vector<NamedBody>& operations();
 
 // Runs a check of integers on their values on the host; a step that is being captured repeats it before each launch.
 template <class Check>
@@ -212,8 +330,6 @@ void addCapture(Napi::Env env, Napi::Object exports);
 // Before the device is closed.
 void dropCapturedSteps();
 void addRuntime(Napi::Env env, Napi::Object exports);
-void addKernels(Napi::Env env, Napi::Object exports);
-void addOps(Napi::Env env, Napi::Object exports);
 void closeWithThread(Napi::Env env);
 
 }  // namespace cuda

@@ -1,4 +1,4 @@
-// The kernels of @tunesmith/backend, argument by argument.
+// The kernels of @tunesmith/backend, out of the fields its table of kernels names.
 #include <cmath>
 
 #include "args.h"
@@ -7,191 +7,188 @@ namespace tunesmith {
 namespace cuda {
 namespace {
 
-Activation activation(Args& a) { return a.boolean() ? Activation::geluTanh : Activation::silu; }
+Activation activation(Fields& f) { return f.count("activation") ? Activation::geluTanh : Activation::silu; }
 
 // Each of `count` integers names one of `rows` rows.
-void checkRows(const Args& a, const char* expected, const int32_t* device, const int32_t* host, int64_t count, int64_t rows) {
-  const size_t argument = a.index();
+void checkRows(const char* name, const char* expected, const int32_t* device, const int32_t* host, int64_t count, int64_t rows) {
   checked((expected + std::to_string(rows)).c_str(), {{device, host, count}}, [=](const std::vector<const int32_t*>& values) {
     for (int64_t i = 0; i < count; i++)
-      if (values[0][i] < 0 || values[0][i] >= rows) Args::failAt(argument, expected);
+      if (values[0][i] < 0 || values[0][i] >= rows) Fields::fail(name, expected);
   });
 }
 
-void frozen(Args& a) {
-  const int64_t tokens = a.integer();
-  const Weight w = a.weight();
-  const Array x = a.floats(a.product(tokens, w.cols)), bias = a.optionalFloats(w.rows), y = a.floats(a.product(tokens, w.rows));
-  frozenLinear(context(), tokens, w, x, bias, y);
+void linearForward(Fields& f) {
+  const int64_t tokens = f.count("tokens");
+  const Weight w = f.weight();
+  const Array x = f.floats("x", product(tokens, w.cols)), bias = f.optionalFloats("bias", w.rows), y = f.floats("y", product(tokens, w.rows));
+  linear(context(), tokens, w, x, bias, y);
 }
-void frozenGrad(Args& a) {
-  const int64_t tokens = a.integer();
-  const Weight w = a.weight();
-  const Array dy = a.floats(a.product(tokens, w.rows)), addend = a.optionalFloats(a.product(tokens, w.cols)), dx = a.floats(a.product(tokens, w.cols));
-  frozenLinearGrad(context(), tokens, w, dy, addend, dx);
+void linearBackward(Fields& f) {
+  const int64_t tokens = f.count("tokens");
+  const Weight w = f.weight();
+  const Array dy = f.floats("dy", product(tokens, w.rows)), addend = f.optionalFloats("addend", product(tokens, w.cols)), dx = f.floats("dx", product(tokens, w.cols));
+  linearGrad(context(), tokens, w, dy, addend, dx);
 }
-void weightGrad(Args& a) {
-  const int64_t tokens = a.integer(), out = a.integer(), in = a.integer();
-  const Array dy = a.floats(a.product(tokens, out)), x = a.floats(a.product(tokens, in));
-  float* dw = a.f32(a.product(out, in));
-  linearWeightGrad(context(), tokens, out, in, dy, x, {dw, Type::f32});
+void weightGrad(Fields& f) {
+  const int64_t tokens = f.count("tokens"), out = f.count("out"), in = f.count("in");
+  const Array dy = f.floats("dy", product(tokens, out)), x = f.floats("x", product(tokens, in));
+  linearWeightGrad(context(), tokens, out, in, dy, x, {f.f32("dWeight", product(out, in)), Type::f32});
 }
 
-void lora(Args& a) {
-  const int64_t tokens = a.integer();
+Lora loraOf(Fields& f, const Weight& w) {
   Lora l;
-  l.rank = a.integer();
-  const Weight w = a.weight();
-  const Array x = a.floats(a.product(tokens, w.cols)), bias = a.optionalFloats(w.rows);
-  l.a = a.floats(a.product(l.rank, w.cols));
-  l.b = a.floats(a.product(w.rows, l.rank));
-  l.scaling = a.real();
-  l.dropout = a.dropout();
-  const Array y = a.floats(a.product(tokens, w.rows)), xa = a.floats(a.product(tokens, l.rank));
+  l.rank = f.count("rank");
+  l.scaling = f.real("scaling");
+  l.dropout = f.dropout("dropout");
+  l.a = f.floats("loraA", product(l.rank, w.cols));
+  l.b = f.floats("loraB", product(w.rows, l.rank));
+  return l;
+}
+void lora(Fields& f) {
+  const int64_t tokens = f.count("tokens");
+  const Weight w = f.weight();
+  const Lora l = loraOf(f, w);
+  const Array x = f.floats("x", product(tokens, w.cols)), bias = f.optionalFloats("bias", w.rows);
+  const Array y = f.floats("y", product(tokens, w.rows)), xa = f.floats("xa", product(tokens, l.rank));
   loraLinear(context(), tokens, w, l, x, bias, y, xa);
 }
-// loraLinearGrad(tokens, rank, weight, dy, A, B, scaling, dropout, addend, dx, x, xa, dA, dB), the last six null or not.
-void loraGrad(Args& a) {
-  const int64_t tokens = a.integer();
-  Lora l;
-  l.rank = a.integer();
-  const Weight w = a.weight();
+void loraGrad(Fields& f) {
+  const int64_t tokens = f.count("tokens");
+  const Weight w = f.weight();
+  const Lora l = loraOf(f, w);
   LoraGrad g;
-  g.dy = a.floats(a.product(tokens, w.rows));
-  l.a = a.floats(a.product(l.rank, w.cols));
-  l.b = a.floats(a.product(w.rows, l.rank));
-  l.scaling = a.real();
-  l.dropout = a.dropout();
-  g.addend = a.optionalFloats(a.product(tokens, w.cols));
-  g.dx = a.optionalFloats(a.product(tokens, w.cols));
-  g.x = a.optionalFloats(a.product(tokens, w.cols));
-  g.xa = a.optionalFloats(a.product(tokens, l.rank));
-  if (float* dA = a.optionalF32(a.product(l.rank, w.cols))) g.dA = {dA, Type::f32};
-  if (float* dB = a.optionalF32(a.product(w.rows, l.rank))) g.dB = {dB, Type::f32};
-  if (!g.dA != !g.dB || (g.dA && (!g.x || !g.xa))) a.fail("both gradients of A and B with x and xa, or neither");
+  g.dy = f.floats("dy", product(tokens, w.rows));
+  g.x = f.optionalFloats("x", product(tokens, w.cols));
+  g.xa = f.optionalFloats("xa", product(tokens, l.rank));
+  g.addend = f.optionalFloats("addend", product(tokens, w.cols));
+  g.dx = f.optionalFloats("dx", product(tokens, w.cols));
+  if (float* dA = f.optionalF32("dA", product(l.rank, w.cols))) g.dA = {dA, Type::f32};
+  if (float* dB = f.optionalF32("dB", product(w.rows, l.rank))) g.dB = {dB, Type::f32};
+  if (!g.dA != !g.dB || (g.dA && (!g.x || !g.xa))) f.fail("dA", "both gradients of A and B with x and xa, or neither");
   loraLinearGrad(context(), tokens, w, l, g);
 }
 
-void dequantizeRows(Args& a) {
-  const int64_t first = a.integer(), end = a.integer();
-  const Weight w = a.weight();
-  if (first > end || end > w.rows) a.fail("rows inside the weight");
-  dequantize(context().stream, w, first, end, a.floats(a.product(end - first, w.cols)));
+void dequantizeRows(Fields& f) {
+  const int64_t first = f.count("rowStart"), end = f.count("rowEnd");
+  const Weight w = f.weight();
+  if (first > end || end > w.rows) f.fail("rowEnd", "rows inside the weight");
+  dequantize(context().stream, w, first, end, f.floats("y", product(end - first, w.cols)));
 }
-void embedding(Args& a) {
-  const int64_t tokens = a.integer();
-  const Weight w = a.weight();
-  const int32_t* ids = a.ints(tokens);
-  const int32_t* host = a.hostInts(tokens);
-  checkRows(a, "ids inside the table", ids, host, tokens, w.rows);
-  embeddingLookup(context().stream, w, ids, a.floats(a.product(tokens, w.cols)), tokens);
+void embedding(Fields& f) {
+  const int64_t tokens = f.count("tokens");
+  const Weight w = f.weight();
+  const int32_t* ids = f.ints("ids", tokens);
+  checkRows("ids", "ids inside the table", ids, f.hostInts("idsHost", tokens), tokens, w.rows);
+  embeddingLookup(context().stream, w, ids, f.floats("y", product(tokens, w.cols)), tokens);
 }
-void embeddingBack(Args& a) {
-  const int64_t tokens = a.integer(), vocab = a.integer(), h = a.integer();
-  const Array dy = a.floats(a.product(tokens, h));
-  const int32_t* ids = a.ints(tokens);
-  const int32_t* host = a.hostInts(tokens);
-  float* dw = a.f32(a.product(vocab, h));
-  embeddingGradient(context(), dy, ids, host, tokens, vocab, h, {dw, Type::f32});
+void embeddingBack(Fields& f) {
+  const int64_t tokens = f.count("tokens"), width = f.count("width"), vocab = f.count("outFeatures");
+  const Array dy = f.floats("dy", product(tokens, width));
+  const int32_t* ids = f.ints("ids", tokens);
+  const int32_t* host = f.hostInts("idsHost", tokens);
+  embeddingGradient(context(), dy, ids, host, tokens, vocab, width, {f.f32("dWeight", product(vocab, width)), Type::f32});
 }
 
-void norm(Args& a) {
+void norm(Fields& f) {
   Context& c = context();
-  const int64_t tokens = a.integer(), h = a.integer();
-  const Array x = a.floats(a.product(tokens, h));
-  const Operand w(c, a.floats(h), h, Type::f32);
-  const float eps = a.real(), offset = a.real();
-  const Array y = a.floats(a.product(tokens, h));
-  const Operand in(c, x, tokens * h, y.type);
+  const int64_t tokens = f.count("tokens"), h = f.count("width"), n = product(tokens, h);
+  const float eps = f.real("eps"), offset = f.real("offset");
+  const Array x = f.floats("x", n);
+  const Operand w(c, f.floats("weight", h), h, Type::f32);
+  const Array y = f.floats("y", n);
+  const Operand in(c, x, n, y.type);
   rmsNorm(c.stream, in, w.floats(), y, tokens, h, eps, offset);
 }
-void normGrad(Args& a) {
+void normGrad(Fields& f) {
   Context& c = context();
-  const int64_t tokens = a.integer(), h = a.integer();
-  const Array dy = a.floats(a.product(tokens, h)), x = a.floats(a.product(tokens, h));
-  const Operand w(c, a.floats(h), h, Type::f32);
-  const float eps = a.real(), offset = a.real();
-  const Array addend = a.optionalFloats(a.product(tokens, h)), dx = a.floats(a.product(tokens, h));
-  const Operand grad(c, dy, tokens * h, dx.type), in(c, x, tokens * h, dx.type), sum(c, addend, tokens * h, dx.type);
+  const int64_t tokens = f.count("tokens"), h = f.count("width"), n = product(tokens, h);
+  const float eps = f.real("eps"), offset = f.real("offset");
+  const Array dy = f.floats("dy", n), x = f.floats("x", n);
+  const Operand w(c, f.floats("weight", h), h, Type::f32);
+  const Array addend = f.optionalFloats("addend", n), dx = f.floats("dx", n);
+  const Operand grad(c, dy, n, dx.type), in(c, x, n, dx.type), sum(c, addend, n, dx.type);
   rmsNormGrad(c.stream, grad, in, w.floats(), sum, dx, tokens, h, eps, offset);
 }
-void normWeightGrad(Args& a) {
+void normWeightGrad(Fields& f) {
   Context& c = context();
-  const int64_t tokens = a.integer(), h = a.integer();
-  const Array dy = a.floats(a.product(tokens, h)), x = a.floats(a.product(tokens, h));
-  const float eps = a.real();
-  float* dw = a.f32(h);
-  const Operand grad(c, dy, tokens * h, c.type), in(c, x, tokens * h, c.type);
+  const int64_t tokens = f.count("tokens"), h = f.count("width"), n = product(tokens, h);
+  const float eps = f.real("eps");
+  const Array dy = f.floats("dy", n), x = f.floats("x", n);
+  float* dw = f.f32("dWeight", h);
+  const Operand grad(c, dy, n, c.type), in(c, x, n, c.type);
   // Never more than 256 parts of the columns, and one number per token.
   const Temp partial(c, 256 * h + tokens, Type::f32);
   rmsNormWeightGrad(c.stream, grad, in, dw, partial.floats(), tokens, h, eps);
 }
-void rope(Args& a) {
+void rope(Fields& f) {
   Context& c = context();
-  const int64_t tokens = a.integer(), heads = a.integer(), headDim = a.integer(), rotaryDim = a.integer();
-  const bool inverse = a.boolean();
-  if (rotaryDim > headDim || rotaryDim % 2 || rotaryDim == 0) a.fail("an even rotaryDim up to headDim");
-  const int64_t n = a.product(tokens, a.product(heads, headDim));
-  const Array x = a.floats(n);
-  const Operand cos(c, a.floats(a.product(tokens, rotaryDim / 2)), tokens * rotaryDim / 2, Type::f32), sin(c, a.floats(a.product(tokens, rotaryDim / 2)), tokens * rotaryDim / 2, Type::f32);
-  const Array y = a.floats(n);
+  const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"), rotaryDim = f.count("rotaryDim");
+  const bool inverse = f.boolean("inverse");
+  if (rotaryDim > headDim || rotaryDim % 2 || rotaryDim == 0) f.fail("rotaryDim", "an even rotaryDim up to headDim");
+  if (width % headDim) f.fail("headDim", "whole heads");
+  const int64_t n = product(tokens, width), half = product(tokens, rotaryDim / 2);
+  const Array x = f.floats("x", n);
+  const Operand cos(c, f.floats("cos", half), half, Type::f32), sin(c, f.floats("sin", half), half, Type::f32);
+  const Array y = f.floats("y", n);
   const Operand in(c, x, n, y.type);
-  rotaryEmbedding(c.stream, in, cos.floats(), sin.floats(), y, tokens, heads, headDim, rotaryDim, inverse);
+  rotaryEmbedding(c.stream, in, cos.floats(), sin.floats(), y, tokens, width / headDim, headDim, rotaryDim, inverse);
 }
-void drop(Args& a) {
+void drop(Fields& f) {
   Context& c = context();
-  const int64_t n = a.integer();
-  const Dropout d = a.dropout();
-  const Array x = a.floats(n), y = a.floats(n);
+  const int64_t n = product(f.count("tokens"), f.count("width"));
+  const Dropout d = f.dropout("rate");
+  const Array x = f.floats("x", n), y = f.floats("y", n);
   const Operand in(c, x, n, y.type);
   dropout(c.stream, in, y, n, d);
 }
-void gated(Args& a) {
+void gated(Fields& f) {
   Context& c = context();
-  const int64_t n = a.integer();
-  const Activation f = activation(a);
-  const Array gate = a.floats(n), up = a.floats(n), y = a.floats(n);
+  const int64_t n = product(f.count("tokens"), f.count("width"));
+  const Activation a = activation(f);
+  const Array gate = f.floats("gate", n), up = f.floats("up", n), y = f.floats("y", n);
   const Operand g(c, gate, n, y.type), u(c, up, n, y.type);
-  swiglu(c.stream, g, u, y, n, f);
+  swiglu(c.stream, g, u, y, n, a);
 }
-void gatedGrad(Args& a) {
+void gatedGrad(Fields& f) {
   Context& c = context();
-  const int64_t n = a.integer();
-  const Activation f = activation(a);
-  const Array dy = a.floats(n), gate = a.floats(n), up = a.floats(n), dgate = a.floats(n), dup = a.floats(n);
-  if (dgate.type != dup.type) a.fail("gradients of one type");
-  const Operand d(c, dy, n, dup.type), g(c, gate, n, dup.type), u(c, up, n, dup.type);
-  swigluGrad(c.stream, d, g, u, dgate, dup, n, f);
+  const int64_t n = product(f.count("tokens"), f.count("width"));
+  const Activation a = activation(f);
+  const Array dy = f.floats("dy", n), gate = f.floats("gate", n), up = f.floats("up", n), dGate = f.floats("dGate", n), dUp = f.floats("dUp", n);
+  if (dGate.type != dUp.type) f.fail("dUp", "gradients of one type");
+  const Operand d(c, dy, n, dUp.type), g(c, gate, n, dUp.type), u(c, up, n, dUp.type);
+  swigluGrad(c.stream, d, g, u, dGate, dUp, n, a);
 }
 
-Attention attentionShape(Args& a) {
+Attention attentionShape(Fields& f) {
   Attention p;
-  p.tokens = a.integer();
-  p.keys = a.integer();
-  p.sequences = a.small();
-  p.heads = a.small();
-  p.kvHeads = a.small();
-  p.headDim = a.small();
-  p.scale = a.real();
-  p.window = a.small();
-  p.softcap = a.real();
-  if (p.tokens > 2147483647 || p.keys > 2147483647) a.fail("fewer tokens");
+  p.tokens = f.count("tokens");
+  p.keys = f.count("keys");
+  const int bounds = f.small("bounds");
+  if (bounds < 1) f.fail("cuSeqlens", "at least one element");
+  p.sequences = bounds - 1;
+  p.heads = f.small("numHeads");
+  p.kvHeads = f.small("numKvHeads");
+  p.headDim = f.small("headDim");
+  p.scale = f.real("scale");
+  p.window = f.small("slidingWindow");
+  p.softcap = f.real("softcap");
+  if (p.tokens > 2147483647 || p.keys > 2147483647) f.fail("tokens", "fewer tokens");
   return p;
 }
 // q, k, v, then boundaries and ranges on the device and on the host.
-AttentionBounds attentionInputs(Args& a, Attention& p, AttentionTensors& t) {
-  const int64_t width = a.product(p.heads, p.headDim), kvWidth = a.product(p.kvHeads, p.headDim);
-  t.q = a.floats(a.product(p.tokens, width));
-  t.k = a.floats(a.product(p.keys, kvWidth));
-  t.v = a.floats(a.product(p.keys, kvWidth));
-  p.cuSeqlens = a.ints(p.sequences + 1);
-  p.kvStart = a.optionalInts(p.sequences);
-  p.kvLength = a.optionalInts(p.sequences);
+AttentionBounds attentionInputs(Fields& f, Attention& p, AttentionTensors& t) {
+  const int64_t width = product(p.heads, p.headDim), kvWidth = product(p.kvHeads, p.headDim);
+  t.q = f.floats("q", product(p.tokens, width));
+  t.k = f.floats("k", product(p.keys, kvWidth));
+  t.v = f.floats("v", product(p.keys, kvWidth));
+  p.cuSeqlens = f.ints("cuSeqlens", p.sequences + 1);
+  p.kvStart = f.optionalInts("kvStart", p.sequences);
+  p.kvLength = f.optionalInts("kvLength", p.sequences);
   AttentionBounds host;
-  host.cuSeqlens = a.hostInts(p.sequences + 1);
-  host.kvStart = a.optionalHostInts(p.sequences);
-  host.kvLength = a.optionalHostInts(p.sequences);
-  if (!p.kvStart != !p.kvLength || !p.kvStart != !host.kvStart || !p.kvStart != !host.kvLength) a.fail("both kvStart and kvLength, or none");
+  host.cuSeqlens = f.hostInts("cuSeqlensHost", p.sequences + 1);
+  host.kvStart = f.optionalHostInts("kvStartHost", p.sequences);
+  host.kvLength = f.optionalHostInts("kvLengthHost", p.sequences);
+  if (!p.kvStart != !p.kvLength || !p.kvStart != !host.kvStart || !p.kvStart != !host.kvLength) f.fail("kvStart", "both kvStart and kvLength, or none");
   return host;
 }
 // A captured step has as many queries of a sequence at most as it had then: its launches depend on that.
@@ -211,67 +208,66 @@ void repeatCheck(const Attention& p, const AttentionBounds& host) {
     if (then.maxQueries != queries) throw Failure("invalid_data", "CausalAttention: expected as many new tokens of a sequence as were captured");
   });
 }
-void attend(Args& a) {
-  Attention p = attentionShape(a);
+void attend(Fields& f) {
+  Attention p = attentionShape(f);
   AttentionTensors t;
-  const AttentionBounds host = attentionInputs(a, p, t);
-  t.out = a.floats(a.product(p.tokens, int64_t{p.heads} * p.headDim));
-  t.lse = a.f32(a.product(p.tokens, p.heads));
+  const AttentionBounds host = attentionInputs(f, p, t);
+  t.out = f.floats("out", product(p.tokens, int64_t{p.heads} * p.headDim));
+  t.lse = f.f32("lse", product(p.tokens, p.heads));
   attention(context(), p, host, t);
   repeatCheck(p, host);
 }
-void attendGrad(Args& a) {
-  Attention p = attentionShape(a);
+void attendGrad(Fields& f) {
+  Attention p = attentionShape(f);
   AttentionTensors t;
-  const AttentionBounds host = attentionInputs(a, p, t);
-  const int64_t size = a.product(p.tokens, int64_t{p.heads} * p.headDim), kvSize = a.product(p.keys, int64_t{p.kvHeads} * p.headDim);
-  t.dout = a.floats(size);
-  t.out = a.floats(size);
-  t.lse = a.f32(a.product(p.tokens, p.heads));
-  t.dq = a.floats(size);
-  t.dk = a.floats(kvSize);
-  t.dv = a.floats(kvSize);
+  const AttentionBounds host = attentionInputs(f, p, t);
+  const int64_t size = product(p.tokens, int64_t{p.heads} * p.headDim), kvSize = product(p.keys, int64_t{p.kvHeads} * p.headDim);
+  t.dout = f.floats("dout", size);
+  t.out = f.floats("out", size);
+  t.lse = f.f32("lse", product(p.tokens, p.heads));
+  t.dq = f.floats("dq", size);
+  t.dk = f.floats("dk", kvSize);
+  t.dv = f.floats("dv", kvSize);
   for (const Array& x : {t.dq, t.dk, t.dv})
-    if (x.type != context().type) a.fail("gradients of the activations' type");
+    if (x.type != context().type) f.fail("dq", "gradients of the activations' type");
   attentionGrad(context(), p, host, t);
 }
 
-void loss(Args& a) {
+void loss(Fields& f) {
   CrossEntropy p;
-  p.tokens = a.integer();
-  p.weight = a.weight();
-  p.hidden = a.floats(a.product(p.tokens, p.weight.cols));
-  p.bias = a.optionalFloats(p.weight.rows);
-  p.labels = a.ints(p.tokens);
-  p.hostLabels = a.hostInts(p.tokens);
-  p.labelSmoothing = a.real();
-  p.softcap = a.real();
-  p.dft = a.boolean();
-  p.lossSum = a.f32(1);
-  p.nll = a.f32(p.tokens);
-  p.entropy = a.f32(p.tokens);
-  p.correct = a.f32(p.tokens);
-  p.dHidden = a.optionalFloats(a.product(p.tokens, p.weight.cols));
-  if (float* dw = a.optionalF32(a.product(p.weight.rows, p.weight.cols))) p.dWeight = {dw, Type::f32};
+  p.tokens = f.count("tokens");
+  p.weight = f.weight();
+  p.labelSmoothing = f.real("labelSmoothing");
+  p.softcap = f.real("softcap");
+  p.dft = f.count("mode") == 1;
+  p.hidden = f.floats("hidden", product(p.tokens, p.weight.cols));
+  p.labels = f.ints("labels", p.tokens);
+  p.hostLabels = f.hostInts("labelsHost", p.tokens);
+  p.bias = f.optionalFloats("bias", p.weight.rows);
+  p.lossSum = f.f32("loss", 1);
+  p.nll = f.f32("nll", p.tokens);
+  p.entropy = f.f32("entropy", p.tokens);
+  p.correct = f.f32("correct", p.tokens);
+  p.dHidden = f.optionalFloats("dHidden", product(p.tokens, p.weight.cols));
+  if (float* dw = f.optionalF32("dWeight", product(p.weight.rows, p.weight.cols))) p.dWeight = {dw, Type::f32};
   crossEntropy(context(), p);
 }
 
 struct AdamWNumbers {
   double lr, beta1, beta2, eps, weightDecay, step, gradScale;
-  explicit AdamWNumbers(Args& a) : lr(a.number()), beta1(a.number()), beta2(a.number()), eps(a.number()), weightDecay(a.number()), step(static_cast<double>(a.integer())), gradScale(a.number()) {}
+  explicit AdamWNumbers(Fields& f) : lr(f.number("lr")), beta1(f.number("beta1")), beta2(f.number("beta2")), eps(f.number("eps")), weightDecay(f.number("weightDecay")), step(static_cast<double>(f.count("step"))), gradScale(f.number("gradScale")) {}
 };
 
 // The bf16 copy of a parameter, or null.
-void* copyOf(Args& a, int64_t n) {
-  const Array copy = a.optionalFloats(n);
-  if (copy && copy.type != Type::bf16) a.fail("a bf16 copy of the parameter");
+void* copyOf(Entry& e, int64_t n) {
+  const Array copy = e.optionalFloats("copy", n);
+  if (copy && copy.type != Type::bf16) e.fail("copy", "a bf16 copy of the parameter");
   return copy.data;
 }
 
-// adamW(lr, beta1, beta2, eps, weightDecay, step, gradScale, then per tensor n, param, copy, grad, expAvg, expAvgSq).
-void optimize(Args& a) {
+void optimize(Fields& f) {
   Context& c = context();
-  const AdamWNumbers given(a);
+  const AdamWNumbers given(f);
   AdamW o;
   o.lr = static_cast<float>(given.lr);
   o.beta1 = static_cast<float>(given.beta1);
@@ -283,31 +279,31 @@ void optimize(Args& a) {
   o.correction2 = static_cast<float>(std::sqrt(1 - std::pow(given.beta2, given.step)));
   std::vector<AdamWTensor> tensors;
   std::vector<Operand> grads;
-  const auto read = [&] {
+  const auto read = [&](Entry& e) {
     AdamWTensor t;
-    t.n = a.integer();
-    t.param = a.f32(t.n);
-    t.copy = copyOf(a, t.n);
-    grads.emplace_back(c, a.floats(t.n), t.n, Type::f32);
+    t.n = e.count("size");
+    t.param = e.f32("param", t.n);
+    t.copy = copyOf(e, t.n);
+    const Array grad = e.floats("grad", t.n);
+    t.expAvg = e.f32("expAvg", t.n);
+    t.expAvgSq = e.f32("expAvgSq", t.n);
+    grads.emplace_back(c, grad, t.n, Type::f32);
     t.grad = grads.back().floats();
-    t.expAvg = a.f32(t.n);
-    t.expAvgSq = a.f32(t.n);
     tensors.push_back(t);
   };
-  inParts(a, read, [&] {
+  f.eachEntry(read, [&] {
     adamW(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
     tensors.clear();
     grads.clear();
   });
 }
 
-// adamW8bit(the numbers as above, qmap1, qmap2, then per tensor n, param, copy, grad, state1, state2, absmax1, absmax2).
-void optimize8bit(Args& a) {
+void optimize8bit(Fields& f) {
   Context& c = context();
-  const AdamWNumbers given(a);
+  const AdamWNumbers given(f);
   AdamW8bit o;
-  o.qmap1 = a.f32(256);
-  o.qmap2 = a.f32(256);
+  o.qmap1 = f.f32("qmap1", 256);
+  o.qmap2 = f.f32("qmap2", 256);
   o.eps = static_cast<float>(given.eps);
   o.gradScale = static_cast<float>(given.gradScale);
   o.rate = static_cast<float>(-given.lr / (1 - std::pow(given.beta1, given.step)));
@@ -319,74 +315,77 @@ void optimize8bit(Args& a) {
   o.rest2 = static_cast<float>(1 - given.beta2);
   std::vector<AdamW8bitTensor> tensors;
   std::vector<Operand> grads;
-  const auto read = [&] {
+  const auto read = [&](Entry& e) {
     AdamW8bitTensor t;
-    t.n = a.integer();
+    t.n = e.count("size");
     const int64_t words = (t.n + 3) / 4, blocks = (t.n + 255) / 256;
-    t.param = a.f32(t.n);
-    t.copy = copyOf(a, t.n);
-    grads.emplace_back(c, a.floats(t.n), t.n, Type::f32);
+    t.param = e.f32("param", t.n);
+    t.copy = copyOf(e, t.n);
+    const Array grad = e.floats("grad", t.n);
+    t.codes1 = reinterpret_cast<uint8_t*>(e.ints("state1", words));
+    t.codes2 = reinterpret_cast<uint8_t*>(e.ints("state2", words));
+    t.absmax1 = e.f32("absmax1", blocks);
+    t.absmax2 = e.f32("absmax2", blocks);
+    grads.emplace_back(c, grad, t.n, Type::f32);
     t.grad = grads.back().floats();
-    t.codes1 = reinterpret_cast<uint8_t*>(a.ints(words));
-    t.codes2 = reinterpret_cast<uint8_t*>(a.ints(words));
-    t.absmax1 = a.f32(blocks);
-    t.absmax2 = a.f32(blocks);
     tensors.push_back(t);
   };
-  inParts(a, read, [&] {
+  f.eachEntry(read, [&] {
     adamW8bit(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
     tensors.clear();
     grads.clear();
   });
 }
 
-// gradNorm(norm, then per tensor n, x).
-void norms(Args& a) {
-  float* y = a.f32(1);
+void norms(Fields& f) {
+  float* y = f.f32("norm", 1);
   std::vector<std::pair<Array, int64_t>> grads;
-  while (!a.atEnd()) {
-    const int64_t n = a.integer();
-    grads.emplace_back(a.floats(n), n);
+  size_t length = 0;
+  const double* list = f.doubles("list", length);
+  for (size_t i = 0; i + 1 < length; i += 2) {
+    const int64_t n = static_cast<int64_t>(list[i]);
+    grads.emplace_back(tensorOf(static_cast<int64_t>(list[i + 1]), n, Stored::floats, "x"), n);
   }
   gradNorm(context(), grads, y);
 }
 
-void copyRows(Args& a) {
+void copyRows(Fields& f) {
   Context& c = context();
-  const int64_t n = a.integer(), width = a.integer(), capacity = a.integer();
-  const Array x = a.floats(a.product(n, width));
-  const int32_t* rows = a.ints(n);
-  const int32_t* host = a.hostInts(n);
-  const Array cache = a.floats(a.product(capacity, width));
-  checkRows(a, "rows inside the cache", rows, host, n, capacity);
+  const int64_t capacity = f.count("capacity"), width = f.count("width"), n = f.count("tokens");
+  const Array cache = f.floats("cache", product(capacity, width)), x = f.floats("x", product(n, width));
+  const int32_t* rows = f.ints("rows", n);
+  checkRows("rows", "rows inside the cache", rows, f.hostInts("rowsHost", n), n, capacity);
   scatterRows(c.stream, x, rows, cache, n, width);
 }
 
 }  // namespace
 
-void addKernels(Napi::Env env, Napi::Object exports) {
-  add(env, exports, "frozenLinear", frozen);
-  add(env, exports, "frozenLinearGrad", frozenGrad);
-  add(env, exports, "linearWeightGrad", weightGrad);
-  add(env, exports, "loraLinear", lora);
-  add(env, exports, "loraLinearGrad", loraGrad);
-  add(env, exports, "dequantize", dequantizeRows);
-  add(env, exports, "embeddingLookup", embedding);
-  add(env, exports, "embeddingGrad", embeddingBack);
-  add(env, exports, "rmsNorm", norm);
-  add(env, exports, "rmsNormGrad", normGrad);
-  add(env, exports, "rmsNormWeightGrad", normWeightGrad);
-  add(env, exports, "rope", rope);
-  add(env, exports, "dropout", drop);
-  add(env, exports, "swiglu", gated);
-  add(env, exports, "swigluGrad", gatedGrad);
-  add(env, exports, "attention", attend);
-  add(env, exports, "attentionGrad", attendGrad);
-  add(env, exports, "crossEntropy", loss);
-  add(env, exports, "adamW", optimize);
-  add(env, exports, "adamW8bit", optimize8bit);
-  add(env, exports, "gradNorm", norms);
-  add(env, exports, "copyRows", copyRows);
+const std::vector<NamedBody>& kernels() {
+  static const std::vector<NamedBody> all = {
+      {"Linear", linearForward},
+      {"LinearGrad", linearBackward},
+      {"LinearWeightGrad", weightGrad},
+      {"LoraLinear", lora},
+      {"LoraLinearGrad", loraGrad},
+      {"Dequantize", dequantizeRows},
+      {"EmbeddingLookup", embedding},
+      {"EmbeddingGrad", embeddingBack},
+      {"RMSNorm", norm},
+      {"RMSNormGrad", normGrad},
+      {"RMSNormWeightGrad", normWeightGrad},
+      {"RotaryEmbedding", rope},
+      {"Dropout", drop},
+      {"SwiGLU", gated},
+      {"SwiGLUGrad", gatedGrad},
+      {"CausalAttention", attend},
+      {"CausalAttentionGrad", attendGrad},
+      {"LinearCrossEntropy", loss},
+      {"AdamWSteps", optimize},
+      {"AdamW8bitSteps", optimize8bit},
+      {"GradNorm", norms},
+      {"KvCacheUpdate", copyRows},
+  };
+  return all;
 }
 
 }  // namespace cuda

@@ -8,164 +8,180 @@ namespace tunesmith {
 namespace cuda {
 namespace {
 
-void binaryOp(Args& a) {
-  const int op = a.small(), mode = a.small();
-  if (op > static_cast<int>(Binary::eluGrad) || mode > 4) a.fail("an operation");
-  const int64_t outer = a.integer(), inner = a.integer(), n = a.product(outer, inner);
-  const Array x = a.floats(mode == 3 ? inner : mode == 4 ? outer : n), z = a.floats(mode == 1 ? inner : mode == 2 ? outer : n);
-  binary(context().stream, static_cast<Binary>(op), mode, x, z, a.any(n), outer, inner);
+template <class Code>
+Code codeOf(Fields& f, Code last) {
+  const int op = f.small("op");
+  if (op > static_cast<int>(last)) f.fail("op", "an operation");
+  return static_cast<Code>(op);
 }
-void binaryNumberOp(Args& a) {
-  const int op = a.small();
-  if (op > static_cast<int>(Binary::eluGrad)) a.fail("an operation");
-  const int64_t n = a.integer();
-  const Array x = a.any(n);
-  const float number = a.real();
-  const bool reversed = a.boolean();
-  binaryNumber(context().stream, static_cast<Binary>(op), x, number, reversed, a.any(n), n);
+
+void binaryOp(Fields& f) {
+  const Binary op = codeOf(f, Binary::eluGrad);
+  const int mode = f.small("mode");
+  if (mode > 4) f.fail("mode", "a pattern");
+  const int64_t outer = f.count("outer"), inner = f.count("inner"), n = product(outer, inner);
+  const Array a = f.floats("a", mode == 3 ? inner : mode == 4 ? outer : n), b = f.floats("b", mode == 1 ? inner : mode == 2 ? outer : n);
+  binary(context().stream, op, mode, a, b, f.any("y", n), outer, inner);
 }
-void unaryOp(Args& a) {
-  const int op = a.small();
-  if (op > static_cast<int>(Unary::isFinite)) a.fail("an operation");
-  const int64_t n = a.integer();
-  const Array x = a.any(n), y = a.any(n);
-  const float p = a.real();
-  unary(context().stream, static_cast<Unary>(op), x, y, n, p, a.real());
+void binaryNumberOp(Fields& f) {
+  const Binary op = codeOf(f, Binary::eluGrad);
+  const int64_t n = f.count("size");
+  const Array x = f.any("x", n);
+  binaryNumber(context().stream, op, x, f.real("number"), f.boolean("reversed"), f.any("y", n), n);
 }
-void softmaxOp(Args& a) {
-  const int64_t rows = a.integer(), cols = a.integer(), n = a.product(rows, cols);
-  const Array x = a.floats(n);
-  softmax(context().stream, x, a.floats(n), rows, cols);
+void unaryOp(Fields& f) {
+  const Unary op = codeOf(f, Unary::isFinite);
+  const int64_t n = f.count("size");
+  const Array x = f.any("x", n), y = f.any("y", n);
+  unary(context().stream, op, x, y, n, f.real("p"), f.real("q"));
 }
-void reduce(Args& a) {
+void softmaxOp(Fields& f) {
+  const int64_t rows = f.count("rows"), cols = f.count("cols"), n = product(rows, cols);
+  const Array x = f.floats("x", n);
+  softmax(context().stream, x, f.floats("y", n), rows, cols);
+}
+void reduce(Fields& f) {
   Context& c = context();
-  const int64_t outer = a.integer(), axis = a.integer(), inner = a.integer();
-  const float scale = a.real();
-  const Array x = a.floats(a.product(outer, a.product(axis, inner)));
-  float* y = a.f32(a.product(outer, inner));
+  const int64_t outer = f.count("outer"), axis = f.count("axis"), inner = f.count("inner");
+  const float scale = f.real("scale");
+  const Array x = f.floats("x", product(outer, product(axis, inner)));
+  float* y = f.f32("y", product(outer, inner));
   const Temp partial(c, std::min(outer, kMaxBlocksYZ) * inner * columnSplits(axis, inner), Type::f32);
   reduceSum(c.stream, x, y, partial.floats(), outer, axis, inner, scale);
 }
-void transposeOp(Args& a) {
-  const int64_t rows = a.integer(), cols = a.integer(), n = a.product(rows, cols);
-  if (rows > 32 * kMaxBlocksYZ) a.fail("at most 2,097,120 rows");
-  const Array x = a.floats(n);
-  transpose2d(context().stream, x, a.floats(n), rows, cols);
+void transposeOp(Fields& f) {
+  const int64_t rows = f.count("rows"), cols = f.count("cols"), n = product(rows, cols);
+  if (rows > 32 * kMaxBlocksYZ) f.fail("rows", "at most 2,097,120 rows");
+  const Array x = f.floats("x", n);
+  transpose2d(context().stream, x, f.floats("y", n), rows, cols);
 }
-void convertOp(Args& a) {
-  const int64_t n = a.integer();
-  const Array x = a.any(n);
-  convert(context().stream, x, a.any(n), n);
+void convertOp(Fields& f) {
+  const int64_t n = f.count("size");
+  const Array x = f.any("x", n);
+  convert(context().stream, x, f.any("y", n), n);
 }
-void fillOp(Args& a) {
-  const int64_t n = a.integer();
-  const float value = a.real();
-  fill(context().stream, a.any(n), value, n);
+void fillOp(Fields& f) {
+  const int64_t n = f.count("size");
+  const float value = f.real("value");
+  fill(context().stream, f.any("y", n), value, n);
 }
-void matMulOp(Args& a) {
+void matMulOp(Fields& f) {
   MatMul p;
-  p.m = a.integer();
-  p.n = a.integer();
-  p.k = a.integer();
-  p.transposeA = a.boolean();
-  p.transposeB = a.boolean();
-  p.batch = a.small();
-  p.sharedA = a.boolean();
-  p.sharedB = a.boolean();
-  const Array x = a.floats(a.product(a.product(p.m, p.k), p.sharedA ? 1 : p.batch)), z = a.floats(a.product(a.product(p.k, p.n), p.sharedB ? 1 : p.batch));
-  matMul(context(), p, x, z, a.floats(a.product(a.product(p.m, p.n), p.batch)));
+  p.m = f.count("m");
+  p.n = f.count("n");
+  p.k = f.count("k");
+  p.transposeA = f.boolean("transposeA");
+  p.transposeB = f.boolean("transposeB");
+  p.batch = f.small("batch");
+  p.sharedA = f.boolean("sharedA");
+  p.sharedB = f.boolean("sharedB");
+  const Array a = f.floats("a", product(product(p.m, p.k), p.sharedA ? 1 : p.batch)), b = f.floats("b", product(product(p.k, p.n), p.sharedB ? 1 : p.batch));
+  matMul(context(), p, a, b, f.floats("y", product(product(p.m, p.n), p.batch)));
 }
 
-// rank, sizes
-Extent extent(Args& a) {
-  Extent e;
-  e.rank = a.small();
-  if (e.rank > kMaxRank) a.fail("at most 6 axes");
-  int64_t n = 1;
-  for (int d = 0; d < e.rank; d++) n = a.product(n, e.sizes[d] = a.integer());
-  return e;
-}
-// handle, offset, strides: every element the extent reaches must lie inside the tensor.
-Strided strided(Args& a, const Extent& e) {
-  const Buffer* b = bufferOf(a.integer());
-  const int64_t offset = a.integer();
-  Strided x;
-  int64_t first = offset, last = offset;
-  for (int d = 0; d < e.rank; d++) {
-    x.strides[d] = static_cast<int64_t>(a.number());
-    const int64_t reach = x.strides[d] < 0 ? -a.product(-x.strides[d], e.sizes[d] - 1) : a.product(x.strides[d], e.sizes[d] - 1);
-    (reach < 0 ? first : last) += reach;
+// An index space and views in it, as numbers: rank, sizes, then handle, offset and strides of each view.
+class Layout {
+ public:
+  explicit Layout(Fields& f) : values_(f.doubles("layout", length_)) {
+    extent.rank = static_cast<int>(next());
+    if (extent.rank < 0 || extent.rank > kMaxRank) f.fail("layout", "at most 6 axes");
+    int64_t n = 1;
+    for (int d = 0; d < extent.rank; d++) n = product(n, extent.sizes[d] = next());
   }
-  if (!b || (e.count() > 0 && (first < 0 || last >= b->elements))) a.fail("a view inside the tensor");
-  x.array = b->array;
-  x.array.data = static_cast<char*>(x.array.data) + offset * static_cast<int64_t>(bytesOf(x.array.type));
-  return x;
+  // Every element the extent reaches must lie inside the tensor.
+  Strided view() {
+    const Buffer* b = bufferOf(next());
+    const int64_t offset = next();
+    Strided x;
+    int64_t first = offset, last = offset;
+    for (int d = 0; d < extent.rank; d++) {
+      x.strides[d] = next();
+      const int64_t reach = x.strides[d] < 0 ? -product(-x.strides[d], extent.sizes[d] - 1) : product(x.strides[d], extent.sizes[d] - 1);
+      (reach < 0 ? first : last) += reach;
+    }
+    if (!b || (extent.count() > 0 && (first < 0 || last >= b->elements))) Fields::fail("layout", "a view inside the tensor");
+    x.array = b->array;
+    x.array.data = static_cast<char*>(x.array.data) + offset * static_cast<int64_t>(bytesOf(x.array.type));
+    return x;
+  }
+  Extent extent;
+
+ private:
+  int64_t next() {
+    const double d = at_ < length_ ? values_[at_++] : 0.5;
+    const int64_t n = std::abs(d) <= 9007199254740991.0 ? static_cast<int64_t>(d) : 0;
+    if (static_cast<double>(n) != d) Fields::fail("layout", "whole numbers for rank, sizes and views");
+    return n;
+  }
+  size_t length_ = 0, at_ = 0;
+  const double* values_;
+};
+void stridedBinaryOp(Fields& f) {
+  const Binary op = codeOf(f, Binary::eluGrad);
+  Layout l(f);
+  const Strided a = l.view(), b = l.view();
+  stridedBinary(context().stream, op, l.extent, a, b, f.any("y", l.extent.count()));
 }
-void stridedBinaryOp(Args& a) {
-  const int op = a.small();
-  if (op > static_cast<int>(Binary::eluGrad)) a.fail("an operation");
-  const Extent e = extent(a);
-  const Strided x = strided(a, e), z = strided(a, e);
-  stridedBinary(context().stream, static_cast<Binary>(op), e, x, z, a.any(e.count()));
+void selectOp(Fields& f) {
+  Layout l(f);
+  const Strided condition = l.view(), a = l.view(), b = l.view();
+  stridedSelect(context().stream, l.extent, condition, a, b, f.any("y", l.extent.count()));
 }
-void selectOp(Args& a) {
-  const Extent e = extent(a);
-  const Strided condition = strided(a, e), x = strided(a, e), z = strided(a, e);
-  stridedSelect(context().stream, e, condition, x, z, a.any(e.count()));
+void stridedCopyOp(Fields& f) {
+  Layout l(f);
+  const Strided from = l.view(), to = l.view();
+  if (from.array.type != to.array.type) f.fail("layout", "tensors of one type");
+  stridedCopy(context().stream, l.extent, from, to);
 }
-void stridedCopyOp(Args& a) {
-  const Extent e = extent(a);
-  const Strided x = strided(a, e), y = strided(a, e);
-  if (x.array.type != y.array.type) a.fail("tensors of one type");
-  stridedCopy(context().stream, e, x, y);
+void reduceRowsOp(Fields& f) {
+  const Reduction op = codeOf(f, Reduction::argMin);
+  const int64_t rows = f.count("rows"), cols = f.count("cols");
+  if (cols == 0) f.fail("cols", "rows that are not empty");
+  const Array x = f.any("x", product(rows, cols));
+  reduceRows(context().stream, op, x, f.any("y", rows), rows, cols);
 }
-void reduceRowsOp(Args& a) {
-  const int op = a.small();
-  if (op > static_cast<int>(Reduction::argMin)) a.fail("an operation");
-  const int64_t rows = a.integer(), cols = a.integer();
-  if (cols == 0) a.fail("rows that are not empty");
-  const Array x = a.any(a.product(rows, cols));
-  reduceRows(context().stream, static_cast<Reduction>(op), x, a.any(rows), rows, cols);
-}
-void gatherOp(Args& a) {
+void gatherOp(Fields& f) {
   Gather g;
-  g.batch = a.integer();
-  g.outer = a.integer();
-  g.rows = a.integer();
-  g.inner = a.integer();
-  g.count = a.integer();
-  const int64_t blocks = a.product(g.batch, g.outer);
-  const Array x = a.any(a.product(a.product(blocks, g.rows), g.inner));
-  const int32_t* ids = a.ints(a.product(g.batch, g.count));
-  const Array y = a.any(a.product(a.product(blocks, g.count), g.inner));
-  if (x.type != y.type) a.fail("tensors of one type");
+  g.batch = f.count("batch");
+  g.outer = f.count("outer");
+  g.rows = f.count("rows");
+  g.inner = f.count("inner");
+  g.count = f.count("count");
+  const int64_t blocks = product(g.batch, g.outer);
+  const Array x = f.any("x", product(product(blocks, g.rows), g.inner));
+  const int32_t* ids = f.ints("ids", product(g.batch, g.count));
+  const Array y = f.any("y", product(product(blocks, g.count), g.inner));
+  if (x.type != y.type) f.fail("y", "tensors of one type");
   gather(context().stream, g, x, ids, y);
 }
-void oneHotOp(Args& a) {
-  const int64_t count = a.integer(), depth = a.integer();
-  const float on = a.real(), off = a.real();
-  const int32_t* ids = a.ints(count);
-  oneHot(context().stream, ids, a.any(a.product(count, depth)), count, depth, on, off);
+void oneHotOp(Fields& f) {
+  const int64_t count = f.count("count"), depth = f.count("depth");
+  const float on = f.real("on"), off = f.real("off");
+  const int32_t* ids = f.ints("ids", count);
+  oneHot(context().stream, ids, f.any("y", product(count, depth)), count, depth, on, off);
 }
 
 }  // namespace
 
-void addOps(Napi::Env env, Napi::Object exports) {
-  add(env, exports, "binary", binaryOp);
-  add(env, exports, "unary", unaryOp);
-  add(env, exports, "softmax", softmaxOp);
-  add(env, exports, "reduceSum", reduce);
-  add(env, exports, "transpose2d", transposeOp);
-  add(env, exports, "convert", convertOp);
-  add(env, exports, "fill", fillOp);
-  add(env, exports, "matMul", matMulOp);
-  add(env, exports, "binaryNumber", binaryNumberOp);
-  add(env, exports, "stridedBinary", stridedBinaryOp);
-  add(env, exports, "select", selectOp);
-  add(env, exports, "stridedCopy", stridedCopyOp);
-  add(env, exports, "reduceRows", reduceRowsOp);
-  add(env, exports, "gather", gatherOp);
-  add(env, exports, "oneHot", oneHotOp);
+const std::vector<NamedBody>& operations() {
+  static const std::vector<NamedBody> all = {
+      {"binary", binaryOp},
+      {"binaryNumber", binaryNumberOp},
+      {"unary", unaryOp},
+      {"softmax", softmaxOp},
+      {"reduceSum", reduce},
+      {"transpose2d", transposeOp},
+      {"convert", convertOp},
+      {"fill", fillOp},
+      {"matMul", matMulOp},
+      {"stridedBinary", stridedBinaryOp},
+      {"select", selectOp},
+      {"stridedCopy", stridedCopyOp},
+      {"reduceRows", reduceRowsOp},
+      {"gather", gatherOp},
+      {"oneHot", oneHotOp},
+  };
+  return all;
 }
 
 }  // namespace cuda

@@ -136,7 +136,7 @@ Napi::Value allocate(Args& a) {
   Buffer b;
   b.array.type = static_cast<Type>(type);
   b.elements = elements;
-  b.array.data = c.allocator->allocate(static_cast<size_t>(a.product(elements, 4) / 4) * bytesOf(b.array.type), c.stream, c.allocator->label(label));
+  b.array.data = c.allocator->allocate(static_cast<size_t>(product(elements, 4) / 4) * bytesOf(b.array.type), c.stream, c.allocator->label(label));
   size_t slot = buffers().size();
   if (freeSlots().empty()) {
     buffers().push_back(b);
@@ -264,6 +264,30 @@ Napi::Value memory(Args& a) {
   return o;
 }
 
+// bind(name, fields, fields of entries): the kernel or operation of that name as a function of the fields' values.
+Napi::Value bindByName(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].ToString();
+  Names names[2];
+  for (size_t i = 0; i < 2; i++) {
+    const Napi::Array list = info[i + 1].As<Napi::Array>();
+    for (uint32_t j = 0; j < list.Length(); j++) names[i].push_back(list.Get(j).ToString());
+  }
+  for (const auto* all : {&kernels(), &operations()})
+    for (const NamedBody& kernel : *all) {
+      if (name != kernel.name) continue;
+      const auto body = kernel.body;
+      const auto call = [body, fields = std::move(names[0]), entryFields = std::move(names[1])](const Napi::CallbackInfo& given) -> Napi::Value {
+        return guarded(given.Env(), [&] {
+          Fields f(given, fields, entryFields);
+          body(f);
+          return given.Env().Undefined();
+        });
+      };
+      return Napi::Function::New(info.Env(), call, name);
+    }
+  return info.Env().Undefined();
+}
+
 void startProfile(Args& a) {
   endProfile();
   profile = new LaunchProfile(*context().runtime, a.boolean());
@@ -315,6 +339,7 @@ void closeWithThread(Napi::Env env) {
 }
 
 void addRuntime(Napi::Env env, Napi::Object exports) {
+  exports.Set("bind", Napi::Function::New(env, bindByName));
   add(env, exports, "open", open);
   add(env, exports, "close", close);
   add(env, exports, "libraries", libraries);
@@ -353,8 +378,6 @@ namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   tunesmith::cuda::addRuntime(env, exports);
   tunesmith::cuda::addCapture(env, exports);
-  tunesmith::cuda::addKernels(env, exports);
-  tunesmith::cuda::addOps(env, exports);
   tunesmith::cuda::closeWithThread(env);
   return exports;
 }

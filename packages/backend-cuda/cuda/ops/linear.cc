@@ -56,7 +56,7 @@ bool nothing(Context& c, int64_t m, int64_t n, int64_t k, Array y) {
 
 }  // namespace
 
-void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y) {
+void linear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y) {
   if (!bias && nothing(c, tokens, w.rows, w.cols, y)) return;
   if (tokens == 0) return;
   const Operand in(c, x, tokens * w.cols, c.type);
@@ -73,7 +73,7 @@ void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bi
   out.finish();
 }
 
-void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array addend, Array dx) {
+void linearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array addend, Array dx) {
   if (!addend && nothing(c, tokens, w.cols, w.rows, dx)) return;
   const Operand in(c, dy, tokens * w.rows, c.type), sum(c, addend, tokens * w.cols, c.type);
   Result out(c, dx, tokens * w.cols, c.type);

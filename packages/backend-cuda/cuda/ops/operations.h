@@ -14,9 +14,9 @@ struct Lora {
   Dropout dropout;
 };
 
-void frozenLinear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y);
+void linear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y);
 // dx = addend + dy W; the addend may be empty, and may be dx.
-void frozenLinearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array addend, Array dx);
+void linearGrad(Context& c, int64_t tokens, const Weight& w, Array dy, Array addend, Array dx);
 // dw[out, in] = dy^T x, float32.
 void linearWeightGrad(Context& c, int64_t tokens, int64_t out, int64_t in, Array dy, Array x, Array dw);
 void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array x, Array bias, Array y, Array xa);

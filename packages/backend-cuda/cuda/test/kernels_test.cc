@@ -51,9 +51,9 @@ void linears(Context& c) {
         const int64_t rows = 11, rank = 3;
         const TestWeight w(format, rows, cols, cols == 7 ? 5 : 16);
         const Exact x(tokens * cols, t), bias(rows, Type::f32), y(tokens * rows, t), dy(tokens * rows, t), dx(tokens * cols, t);
-        frozenLinear(c, tokens, w.w, x, bias, y);
-        frozenLinearGrad(c, tokens, w.w, dy, {}, dx);
-        frozenLinearGrad(c, tokens, w.w, dy, dx, dx);
+        linear(c, tokens, w.w, x, bias, y);
+        linearGrad(c, tokens, w.w, dy, {}, dx);
+        linearGrad(c, tokens, w.w, dy, dx, dx);
         const Exact a(rank * cols, Type::f32), b(rows * rank, Type::f32), xa(tokens * rank, t), dA(rank * cols, Type::f32), dB(rows * rank, Type::f32);
         Lora lora;
         lora.a = a;

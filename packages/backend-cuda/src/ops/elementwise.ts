@@ -3,7 +3,7 @@ import { broadcastPattern, BINARY as SHARED_BINARY, UNARY as SHARED_UNARY } from
 import { STORAGE, type Storage } from '../addon'
 import type { CudaBackend } from '../backend'
 import { defineCudaOp, type Info } from './define'
-import { broadcastStrides, collapse, stridesOf } from './views'
+import { broadcastStrides, collapse, layoutOf, stridesOf } from './views'
 
 // Codes of the addon.
 const ARITHMETIC = {
@@ -66,13 +66,15 @@ function binary(backend: CudaBackend, op: number, a: Info, b: Info, dtype: tf.Da
   if (floats && (numberA ?? numberB) !== undefined && sizeOf(shape) > 0) {
     const [tensor, number, reversed] = numberB === undefined ? [b, numberA!, true] : [a, numberB, false]
     const { info, handle } = make()
-    backend.addon.binaryNumber(op, sizeOf(shape), backend.floats(tensor), number, reversed, handle)
+    const x = backend.floats(tensor)
+    backend.operations.binaryNumber({ op, size: sizeOf(shape), x, number, reversed, y: handle })
     return info
   }
   const pattern = floats ? broadcastPattern(a.shape, b.shape) : undefined
   if (pattern) {
     const { info, handle } = make()
-    backend.addon.binary(op, pattern.mode, pattern.outer, pattern.inner, backend.floats(a), backend.floats(b), handle)
+    const { mode, outer, inner } = pattern
+    backend.operations.binary({ op, mode, outer, inner, a: backend.floats(a), b: backend.floats(b), y: handle })
     return info
   }
   const space = collapse(shape, broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape))
@@ -80,8 +82,8 @@ function binary(backend: CudaBackend, op: number, a: Info, b: Info, dtype: tf.Da
   const { info, handle } = make()
   if (sizeOf(shape) === 0) return info
   const [stridesA, stridesB] = space.strides as [number[], number[]]
-  const operands = [backend.floats(a), 0, ...stridesA, backend.floats(b), 0, ...stridesB]
-  backend.addon.stridedBinary(op, ...[space.sizes.length, ...space.sizes, ...operands, handle])
+  const views = [backend.floats(a), 0, ...stridesA, backend.floats(b), 0, ...stridesB]
+  backend.operations.stridedBinary({ op, layout: layoutOf(space.sizes, views), y: handle })
   return info
 }
 
@@ -116,7 +118,8 @@ function registerBinary(): void {
     const { info, handle } = backend.output(all[0]!.shape, widest(backend, ...all))
     let sum = backend.floats(all[0]!)
     for (const x of all.slice(1)) {
-      backend.addon.binary(ARITHMETIC[tf.Add], 0, 1, size, sum, backend.floats(x), handle)
+      const operands = { a: sum, b: backend.floats(x), y: handle }
+      backend.operations.binary({ op: ARITHMETIC[tf.Add], mode: 0, outer: 1, inner: size, ...operands })
       sum = handle
     }
     return info
@@ -145,7 +148,8 @@ function registerUnary(): void {
       const integers = x.dtype === 'int32' && OF_INTEGERS.includes(name)
       if ((x.dtype !== 'float32' && !integers) || backend.onHost(x)) return undefined
       const { info, handle } = backend.outputLike(x, x.shape)
-      backend.addon.unary(op, sizeOf(x.shape), backend.floats(x), handle, ...numbersOf(name, attrs))
+      const [p, q] = numbersOf(name, attrs)
+      backend.operations.unary({ op, size: sizeOf(x.shape), x: backend.floats(x), y: handle, p, q })
       return info
     })
 
@@ -154,7 +158,7 @@ function registerUnary(): void {
       const { x } = inputs as { x: Info }
       if (!isNumber(x) || backend.onHost(x)) return undefined
       const { info, handle } = backend.output(x.shape, STORAGE.i32, 'bool')
-      backend.addon.unary(op, sizeOf(x.shape), backend.floats(x), handle, 0, 0)
+      backend.operations.unary({ op, size: sizeOf(x.shape), x: backend.floats(x), y: handle, p: 0, q: 0 })
       return info
     })
 
@@ -164,7 +168,7 @@ function registerUnary(): void {
     const last = (attrs as unknown as tf.SoftmaxAttrs).dim === logits.shape.length - 1
     if (logits.dtype !== 'float32' || !last || !cols || backend.onHost(logits)) return undefined
     const { info, handle } = backend.outputLike(logits, logits.shape)
-    backend.addon.softmax(sizeOf(logits.shape) / cols, cols, backend.floats(logits), handle)
+    backend.operations.softmax({ rows: sizeOf(logits.shape) / cols, cols, x: backend.floats(logits), y: handle })
     return info
   })
 }
@@ -183,7 +187,7 @@ function registerSelect(): void {
     const { info, handle } = backend.output(shape, storage, t.dtype)
     if (sizeOf(shape) === 0) return info
     const operands = [condition, t, e].flatMap((x, i) => [backend.floats(x), 0, ...space.strides[i]!])
-    backend.addon.select(...[space.sizes.length, ...space.sizes, ...operands, handle])
+    backend.operations.select({ layout: layoutOf(space.sizes, operands), y: handle })
     return info
   })
 }
@@ -203,8 +207,9 @@ function registerCast(): void {
       return backend.makeTensorInfo(x.shape, dtype, Float32Array.from(backend.hostValues(x)))
     }
     const { info, handle } = backend.output(x.shape, dtype === 'float32' ? STORAGE.f32 : STORAGE.i32, dtype)
-    if (dtype === 'bool') backend.addon.binaryNumber(NOT_EQUAL, size, backend.floats(x), 0, false, handle)
-    else backend.addon.convert(size, backend.floats(x), handle)
+    const operands = { size, x: backend.floats(x), y: handle }
+    if (dtype === 'bool') backend.operations.binaryNumber({ op: NOT_EQUAL, number: 0, reversed: false, ...operands })
+    else backend.operations.convert(operands)
     return info
   })
 }
@@ -215,7 +220,7 @@ function registerConstants(): void {
       const { x } = inputs as { x: Info }
       if (!isNumber(x) || backend.onHost(x)) return undefined
       const { info, handle } = backend.outputLike(x, x.shape)
-      backend.addon.fill(sizeOf(x.shape), name === tf.OnesLike ? 1 : 0, handle)
+      backend.operations.fill({ size: sizeOf(x.shape), value: name === tf.OnesLike ? 1 : 0, y: handle })
       return info
     })
 
@@ -224,7 +229,7 @@ function registerConstants(): void {
     // Small ones begin on the host, where they may stay.
     if (typeof value !== 'number' || dtype !== 'float32' || backend.isSmall(sizeOf(shape))) return undefined
     const { info, handle } = backend.output(shape, STORAGE.f32)
-    backend.addon.fill(sizeOf(shape), value, handle)
+    backend.operations.fill({ size: sizeOf(shape), value, y: handle })
     return info
   })
 }

@@ -19,8 +19,8 @@ export function registerCudaIndexing(): void {
     if (known?.some((id) => id < 0 || id >= dimSize)) return undefined
     const { info, handle } = backend.outputLike(x, outputShape)
     const count = sizeOf(indices.shape) / batchSize
-    const sizes = [batchSize, outerSize, dimSize, sliceSize, count] as const
-    backend.addon.gather(...sizes, backend.floats(x), backend.ints(indices), handle)
+    const sizes = { batch: batchSize, outer: outerSize, rows: dimSize, inner: sliceSize, count }
+    backend.operations.gather({ ...sizes, x: backend.floats(x), ids: backend.ints(indices), y: handle })
     return info
   })
 
@@ -33,8 +33,10 @@ export function registerCudaIndexing(): void {
     if (ids.some((id) => id < 0 || id >= numSegments)) return undefined
     const inner = x.shape.slice(1)
     const { info, handle } = backend.output([numSegments, ...inner], STORAGE.f32)
-    const grad = [backend.floats(x), backend.ints(segmentIds), ids, handle] as const
-    backend.addon.embeddingGrad(ids.length, numSegments, sizeOf(inner), ...grad)
+    backend.operations.EmbeddingGrad({
+      ...{ tokens: ids.length, width: sizeOf(inner), outFeatures: numSegments },
+      ...{ dy: backend.floats(x), ids: backend.ints(segmentIds), idsHost: ids, dWeight: handle },
+    })
     return info
   })
 
@@ -46,7 +48,8 @@ export function registerCudaIndexing(): void {
     if (!isNumber(info) || indices.dtype !== 'int32' || backend.isSmall(count * depth)) return undefined
     const storage = dtype === 'float32' ? STORAGE.f32 : STORAGE.i32
     const made = backend.output([...indices.shape, depth], storage, dtype)
-    backend.addon.oneHot(count, depth, onValue, offValue, backend.ints(indices), made.handle)
+    const operands = { ids: backend.ints(indices), y: made.handle }
+    backend.operations.oneHot({ count, depth, on: onValue, off: offValue, ...operands })
     return made.info
   })
 }

@@ -13,7 +13,7 @@ function stored(backend: CudaBackend, x: Info, storage: Storage): { handle: numb
   if (backend.storageOf(x) === storage) return { handle, temporary: false }
   const size = sizeOf(x.shape)
   const converted = backend.addon.allocate(size, storage, 'working memory')
-  backend.addon.convert(size, handle, converted)
+  backend.operations.convert({ size, x: handle, y: converted })
   return { handle: converted, temporary: true }
 }
 
@@ -27,7 +27,8 @@ export function transposed(backend: CudaBackend, x: Info, perm: readonly number[
   const rows = rotates ? sizeOf(x.shape.slice(0, rank - shift)) : 0
   if (rotates && rows <= 2_097_120 && x.dtype === 'float32') {
     const { info, handle } = backend.outputLike(x, shape)
-    backend.addon.transpose2d(rows, sizeOf(x.shape.slice(rank - shift)), backend.floats(x), handle)
+    const cols = sizeOf(x.shape.slice(rank - shift))
+    backend.operations.transpose2d({ rows, cols, x: backend.floats(x), y: handle })
     return info
   }
   const own = stridesOf(x.shape)
@@ -156,7 +157,7 @@ function registerJoining(): void {
     if (x.dtype !== 'float32' || backend.onHost(x)) return undefined
     const shape = x.shape.map((size, axis) => paddings[axis]![0] + size + paddings[axis]![1])
     const { info, handle } = backend.outputLike(x, shape)
-    backend.addon.fill(sizeOf(shape), constantValue, handle)
+    backend.operations.fill({ size: sizeOf(shape), value: constantValue, y: handle })
     const strides = stridesOf(shape)
     const offset = paddings.reduce((sum, [before], axis) => sum + before * strides[axis]!, 0)
     const from = { handle: backend.floats(x), offset: 0, strides: stridesOf(x.shape) }

@@ -38,10 +38,11 @@ export function registerCudaProducts(): void {
     // Rows of a whole batch times one matrix are one product.
     const flat = single[1] && !transposeA && !single[0]
     const [m, batch] = flat ? [rows * count, 1] : [rows, count]
-    backend.addon.matMul(
-      ...([m, n, k, transposeA, transposeB, batch, single[0] && batch > 1, single[1] && batch > 1] as const),
-      ...([backend.floats(left), backend.floats(right), handle] as const),
-    )
+    backend.operations.matMul({
+      ...{ m, n, k, transposeA, transposeB },
+      ...{ batch, sharedA: single[0] && batch > 1, sharedB: single[1] && batch > 1 },
+      ...{ a: backend.floats(left), b: backend.floats(right), y: handle },
+    })
     for (const x of temporary) backend.disposeData(x.dataId)
     return info
   })

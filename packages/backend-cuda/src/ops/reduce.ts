@@ -57,7 +57,7 @@ function reduceRows(
   return withAxesLast(backend, x, axes, (moved) => {
     const storage = output.dtype === 'float32' ? STORAGE.f32 : STORAGE.i32
     const { info, handle } = backend.output(output.shape, storage, output.dtype)
-    backend.addon.reduceRows(op, sizeOf(output.shape), cols, backend.floats(moved), handle)
+    backend.operations.reduceRows({ op, rows: sizeOf(output.shape), cols, x: backend.floats(moved), y: handle })
     return info
   })
 }
@@ -76,7 +76,7 @@ export function registerCudaReduce(): void {
       const sum = (from: Info, outer: number, count: number, inner: number) => {
         const { info, handle } = backend.output(shape, STORAGE.f32)
         const scale = name === tf.Mean ? 1 / count : 1
-        backend.addon.reduceSum(outer, count, inner, scale, backend.floats(from), handle)
+        backend.operations.reduceSum({ outer, axis: count, inner, scale, x: backend.floats(from), y: handle })
         return info
       }
       const sizes = span(x.shape, axis)

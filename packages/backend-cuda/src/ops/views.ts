@@ -46,15 +46,18 @@ export function collapse(
   return kept.length > MAX_RANK ? undefined : { sizes: kept, strides }
 }
 
+/** An index space and views in it, each by handle, offset and strides, as the addon takes them. */
+export function layoutOf(sizes: readonly number[], views: readonly number[]): Float64Array {
+  return Float64Array.of(sizes.length, ...sizes, ...views)
+}
+
 /** Copies `from` to `to`, of one storage type, over an index space; false when it has too many axes. */
 export function copyView(backend: CudaBackend, sizes: number[], from: View, to: View): boolean {
   const space = collapse(sizes, from.strides, to.strides)
   if (!space) return false
   const [source, target] = space.strides as [number[], number[]]
-  const rank = space.sizes.length
-  backend.addon.stridedCopy(
-    ...[rank, ...space.sizes, from.handle, from.offset, ...source, to.handle, to.offset, ...target],
-  )
+  const views = [from.handle, from.offset, ...source, to.handle, to.offset, ...target]
+  backend.operations.stridedCopy({ layout: layoutOf(space.sizes, views) })
   return true
 }
 

@@ -1,5 +1,6 @@
 export { BINARY, broadcastPattern, span, UNARY } from './broadcast'
-export { KernelInputs, type KernelMemory, replaceKernel, type WeightArgs } from './kernel-inputs'
-export { KERNELS, type KernelAttrs, type KernelInputs as InputsOfKernel, type KernelName } from './kernels'
+export { KERNELS, type KernelAttrs, type KernelInputs, type KernelName } from './kernels'
+export { bindOperations, type Operations } from './operations'
 export { type Hand, KernelPlan, type Make, type PlannedCall } from './plan'
+export { replaceKernel } from './replace-kernel'
 export type { Entry, Input, Output } from './spec'
