@@ -97,7 +97,8 @@ function plan({ emulated, tests, sanitize, arch }) {
   const units = []
   const unit = (files, compiler, flags) => units.push(...files.map((file) => ({ file, compiler, flags })))
   if (emulated) {
-    const flags = [...gxx, '-DTUNESMITH_EMULATED_BUILD']
+    // `#pragma unroll` is nvcc's.
+    const flags = [...gxx, '-Wno-unknown-pragmas', '-DTUNESMITH_EMULATED_BUILD']
     unit(inFolder('device', /\.cu$/), cxx, [...flags, '-x', 'c++'])
     unit(inFolder('emulator', /\.cc$/), cxx, flags)
     unit(

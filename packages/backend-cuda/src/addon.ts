@@ -86,8 +86,12 @@ export interface CudaAddon {
   /** @param outputs how many of the tensors made meanwhile still exist. @returns the step's number. */
   endCapture(outputs: number): number
   abandonCapture(): void
-  /** Checks the values again that were checked while capturing, assigns them, and runs what was written down. */
-  launchStep(step: number, ...tensorsAndValues: (Handle | Float32Array | Int32Array)[]): void
+  /**
+   * Checks the values again that were checked while capturing, assigns them, and runs what was written down.
+   *
+   * @returns false when nothing was done, because memory that the step uses was given back.
+   */
+  launchStep(step: number, ...tensorsAndValues: (Handle | Float32Array | Int32Array)[]): boolean
   dropStep(step: number): void
   memory(): CudaMemory
   trim(): void

@@ -1,57 +1,93 @@
-import type { Tensor, TensorInfo } from '@tensorflow/tfjs-core'
+import type { Tensor } from '@tensorflow/tfjs-core'
 import type { BackendStep } from '@tunesmith/backend'
-import { isTunesmithError, TunesmithError } from '@tunesmith/core'
-import { type CudaBackend, guarded, problemOf } from './backend'
+import { isTunesmithError } from '@tunesmith/core'
+import type { Handle } from './addon'
+import type { Device } from './device'
+import { guarded, problemOf } from './errors'
+import type { TensorData } from './tensor-data'
+
+type Numbers = Float32Array | Int32Array
+
+/** Why steps were not captured, to say each reason once. */
+const notCaptured = new Set<string>()
+
+/** The handles of inputs with the values that are new to them; host code that looks at them sees these too. */
+function newValues(inputs: readonly TensorData[], values: readonly Numbers[]): (Handle | Numbers)[] {
+  return inputs.flatMap((input, i) => {
+    const given = values[i]!
+    const known = input.host as Numbers | undefined
+    if (known?.length === given.length && known.every((value, at) => value === given[at])) return []
+    input.host = given.slice() as Numbers
+    return [input.handle, given]
+  })
+}
+
+/** Replaces the values of inputs in their memory. */
+export function assignInputs({ addon }: Device, inputs: readonly TensorData[], values: readonly Numbers[]): void {
+  const given = newValues(inputs, values)
+  if (given.length > 0) guarded(() => addon.assign(...given))
+}
 
 /**
  * Captures what `f` asks the device for. Nothing is done meanwhile; when it cannot be repeated, a warning says once which
  * operation is in the way.
+ *
+ * @param dataOf a tensor's data, for the output of `f`.
  */
-export function captureStep(backend: CudaBackend, inputs: TensorInfo[], f: () => Tensor): BackendStep | undefined {
-  const { addon } = backend
+export function captureStep(
+  device: Device,
+  inputs: readonly TensorData[],
+  f: () => Tensor,
+  dataOf: (x: Tensor) => TensorData,
+): BackendStep | undefined {
+  const { addon } = device
   let output: Tensor | undefined
   try {
     guarded(() => addon.beginCapture())
-    backend.capturing = true
+    device.capturing = true
     output = f()
     const step = guarded(() => addon.endCapture(1))
-    return capturedStep(backend, inputs, step, output)
+    return capturedStep(device, step, inputs, output, dataOf(output))
   } catch (error) {
     guarded(() => addon.abandonCapture())
-    backend.capturing = false
+    device.capturing = false
     output?.dispose()
-    warn(backend, error as Error)
+    warn(error as Error)
     return undefined
   } finally {
-    backend.capturing = false
+    device.capturing = false
   }
 }
 
-function warn(backend: CudaBackend, error: Error): void {
+function warn(error: Error): void {
   const reason = isTunesmithError(error) ? problemOf(error) : error.message
-  if (backend.notCaptured.has(reason)) return
-  backend.notCaptured.add(reason)
+  if (notCaptured.has(reason)) return
+  notCaptured.add(reason)
   process.emitWarning(
     `Decoding goes on without a CUDA graph, kernel by kernel: ${reason}. TUNESMITH_CUDA_GRAPHS=0 does not try`,
     { code: 'TUNESMITH_CUDA_GRAPH' },
   )
 }
 
-function capturedStep(backend: CudaBackend, inputs: TensorInfo[], step: number, output: Tensor): BackendStep {
-  const { addon } = backend
+function capturedStep(
+  { addon }: Device,
+  step: number,
+  inputs: readonly TensorData[],
+  output: Tensor,
+  outputData: TensorData,
+): BackendStep {
   return {
     output,
     launch(values) {
-      const given = backend.inputValues(inputs, values)
-      backend.forgetHost(output)
+      const given = newValues(inputs, values)
+      // What the host knows of these values is old.
+      outputData.host = undefined
+      let done = false
       try {
-        addon.launchStep(step, ...given)
-        return true
-      } catch (error) {
-        for (const input of inputs) backend.forgetHost(input)
-        const { message } = error as Error
-        if (message.endsWith('was given back')) return false
-        throw new TunesmithError(message, { code: (error as TunesmithError).code, cause: error })
+        done = guarded(() => addon.launchStep(step, ...given))
+        return done
+      } finally {
+        if (!done) for (const input of inputs) input.host = undefined
       }
     },
     dispose() {

@@ -1,5 +1,5 @@
 export type { CudaDevice, CudaMemory } from './addon'
-export type { CudaPrecision } from './backend'
+export type { CudaPrecision } from './device'
 export type { CudaOperation, CudaProfile } from './profile'
 export {
   type CudaBackendInfo,

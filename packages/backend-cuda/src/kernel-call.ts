@@ -1,7 +1,8 @@
 import type { KernelFunc, NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
 import { replaceKernel } from '@tunesmith/backend/contract'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
-import { type CudaBackend, problemOf } from './backend'
+import type { CudaBackend } from './backend'
+import { problemOf } from './errors'
 
 export const CUDA_BACKEND_NAME = 'cuda'
 

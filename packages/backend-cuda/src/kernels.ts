@@ -17,7 +17,7 @@ export function registerCudaKernels(addon: CudaAddon): void {
       const list = isList ? listOf(plan, backend, inputs) : undefined
       const outputs = plan.outputs(call, (shape, { kind, over }) => {
         const reused = over ? reuse(backend, inputs, over) : undefined
-        const storage = kind === 'activation' ? backend.activation : STORAGE.f32
+        const storage = kind === 'activation' ? backend.device.activation : STORAGE.f32
         const { info, handle } = reused ?? backend.output(shape, storage)
         return { info, value: handle }
       })
@@ -33,7 +33,7 @@ function listOf(plan: KernelPlan, backend: CudaBackend, inputs: NamedTensorInfoM
   const copies: number[] = []
   const entries = plan.entries(inputs, (x, spec) => {
     if (spec.role !== 'trained') return backend.hand(x, spec)
-    const { handle, copy } = backend.writableParameter(x)
+    const { handle, copy } = backend.tensor(x).writableParameter()
     copies.push(copy)
     return handle
   }) as number[][]

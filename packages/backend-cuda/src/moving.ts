@@ -10,17 +10,17 @@ function tensorOf({ x }: NamedTensorInfoMap): TensorInfo {
 /** Moving tensors between the device and pinned host memory: the seam is `offload.ts` of `@tunesmith/backend`. */
 export function registerCudaMoving(): void {
   defineCudaKernel('Offload', (backend, inputs) => {
-    backend.offload(tensorOf(inputs))
+    backend.tensor(tensorOf(inputs)).offload()
     return []
   })
 
   defineCudaKernel('Prefetch', (backend, inputs) => {
-    backend.prefetch(tensorOf(inputs))
+    backend.tensor(tensorOf(inputs)).prefetch()
     return []
   })
 
   defineCudaKernel('OptimizerState', (backend, inputs, { pageable }) => {
-    backend.optimizerState(tensorOf(inputs), pageable as boolean)
+    backend.tensor(tensorOf(inputs)).markOptimizerState(pageable as boolean)
     return []
   })
 }

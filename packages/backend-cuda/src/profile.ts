@@ -1,6 +1,5 @@
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
-import { STORAGE } from './addon'
-import type { CudaBackend } from './backend'
+import { type CudaAddon, STORAGE, type Storage } from './addon'
 import { costOf } from './costs'
 
 /** What was asked of the device under one operation's name. */
@@ -41,26 +40,36 @@ const DOWNLOAD = 'download'
 /** What the addon calls a request to the driver; no launch. */
 const DRIVER_ALLOCATION = 'driver allocation'
 
+/** What the profile looks up of the tensors that kernels are given. */
+interface Tensors {
+  readonly device: { readonly activation: Storage }
+  tensor(x: TensorInfo): { readonly deviceBytes: number }
+  checkedInts(x: TensorInfo): Int32Array
+}
+
 /** Counts what goes through the kernels of one backend, from its creation to `stop`. */
 export class CudaProfiler {
   readonly #operations = new Map<string, { calls: number; bytes: number; flops: number }>()
   #running = 'other'
 
-  constructor(readonly backend: CudaBackend) {
-    backend.addon.startProfile(true)
+  constructor(
+    readonly addon: CudaAddon,
+    readonly tensors: Tensors,
+  ) {
+    addon.startProfile(true)
   }
 
   /** The launches from here on are those of `name`; returns what ran around it, for {@link end}. */
   begin(name: string): string {
     const outer = this.#running
     this.#running = name
-    this.backend.addon.profileOperation(name)
+    this.addon.profileOperation(name)
     return outer
   }
 
   end(outer: string): void {
     this.#running = outer
-    this.backend.addon.profileOperation(outer)
+    this.addon.profileOperation(outer)
   }
 
   #add(name: string, bytes: number, flops = 0): void {
@@ -73,14 +82,14 @@ export class CudaProfiler {
 
   /** A kernel ran on the device. */
   count(name: string, inputs: NamedTensorInfoMap, attrs: object, outputs: readonly TensorInfo[]): void {
-    const { backend } = this
+    const { tensors } = this
     const { bytes, flops } = costOf(name, {
       inputs,
       attrs: attrs as Record<string, unknown>,
       outputs,
-      bytesOf: (x) => (x ? backend.deviceBytes(x) : 0),
-      hostInts: (x) => backend.checkedInts(x),
-      activationBytes: backend.activation === STORAGE.bf16 ? 2 : 4,
+      bytesOf: (x) => (x ? tensors.tensor(x).deviceBytes : 0),
+      hostInts: (x) => tensors.checkedInts(x),
+      activationBytes: tensors.device.activation === STORAGE.bf16 ? 2 : 4,
     })
     this.#add(name, bytes, flops)
   }
@@ -99,7 +108,7 @@ export class CudaProfiler {
       return found
     }
     let driverAllocations = 0
-    for (const { operation, kernel, launches, seconds } of this.backend.addon.stopProfile()) {
+    for (const { operation, kernel, launches, seconds } of this.addon.stopProfile()) {
       if (kernel === DRIVER_ALLOCATION) {
         driverAllocations += launches
         continue

@@ -2,7 +2,9 @@ import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { type CudaDevice, type CudaLibrary, type CudaMemory, loadCudaAddon } from './addon'
-import { CudaBackend, type CudaPrecision, problemOf } from './backend'
+import { CudaBackend } from './backend'
+import { type CudaPrecision, Device } from './device'
+import { problemOf } from './errors'
 import { CUDA_BACKEND_NAME, replaceCudaKernel } from './kernel-call'
 import { registerCudaKernels } from './kernels'
 import { registerCudaMoving } from './moving'
@@ -52,7 +54,7 @@ export function registerCudaBackend(options: CudaBackendOptions = {}): CudaBacke
   const { precision, device } = fromEnvironment(options)
   const addon = loadCudaAddon()
   if (!backend) {
-    const opened = new CudaBackend(addon, precision, device)
+    const opened = new CudaBackend(new Device(addon, precision, device))
     backend = opened
     for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu'))
       replaceCudaKernel(kernelName, (args) => opened.runOnCpu(kernelName, () => kernelFunc(args)))
@@ -65,7 +67,7 @@ export function registerCudaBackend(options: CudaBackendOptions = {}): CudaBacke
     registerCudaMoving()
     registerBackend(CUDA_BACKEND_NAME, () => opened, 4)
   }
-  return { ...backend.device, precision: backend.precision }
+  return { ...backend.device.info, precision: backend.device.precision }
 }
 
 function started(): CudaBackend {
@@ -96,12 +98,12 @@ export function synchronizeCuda(): void {
 
 /** Operations that read GPU memory back to run on the CPU so far: each costs a wait. */
 export function cudaReadBacks(): string[] {
-  return [...started().readBacks]
+  return [...started().device.readBacks]
 }
 
 /** Starts the list of {@link cudaReadBacks} anew. */
 export function resetCudaReadBacks(): void {
-  started().readBacks.clear()
+  started().device.readBacks.clear()
 }
 
 /**
@@ -112,7 +114,7 @@ export function resetCudaReadBacks(): void {
  */
 export function startCudaProfile(): void {
   const backend = started()
-  backend.profiler = new CudaProfiler(backend)
+  backend.device.profiler = new CudaProfiler(backend.addon, backend)
 }
 
 /**
@@ -124,15 +126,15 @@ export function startCudaProfile(): void {
  * @throws {TunesmithError} `invalid_options` when no profile was started.
  */
 export function stopCudaProfile(): CudaProfile {
-  const backend = started()
-  const { profiler } = backend
+  const { device } = started()
+  const { profiler } = device
   if (!profiler)
     throw new TunesmithError('No profile is running', {
       code: 'invalid_options',
       where: 'stopCudaProfile',
       remedy: 'Call startCudaProfile first',
     })
-  backend.profiler = undefined
+  device.profiler = undefined
   return profiler.stop()
 }
 

@@ -57,6 +57,7 @@ runMain(async () => {
   await check('formatting and lint (biome)', failures, () =>
     command(join(root, 'node_modules/.bin/biome'), ['check', '.'], { cwd: root, env }).then(({ code }) => code),
   )
+  await check('formatting of C++ (clang-format)', failures, () => node('format-cpp.mjs', env, ['--check']))
   await check('levels', failures, () => node('check-levels.mjs', env))
   try {
     await build(env)

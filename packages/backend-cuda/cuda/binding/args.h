@@ -1,6 +1,6 @@
-// Checked access to what JavaScript calls with: a few arguments in their order, or the fields of a kernel by name. Tensors come
-// as handles: numbers that stand for device memory whose size and type are known here, so that a wrong one is an error and
-// never a wild pointer.
+// Checked access to what JavaScript calls with: a few arguments in their order, or the fields of a kernel by name.
+// Tensors come as handles: numbers that stand for device memory whose size and type are known here, so that a wrong one
+// is an error and never a wild pointer.
 #pragma once
 #include <napi.h>
 
@@ -11,8 +11,7 @@
 #include "../host/failure.h"
 #include "../ops/operations.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct Buffer {
   Array array;
@@ -26,7 +25,9 @@ void beginOperation();
 // The opened device; throws when there is none.
 Context& context();
 
-[[noreturn]] inline void refuse(const std::string& what, const std::string& expected) { throw Failure("invalid_data", what + ": expected " + expected); }
+[[noreturn]] inline void refuse(const std::string& what, const std::string& expected) {
+  throw Failure("invalid_data", what + ": expected " + expected);
+}
 
 // A count that a JavaScript number can hold.
 inline int64_t wholeNumber(double d, const std::string& what, const char* expected) {
@@ -35,7 +36,8 @@ inline int64_t wholeNumber(double d, const std::string& what, const char* expect
 }
 inline int64_t product(int64_t a, int64_t b) {
   int64_t r = 0;
-  if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46)) throw Failure("invalid_data", "expected a smaller size");
+  if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46))
+    throw Failure("invalid_data", "expected a smaller size");
   return r;
 }
 
@@ -45,7 +47,9 @@ class Args {
   explicit Args(const Napi::CallbackInfo& info) : info_(info) {}
   Napi::Env env() const { return info_.Env(); }
 
-  int64_t integer() { return wholeNumber(next("a count").IsNumber() ? last_.As<Napi::Number>().DoubleValue() : -1, what(), "a count"); }
+  int64_t integer() {
+    return wholeNumber(next("a count").IsNumber() ? last_.As<Napi::Number>().DoubleValue() : -1, what(), "a count");
+  }
   int small() {
     const int64_t n = integer();
     if (n > 2147483647) fail("a smaller count");
@@ -88,15 +92,19 @@ enum class Stored { floats, f32, ints, any };
 inline Array tensorOf(int64_t handle, int64_t count, Stored stored, const char* name) {
   const Buffer* b = bufferOf(handle);
   const Type type = b ? b->array.type : Type::f32;
-  const bool fits = stored == Stored::any || (stored == Stored::floats && type != Type::i32) || (stored == Stored::f32 && type == Type::f32) || (stored == Stored::ints && type == Type::i32);
+  const bool fits = stored == Stored::any || (stored == Stored::floats && type != Type::i32) ||
+      (stored == Stored::f32 && type == Type::f32) || (stored == Stored::ints && type == Type::i32);
   static const char* const kNames[] = {"floats", "float32 elements", "int32 elements", "elements"};
-  if (!b || !fits || b->elements < count) refuse("\"" + std::string(name) + "\"", "a tensor of at least " + std::to_string(count) + " " + kNames[static_cast<int>(stored)]);
+  if (!b || !fits || b->elements < count)
+    refuse("\"" + std::string(name) + "\"",
+        "a tensor of at least " + std::to_string(count) + " " + kNames[static_cast<int>(stored)]);
   return b->array;
 }
 
 using Names = std::vector<std::string>;
 
-// The place of a name, from `last` on, because fields are mostly read in their order; the number of names when there is none.
+// The place of a name, from `last` on, because fields are mostly read in their order; the number of names when there is
+// none.
 inline size_t placeOf(const Names& names, const char* name, size_t last) {
   for (size_t i = 0; i < names.size(); i++) {
     const size_t place = last + i < names.size() ? last + i : last + i - names.size();
@@ -119,9 +127,13 @@ class Tensors {
   Array floats(const char* name, int64_t n) { return tensorOf(count(name), n, Stored::floats, name); }
   Array optionalFloats(const char* name, int64_t n) { return self().has(name) ? floats(name, n) : Array(); }
   // Float32 as stored: parameters, statistics, tables.
-  float* f32(const char* name, int64_t n) { return static_cast<float*>(tensorOf(count(name), n, Stored::f32, name).data); }
+  float* f32(const char* name, int64_t n) {
+    return static_cast<float*>(tensorOf(count(name), n, Stored::f32, name).data);
+  }
   float* optionalF32(const char* name, int64_t n) { return self().has(name) ? f32(name, n) : nullptr; }
-  int32_t* ints(const char* name, int64_t n) { return static_cast<int32_t*>(tensorOf(count(name), n, Stored::ints, name).data); }
+  int32_t* ints(const char* name, int64_t n) {
+    return static_cast<int32_t*>(tensorOf(count(name), n, Stored::ints, name).data);
+  }
   int32_t* optionalInts(const char* name, int64_t n) { return self().has(name) ? ints(name, n) : nullptr; }
   Array any(const char* name, int64_t n) { return tensorOf(count(name), n, Stored::any, name); }
 
@@ -153,7 +165,8 @@ class Entry : public Tensors<Entry> {
 // A call: the names of its fields and of the entries of its list, fixed when the function was made, and their values.
 class Fields : public Tensors<Fields> {
  public:
-  Fields(const Napi::CallbackInfo& info, const Names& names, const Names& entryNames) : info_(info), names_(names), entryNames_(entryNames) {}
+  Fields(const Napi::CallbackInfo& info, const Names& names, const Names& entryNames)
+      : info_(info), names_(names), entryNames_(entryNames) {}
 
   double number(const char* name) {
     double d = 0;
@@ -177,14 +190,19 @@ class Fields : public Tensors<Fields> {
     static const int32_t nothing = 0;
     size_t length = 0;
     const void* data = array(name, napi_int32_array, "an Int32Array", length);
-    if (static_cast<int64_t>(length) < count) fail(name, "an Int32Array of at least " + std::to_string(count) + " elements");
+    if (static_cast<int64_t>(length) < count)
+      fail(name, "an Int32Array of at least " + std::to_string(count) + " elements");
     return length ? static_cast<const int32_t*>(data) : &nothing;
   }
-  const int32_t* optionalHostInts(const char* name, int64_t count) { return has(name) ? hostInts(name, count) : nullptr; }
-  const double* doubles(const char* name, size_t& length) { return static_cast<const double*>(array(name, napi_float64_array, "a Float64Array", length)); }
+  const int32_t* optionalHostInts(const char* name, int64_t count) {
+    return has(name) ? hostInts(name, count) : nullptr;
+  }
+  const double* doubles(const char* name, size_t& length) {
+    return static_cast<const double*>(array(name, napi_float64_array, "a Float64Array", length));
+  }
 
-  // Reads the entries of the list with `read` and has `submit` do the work of what was read. When not all have room on the
-  // device at once, it is done in parts: what was submitted may leave before the next is read.
+  // Reads the entries of the list with `read` and has `submit` do the work of what was read. When not all have room on
+  // the device at once, it is done in parts: what was submitted may leave before the next is read.
   template <class Read, class Submit>
   void eachEntry(Read read, Submit submit) {
     size_t length = 0, unsubmitted = 0;
@@ -205,26 +223,26 @@ class Fields : public Tensors<Fields> {
     submit();
   }
 
-  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code and scale as its format has them.
+  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code and scale as its format
+  // has them.
   Weight weight() {
     Weight w;
     const int64_t format = count("format"), rounding = count("roundTo");
     w.rows = count("outFeatures");
     w.cols = count("inFeatures");
     w.blockSize = count("blockSize");
-    static constexpr Format kFormats[] = {Format::f32, Format::bf16, Format::f16, Format::nf4, Format::nf4, Format::int8};
+    static constexpr Format kFormats[] = {
+        Format::f32, Format::bf16, Format::f16, Format::nf4, Format::nf4, Format::int8};
     if (format > 5 || rounding > static_cast<int64_t>(Rounding::f16)) fail("format", "a weight format");
     w.format = kFormats[format];
     w.rounding = static_cast<Rounding>(rounding);
     if (w.format == Format::nf4 && w.blockSize < 1) fail("blockSize", "at least one element");
     if (w.format != Format::nf4) w.blockSize = 1;
     const int64_t n = product(w.rows, w.cols);
-    if (w.format == Format::f32) {
+    if (w.format == Format::f32)
       w.data = f32("weight", n);
-    } else {
-      const int64_t bytes = w.format == Format::bf16 || w.format == Format::f16 ? 2 * n : w.format == Format::int8 ? n : (n + 1) / 2;
-      w.data = ints("weight", (bytes + 3) / 4);
-    }
+    else
+      w.data = ints("weight", (n * bitsOf(w.format) + 31) / 32);
     if (w.format == Format::nf4) {
       w.scale = f32("absmax", (n + w.blockSize - 1) / w.blockSize);
       w.code = f32("code", 16);
@@ -262,7 +280,9 @@ class Fields : public Tensors<Fields> {
     napi_is_typedarray(info_.Env(), v, &is);
     napi_typedarray_type actual = napi_int8_array;
     void* data = nullptr;
-    if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok || actual != type) fail(name, expected);
+    if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok ||
+        actual != type)
+      fail(name, expected);
     return data;
   }
 
@@ -296,7 +316,7 @@ Napi::Value guarded(Napi::Env env, const Body& body) {
 // Adds a function of few arguments.
 template <class F>
 void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
-  exports.Set(name, Napi::Function::New(env, [body](const Napi::CallbackInfo& info) -> Napi::Value {
+  const auto call = [body](const Napi::CallbackInfo& info) -> Napi::Value {
     return guarded(info.Env(), [&]() -> Napi::Value {
       Args a(info);
       if constexpr (std::is_void_v<decltype(body(a))>) {
@@ -306,7 +326,8 @@ void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
         return body(a);
       }
     });
-  }, name));
+  };
+  exports.Set(name, Napi::Function::New(env, call, name));
 }
 
 // A kernel or operation, which JavaScript binds to the names of its fields.
@@ -332,5 +353,4 @@ void dropCapturedSteps();
 void addRuntime(Napi::Env env, Napi::Object exports);
 void closeWithThread(Napi::Env env);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

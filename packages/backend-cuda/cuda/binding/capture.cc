@@ -3,8 +3,7 @@
 
 #include "args.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // Slot 0 stays empty: step 0 is none.
@@ -43,7 +42,8 @@ Napi::Value end(Args& a) {
 
 std::unique_ptr<CapturedStep>& stepOf(Args& a) {
   const int64_t slot = a.integer();
-  if (slot <= 0 || static_cast<size_t>(slot) >= steps().size() || !steps()[static_cast<size_t>(slot)]) a.fail("a captured step");
+  if (slot <= 0 || static_cast<size_t>(slot) >= steps().size() || !steps()[static_cast<size_t>(slot)])
+    a.fail("a captured step");
   return steps()[static_cast<size_t>(slot)];
 }
 
@@ -55,10 +55,13 @@ struct Inputs {
       const Buffer* b = bufferOf(a.integer());
       const Napi::TypedArray values = a.hostArray();
       const bool ints = b && b->array.type == Type::i32;
-      if (!b || b->array.type == Type::bf16 || values.TypedArrayType() != (ints ? napi_int32_array : napi_float32_array) || static_cast<int64_t>(values.ElementLength()) != b->elements)
+      if (!b || b->array.type == Type::bf16 ||
+          values.TypedArrayType() != (ints ? napi_int32_array : napi_float32_array) ||
+          static_cast<int64_t>(values.ElementLength()) != b->elements)
         a.fail("values of the tensor's type and size");
       const void* from = static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
-      if (step && ints) step->assign(static_cast<const int32_t*>(b->array.data), static_cast<const int32_t*>(from), b->elements);
+      if (step && ints)
+        step->assign(static_cast<const int32_t*>(b->array.data), static_cast<const int32_t*>(from), b->elements);
       uploads.push_back({b->array.data, from, values.ByteLength()});
     }
   }
@@ -70,13 +73,16 @@ void assign(Args& a) {
   context().staging->upload(inputs.uploads, context().stream);
 }
 
-// launchStep(step, then tensors and values as in assign). A check that fails leaves everything as it was.
-void launch(Args& a) {
+// launchStep(step, then tensors and values as in assign). A check that fails leaves everything as it was. False when
+// the step must be captured again, because memory that it uses was given back.
+Napi::Value launch(Args& a) {
   CapturedStep& step = *stepOf(a);
+  if (!step.intact()) return Napi::Boolean::New(a.env(), false);
   const Inputs inputs(a, &step);
   step.check();
   context().staging->upload(inputs.uploads, context().stream);
   step.launch();
+  return Napi::Boolean::New(a.env(), true);
 }
 
 }  // namespace
@@ -97,5 +103,4 @@ void addCapture(Napi::Env env, Napi::Object exports) {
   add(env, exports, "dropStep", [](Args& a) { stepOf(a).reset(); });
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -3,30 +3,34 @@
 
 #include "args.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 Activation activation(Fields& f) { return f.count("activation") ? Activation::geluTanh : Activation::silu; }
 
 // Each of `count` integers names one of `rows` rows.
-void checkRows(const char* name, const char* expected, const int32_t* device, const int32_t* host, int64_t count, int64_t rows) {
-  checked((expected + std::to_string(rows)).c_str(), {{device, host, count}}, [=](const std::vector<const int32_t*>& values) {
-    for (int64_t i = 0; i < count; i++)
-      if (values[0][i] < 0 || values[0][i] >= rows) Fields::fail(name, expected);
-  });
+void checkRows(
+    const char* name, const char* expected, const int32_t* device, const int32_t* host, int64_t count, int64_t rows) {
+  checked((expected + std::to_string(rows)).c_str(), {{device, host, count}},
+      [=](const std::vector<const int32_t*>& values) {
+        for (int64_t i = 0; i < count; i++)
+          if (values[0][i] < 0 || values[0][i] >= rows) Fields::fail(name, expected);
+      });
 }
 
 void linearForward(Fields& f) {
   const int64_t tokens = f.count("tokens");
   const Weight w = f.weight();
-  const Array x = f.floats("x", product(tokens, w.cols)), bias = f.optionalFloats("bias", w.rows), y = f.floats("y", product(tokens, w.rows));
+  const Array x = f.floats("x", product(tokens, w.cols)), bias = f.optionalFloats("bias", w.rows),
+              y = f.floats("y", product(tokens, w.rows));
   linear(context(), tokens, w, x, bias, y);
 }
 void linearBackward(Fields& f) {
   const int64_t tokens = f.count("tokens");
   const Weight w = f.weight();
-  const Array dy = f.floats("dy", product(tokens, w.rows)), addend = f.optionalFloats("addend", product(tokens, w.cols)), dx = f.floats("dx", product(tokens, w.cols));
+  const Array dy = f.floats("dy", product(tokens, w.rows)),
+              addend = f.optionalFloats("addend", product(tokens, w.cols)),
+              dx = f.floats("dx", product(tokens, w.cols));
   linearGrad(context(), tokens, w, dy, addend, dx);
 }
 void weightGrad(Fields& f) {
@@ -86,7 +90,8 @@ void embeddingBack(Fields& f) {
   const Array dy = f.floats("dy", product(tokens, width));
   const int32_t* ids = f.ints("ids", tokens);
   const int32_t* host = f.hostInts("idsHost", tokens);
-  embeddingGradient(context(), dy, ids, host, tokens, vocab, width, {f.f32("dWeight", product(vocab, width)), Type::f32});
+  embeddingGradient(
+      context(), dy, ids, host, tokens, vocab, width, {f.f32("dWeight", product(vocab, width)), Type::f32});
 }
 
 void norm(Fields& f) {
@@ -122,7 +127,8 @@ void normWeightGrad(Fields& f) {
 }
 void rope(Fields& f) {
   Context& c = context();
-  const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"), rotaryDim = f.count("rotaryDim");
+  const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"),
+                rotaryDim = f.count("rotaryDim");
   const bool inverse = f.boolean("inverse");
   if (rotaryDim > headDim || rotaryDim % 2 || rotaryDim == 0) f.fail("rotaryDim", "an even rotaryDim up to headDim");
   if (width % headDim) f.fail("headDim", "whole heads");
@@ -153,7 +159,8 @@ void gatedGrad(Fields& f) {
   Context& c = context();
   const int64_t n = product(f.count("tokens"), f.count("width"));
   const Activation a = activation(f);
-  const Array dy = f.floats("dy", n), gate = f.floats("gate", n), up = f.floats("up", n), dGate = f.floats("dGate", n), dUp = f.floats("dUp", n);
+  const Array dy = f.floats("dy", n), gate = f.floats("gate", n), up = f.floats("up", n), dGate = f.floats("dGate", n),
+              dUp = f.floats("dUp", n);
   if (dGate.type != dUp.type) f.fail("dUp", "gradients of one type");
   const Operand d(c, dy, n, dUp.type), g(c, gate, n, dUp.type), u(c, up, n, dUp.type);
   swigluGrad(c.stream, d, g, u, dGate, dUp, n, a);
@@ -188,7 +195,8 @@ AttentionBounds attentionInputs(Fields& f, Attention& p, AttentionTensors& t) {
   host.cuSeqlens = f.hostInts("cuSeqlensHost", p.sequences + 1);
   host.kvStart = f.optionalHostInts("kvStartHost", p.sequences);
   host.kvLength = f.optionalHostInts("kvLengthHost", p.sequences);
-  if (!p.kvStart != !p.kvLength || !p.kvStart != !host.kvStart || !p.kvStart != !host.kvLength) f.fail("kvStart", "both kvStart and kvLength, or none");
+  if (!p.kvStart != !p.kvLength || !p.kvStart != !host.kvStart || !p.kvStart != !host.kvLength)
+    f.fail("kvStart", "both kvStart and kvLength, or none");
   return host;
 }
 // A captured step has as many queries of a sequence at most as it had then: its launches depend on that.
@@ -197,16 +205,19 @@ void repeatCheck(const Attention& p, const AttentionBounds& host) {
   Attention now = p;
   checkAttention(now, host);
   const int queries = now.maxQueries;
-  const std::vector<CheckedInts> ints = {{p.cuSeqlens, host.cuSeqlens, p.sequences + 1}, {p.kvStart, host.kvStart, p.sequences}, {p.kvLength, host.kvLength, p.sequences}};
-  context().capture->require("attention " + std::to_string(p.keys) + " " + std::to_string(queries), ints, [=](const std::vector<const int32_t*>& values) {
-    Attention then = p;
-    AttentionBounds bounds;
-    bounds.cuSeqlens = values[0];
-    bounds.kvStart = values[1];
-    bounds.kvLength = values[2];
-    checkAttention(then, bounds);
-    if (then.maxQueries != queries) throw Failure("invalid_data", "CausalAttention: expected as many new tokens of a sequence as were captured");
-  });
+  const std::vector<CheckedInts> ints = {{p.cuSeqlens, host.cuSeqlens, p.sequences + 1},
+      {p.kvStart, host.kvStart, p.sequences}, {p.kvLength, host.kvLength, p.sequences}};
+  context().capture->require("attention " + std::to_string(p.keys) + " " + std::to_string(queries), ints,
+      [=](const std::vector<const int32_t*>& values) {
+        Attention then = p;
+        AttentionBounds bounds;
+        bounds.cuSeqlens = values[0];
+        bounds.kvStart = values[1];
+        bounds.kvLength = values[2];
+        checkAttention(then, bounds);
+        if (then.maxQueries != queries)
+          throw Failure("invalid_data", "CausalAttention: expected as many new tokens of a sequence as were captured");
+      });
 }
 void attend(Fields& f) {
   Attention p = attentionShape(f);
@@ -221,7 +232,8 @@ void attendGrad(Fields& f) {
   Attention p = attentionShape(f);
   AttentionTensors t;
   const AttentionBounds host = attentionInputs(f, p, t);
-  const int64_t size = product(p.tokens, int64_t{p.heads} * p.headDim), kvSize = product(p.keys, int64_t{p.kvHeads} * p.headDim);
+  const int64_t size = product(p.tokens, int64_t{p.heads} * p.headDim),
+                kvSize = product(p.keys, int64_t{p.kvHeads} * p.headDim);
   t.dout = f.floats("dout", size);
   t.out = f.floats("out", size);
   t.lse = f.f32("lse", product(p.tokens, p.heads));
@@ -255,7 +267,10 @@ void loss(Fields& f) {
 
 struct AdamWNumbers {
   double lr, beta1, beta2, eps, weightDecay, step, gradScale;
-  explicit AdamWNumbers(Fields& f) : lr(f.number("lr")), beta1(f.number("beta1")), beta2(f.number("beta2")), eps(f.number("eps")), weightDecay(f.number("weightDecay")), step(static_cast<double>(f.count("step"))), gradScale(f.number("gradScale")) {}
+  explicit AdamWNumbers(Fields& f)
+      : lr(f.number("lr")), beta1(f.number("beta1")), beta2(f.number("beta2")), eps(f.number("eps")),
+        weightDecay(f.number("weightDecay")), step(static_cast<double>(f.count("step"))),
+        gradScale(f.number("gradScale")) {}
 };
 
 // The bf16 copy of a parameter, or null.
@@ -388,5 +403,4 @@ const std::vector<NamedBody>& kernels() {
   return all;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

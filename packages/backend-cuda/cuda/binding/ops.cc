@@ -4,8 +4,7 @@
 #include "../host/launch_geometry.h"
 #include "args.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 template <class Code>
@@ -20,7 +19,14 @@ void binaryOp(Fields& f) {
   const int mode = f.small("mode");
   if (mode > 4) f.fail("mode", "a pattern");
   const int64_t outer = f.count("outer"), inner = f.count("inner"), n = product(outer, inner);
-  const Array a = f.floats("a", mode == 3 ? inner : mode == 4 ? outer : n), b = f.floats("b", mode == 1 ? inner : mode == 2 ? outer : n);
+  const Array a = f.floats("a",
+                  mode == 3       ? inner
+                      : mode == 4 ? outer
+                                  : n),
+              b = f.floats("b",
+                  mode == 1       ? inner
+                      : mode == 2 ? outer
+                                  : n);
   binary(context().stream, op, mode, a, b, f.any("y", n), outer, inner);
 }
 void binaryNumberOp(Fields& f) {
@@ -75,7 +81,8 @@ void matMulOp(Fields& f) {
   p.batch = f.small("batch");
   p.sharedA = f.boolean("sharedA");
   p.sharedB = f.boolean("sharedB");
-  const Array a = f.floats("a", product(product(p.m, p.k), p.sharedA ? 1 : p.batch)), b = f.floats("b", product(product(p.k, p.n), p.sharedB ? 1 : p.batch));
+  const Array a = f.floats("a", product(product(p.m, p.k), p.sharedA ? 1 : p.batch)),
+              b = f.floats("b", product(product(p.k, p.n), p.sharedB ? 1 : p.batch));
   matMul(context(), p, a, b, f.floats("y", product(product(p.m, p.n), p.batch)));
 }
 
@@ -96,10 +103,12 @@ class Layout {
     int64_t first = offset, last = offset;
     for (int d = 0; d < extent.rank; d++) {
       x.strides[d] = next();
-      const int64_t reach = x.strides[d] < 0 ? -product(-x.strides[d], extent.sizes[d] - 1) : product(x.strides[d], extent.sizes[d] - 1);
+      const int64_t reach =
+          x.strides[d] < 0 ? -product(-x.strides[d], extent.sizes[d] - 1) : product(x.strides[d], extent.sizes[d] - 1);
       (reach < 0 ? first : last) += reach;
     }
-    if (!b || (extent.count() > 0 && (first < 0 || last >= b->elements))) Fields::fail("layout", "a view inside the tensor");
+    if (!b || (extent.count() > 0 && (first < 0 || last >= b->elements)))
+      Fields::fail("layout", "a view inside the tensor");
     x.array = b->array;
     x.array.data = static_cast<char*>(x.array.data) + offset * static_cast<int64_t>(bytesOf(x.array.type));
     return x;
@@ -184,5 +193,4 @@ const std::vector<NamedBody>& operations() {
   return all;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -15,8 +15,7 @@
 #include "../emulator/streams.h"
 #endif
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 #ifdef TUNESMITH_EMULATED_BUILD
@@ -28,8 +27,8 @@ constexpr bool kEmulated = false;
 // Never destroyed: the driver may be gone by the time static objects end.
 Context* opened = nullptr;
 
-// The addon is shared by all threads of a process (worker threads load the same one), the device belongs to the one that
-// opened it: tensors, the allocator and CUDA's current device are that thread's.
+// The addon is shared by all threads of a process (worker threads load the same one), the device belongs to the one
+// that opened it: tensors, the allocator and CUDA's current device are that thread's.
 std::mutex ownerLock;
 std::thread::id owner;
 
@@ -41,7 +40,8 @@ void takeOwnership() {
   const std::lock_guard<std::mutex> guard(ownerLock);
   if (owner == std::thread::id()) owner = std::this_thread::get_id();
   if (owner != std::this_thread::get_id())
-    throw Failure("backend", "The CUDA backend is in use in another thread of this program", "Use it from one thread at a time; it is free again when that worker thread has ended");
+    throw Failure("backend", "The CUDA backend is in use in another thread of this program",
+        "Use it from one thread at a time; it is free again when that worker thread has ended");
 }
 void giveUpOwnership() {
   const std::lock_guard<std::mutex> guard(ownerLock);
@@ -136,7 +136,8 @@ Napi::Value allocate(Args& a) {
   Buffer b;
   b.array.type = static_cast<Type>(type);
   b.elements = elements;
-  b.array.data = c.allocator->allocate(static_cast<size_t>(product(elements, 4) / 4) * bytesOf(b.array.type), c.stream, c.allocator->label(label));
+  b.array.data = c.allocator->allocate(
+      static_cast<size_t>(product(elements, 4) / 4) * bytesOf(b.array.type), c.stream, c.allocator->label(label));
   size_t slot = buffers().size();
   if (freeSlots().empty()) {
     buffers().push_back(b);
@@ -151,7 +152,8 @@ Napi::Value allocate(Args& a) {
 // A tensor wherever it is; nullptr for a handle that is none.
 Buffer* slotOf(int64_t handle) {
   std::vector<Buffer>& all = buffers();
-  if (handle <= 0 || static_cast<size_t>(handle) >= all.size() || !all[static_cast<size_t>(handle)].array) return nullptr;
+  if (handle <= 0 || static_cast<size_t>(handle) >= all.size() || !all[static_cast<size_t>(handle)].array)
+    return nullptr;
   return &all[static_cast<size_t>(handle)];
 }
 Buffer& slot(Args& a) {
@@ -203,9 +205,12 @@ void write(Args& a) {
   const Buffer* b = bufferOf(a.integer());
   const Napi::TypedArray values = a.hostArray();
   const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
-  if (!b || b->array.type == Type::bf16 || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements) a.fail("values of the tensor's type and size");
+  if (!b || b->array.type == Type::bf16 || values.TypedArrayType() != wanted ||
+      static_cast<int64_t>(values.ElementLength()) != b->elements)
+    a.fail("values of the tensor's type and size");
   Context& c = context();
-  c.staging->upload(b->array.data, static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset(), values.ByteLength(), c.stream);
+  c.staging->upload(b->array.data, static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset(),
+      values.ByteLength(), c.stream);
 }
 
 // A tensor that is on the host is read where it is.
@@ -221,7 +226,8 @@ void read(Args& a) {
   const Buffer* b = slotOf(a.integer());
   Napi::TypedArray values = a.hostArray();
   const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
-  if (!b || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements) a.fail("an array of the tensor's type and size");
+  if (!b || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements)
+    a.fail("an array of the tensor's type and size");
   char* to = static_cast<char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
   if (b->array.type != Type::bf16) return copyOut(*b, to);
   // Half the bytes over the bus; widened here from the back, so that one buffer is enough.
@@ -276,7 +282,8 @@ Napi::Value bindByName(const Napi::CallbackInfo& info) {
     for (const NamedBody& kernel : *all) {
       if (name != kernel.name) continue;
       const auto body = kernel.body;
-      const auto call = [body, fields = std::move(names[0]), entryFields = std::move(names[1])](const Napi::CallbackInfo& given) -> Napi::Value {
+      const auto call = [body, fields = std::move(names[0]), entryFields = std::move(names[1])](
+                            const Napi::CallbackInfo& given) -> Napi::Value {
         return guarded(given.Env(), [&] {
           Fields f(given, fields, entryFields);
           body(f);
@@ -315,7 +322,8 @@ const Buffer* bufferOf(int64_t handle) {
   Buffer* b = slotOf(handle);
   Context* c = opened;
   if (b && b->page) {
-    if (c->capture) throw Failure("backend", "memory that can leave the GPU is used, which a captured step cannot repeat");
+    if (c->capture)
+      throw Failure("backend", "memory that can leave the GPU is used, which a captured step cannot repeat");
     b->array.data = c->pager->use(b->page);
   }
   if (b && c->capture) c->capture->uses(b->array.data);
@@ -365,14 +373,14 @@ void addRuntime(Napi::Env env, Napi::Object exports) {
   add(env, exports, "synchronize", [](Args&) { context().runtime->synchronize(context().stream); });
 #ifdef TUNESMITH_EMULATED_BUILD
   // 0 forward, 1 reverse, 2 shuffled: the order in which the threads of a block run.
-  add(env, exports, "setSchedule", [](Args& a) { emulator::setSchedule(static_cast<emulator::Schedule>(a.integer())); });
+  add(env, exports, "setSchedule",
+      [](Args& a) { emulator::setSchedule(static_cast<emulator::Schedule>(a.integer())); });
   // Sum of 1: the compute stream runs early, 2: the others do. Default 0: nothing runs before it is waited for.
   add(env, exports, "setStreamSchedule", [](Args& a) { emulator::setStreamSchedule(a.small()); });
 #endif
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda
 
 namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {

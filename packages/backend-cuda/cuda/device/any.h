@@ -4,8 +4,7 @@
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // Towards zero, as JavaScript's arrays of integers round; what does not fit is the nearest that does, NaN is 0.
 __host__ __device__ __forceinline__ int32_t toInt(float x) {
@@ -33,7 +32,9 @@ struct Any {
   __device__ __forceinline__ void read(int64_t i, float& x) const { x = get(i); }
   __device__ __forceinline__ void read(int64_t i, int32_t& x) const { x = static_cast<const int32_t*>(data)[i]; }
   // Both kinds of number exactly.
-  __device__ __forceinline__ void read(int64_t i, double& x) const { x = type == Type::i32 ? static_cast<double>(static_cast<const int32_t*>(data)[i]) : static_cast<double>(get(i)); }
+  __device__ __forceinline__ void read(int64_t i, double& x) const {
+    x = type == Type::i32 ? static_cast<double>(static_cast<const int32_t*>(data)[i]) : static_cast<double>(get(i));
+  }
   __device__ __forceinline__ void write(int64_t i, float x) const { set(i, x); }
   __device__ __forceinline__ void write(int64_t i, int32_t x) const {
     if (type == Type::i32)
@@ -53,5 +54,4 @@ inline void dispatchNumber(bool integers, F f) {
     f(float());
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

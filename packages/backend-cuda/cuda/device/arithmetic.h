@@ -2,8 +2,7 @@
 #pragma once
 #include "any.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 __device__ __forceinline__ float floored(float a, float b) { return floorf(a / b); }
 __device__ __forceinline__ int32_t floored(int32_t a, int32_t b) {
@@ -24,16 +23,24 @@ __device__ __forceinline__ int32_t modulo(int32_t a, int32_t b) {
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
 __device__ __forceinline__ float raised(float a, float b) { return powf(a, b); }
-__device__ __forceinline__ int32_t raised(int32_t a, int32_t b) { return toInt(static_cast<float>(pow(static_cast<double>(a), static_cast<double>(b)))); }
+__device__ __forceinline__ int32_t raised(int32_t a, int32_t b) {
+  return toInt(static_cast<float>(pow(static_cast<double>(a), static_cast<double>(b))));
+}
 __device__ __forceinline__ float divided(float a, float b) { return a / b; }
 __device__ __forceinline__ int32_t divided(int32_t a, int32_t b) { return floored(a, b); }
 // int32 wraps around, as it does in JavaScript's arrays.
 __device__ __forceinline__ float sum(float a, float b) { return a + b; }
 __device__ __forceinline__ float difference(float a, float b) { return a - b; }
 __device__ __forceinline__ float product(float a, float b) { return a * b; }
-__device__ __forceinline__ int32_t sum(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
-__device__ __forceinline__ int32_t difference(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }
-__device__ __forceinline__ int32_t product(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b)); }
+__device__ __forceinline__ int32_t sum(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+}
+__device__ __forceinline__ int32_t difference(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b));
+}
+__device__ __forceinline__ int32_t product(int32_t a, int32_t b) {
+  return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
+}
 
 template <class Number>
 __device__ __forceinline__ Number apply(Binary op, Number a, Number b) {
@@ -163,5 +170,4 @@ __device__ __forceinline__ int32_t apply(Unary op, int32_t x, int32_t p, int32_t
   }
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -2,8 +2,7 @@
 #pragma once
 #include "portable.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 constexpr int kAttentionThreads = 128;
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;
@@ -66,5 +65,4 @@ __device__ __forceinline__ float slopeOf(const Attention& p, float score) {
   return p.softcap > 0 ? 1.0f - (score / p.softcap) * (score / p.softcap) : 1.0f;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

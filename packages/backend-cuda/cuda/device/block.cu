@@ -4,8 +4,7 @@
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 template <class T, int V>
@@ -31,7 +30,8 @@ __global__ void rmsNormKernel(const T* x, const float* w, T* y, int64_t h, float
 
 // dx = addend + r (dy w - x r^2 mean(dy w x)); the addend may be null, or dx itself.
 template <class T, int V>
-__global__ void rmsNormGradKernel(const T* dy, const T* x, const float* w, const T* addend, T* dx, int64_t h, float eps, float offset) {
+__global__ void rmsNormGradKernel(
+    const T* dy, const T* x, const float* w, const T* addend, T* dx, int64_t h, float eps, float offset) {
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
   const T *xr = x + row * h, *dr = dy + row * h;
@@ -80,7 +80,8 @@ __global__ void inverseRmsKernel(const T* x, float* inverse, int64_t h, float ep
 
 // partial[split, column] = sum over the split's rows of dy x r; a thread owns a column, neighbours read neighbours.
 template <class T>
-__global__ void weightGradPartKernel(const T* dy, const T* x, const float* inverse, float* partial, int64_t tokens, int64_t h, int64_t perSplit) {
+__global__ void weightGradPartKernel(
+    const T* dy, const T* x, const float* inverse, float* partial, int64_t tokens, int64_t h, int64_t perSplit) {
   const int64_t column = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   const int64_t first = blockIdx.y * perSplit, end = first + perSplit < tokens ? first + perSplit : tokens;
   if (column >= h) return;
@@ -99,9 +100,11 @@ __global__ void addSplitsKernel(const float* partial, float* y, int64_t splits, 
 
 // V pairs (i, i + rotaryDim / 2) a thread; the first thread group of a head also copies what is not rotated.
 template <class T, int V>
-__global__ void rotaryKernel(const T* x, const float* cosines, const float* sines, T* y, int64_t items, int64_t heads, int64_t headDim, int64_t half, float sign) {
+__global__ void rotaryKernel(const T* x, const float* cosines, const float* sines, T* y, int64_t items, int64_t heads,
+    int64_t headDim, int64_t half, float sign) {
   const int64_t perHead = half / V;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < items; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < items;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     const int64_t at = i % perHead * V, head = i / perHead, token = head / heads;
     const int64_t base = head * headDim + at;
     float a[V], b[V], c[V], s[V];
@@ -136,7 +139,8 @@ __device__ __forceinline__ float activate(float g, bool gelu, float& slope) {
 
 template <class T, int V>
 __global__ void swigluKernel(const T* gate, const T* up, T* y, int64_t n, bool gelu) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
     float g[V], u[V];
     load<V>(gate + i, g);
     load<V>(up + i, u);
@@ -151,7 +155,8 @@ __global__ void swigluKernel(const T* gate, const T* up, T* y, int64_t n, bool g
 // dgate and dup may be gate and up themselves: every element is read before it is written, by the same thread.
 template <class T, int V>
 __global__ void swigluGradKernel(const T* dy, const T* gate, const T* up, T* dgate, T* dup, int64_t n, bool gelu) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
     float d[V], g[V], u[V];
     load<V>(dy + i, d);
     load<V>(gate + i, g);
@@ -177,16 +182,19 @@ void rmsNorm(Stream s, Array x, const float* w, Array y, int64_t tokens, int64_t
   const Geometry g = overRows(tokens, h);
   dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    launch("rmsNorm", rmsNormKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), w, as<T>(y), h, eps, offset);
+    launch("rmsNorm", rmsNormKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), w, as<T>(y), h, eps,
+        offset);
   });
 }
 
-void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h, float eps, float offset) {
+void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h,
+    float eps, float offset) {
   if (tokens == 0) return;
   const Geometry g = overRows(tokens, h);
   dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    launch("rmsNormGrad", rmsNormGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(x), w, as<T>(addend), as<T>(dx), h, eps, offset);
+    launch("rmsNormGrad", rmsNormGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(x), w,
+        as<T>(addend), as<T>(dx), h, eps, offset);
   });
 }
 
@@ -198,16 +206,19 @@ void rmsNormWeightGrad(Stream s, Array dy, Array x, float* dw, float* partial, i
   if (tokens > 0)
     dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
       using T = decltype(type);
-      launch("inverseRms", inverseRmsKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), inverse, h, eps);
+      launch(
+          "inverseRms", inverseRmsKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), inverse, h, eps);
     });
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("rmsNormWeightGrad", weightGradPartKernel<T>, dim3(columns.x, static_cast<unsigned>(splits)), dim3(128), 0, s, as<T>(dy), as<T>(x), inverse, partial, tokens, h, perSplit);
+    launch("rmsNormWeightGrad", weightGradPartKernel<T>, dim3(columns.x, static_cast<unsigned>(splits)), dim3(128), 0,
+        s, as<T>(dy), as<T>(x), inverse, partial, tokens, h, perSplit);
   });
   launch("addSplits", addSplitsKernel, columns, dim3(128), 0, s, partial, dw, splits, h);
 }
 
-void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Array y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse) {
+void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Array y, int64_t tokens, int64_t heads,
+    int64_t headDim, int64_t rotaryDim, bool inverse) {
   const int64_t half = rotaryDim / 2;
   if (tokens * heads * half == 0) return;
   const bool wide = half % 8 == 0 && headDim % 8 == 0;
@@ -215,7 +226,8 @@ void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Arra
     using T = decltype(type);
     const int64_t items = tokens * heads * (half / width.value);
     const Geometry g = overItems(items);
-    launch("rotaryEmbedding", rotaryKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), cos, sin, as<T>(y), items, heads, headDim, half, inverse ? -1.0f : 1.0f);
+    launch("rotaryEmbedding", rotaryKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), cos, sin,
+        as<T>(y), items, heads, headDim, half, inverse ? -1.0f : 1.0f);
   });
 }
 
@@ -224,7 +236,8 @@ void swiglu(Stream s, Array gate, Array up, Array y, int64_t n, Activation activ
   dispatch(gate.type, n % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
     const Geometry g = overItems(ceilDiv(n, width.value));
-    launch("swiglu", swigluKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(gate), as<T>(up), as<T>(y), n, activation == Activation::geluTanh);
+    launch("swiglu", swigluKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(gate), as<T>(up), as<T>(y), n,
+        activation == Activation::geluTanh);
   });
 }
 
@@ -233,9 +246,9 @@ void swigluGrad(Stream s, Array dy, Array gate, Array up, Array dgate, Array dup
   dispatch(gate.type, n % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
     const Geometry g = overItems(ceilDiv(n, width.value));
-    launch("swigluGrad", swigluGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(gate), as<T>(up), as<T>(dgate), as<T>(dup), n, activation == Activation::geluTanh);
+    launch("swigluGrad", swigluGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(gate),
+        as<T>(up), as<T>(dgate), as<T>(dup), n, activation == Activation::geluTanh);
   });
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,16 +1,16 @@
-// Attention of decoding: one query a sequence against its cached keys, where reading the cache is all the time there is.
+// Attention of decoding: one query a sequence against its cached keys, where reading the cache is all the time there
+// is.
 //
-// A lane owns 16 bytes of a row of keys and values (32 in float32), as many lanes as a row needs read it together, and the
-// query heads that share a key head are computed together, so that each row is read once. The keys are split over blocks
-// (Flash-Decoding, Dao et al. 2023), whose softmaxes a second kernel merges. No launch depends on a length: blocks find their
-// keys from the lengths in device memory, and a block without any returns at once.
+// A lane owns 16 bytes of a row of keys and values (32 in float32), as many lanes as a row needs read it together, and
+// the query heads that share a key head are computed together, so that each row is read once. The keys are split over
+// blocks (Flash-Decoding, Dao et al. 2023), whose softmaxes a second kernel merges. No launch depends on a length:
+// blocks find their keys from the lengths in device memory, and a block without any returns at once.
 #include "../host/launch_geometry.h"
 #include "attention.h"
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr int kDeep = 4;       // rows a lane has on their way at once
@@ -38,13 +38,13 @@ struct Raw {
 template <class T>
 __device__ __forceinline__ Raw<T> loadRaw(const T* from) {
   Raw<T> r;
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int i = 0; i < static_cast<int>(sizeof(T) / 2); i++) r.words[i] = reinterpret_cast<const uint4*>(from)[i];
   return r;
 }
 __device__ __forceinline__ void unpack(const Raw<bf16>& r, float* v) { unpackEight(r.words[0], v); }
 __device__ __forceinline__ void unpack(const Raw<float>& r, float* v) {
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int i = 0; i < 2; i++) {
     v[4 * i] = bitsToFloat(r.words[i].x);
     v[4 * i + 1] = bitsToFloat(r.words[i].y);
@@ -53,10 +53,11 @@ __device__ __forceinline__ void unpack(const Raw<float>& r, float* v) {
   }
 }
 
-// LANES lanes to a row, HEADS query heads (of one key head) to a block. `partial` holds for each token, head and split the sum
-// of values weighted by powers of 2 [headDim], then for each the reference of these powers and their sum.
+// LANES lanes to a row, HEADS query heads (of one key head) to a block. `partial` holds for each token, head and split
+// the sum of values weighted by powers of 2 [headDim], then for each the reference of these powers and their sum.
 template <class T, int LANES, int HEADS>
-__global__ void __launch_bounds__(kAttentionThreads) decodeKernel(Attention p, int splits, const T* q, const T* k, const T* v, T* out, float* lse, float* partial) {
+__global__ void __launch_bounds__(kAttentionThreads)
+    decodeKernel(Attention p, int splits, const T* q, const T* k, const T* v, T* out, float* lse, float* partial) {
   constexpr int kWays = kAttentionThreads / LANES;  // rows read at once
   const int split = static_cast<int>(blockIdx.x), kvHead = static_cast<int>(blockIdx.y) % p.kvHeads, D = p.headDim;
   const int group = p.heads / p.kvHeads, firstOfGroup = static_cast<int>(blockIdx.y) / p.kvHeads * HEADS;
@@ -64,7 +65,8 @@ __global__ void __launch_bounds__(kAttentionThreads) decodeKernel(Attention p, i
   const int64_t token = blockIdx.z, row = token * p.heads + kvHead * group + firstOfGroup;
   const Place at = placeOf(p, token);
   const Shares shares = sharesOf(p, at, splits);
-  const int from = shares.first + split * shares.share, to = from + shares.share < shares.end ? from + shares.share : shares.end;
+  const int from = shares.first + split * shares.share,
+            to = from + shares.share < shares.end ? from + shares.share : shares.end;
   if (split > 0 && from >= to) return;
 
   const int way = static_cast<int>(threadIdx.x) / LANES, column = static_cast<int>(threadIdx.x) % LANES * 8;
@@ -72,9 +74,9 @@ __global__ void __launch_bounds__(kAttentionThreads) decodeKernel(Attention p, i
   const int64_t stride = static_cast<int64_t>(p.kvHeads) * D;
   const int64_t base = at.span.keyStart * stride + kvHead * D + (active ? column : 0);
   float query[HEADS][8], o[HEADS][8], top[HEADS], sum[HEADS];
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int h = 0; h < HEADS; h++) {
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int i = 0; i < 8; i++) query[h][i] = o[h][i] = 0;
     if (active && h < heads) loadEight(q + (row + h) * D + column, query[h]);
     top[h] = -INFINITY;
@@ -82,7 +84,7 @@ __global__ void __launch_bounds__(kAttentionThreads) decodeKernel(Attention p, i
   }
   for (int key0 = from; key0 < to; key0 += kWays * kDeep) {
     Raw<T> keys[kDeep], values[kDeep];
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int d = 0; d < kDeep; d++) {
       const int key = key0 + d * kWays + way;
       const int64_t place = base + (key < to ? key : to - 1) * stride;
@@ -90,44 +92,44 @@ __global__ void __launch_bounds__(kAttentionThreads) decodeKernel(Attention p, i
       values[d] = loadRaw(v + place);
     }
     float scores[HEADS][kDeep];
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int d = 0; d < kDeep; d++) {
       float x[8];
       unpack(keys[d], x);
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int h = 0; h < HEADS; h++) {
         float dot = 0;
-        TUNESMITH_UNROLL_ALL
+#pragma unroll
         for (int i = 0; i < 8; i++) dot += query[h][i] * x[i];
-        TUNESMITH_UNROLL_ALL
+#pragma unroll
         for (int m = LANES / 2; m > 0; m >>= 1) dot += __shfl_xor_sync(kAllLanes, dot, m);
         scores[h][d] = key0 + d * kWays + way < to ? scoreOf(p, dot) * kLog2e : -INFINITY;
       }
     }
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int h = 0; h < HEADS; h++) {
       float highest = top[h];
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int d = 0; d < kDeep; d++) highest = fmaxf(highest, scores[h][d]);
       // No key yet: 0 keeps the powers at 0 instead of NaN.
       const float safe = highest == -INFINITY ? 0.0f : highest, shrink = fastExp2(top[h] - safe);
       top[h] = highest;
       sum[h] *= shrink;
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int i = 0; i < 8; i++) o[h][i] *= shrink;
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int d = 0; d < kDeep; d++) {
         scores[h][d] = fastExp2(scores[h][d] - safe);
         sum[h] += scores[h][d];
       }
     }
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int d = 0; d < kDeep; d++) {
       float x[8];
       unpack(values[d], x);
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int h = 0; h < HEADS; h++)
-        TUNESMITH_UNROLL_ALL
+#pragma unroll
         for (int i = 0; i < 8; i++) o[h][i] += scores[h][d] * x[i];
     }
   }
@@ -136,14 +138,14 @@ __global__ void __launch_bounds__(kAttentionThreads) decodeKernel(Attention p, i
   __shared__ float tops[HEADS][kWays], sums[HEADS][kWays];
   float* parts = dynamicShared<float>();  // [heads, ways, headDim]
   if (column == 0) {
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int h = 0; h < HEADS; h++) {
       tops[h][way] = top[h];
       sums[h][way] = sum[h];
     }
   }
   __syncthreads();
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int h = 0; h < HEADS; h++) {
     float highest = -INFINITY;
     for (int w = 0; w < kWays; w++) highest = fmaxf(highest, tops[h][w]);
@@ -221,23 +223,29 @@ int decodeHeads(const Attention& p) {
   return heads;
 }
 
-int64_t decodePartials(const Attention& p, int splits) { return splits > 1 ? p.tokens * p.heads * splits * (p.headDim + 2) : 0; }
+int64_t decodePartials(const Attention& p, int splits) {
+  return splits > 1 ? p.tokens * p.heads * splits * (p.headDim + 2) : 0;
+}
 
 void decodeAttention(Stream s, const Attention& p, const AttentionTensors& t, int splits, float* partial) {
   if (p.tokens == 0) return;
   const int heads = decodeHeads(p), rounds = static_cast<int>(ceilDiv(p.heads / p.kvHeads, heads));
-  const dim3 grid(static_cast<unsigned>(splits), static_cast<unsigned>(p.kvHeads * rounds), static_cast<unsigned>(p.tokens));
+  const dim3 grid(
+      static_cast<unsigned>(splits), static_cast<unsigned>(p.kvHeads * rounds), static_cast<unsigned>(p.tokens));
   dispatch(t.q.type, false, [&](auto type, auto) {
     using T = decltype(type);
     withLanes(p.headDim, [&](auto lanes) {
       withHeads(heads, [&](auto h) {
-        const size_t shared = sizeof(float) * h.value * (kAttentionThreads / lanes.value) * static_cast<size_t>(p.headDim);
-        launch("decodeAttention", decodeKernel<T, lanes.value, h.value>, grid, dim3(kAttentionThreads), shared, s, p, splits, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.out), t.lse, partial);
+        const size_t shared =
+            sizeof(float) * h.value * (kAttentionThreads / lanes.value) * static_cast<size_t>(p.headDim);
+        launch("decodeAttention", decodeKernel<T, lanes.value, h.value>, grid, dim3(kAttentionThreads), shared, s, p,
+            splits, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.out), t.lse, partial);
       });
     });
-    if (splits > 1) launch("combineSplits", combineKernel<T>, dim3(static_cast<unsigned>(p.heads), static_cast<unsigned>(p.tokens)), dim3(kAttentionThreads), 0, s, p, splits, partial, as<T>(t.out), t.lse);
+    if (splits > 1)
+      launch("combineSplits", combineKernel<T>, dim3(static_cast<unsigned>(p.heads), static_cast<unsigned>(p.tokens)),
+          dim3(kAttentionThreads), 0, s, p, splits, partial, as<T>(t.out), t.lse);
   });
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,20 +1,21 @@
 // The plain operations of TensorFlow.js that a training step uses between our kernels.
 #include "arithmetic.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // One operand is a number that came with the launch.
 __global__ void binaryNumberKernel(Binary op, Any a, float b, bool reversed, Any y, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     const float x = a.get(i);
     y.set(i, reversed ? apply(op, b, x) : apply(op, x, b));
   }
 }
 
 __global__ void binaryKernel(Binary op, int mode, Any a, Any b, Any y, int64_t n, int64_t inner) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     const int64_t ai = mode == 3 ? i % inner : mode == 4 ? i / inner : i;
     const int64_t bi = mode == 1 ? i % inner : mode == 2 ? i / inner : i;
     y.set(i, apply(op, a.get(ai), b.get(bi)));
@@ -24,7 +25,8 @@ __global__ void binaryKernel(Binary op, int mode, Any a, Any b, Any y, int64_t n
 // The residual addition: same type, same shape, eight at a time. y may be a or b.
 template <class T>
 __global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
     float u[8], v[8];
     loadEight(a + i, u);
     loadEight(b + i, v);
@@ -35,7 +37,8 @@ __global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
 
 template <class Number>
 __global__ void unaryKernel(Unary op, Any x, Any y, int64_t n, Number p, Number q) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     Number v;
     x.read(i, v);
     y.write(i, apply(op, v, p, q));
@@ -43,11 +46,15 @@ __global__ void unaryKernel(Unary op, Any x, Any y, int64_t n, Number p, Number 
 }
 
 __global__ void convertKernel(Any x, Any y, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, x.get(i));
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
+    y.set(i, x.get(i));
 }
 
 __global__ void fillKernel(Any y, float value, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, value);
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
+    y.set(i, value);
 }
 
 __global__ void softmaxKernel(Any x, Any y, int64_t cols) {
@@ -128,7 +135,8 @@ void unary(Stream s, Unary op, Array x, Array y, int64_t n, float p, float q) {
   if (n == 0) return;
   const Geometry g = overItems(n);
   if (x.type == Type::i32 && y.type == Type::i32)
-    launch("unary", unaryKernel<int32_t>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, toInt(p), toInt(q));
+    launch("unary", unaryKernel<int32_t>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, toInt(p),
+        toInt(q));
   else
     launch("unary", unaryKernel<float>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, p, q);
 }
@@ -163,15 +171,18 @@ void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64
     const unsigned some = static_cast<unsigned>(outer - first < kMaxBlocksYZ ? outer - first : kMaxBlocksYZ);
     Any part = any(x);
     part.data = static_cast<char*>(x.data) + first * axis * inner * static_cast<int64_t>(bytesOf(x.type));
-    launch("sumColumns", sumColumnsKernel, dim3(across, static_cast<unsigned>(splits), some), dim3(128), 0, s, part, partial, axis, inner, ceilDiv(axis, splits));
-    launch("addColumnParts", addColumnPartsKernel, dim3(across, some), dim3(128), 0, s, partial, y + first * inner, splits, inner, scale);
+    launch("sumColumns", sumColumnsKernel, dim3(across, static_cast<unsigned>(splits), some), dim3(128), 0, s, part,
+        partial, axis, inner, ceilDiv(axis, splits));
+    launch("addColumnParts", addColumnPartsKernel, dim3(across, some), dim3(128), 0, s, partial, y + first * inner,
+        splits, inner, scale);
   }
 }
 
 void transpose2d(Stream s, Array x, Array y, int64_t rows, int64_t cols) {
   if (rows * cols == 0) return;
-  launch("transpose", transposeKernel, dim3(static_cast<unsigned>(ceilDiv(cols, 32)), static_cast<unsigned>(ceilDiv(rows, 32))), dim3(256), 0, s, any(x), any(y), rows, cols);
+  launch("transpose", transposeKernel,
+      dim3(static_cast<unsigned>(ceilDiv(cols, 32)), static_cast<unsigned>(ceilDiv(rows, 32))), dim3(256), 0, s, any(x),
+      any(y), rows, cols);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

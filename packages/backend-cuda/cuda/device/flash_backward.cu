@@ -1,15 +1,15 @@
 // Gradients of attention on tensor cores: bf16 in and out, float32 accumulators, no atomics, the same bits every time.
 //
-// One kernel owns queries and walks over keys, another owns keys and walks over queries; both compute the scores again. With
-// scores, their gradients and accumulators of 32 rows, a warp's registers would not do, so two warps share 32 rows: the first
-// computes products of q and k and from them probabilities, the second products of dout and v and from them the scores'
-// gradient. Lanes of the two hold the same elements and hand them over in shared memory, 16 bytes at a time.
+// One kernel owns queries and walks over keys, another owns keys and walks over queries; both compute the scores again.
+// With scores, their gradients and accumulators of 32 rows, a warp's registers would not do, so two warps share 32
+// rows: the first computes products of q and k and from them probabilities, the second products of dout and v and from
+// them the scores' gradient. Lanes of the two hold the same elements and hand them over in shared memory, 16 bytes at a
+// time.
 #include "kernels.h"
 #include "tiles.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr int kPairs = kAttentionThreads / 64;
@@ -42,17 +42,18 @@ __device__ __forceinline__ int barrierOf(int pair, int which) { return 1 + 2 * p
 // Calls f(k, m, n, i, j) for the eight accumulators acc[m][n][i] that make up piece (k, m), j-th of the piece.
 template <class F>
 __device__ __forceinline__ void eachOfPiece(int k, F f) {
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int j = 0; j < 8; j++) f(2 * k + (j >> 2), j & 3, j);
 }
 
-// Exponents of 2 become probabilities, as the left operand of dv's product, and go to the other warp, there times the slope
-// of the softcap. lse(m, n, i) is that of an element's query, in base 2.
+// Exponents of 2 become probabilities, as the left operand of dv's product, and go to the other warp, there times the
+// slope of the softcap. lse(m, n, i) is that of an element's query, in base 2.
 template <class Lse>
-__device__ __forceinline__ void probabilities(const Attention& p, const Exponents& e, float (*z)[kTile / 8][4], uint32_t (*left)[2][4], Exchange exchange, Lse lse) {
-  TUNESMITH_UNROLL_ALL
+__device__ __forceinline__ void probabilities(const Attention& p, const Exponents& e, float (*z)[kTile / 8][4],
+    uint32_t (*left)[2][4], Exchange exchange, Lse lse) {
+#pragma unroll
   for (int k = 0; k < kTile / 16; k++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int m = 0; m < 2; m++) {
       float slope[8];
       if (p.softcap > 0) eachOfPiece(k, [&](int n, int i, int j) { slope[j] = slopeOfCapped(e, z[m][n][i]); });
@@ -71,10 +72,11 @@ __device__ __forceinline__ void probabilities(const Attention& p, const Exponent
 // Products of dout and v become the gradient of the scores, without the factor `scale`, as the left operand of the next
 // product. delta(m, n, i) is that of an element's query; `answer` hands the result back.
 template <class Delta>
-__device__ __forceinline__ void scoreGradients(float (*dp)[kTile / 8][4], uint32_t (*left)[2][4], Exchange exchange, bool answer, Delta delta) {
-  TUNESMITH_UNROLL_ALL
+__device__ __forceinline__ void scoreGradients(
+    float (*dp)[kTile / 8][4], uint32_t (*left)[2][4], Exchange exchange, bool answer, Delta delta) {
+#pragma unroll
   for (int k = 0; k < kTile / 16; k++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int m = 0; m < 2; m++) {
       uint32_t weights[4];
       takeOver(exchange, k, m, weights);
@@ -88,13 +90,14 @@ __device__ __forceinline__ void scoreGradients(float (*dp)[kTile / 8][4], uint32
     }
 }
 
-// dout . out of a warp's 32 rows, each lane keeping what it needs: delta[m][h] of row 16 m + 8 h + lane / 4. dout lies in
-// shared memory, out does not.
+// dout . out of a warp's 32 rows, each lane keeping what it needs: delta[m][h] of row 16 m + 8 h + lane / 4. dout lies
+// in shared memory, out does not.
 template <int D>
-__device__ __forceinline__ void deltaOfRows(const bf16* dout, const bf16* out, int64_t stride, int rows, float (*delta)[2]) {
+__device__ __forceinline__ void deltaOfRows(
+    const bf16* dout, const bf16* out, int64_t stride, int rows, float (*delta)[2]) {
   constexpr int kLanes = D == 64 ? 8 : 16, kAtOnce = 32 / kLanes;
   const int lane = laneOf(), piece = lane % kLanes * 8;
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int r = 0; r < kWarpRows; r += kAtOnce) {
     const int row = r + lane / kLanes;
     float sum = 0;
@@ -105,10 +108,10 @@ __device__ __forceinline__ void deltaOfRows(const bf16* dout, const bf16* out, i
       for (int i = 0; i < 8; i++) sum += a[i] * b[i];
     }
     for (int x = kLanes / 2; x > 0; x >>= 1) sum += __shfl_xor_sync(kAllLanes, sum, x);
-    // Rows r .. r + kAtOnce - 1 are done; lanes whose rows are among them take theirs.
-    TUNESMITH_UNROLL_ALL
+// Rows r .. r + kAtOnce - 1 are done; lanes whose rows are among them take theirs.
+#pragma unroll
     for (int m = 0; m < 2; m++)
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int h = 0; h < 2; h++) {
         const int mine = 16 * m + 8 * h + (lane >> 2) - r;
         const float x = __shfl_sync(kAllLanes, sum, (mine & (kAtOnce - 1)) * kLanes);
@@ -119,7 +122,9 @@ __device__ __forceinline__ void deltaOfRows(const bf16* dout, const bf16* out, i
 
 // dq of 64 queries, half of its columns by each warp of a pair. Also delta = dout . out of these queries.
 template <int D>
-__global__ void __launch_bounds__(kAttentionThreads, 2) queryGradKernel(Attention p, Exponents exponents, const AttentionTile* tiles, const bf16* q, const bf16* k, const bf16* v, const bf16* dout, const bf16* out, const float* lse, float* delta, bf16* dq) {
+__global__ void __launch_bounds__(kAttentionThreads, 2)
+    queryGradKernel(Attention p, Exponents exponents, const AttentionTile* tiles, const bf16* q, const bf16* k,
+        const bf16* v, const bf16* dout, const bf16* out, const float* lse, float* delta, bf16* dq) {
   const AttentionTile tile = tiles[blockIdx.y];
   const int head = static_cast<int>(blockIdx.x), kvHead = head / (p.heads / p.kvHeads), q0 = tile.first;
   const Span s = spanOf(p, tile.sequence);
@@ -148,9 +153,9 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) queryGradKernel(Attentio
   // Of this lane's rows: the sum of powers for the first warp, delta for the second.
   float rowValue[2][2] = {{0, 0}, {0, 0}};
   if (role == 1) deltaOfRows<D>(own, out + qBase + first * qStride, qStride, rows, rowValue);
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int m = 0; m < 2; m++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int h = 0; h < 2; h++) {
       const int row = 16 * m + 8 * h + (lane >> 2);
       const int64_t at = (s.queryStart + first + row) * static_cast<int64_t>(p.heads) + head;
@@ -182,7 +187,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) queryGradKernel(Attentio
       probabilities(p, exponents, z, gradients, exchange, [&](int m, int, int i) { return rowValue[m][i >> 1]; });
       arriveAt(barrierOf(pair, 0), 64);
       waitAt(barrierOf(pair, 1), 64);
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int i = 0; i < kPieces; i++) takeOver(exchange, i >> 1, i & 1, gradients[i >> 1][i & 1]);
     } else {
       waitAt(barrierOf(pair, 0), 64);
@@ -193,16 +198,20 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) queryGradKernel(Attentio
   }
   __syncthreads();
   const float scale[2][2] = {{p.scale, p.scale}, {p.scale, p.scale}};
-  storeRows<D, D / 2>(shared + warp * kWarpRows * kRow<D>, dq + qBase + role * (D / 2), qStride, first, s.queries, sum, scale);
+  storeRows<D, D / 2>(
+      shared + warp * kWarpRows * kRow<D>, dq + qBase + role * (D / 2), qStride, first, s.queries, sum, scale);
 }
 
-// dv (by the first warps of the pairs) and dk (by the second) of 64 keys, from the queries of all heads that share them, or
-// of one part of these heads. Keys and values stay in shared memory, queries and their dout come in tiles.
+// dv (by the first warps of the pairs) and dk (by the second) of 64 keys, from the queries of all heads that share
+// them, or of one part of these heads. Keys and values stay in shared memory, queries and their dout come in tiles.
 template <int D>
-__global__ void __launch_bounds__(kAttentionThreads, 2) keyGradKernel(Attention p, Exponents exponents, const AttentionTile* tiles, int parts, int buffers, const bf16* q, const bf16* k, const bf16* v, const bf16* dout, const float* lse, const float* delta, bf16* dk, bf16* dv) {
+__global__ void __launch_bounds__(kAttentionThreads, 2)
+    keyGradKernel(Attention p, Exponents exponents, const AttentionTile* tiles, int parts, int buffers, const bf16* q,
+        const bf16* k, const bf16* v, const bf16* dout, const float* lse, const float* delta, bf16* dk, bf16* dv) {
   __shared__ float columns[2][2][kTile];  // of the queries of a tile: lse in base 2, delta
   const AttentionTile owned = tiles[blockIdx.y];
-  const int kvHead = static_cast<int>(blockIdx.x) / parts, part = static_cast<int>(blockIdx.x) % parts, k0 = owned.first;
+  const int kvHead = static_cast<int>(blockIdx.x) / parts, part = static_cast<int>(blockIdx.x) % parts,
+            k0 = owned.first;
   const int heads = p.heads / p.kvHeads / parts, firstHead = (kvHead * parts + part) * heads;
   const Span s = spanOf(p, owned.sequence);
   const int64_t qStride = static_cast<int64_t>(p.heads) * D, kvStride = static_cast<int64_t>(p.kvHeads) * D;
@@ -302,16 +311,21 @@ void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t,
   const unsigned count = static_cast<unsigned>(plan.count);
   withFlashHeadDim(p.headDim, [&](auto d) {
     constexpr size_t shared = tileBytes<d.value>(4 * kTile) + kExchangeBytes;
-    launch("flashAttentionQueryGrad", queryGradKernel<d.value>, dim3(static_cast<unsigned>(p.heads), count), dim3(kAttentionThreads), shared, s, p, exponentsOf(p), plan.queryTiles, as<bf16>(t.q), as<bf16>(t.k), as<bf16>(t.v), as<bf16>(t.dout), as<bf16>(t.out), t.lse, t.delta, as<bf16>(t.dq));
-    launch("flashAttentionKeyGrad", keyGradKernel<d.value>, dim3(static_cast<unsigned>(p.kvHeads * plan.parts), count), dim3(kAttentionThreads), flashGradShared(d.value, plan.buffers), s, p, exponentsOf(p), plan.keyTiles, plan.parts, plan.buffers, as<bf16>(t.q), as<bf16>(t.k), as<bf16>(t.v), as<bf16>(t.dout), t.lse, t.delta, as<bf16>(t.dk), as<bf16>(t.dv));
+    launch("flashAttentionQueryGrad", queryGradKernel<d.value>, dim3(static_cast<unsigned>(p.heads), count),
+        dim3(kAttentionThreads), shared, s, p, exponentsOf(p), plan.queryTiles, as<bf16>(t.q), as<bf16>(t.k),
+        as<bf16>(t.v), as<bf16>(t.dout), as<bf16>(t.out), t.lse, t.delta, as<bf16>(t.dq));
+    launch("flashAttentionKeyGrad", keyGradKernel<d.value>, dim3(static_cast<unsigned>(p.kvHeads * plan.parts), count),
+        dim3(kAttentionThreads), flashGradShared(d.value, plan.buffers), s, p, exponentsOf(p), plan.keyTiles,
+        plan.parts, plan.buffers, as<bf16>(t.q), as<bf16>(t.k), as<bf16>(t.v), as<bf16>(t.dout), t.lse, t.delta,
+        as<bf16>(t.dk), as<bf16>(t.dv));
   });
 }
 
 void sumParts(Stream s, Array x, Array y, int64_t n, int parts) {
   const int64_t threads = n / 8;
   if (threads == 0) return;
-  launch("sumParts", sumPartsKernel, dim3(static_cast<unsigned>((threads + 255) / 256)), dim3(256), 0, s, as<bf16>(x), as<bf16>(y), n, parts);
+  launch("sumParts", sumPartsKernel, dim3(static_cast<unsigned>((threads + 255) / 256)), dim3(256), 0, s, as<bf16>(x),
+      as<bf16>(y), n, parts);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

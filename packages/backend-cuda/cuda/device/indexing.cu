@@ -1,8 +1,7 @@
 // Largest and smallest values and where they are, rows by number, and numbers as rows.
 #include "any.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr unsigned kReduceThreads = 256;
@@ -67,14 +66,16 @@ __global__ void reduceRowsKernel(Reduction op, Any x, Any y, int64_t cols) {
     y.write(blockIdx.x, static_cast<int32_t>(all.value != 0));
   else if (y.type == Type::i32)
     // Sums wrap around as they do in an array of integers.
-    y.write(blockIdx.x, static_cast<int32_t>(static_cast<uint32_t>(static_cast<int64_t>(fmod(all.value, 4294967296.0)))));
+    y.write(
+        blockIdx.x, static_cast<int32_t>(static_cast<uint32_t>(static_cast<int64_t>(fmod(all.value, 4294967296.0)))));
   else
     y.write(blockIdx.x, static_cast<float>(all.value));
 }
 
 template <class Word>
 __global__ void gatherKernel(Gather g, const Word* x, const int32_t* ids, Word* y, int64_t n, Word outside) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     const int64_t column = i % g.inner, row = i / g.inner % g.count, block = i / (g.inner * g.count);
     const int64_t id = ids[block / g.outer * g.count + row];
     y[i] = id >= 0 && id < g.rows ? x[(block * g.rows + id) * g.inner + column] : outside;
@@ -82,7 +83,9 @@ __global__ void gatherKernel(Gather g, const Word* x, const int32_t* ids, Word* 
 }
 
 __global__ void oneHotKernel(const int32_t* ids, Any y, int64_t n, int64_t depth, float on, float off) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) y.set(i, ids[i / depth] == i % depth ? on : off);
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
+    y.set(i, ids[i / depth] == i % depth ? on : off);
 }
 
 }  // namespace
@@ -98,9 +101,11 @@ void gather(Stream s, const Gather& g, Array x, const int32_t* ids, Array y) {
   if (n == 0) return;
   const Geometry geometry = overItems(n);
   if (bytesOf(x.type) == 2)
-    launch("gather", gatherKernel<uint16_t>, dim3(geometry.blocks), dim3(geometry.threads), 0, s, g, as<uint16_t>(x), ids, as<uint16_t>(y), n, uint16_t{0x7fc0});
+    launch("gather", gatherKernel<uint16_t>, dim3(geometry.blocks), dim3(geometry.threads), 0, s, g, as<uint16_t>(x),
+        ids, as<uint16_t>(y), n, uint16_t{0x7fc0});
   else
-    launch("gather", gatherKernel<uint32_t>, dim3(geometry.blocks), dim3(geometry.threads), 0, s, g, as<uint32_t>(x), ids, as<uint32_t>(y), n, x.type == Type::i32 ? 0u : 0x7fc00000u);
+    launch("gather", gatherKernel<uint32_t>, dim3(geometry.blocks), dim3(geometry.threads), 0, s, g, as<uint32_t>(x),
+        ids, as<uint32_t>(y), n, x.type == Type::i32 ? 0u : 0x7fc00000u);
 }
 
 void oneHot(Stream s, const int32_t* ids, Array y, int64_t count, int64_t depth, float on, float off) {
@@ -110,5 +115,4 @@ void oneHot(Stream s, const int32_t* ids, Array y, int64_t count, int64_t depth,
   launch("oneHot", oneHotKernel, dim3(g.blocks), dim3(g.threads), 0, s, ids, any(y), n, depth, on, off);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -2,16 +2,17 @@
 #pragma once
 #include "../host/types.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // ---- norm, position, activation: all arrays of one storage type, weights and tables float32 -------------------------
 void rmsNorm(Stream s, Array x, const float* w, Array y, int64_t tokens, int64_t h, float eps, float offset);
 // The addend may be empty, or dx.
-void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h, float eps, float offset);
+void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h,
+    float eps, float offset);
 // partial: columnSplits(tokens, h) * h floats, and tokens floats behind them.
 void rmsNormWeightGrad(Stream s, Array dy, Array x, float* dw, float* partial, int64_t tokens, int64_t h, float eps);
-void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Array y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse);
+void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Array y, int64_t tokens, int64_t heads,
+    int64_t headDim, int64_t rotaryDim, bool inverse);
 void swiglu(Stream s, Array gate, Array up, Array y, int64_t n, Activation activation);
 void swigluGrad(Stream s, Array dy, Array gate, Array up, Array dgate, Array dup, int64_t n, Activation activation);
 
@@ -19,10 +20,12 @@ void swigluGrad(Stream s, Array dy, Array gate, Array up, Array dgate, Array dup
 void dequantize(Stream s, const Weight& w, int64_t rowStart, int64_t rowEnd, Array y);
 void embeddingLookup(Stream s, const Weight& w, const int32_t* ids, Array y, int64_t tokens);
 // dw must be zero; order: ids sorted stably by value, as positions; starts: where each distinct id begins, and the end.
-void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts, int64_t distinct, float* dw, int64_t h);
-// y[m, rows] = x[m, cols] W^T + bias + scaling xa[m, rank] B^T for the few rows of decoding; bias and B may be empty. All
-// arrays of one type.
-void decodeLinear(Stream s, const Weight& w, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m);
+void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts,
+    int64_t distinct, float* dw, int64_t h);
+// y[m, rows] = x[m, cols] W^T + bias + scaling xa[m, rank] B^T for the few rows of decoding; bias and B may be empty.
+// All arrays of one type.
+void decodeLinear(
+    Stream s, const Weight& w, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m);
 constexpr int64_t kDecodeRows = 4;
 void dropout(Stream s, Array x, Array y, int64_t n, const Dropout& d);
 
@@ -33,22 +36,24 @@ struct AttentionTensors {
   Array dout, dq, dk, dv;
   float* delta = nullptr;  // [T, heads], working memory of the gradient
 };
-// On tensor cores: bf16, head size 64, 96 or 128, a positive scale. `tiles` is a list on the device, one block (and head) each.
+// On tensor cores: bf16, head size 64, 96 or 128, a positive scale. `tiles` is a list on the device, one block (and
+// head) each.
 bool hasFlashAttention(Type type, const Attention& p);
 // Tiles of kForwardTile queries.
 void flashAttention(Stream s, const Attention& p, const AttentionTensors& t, const AttentionTile* tiles, int64_t count);
 struct FlashGrad {
   const AttentionTile *queryTiles = nullptr, *keyTiles = nullptr;  // of kBackwardTile rows
   int64_t count = 0;                                               // of each
-  int parts = 1;    // blocks that share a key head's query heads; t.dk and t.dv have a [keys, kvHeads, headDim] for each
+  int parts = 1;  // blocks that share a key head's query heads; t.dk and t.dv have a [keys, kvHeads, headDim] for each
   int buffers = 1;  // 2: a block's next tile arrives during the present one
 };
 size_t flashGradShared(int headDim, int buffers);  // bytes of shared memory a block of the key gradient takes
 void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t, const FlashGrad& plan);
 // y[n] = sum over parts of x[parts, n], bf16 added up in float32; n a multiple of 8.
 void sumParts(Stream s, Array x, Array y, int64_t n, int parts);
-// One query a sequence, head sizes that are a multiple of 8 up to 256. Lengths are read on the device alone; the keys of each
-// head are split into `splits` parts, whose results lie in `partial`, decodePartials() floats, when there are several.
+// One query a sequence, head sizes that are a multiple of 8 up to 256. Lengths are read on the device alone; the keys
+// of each head are split into `splits` parts, whose results lie in `partial`, decodePartials() floats, when there are
+// several.
 bool hasDecodeAttention(int headDim);
 int decodeHeads(const Attention& p);  // query heads a block computes together
 int64_t decodePartials(const Attention& p, int splits);
@@ -66,8 +71,8 @@ struct LossRows {
   bool dft = false;
   float *nll = nullptr, *entropy = nullptr, *correct = nullptr, *loss = nullptr;  // [T]
 };
-// Turns logits [count, vocab] into each row's statistics, and into its gradient when that is wanted: in float32, or in bf16 at
-// the start of each row, so that its rows lie 2 vocab elements apart.
+// Turns logits [count, vocab] into each row's statistics, and into its gradient when that is wanted: in float32, or in
+// bf16 at the start of each row, so that its rows lie 2 vocab elements apart.
 void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type type);
 void gatherRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width);
 void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width);
@@ -75,8 +80,8 @@ void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count,
 void sumInDouble(Stream s, const float* x, int64_t n, float* y);
 
 // ---- optimizer ------------------------------------------------------------------------------------------------------
-// Lists of any length, several tensors to a launch. `copy`, which may be null, is a bf16 copy of the parameter that is kept
-// up to date with it. All arrays must lie on 16 bytes.
+// Lists of any length, several tensors to a launch. `copy`, which may be null, is a bf16 copy of the parameter that is
+// kept up to date with it. All arrays must lie on 16 bytes.
 struct AdamWTensor {
   float* param;
   const float* grad;
@@ -138,5 +143,4 @@ void gather(Stream s, const Gather& g, Array x, const int32_t* ids, Array y);
 // y[i, j] = ids[i] == j ? on : off
 void oneHot(Stream s, const int32_t* ids, Array y, int64_t count, int64_t depth, float on, float off);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -3,8 +3,7 @@
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // Most likely entry so far; of equal ones the first.
@@ -12,7 +11,9 @@ struct Best {
   float value;
   int index;
 };
-__device__ __forceinline__ Best better(Best a, Best b) { return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a; }
+__device__ __forceinline__ Best better(Best a, Best b) {
+  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
+}
 
 __device__ __forceinline__ Best blockBest(Best x, float* values, int* indices) {
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
@@ -116,7 +117,8 @@ __global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
   }
   const Best best = blockBest(tally.best, scratch, indices);
   tally.moveTo(best.value);
-  const float total = blockSum(tally.total, scratch), weighted = blockSum(tally.weighted, scratch), plain = blockSum(tally.plain, scratch);
+  const float total = blockSum(tally.total, scratch), weighted = blockSum(tally.weighted, scratch),
+              plain = blockSum(tally.plain, scratch);
   const float logTotal = logf(total);
   const float nll = logTotal - (z[label] - best.value);
   const float weight = p.dft ? expf(-nll) : 1.0f;
@@ -174,7 +176,8 @@ void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type
   if (p.count == 0) return;
   const Geometry g = overRows(p.count, p.vocab, 512);
   dispatch(type, p.vocab % 4 == 0, [&](auto kind, auto width) {
-    launch("softmaxLoss", softmaxLossKernel<decltype(kind), width.value == 8 ? 4 : 1>, dim3(g.blocks), dim3(g.threads), 0, s, logits, p, gradient);
+    launch("softmaxLoss", softmaxLossKernel < decltype(kind), width.value == 8 ? 4 : 1 >, dim3(g.blocks),
+        dim3(g.threads), 0, s, logits, p, gradient);
   });
 }
 
@@ -194,7 +197,8 @@ void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count,
     using X = decltype(from);
     dispatch(y.type, false, [&](auto type, auto) {
       using T = decltype(type);
-      launch("scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
+      launch(
+          "scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
     });
   });
 }
@@ -204,5 +208,4 @@ void sumInDouble(Stream s, const float* x, int64_t n, float* y) {
   launch("sumInDouble", sumKernel, dim3(1), dim3(g.threads), 0, s, x, n, y);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

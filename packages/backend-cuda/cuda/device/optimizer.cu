@@ -3,12 +3,11 @@
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
-// Tensors of one launch, handed over with its arguments. Blocks are counted over all of them, so that small tensors beside
-// large ones leave no block without work.
+// Tensors of one launch, handed over with its arguments. Blocks are counted over all of them, so that small tensors
+// beside large ones leave no block without work.
 template <class Tensor, int capacity>
 struct Table {
   Tensor tensors[capacity];
@@ -30,7 +29,8 @@ struct Table {
   }
 };
 
-// Calls submit(table, blocks) for as many tensors at a time as one launch takes; blocksOf says how many blocks one needs.
+// Calls submit(table, blocks) for as many tensors at a time as one launch takes; blocksOf says how many blocks one
+// needs.
 template <class Tensor, int capacity, class BlocksOf, class Submit>
 void inTables(const Tensor* tensors, int count, BlocksOf blocksOf, Submit submit) {
   Table<Tensor, capacity> table = {};
@@ -56,7 +56,8 @@ constexpr int kAdamWTensors = 72, kAdamW8bitTensors = 52, kNormTensors = 160;
 static_assert(sizeof(Table<AdamWTensor, kAdamWTensors>) + sizeof(AdamW) <= 4096, "arguments of a launch");
 
 // torch.optim.AdamW: decay first, eps outside the root of the corrected second moment.
-__device__ __forceinline__ void adamWElement(float& p, float gradient, float& m, float& v, float keep, float rate, const AdamW& o) {
+__device__ __forceinline__ void adamWElement(
+    float& p, float gradient, float& m, float& v, float keep, float rate, const AdamW& o) {
   const float g = gradient * o.gradScale;
   m = o.beta1 * m + (1.0f - o.beta1) * g;
   v = o.beta2 * v + (1.0f - o.beta2) * g * g;
@@ -124,14 +125,16 @@ __device__ __forceinline__ uint8_t nearestCode(float x, const float* map) {
 constexpr int kCodeBlocks = 4;
 
 // A block of the state: 256 elements, one a thread. The roundings are those of bitsandbytes, written out.
-__device__ __forceinline__ void adamW8bitBlock(const AdamW8bitTensor& t, const AdamW8bit& o, int64_t block, const float* map1, const float* map2, float* scratch) {
+__device__ __forceinline__ void adamW8bitBlock(
+    const AdamW8bitTensor& t, const AdamW8bit& o, int64_t block, const float* map1, const float* map2, float* scratch) {
   const int64_t i = block * kCodeBlock + threadIdx.x;
   const bool there = i < t.n, full = (block + 1) * kCodeBlock <= t.n;
   float m = 0, v = 0;
   if (there) {
     const float g = t.grad[i] * o.gradScale;
     m = fmaf(o.rest1, g, roundedProduct(roundedProduct(map1[t.codes1[i]], t.absmax1[block]), o.beta1));
-    v = fmaf(roundedProduct(o.rest2, g), g, roundedProduct(roundedProduct(map2[t.codes2[i]], t.absmax2[block]), o.beta2));
+    v = fmaf(
+        roundedProduct(o.rest2, g), g, roundedProduct(roundedProduct(map2[t.codes2[i]], t.absmax2[block]), o.beta2));
     const float denominator = sqrtf(v) / o.root + o.eps;
     const float p = roundedProduct(t.param[i], o.shrink) + roundedProduct(o.rate, m) / denominator;
     t.param[i] = p;
@@ -158,7 +161,8 @@ __global__ void adamW8bitKernel(Table<AdamW8bitTensor, kAdamW8bitTensors> table,
   int64_t block = blockIdx.x;
   const AdamW8bitTensor& t = table.find(block);
   __syncthreads();
-  for (int64_t k = block * kCodeBlocks; k < (block + 1) * kCodeBlocks && k * kCodeBlock < t.n; k++) adamW8bitBlock(t, o, k, map1, map2, scratch);
+  for (int64_t k = block * kCodeBlocks; k < (block + 1) * kCodeBlocks && k * kCodeBlock < t.n; k++)
+    adamW8bitBlock(t, o, k, map1, map2, scratch);
 }
 static_assert(sizeof(Table<AdamW8bitTensor, kAdamW8bitTensors>) + sizeof(AdamW8bit) <= 4096, "arguments of a launch");
 
@@ -229,7 +233,8 @@ void sumSquares(Stream s, Type type, const NormTensor* tensors, int count, doubl
   });
 }
 
-void finishNorm(Stream s, const double* partial, int64_t n, float* y) { launch("finishNorm", finishNormKernel, dim3(1), dim3(1024), 0, s, partial, n, y); }
+void finishNorm(Stream s, const double* partial, int64_t n, float* y) {
+  launch("finishNorm", finishNormKernel, dim3(1), dim3(1024), 0, s, partial, n, y);
+}
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

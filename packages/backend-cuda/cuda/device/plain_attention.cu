@@ -1,14 +1,14 @@
-// Attention without tensor cores: float32 mode, head sizes the other one has not, and decoding, where one query reads many keys.
+// Attention without tensor cores: float32 mode, head sizes the other one has not, and decoding, where one query reads
+// many keys.
 //
-// A block owns a query of a head (or a key, for the gradients of k and v). Its 16 groups of 8 lanes take every 16th key each;
-// a lane holds every 8th element of the head. The groups' softmaxes are merged at the end.
+// A block owns a query of a head (or a key, for the gradients of k and v). Its 16 groups of 8 lanes take every 16th key
+// each; a lane holds every 8th element of the head. The groups' softmaxes are merged at the end.
 #include "../host/launch_geometry.h"
 #include "attention.h"
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr int kThreads = 128, kGroups = kThreads / 8, kMaxHeadDim = 256, kSlots = kMaxHeadDim / 8;
@@ -21,7 +21,7 @@ __device__ __forceinline__ float groupSum(float x) {
 template <class T>
 __device__ __forceinline__ void loadHead(const T* p, int headDim, float* v) {
   const int lane = static_cast<int>(threadIdx.x) & 7;
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int j = 0; j < kSlots; j++) {
     if (8 * j >= headDim) break;
     v[j] = 8 * j + lane < headDim ? toFloat(p[8 * j + lane]) : 0.0f;
@@ -31,7 +31,7 @@ template <class T>
 __device__ __forceinline__ float dotHead(const float* v, const T* p, int headDim) {
   const int lane = static_cast<int>(threadIdx.x) & 7;
   float sum = 0;
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int j = 0; j < kSlots; j++) {
     if (8 * j >= headDim) break;
     if (8 * j + lane < headDim) sum += v[j] * toFloat(p[8 * j + lane]);
@@ -41,7 +41,7 @@ __device__ __forceinline__ float dotHead(const float* v, const T* p, int headDim
 template <class T>
 __device__ __forceinline__ void addHead(float* v, float factor, const T* p, int headDim) {
   const int lane = static_cast<int>(threadIdx.x) & 7;
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int j = 0; j < kSlots; j++) {
     if (8 * j >= headDim) break;
     if (8 * j + lane < headDim) v[j] += factor * toFloat(p[8 * j + lane]);
@@ -52,7 +52,7 @@ template <class T>
 __device__ __forceinline__ void mergeHeads(const float* v, float factor, float* parts, T* out, int headDim) {
   const int lane = static_cast<int>(threadIdx.x) & 7, group = static_cast<int>(threadIdx.x) >> 3;
   __syncthreads();
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int j = 0; j < kSlots; j++) {
     if (8 * j >= headDim) break;
     if (8 * j + lane < headDim) parts[group * headDim + 8 * j + lane] = v[j] * factor;
@@ -119,7 +119,8 @@ __global__ void deltaKernel(const T* dout, const T* out, float* delta, int64_t r
 }
 
 template <class T>
-__global__ void queryGradKernel(Attention p, const T* q, const T* k, const T* v, const T* dout, const float* lse, const float* delta, T* dq) {
+__global__ void queryGradKernel(
+    Attention p, const T* q, const T* k, const T* v, const T* dout, const float* lse, const float* delta, T* dq) {
   const int64_t token = blockIdx.x;
   const int head = static_cast<int>(blockIdx.y), kvHead = head / (p.heads / p.kvHeads), D = p.headDim;
   const int group = static_cast<int>(threadIdx.x) >> 3;
@@ -145,7 +146,8 @@ __global__ void queryGradKernel(Attention p, const T* q, const T* k, const T* v,
 }
 
 template <class T>
-__global__ void keyGradKernel(Attention p, const T* q, const T* k, const T* v, const T* dout, const float* lse, const float* delta, T* dk, T* dv) {
+__global__ void keyGradKernel(Attention p, const T* q, const T* k, const T* v, const T* dout, const float* lse,
+    const float* delta, T* dk, T* dv) {
   const int64_t row = blockIdx.x;
   const int kvHead = static_cast<int>(blockIdx.y), shared = p.heads / p.kvHeads, D = p.headDim;
   const int group = static_cast<int>(threadIdx.x) >> 3;
@@ -160,7 +162,8 @@ __global__ void keyGradKernel(Attention p, const T* q, const T* k, const T* v, c
   const int perHead = end - at.index, items = perHead * shared;
   for (int base = 0; base < items; base += kGroups) {
     const int item = base + group < items ? base + group : items - 1;
-    const int64_t token = at.span.queryStart + at.index + item % perHead, place = token * p.heads + kvHead * shared + item / perHead;
+    const int64_t token = at.span.queryStart + at.index + item % perHead,
+                  place = token * p.heads + kvHead * shared + item / perHead;
     const float score = scoreOf(p, dotHead(key, q + place * D, D));
     const float dp = dotHead(value, dout + place * D, D);
     if (base + group >= items) continue;
@@ -180,7 +183,8 @@ void plainAttention(Stream s, const Attention& p, const AttentionTensors& t) {
   const size_t shared = sizeof(float) * kGroups * static_cast<size_t>(p.headDim);
   dispatch(t.q.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("plainAttention", forwardKernel<T>, grid, dim3(kThreads), shared, s, p, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.out), t.lse);
+    launch("plainAttention", forwardKernel<T>, grid, dim3(kThreads), shared, s, p, as<T>(t.q), as<T>(t.k), as<T>(t.v),
+        as<T>(t.out), t.lse);
   });
 }
 
@@ -191,11 +195,13 @@ void plainAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t)
   const size_t shared = sizeof(float) * kGroups * static_cast<size_t>(p.headDim);
   dispatch(t.q.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("attentionDelta", deltaKernel<T>, dim3(static_cast<unsigned>(ceilDiv(rows, 4))), dim3(128), 0, s, as<T>(t.dout), as<T>(t.out), t.delta, rows, p.headDim);
-    launch("plainAttentionQueryGrad", queryGradKernel<T>, dim3(tokens, static_cast<unsigned>(p.heads)), dim3(kThreads), shared, s, p, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.dout), t.lse, t.delta, as<T>(t.dq));
-    launch("plainAttentionKeyGrad", keyGradKernel<T>, dim3(tokens, static_cast<unsigned>(p.kvHeads)), dim3(kThreads), shared, s, p, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.dout), t.lse, t.delta, as<T>(t.dk), as<T>(t.dv));
+    launch("attentionDelta", deltaKernel<T>, dim3(static_cast<unsigned>(ceilDiv(rows, 4))), dim3(128), 0, s,
+        as<T>(t.dout), as<T>(t.out), t.delta, rows, p.headDim);
+    launch("plainAttentionQueryGrad", queryGradKernel<T>, dim3(tokens, static_cast<unsigned>(p.heads)), dim3(kThreads),
+        shared, s, p, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.dout), t.lse, t.delta, as<T>(t.dq));
+    launch("plainAttentionKeyGrad", keyGradKernel<T>, dim3(tokens, static_cast<unsigned>(p.kvHeads)), dim3(kThreads),
+        shared, s, p, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.dout), t.lse, t.delta, as<T>(t.dk), as<T>(t.dv));
   });
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,5 +1,5 @@
-// What every kernel is written against: CUDA under nvcc, the emulator under g++. Everything that is an instruction of the
-// hardware and not C++ (mma, ldmatrix, cp.async, bf16 rounding, the launch itself) is named here once.
+// What every kernel is written against: CUDA under nvcc, the emulator under g++. Everything that is an instruction of
+// the hardware and not C++ (mma, ldmatrix, cp.async, bf16 rounding, the launch itself) is named here once.
 #pragma once
 #include "../host/launch_profile.h"
 #include "../host/types.h"
@@ -10,17 +10,7 @@
 #include "../emulator/streams.h"
 #endif
 
-namespace tunesmith {
-namespace cuda {
-
-#ifdef __CUDACC__
-#define TUNESMITH_PRAGMA(text) _Pragma(#text)
-#define TUNESMITH_UNROLL_ALL _Pragma("unroll")
-#define TUNESMITH_UNROLL(n) TUNESMITH_PRAGMA(unroll n)
-#else
-#define TUNESMITH_UNROLL_ALL
-#define TUNESMITH_UNROLL(n)
-#endif
+namespace tunesmith::cuda {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 
@@ -140,7 +130,9 @@ __device__ __forceinline__ void unpackEight(uint4 u, float* v) {
     v[2 * i + 1] = bitsToFloat(words[i] & 0xffff0000u);
   }
 }
-__device__ __forceinline__ void loadEight(const bf16* p, float* v) { unpackEight(*reinterpret_cast<const uint4*>(p), v); }
+__device__ __forceinline__ void loadEight(const bf16* p, float* v) {
+  unpackEight(*reinterpret_cast<const uint4*>(p), v);
+}
 __device__ __forceinline__ void storeEight(float* p, const float* v) {
   uint4* q = reinterpret_cast<uint4*>(p);
   for (int i = 0; i < 2; i++) {
@@ -173,7 +165,8 @@ __device__ __forceinline__ float warpMax(float x) {
   return x;
 }
 
-// Every thread gets the sum. The block has at most 1024 threads, full warps; `scratch` has 32 elements and is free after.
+// Every thread gets the sum. The block has at most 1024 threads, full warps; `scratch` has 32 elements and is free
+// after.
 template <class T>
 __device__ __forceinline__ T blockSum(T x, T* scratch) {
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
@@ -192,8 +185,7 @@ __device__ __forceinline__ T blockSum(T x, T* scratch) {
 
 __device__ __forceinline__ void mma(float* c, const uint32_t* a, const uint32_t* b) {
 #ifdef __CUDA_ARCH__
-  asm(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 #elif defined(TUNESMITH_EMULATED)
@@ -206,9 +198,15 @@ __device__ __forceinline__ void loadMatrices(uint32_t* r, const bf16* row) {
 #ifdef __CUDA_ARCH__
   const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
   if (transposed)
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+        : "r"(at)
+        : "memory");
   else
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];" : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3]) : "r"(at) : "memory");
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+        : "r"(at)
+        : "memory");
 #elif defined(TUNESMITH_EMULATED)
   emulator::loadMatrices(r, row, transposed);
 #endif
@@ -241,8 +239,8 @@ __device__ __forceinline__ void waitCopies() {
 #endif
 }
 
-// A barrier of some of the block's warps, by number (1 to 15; 0 is __syncthreads): those that arrive go on at once, those
-// that wait do so until `threads` have come, and then see what all of them wrote before.
+// A barrier of some of the block's warps, by number (1 to 15; 0 is __syncthreads): those that arrive go on at once,
+// those that wait do so until `threads` have come, and then see what all of them wrote before.
 __device__ __forceinline__ void arriveAt(int barrier, int threads) {
 #ifdef __CUDA_ARCH__
   asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
@@ -277,7 +275,8 @@ void noteLaunch(const char* name, int error);
 void allowShared(const void* kernel, size_t bytes);
 
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream,
+    Arguments... arguments) {
   const LaunchScope scope(name, stream);
   if (shared > 48 * 1024) allowShared(reinterpret_cast<const void*>(kernel), shared);
   kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
@@ -285,7 +284,8 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 }
 #else
 template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream, Arguments... arguments) {
+void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream,
+    Arguments... arguments) {
   const LaunchScope scope(name, stream);
   // By value, as a launch takes its parameters: it may run long after.
   emulator::submit(stream, [=] {
@@ -296,5 +296,4 @@ void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 blo
 }
 #endif
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,24 +1,23 @@
 // The plain operations over operands of any strides: every broadcast, transposition, slice with steps, repetition.
 #include "arithmetic.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
-// Where element i of the extent lies in each of several operands. Index is 32 bits wide where that is enough: a division of
-// 64 bits takes several times as long.
+// Where element i of the extent lies in each of several operands. Index is 32 bits wide where that is enough: a
+// division of 64 bits takes several times as long.
 template <class Index, int operands>
 __device__ __forceinline__ void locate(const Extent& e, const Strided* const* x, int64_t i, int64_t* at) {
   for (int o = 0; o < operands; o++) at[o] = 0;
   Index rest = static_cast<Index>(i);
-  // Unrolled for all ranks: an index that is only known at run time would put the parameters into local memory.
-  TUNESMITH_UNROLL_ALL
+// Unrolled for all ranks: an index that is only known at run time would put the parameters into local memory.
+#pragma unroll
   for (int d = kMaxRank - 1; d >= 0; d--) {
     if (d >= e.rank) continue;
     const Index size = static_cast<Index>(e.sizes[d]);
     const Index next = rest / size;
     const int64_t place = static_cast<int64_t>(rest - next * size);
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int o = 0; o < operands; o++) at[o] += place * x[o]->strides[d];
     rest = next;
   }
@@ -28,7 +27,8 @@ template <class Number, class Index>
 __global__ void stridedBinaryKernel(Binary op, Extent e, Strided a, Strided b, Any y, int64_t n) {
   const Any first = {a.array.data, a.array.type}, second = {b.array.data, b.array.type};
   const Strided* operands[2] = {&a, &b};
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     int64_t at[2];
     locate<Index, 2>(e, operands, i, at);
     Number u, v;
@@ -40,9 +40,11 @@ __global__ void stridedBinaryKernel(Binary op, Extent e, Strided a, Strided b, A
 
 template <class Number, class Index>
 __global__ void stridedSelectKernel(Extent e, Strided c, Strided a, Strided b, Any y, int64_t n) {
-  const Any condition = {c.array.data, c.array.type}, first = {a.array.data, a.array.type}, second = {b.array.data, b.array.type};
+  const Any condition = {c.array.data, c.array.type}, first = {a.array.data, a.array.type},
+            second = {b.array.data, b.array.type};
   const Strided* operands[3] = {&c, &a, &b};
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     int64_t at[3];
     locate<Index, 3>(e, operands, i, at);
     Number value;
@@ -57,7 +59,8 @@ __global__ void stridedSelectKernel(Extent e, Strided c, Strided a, Strided b, A
 template <class Word, class Index>
 __global__ void stridedCopyKernel(Extent e, Strided x, Strided y, int64_t n) {
   const Strided* operands[2] = {&x, &y};
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
     int64_t at[2];
     locate<Index, 2>(e, operands, i, at);
     static_cast<Word*>(y.array.data)[at[1]] = static_cast<const Word*>(x.array.data)[at[0]];
@@ -81,7 +84,10 @@ void stridedBinary(Stream s, Binary op, const Extent& e, const Strided& a, const
   if (n == 0) return;
   const Geometry g = overItems(n);
   dispatchNumber(integers(a.array, b.array), [&](auto number) {
-    dispatchIndex(n, [&](auto index) { launch("stridedBinary", stridedBinaryKernel<decltype(number), decltype(index)>, dim3(g.blocks), dim3(g.threads), 0, s, op, e, a, b, any(y), n); });
+    dispatchIndex(n, [&](auto index) {
+      launch("stridedBinary", stridedBinaryKernel<decltype(number), decltype(index)>, dim3(g.blocks), dim3(g.threads),
+          0, s, op, e, a, b, any(y), n);
+    });
   });
 }
 
@@ -90,7 +96,10 @@ void stridedSelect(Stream s, const Extent& e, const Strided& condition, const St
   if (n == 0) return;
   const Geometry g = overItems(n);
   dispatchNumber(integers(a.array, b.array), [&](auto number) {
-    dispatchIndex(n, [&](auto index) { launch("select", stridedSelectKernel<decltype(number), decltype(index)>, dim3(g.blocks), dim3(g.threads), 0, s, e, condition, a, b, any(y), n); });
+    dispatchIndex(n, [&](auto index) {
+      launch("select", stridedSelectKernel<decltype(number), decltype(index)>, dim3(g.blocks), dim3(g.threads), 0, s, e,
+          condition, a, b, any(y), n);
+    });
   });
 }
 
@@ -107,5 +116,4 @@ void stridedCopy(Stream s, const Extent& e, const Strided& x, const Strided& y) 
   });
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

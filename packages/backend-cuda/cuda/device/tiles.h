@@ -1,15 +1,14 @@
 // The pieces of attention on tensor cores: tiles of rows in shared memory, and products of 32 rows a warp with them.
 //
-// A warp owns 32 rows, so that each fragment it loads from shared memory serves two products: with 16 rows, mma.sync asks for
-// 128 bytes a clock at its full rate, which is all that shared memory has. Accumulators acc[m][n][4] hold, for lane 4 g + t,
-// rows 16 m + g (0, 1) and 16 m + g + 8 (2, 3), columns 8 n + 2 t and the next.
+// A warp owns 32 rows, so that each fragment it loads from shared memory serves two products: with 16 rows, mma.sync
+// asks for 128 bytes a clock at its full rate, which is all that shared memory has. Accumulators acc[m][n][4] hold, for
+// lane 4 g + t, rows 16 m + g (0, 1) and 16 m + g + 8 (2, 3), columns 8 n + 2 t and the next.
 #pragma once
 #include <type_traits>
 
 #include "attention.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 constexpr int kTile = 64;      // rows of a tile that a block walks over
 constexpr int kWarpRows = 32;  // rows a warp owns
@@ -29,15 +28,15 @@ __device__ __forceinline__ int laneOf() { return static_cast<int>(threadIdx.x) &
 // Through a shuffle, which tells the compiler that all lanes have the same.
 __device__ __forceinline__ int warpOf() { return __shfl_sync(kAllLanes, static_cast<int>(threadIdx.x) >> 5, 0); }
 
-// Starts copying rows first .. first + N - 1 of a sequence of `rows` rows; rows behind its end become zeros. `together` copies
-// have their addresses in registers at once, of which the loops around have few to spare.
+// Starts copying rows first .. first + N - 1 of a sequence of `rows` rows; rows behind its end become zeros. `together`
+// copies have their addresses in registers at once, of which the loops around have few to spare.
 template <int D, int N, int together = 2>
 __device__ __forceinline__ void loadTile(bf16* tile, const bf16* base, int64_t stride, int first, int rows) {
   constexpr int pieces = D / 8, atOnce = kAttentionThreads / pieces / 8 * 8;
   const int r = static_cast<int>(threadIdx.x) / pieces, c = static_cast<int>(threadIdx.x) % pieces * 8;
   if (r >= atOnce) return;
   const bf16* from = base + (first + r) * stride + c;
-  TUNESMITH_UNROLL(together)
+#pragma unroll together
   for (int i = 0; i < N; i += atOnce) {
     const bool valid = first + r + i < rows;
     copyAsync16(tile + (r + i) * kRow<D> + c, from, valid);
@@ -49,24 +48,25 @@ __device__ __forceinline__ void loadTile(bf16* tile, const bf16* base, int64_t s
 template <int D>
 __device__ __forceinline__ void leftOperand(uint32_t (*a)[4], const bf16* rows, int c) {
   const int lane = laneOf();
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int m = 0; m < 2; m++) loadMatrices<false>(a[m], rows + (16 * m + (lane & 15)) * kRow<D> + c + (lane >> 4) * 8);
 }
 template <int D>
 __device__ __forceinline__ void leftOperands(uint32_t (*a)[2][4], const bf16* rows) {
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int c = 0; c < D; c += 16) leftOperand<D>(a[c / 16], rows, c);
 }
 
 // acc[32, 64] += a[32, 16] (columns c .. c + 15 of a tile of 64 rows)^T.
 template <int D>
-__device__ __forceinline__ void timesColumns(float (*acc)[kTile / 8][4], const uint32_t (*a)[4], const bf16* tile, int c) {
+__device__ __forceinline__ void timesColumns(
+    float (*acc)[kTile / 8][4], const uint32_t (*a)[4], const bf16* tile, int c) {
   const int lane = laneOf();
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int n = 0; n < kTile; n += 16) {
     uint32_t b[4];
     loadMatrices<false>(b, tile + (n + (lane & 7) + (lane >> 4) * 8) * kRow<D> + c + (lane & 8));
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int m = 0; m < 2; m++) {
       mma(acc[m][n / 8], a[m], b);
       mma(acc[m][n / 8 + 1], a[m], b + 2);
@@ -75,14 +75,15 @@ __device__ __forceinline__ void timesColumns(float (*acc)[kTile / 8][4], const u
 }
 // acc[32, 64] += left[32, D] tile[64, D]^T, the left operand in registers.
 template <int D>
-__device__ __forceinline__ void timesTransposed(float (*acc)[kTile / 8][4], const uint32_t (*left)[2][4], const bf16* tile) {
-  TUNESMITH_UNROLL_ALL
+__device__ __forceinline__ void timesTransposed(
+    float (*acc)[kTile / 8][4], const uint32_t (*left)[2][4], const bf16* tile) {
+#pragma unroll
   for (int c = 0; c < D; c += 16) timesColumns<D>(acc, left[c / 16], tile, c);
 }
 // The same with the left operand from shared memory, where accumulators leave no registers for it.
 template <int D>
 __device__ __forceinline__ void timesTransposed(float (*acc)[kTile / 8][4], const bf16* left, const bf16* tile) {
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int c = 0; c < D; c += 16) {
     uint32_t a[2][4];
     leftOperand<D>(a, left, c);
@@ -94,13 +95,13 @@ __device__ __forceinline__ void timesTransposed(float (*acc)[kTile / 8][4], cons
 template <int D, int N>
 __device__ __forceinline__ void timesTile(float (*acc)[N / 8][4], const uint32_t (*left)[2][4], const bf16* tile) {
   const int lane = laneOf();
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int k = 0; k < kTile; k += 16) {
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int n = 0; n < N; n += 16) {
       uint32_t b[4];
       loadMatrices<true>(b, tile + (k + (lane & 15)) * kRow<D> + n + (lane >> 4) * 8);
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int m = 0; m < 2; m++) {
         mma(acc[m][n / 8], left[k / 16][m], b);
         mma(acc[m][n / 8 + 1], left[k / 16][m], b + 2);
@@ -111,42 +112,47 @@ __device__ __forceinline__ void timesTile(float (*acc)[N / 8][4], const uint32_t
 
 // Columns 16 k .. 16 k + 15 of 16 rows of accumulators as the left operand of the next product, rounded to bf16.
 __device__ __forceinline__ void asLeftOperand(uint32_t* a, const float (*acc)[4], int k) {
-  TUNESMITH_UNROLL_ALL
-  for (int r = 0; r < 4; r++) a[r] = packBf16(acc[2 * k + (r >> 1)][2 * (r & 1)], acc[2 * k + (r >> 1)][2 * (r & 1) + 1]);
+#pragma unroll
+  for (int r = 0; r < 4; r++)
+    a[r] = packBf16(acc[2 * k + (r >> 1)][2 * (r & 1)], acc[2 * k + (r >> 1)][2 * (r & 1) + 1]);
 }
 
 template <int N>
 __device__ __forceinline__ void clear(float (*acc)[N / 8][4]) {
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int m = 0; m < 2; m++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int n = 0; n < N / 8; n++)
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int i = 0; i < 4; i++) acc[m][n][i] = 0;
 }
 
-// Accumulators [32, N] times a factor per row into N columns of global rows first .. first + 31; rows from `rows` on are left
-// alone. `staging` is shared memory of 32 rows that no other warp uses: from there, each lane stores 16 bytes.
+// Accumulators [32, N] times a factor per row into N columns of global rows first .. first + 31; rows from `rows` on
+// are left alone. `staging` is shared memory of 32 rows that no other warp uses: from there, each lane stores 16 bytes.
 template <int D, int N>
-__device__ __forceinline__ void storeRows(bf16* staging, bf16* base, int64_t stride, int first, int rows, const float (*acc)[N / 8][4], const float (*factor)[2]) {
+__device__ __forceinline__ void storeRows(bf16* staging, bf16* base, int64_t stride, int first, int rows,
+    const float (*acc)[N / 8][4], const float (*factor)[2]) {
   const int lane = laneOf(), g = lane >> 2, t = lane & 3;
   __syncwarp();
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int m = 0; m < 2; m++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int n = 0; n < N / 8; n++)
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int h = 0; h < 2; h++)
-        *reinterpret_cast<uint32_t*>(staging + (16 * m + 8 * h + g) * kRow<D> + 8 * n + 2 * t) = packBf16(acc[m][n][2 * h] * factor[m][h], acc[m][n][2 * h + 1] * factor[m][h]);
+        *reinterpret_cast<uint32_t*>(staging + (16 * m + 8 * h + g) * kRow<D> + 8 * n + 2 * t) =
+            packBf16(acc[m][n][2 * h] * factor[m][h], acc[m][n][2 * h + 1] * factor[m][h]);
   __syncwarp();
   for (int i = lane; i < kWarpRows * (N / 8); i += 32) {
     const int r = i / (N / 8), c = i % (N / 8) * 8;
-    if (first + r < rows) *reinterpret_cast<uint4*>(base + (first + r) * stride + c) = *reinterpret_cast<const uint4*>(staging + r * kRow<D> + c);
+    if (first + r < rows)
+      *reinterpret_cast<uint4*>(base + (first + r) * stride + c) =
+          *reinterpret_cast<const uint4*>(staging + r * kRow<D> + c);
   }
 }
 
-// From products to exponents of 2: exponent = factor x, after capProducts. One multiplication and addition a score. Made on
-// the host: parameters of a kernel take no registers.
+// From products to exponents of 2: exponent = factor x, after capProducts. One multiplication and addition a score.
+// Made on the host: parameters of a kernel take no registers.
 struct Exponents {
   float factor, inner, cap, inverseCap;
 };
@@ -159,13 +165,15 @@ inline Exponents exponentsOf(const Attention& p) {
   return e;
 }
 // cap tanh(scale x / softcap), as 1 - 2 / (e^(2 y) + 1), which is exact to 1e-7 of the cap.
-__device__ __forceinline__ float capped(const Exponents& e, float x) { return e.cap - 2 * e.cap * fastReciprocal(fastExp2(x * e.inner) + 1); }
+__device__ __forceinline__ float capped(const Exponents& e, float x) {
+  return e.cap - 2 * e.cap * fastReciprocal(fastExp2(x * e.inner) + 1);
+}
 __device__ __forceinline__ void capProducts(const Exponents& e, float (*z)[kTile / 8][4]) {
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int m = 0; m < 2; m++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int n = 0; n < kTile / 8; n++)
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int i = 0; i < 4; i++) z[m][n][i] = capped(e, z[m][n][i]);
 }
 // d score / d (scaled product) of a capped product; a hidden one has no probability to multiply with it.
@@ -174,15 +182,17 @@ __device__ __forceinline__ float slopeOfCapped(const Exponents& e, float z) {
   return 1.0f - tanh * tanh;
 }
 
-// Products of pairs that do not see each other become -infinity. Rows are 32 queries and columns 64 keys, or the reverse.
+// Products of pairs that do not see each other become -infinity. Rows are 32 queries and columns 64 keys, or the
+// reverse.
 template <bool rowsAreKeys>
-__device__ __forceinline__ void hide(const Attention& p, int shift, float (*z)[kTile / 8][4], int firstRow, int firstColumn) {
+__device__ __forceinline__ void hide(
+    const Attention& p, int shift, float (*z)[kTile / 8][4], int firstRow, int firstColumn) {
   const int lane = laneOf(), row0 = firstRow + (lane >> 2), column0 = firstColumn + 2 * (lane & 3);
-  TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int m = 0; m < 2; m++)
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int n = 0; n < kTile / 8; n++)
-      TUNESMITH_UNROLL_ALL
+#pragma unroll
       for (int i = 0; i < 4; i++) {
         const int row = row0 + 16 * m + 8 * (i >> 1), column = column0 + 8 * n + (i & 1);
         if (!sees(p, shift, rowsAreKeys ? column : row, rowsAreKeys ? row : column)) z[m][n][i] = -INFINITY;
@@ -204,5 +214,4 @@ void withFlashHeadDim(int headDim, F f) {
   if (headDim == 128) f(std::integral_constant<int, 128>());
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -4,8 +4,7 @@
 
 #include "portable.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // V elements as floats; V is 8 (aligned) or 1.
 template <int V, class T>
@@ -46,5 +45,4 @@ inline T* as(Array a) {
   return static_cast<T*>(a.data);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -2,8 +2,7 @@
 #pragma once
 #include "portable.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 __device__ __forceinline__ float halfToFloat(uint32_t h) {
   const uint32_t sign = (h & 0x8000u) << 16, exponent = (h >> 10) & 31u, mantissa = h & 1023u;
@@ -38,7 +37,9 @@ __device__ __forceinline__ float rounded(float x, Rounding rounding) {
 }
 
 // The block of quantization element i is in.
-__device__ __forceinline__ int64_t blockOf(const Weight& w, int64_t i) { return w.blockShift >= 0 ? i >> w.blockShift : i / w.blockSize; }
+__device__ __forceinline__ int64_t blockOf(const Weight& w, int64_t i) {
+  return w.blockShift >= 0 ? i >> w.blockShift : i / w.blockSize;
+}
 
 // One element, any format; INT8 with its row's scale. `code` may be a faster copy of the table.
 __device__ __forceinline__ float weightAt(const Weight& w, const float* code, int64_t i) {
@@ -58,9 +59,9 @@ __device__ __forceinline__ float weightAt(const Weight& w, const float* code, in
   }
 }
 
-// Elements i .. i + 7 of the flattened matrix, i a multiple of 8. INT8 without its scale, which is the row's; NF4 needs a
-// blockSize that is a multiple of 8. `code` is the table in shared memory, each value kept once per lane so that no two
-// lanes meet in a bank: value c of lane l at [32 c + l].
+// Elements i .. i + 7 of the flattened matrix, i a multiple of 8. INT8 without its scale, which is the row's; NF4 needs
+// a blockSize that is a multiple of 8. `code` is the table in shared memory, each value kept once per lane so that no
+// two lanes meet in a bank: value c of lane l at [32 c + l].
 template <Format F>
 __device__ __forceinline__ void eightWeights(const Weight& w, const float* code, int64_t i, float* v) {
   if constexpr (F == Format::f32) {
@@ -76,7 +77,7 @@ __device__ __forceinline__ void eightWeights(const Weight& w, const float* code,
     const float scale = w.scale[blockOf(w, i)];
     const uint32_t lane = (threadIdx.x & 31u) * 4;
     const char* table = reinterpret_cast<const char*>(code);
-    TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int j = 0; j < 8; j++) {
       // Byte j / 2 of the word; the even element is its high nibble. Shifted to where it counts lines of 128 bytes.
       const int at = 8 * (j >> 1) + (j & 1 ? 0 : 4);
@@ -107,7 +108,9 @@ inline Weight withBlockShift(Weight w) {
 }
 
 // True when eightWeights may be used from the start of every row.
-inline bool readsInEights(const Weight& w) { return w.cols % 8 == 0 && (w.format != Format::nf4 || w.blockSize % 8 == 0); }
+inline bool readsInEights(const Weight& w) {
+  return w.cols % 8 == 0 && (w.format != Format::nf4 || w.blockSize % 8 == 0);
+}
 
 template <class F>
 inline void dispatchFormat(Format format, F f) {
@@ -125,5 +128,4 @@ inline void dispatchFormat(Format format, F f) {
   }
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

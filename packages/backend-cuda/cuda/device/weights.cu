@@ -5,15 +5,15 @@
 #include "vector.h"
 #include "weight_access.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 template <Format F, class T>
 __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
   __shared__ float code[512];
   spreadCode(w, code);
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
     float v[8];
     eightWeights<F>(w, code, first + i, v);
     if constexpr (F == Format::int8) {
@@ -27,19 +27,22 @@ __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
 
 template <class T>
 __global__ void dequantizeKernel(Weight w, int64_t first, int64_t n, T* y) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x)
+  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
     y[i] = fromFloat<T>(weightAt(w, w.code, first + i));
 }
 
 template <class T>
 __global__ void embeddingKernel(Weight w, const int32_t* ids, T* y) {
   const int64_t token = blockIdx.x, row = ids[token];
-  for (int64_t i = threadIdx.x; i < w.cols; i += blockDim.x) y[token * w.cols + i] = fromFloat<T>(weightAt(w, w.code, row * w.cols + i));
+  for (int64_t i = threadIdx.x; i < w.cols; i += blockDim.x)
+    y[token * w.cols + i] = fromFloat<T>(weightAt(w, w.code, row * w.cols + i));
 }
 
 // A block adds up all gradients of one id, in the order of the tokens.
 template <class T>
-__global__ void embeddingGradKernel(const T* dy, const int32_t* ids, const int32_t* order, const int32_t* starts, float* dw, int64_t h) {
+__global__ void embeddingGradKernel(
+    const T* dy, const int32_t* ids, const int32_t* order, const int32_t* starts, float* dw, int64_t h) {
   const int32_t first = starts[blockIdx.x], end = starts[blockIdx.x + 1];
   const int64_t row = ids[order[first]];
   for (int64_t i = threadIdx.x; i < h; i += blockDim.x) {
@@ -53,7 +56,8 @@ constexpr int kDecodeWarps = 8;
 
 // A warp owns an output feature: it reads that row of the weight once and multiplies it with up to M rows of x.
 template <Format F, class T, int M>
-__global__ void decodeKernel(Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
+__global__ void decodeKernel(
+    Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
   __shared__ float code[512];
   spreadCode(w, code);
   const int lane = static_cast<int>(threadIdx.x) & 31;
@@ -61,11 +65,11 @@ __global__ void decodeKernel(Weight w, const T* x, const T* bias, const T* xa, c
   if (row >= w.rows) return;
   float sum[M];
   for (int k = 0; k < M; k++) sum[k] = 0;
-TUNESMITH_UNROLL(4)
+#pragma unroll 4
   for (int64_t i = lane * 8; i < w.cols; i += 256) {
     float v[8];
     eightWeights<F>(w, code, row * w.cols + i, v);
-TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int k = 0; k < M; k++) {
       if (k >= m) break;
       float u[8];
@@ -74,12 +78,13 @@ TUNESMITH_UNROLL_ALL
     }
   }
   const float scale = F == Format::int8 ? w.scale[row] : 1.0f;
-TUNESMITH_UNROLL_ALL
+#pragma unroll
   for (int k = 0; k < M; k++) {
     if (k >= m) break;
     float total = sum[k] * scale;
     if (loraB)
-      for (int r = lane; r < rank; r += 32) total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
+      for (int r = lane; r < rank; r += 32)
+        total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
     total = warpSum(total);
     if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? toFloat(bias[row]) : 0.0f));
   }
@@ -87,26 +92,30 @@ TUNESMITH_UNROLL_ALL
 
 // The same for widths and block sizes that do not come in eights.
 template <class T>
-__global__ void decodeAnyKernel(Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
+__global__ void decodeAnyKernel(
+    Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kDecodeWarps + (threadIdx.x >> 5);
   if (row >= w.rows) return;
   for (int k = 0; k < m; k++) {
     float total = 0;
-    for (int64_t i = lane; i < w.cols; i += 32) total += weightAt(w, w.code, row * w.cols + i) * toFloat(x[k * w.cols + i]);
+    for (int64_t i = lane; i < w.cols; i += 32)
+      total += weightAt(w, w.code, row * w.cols + i) * toFloat(x[k * w.cols + i]);
     if (loraB)
-      for (int r = lane; r < rank; r += 32) total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
+      for (int r = lane; r < rank; r += 32)
+        total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
     total = warpSum(total);
     if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? toFloat(bias[row]) : 0.0f));
   }
 }
 
-// NF4 and FP4 on tensor cores. A block has 16 rows; its warps share their columns, 64 at a time, which lie in one block of
-// quantization, so that the scale multiplies a finished sum. Lane 4 g + t has 16 neighbouring weights of rows g and g + 8, and
-// the same of x for token g: the product may take columns in any order as long as both sides do.
+// NF4 and FP4 on tensor cores. A block has 16 rows; its warps share their columns, 64 at a time, which lie in one block
+// of quantization, so that the scale multiplies a finished sum. Lane 4 g + t has 16 neighbouring weights of rows g and
+// g + 8, and the same of x for token g: the product may take columns in any order as long as both sides do.
 constexpr int kNf4Rows = 16, kNf4Columns = 64;
 
-__global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const bf16* xa, const bf16* loraB, int rank, float scaling, bf16* y, int m) {
+__global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const bf16* xa, const bf16* loraB, int rank,
+    float scaling, bf16* y, int m) {
   // Both values of a byte for each lane, so that no two lanes meet in a bank: byte b of lane l at [32 b + l].
   __shared__ uint4 table[256 * 8];
   __shared__ float sums[kDecodeWarps][kNf4Rows][kDecodeRows];
@@ -123,7 +132,8 @@ __global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const
   // A byte's pair for this lane: the byte at bit `from` of a word, shifted to where it counts lines of 128 bytes.
   const auto pair = [&](uint32_t word, int from) {
     const uint32_t line = (from < 7 ? word << (7 - from) : word >> (from - 7)) & 0x7f80u;
-    return *reinterpret_cast<const uint32_t*>(reinterpret_cast<const char*>(table) + (line | static_cast<uint32_t>(lane) * 4));
+    return *reinterpret_cast<const uint32_t*>(
+        reinterpret_cast<const char*>(table) + (line | static_cast<uint32_t>(lane) * 4));
   };
   const int64_t top = first + g < last ? first + g : last, bottom = first + g + 8 < last ? first + g + 8 : last;
   const int64_t parts = w.cols / kNf4Columns;
@@ -132,7 +142,7 @@ __global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const
   const uint2* lower = static_cast<const uint2*>(w.data) + bottom * parts * 4 + t;
   const uint4* given = reinterpret_cast<const uint4*>(x + g * w.cols) + t * 2;
   float total[4] = {};
-TUNESMITH_UNROLL(4)
+#pragma unroll 4
   for (int64_t part = warp; part < parts; part += kDecodeWarps) {
     const uint2 up = upper[part * 4], low = lower[part * 4];
     const float upScale = w.scale[(top * parts + part) >> shift], lowScale = w.scale[(bottom * parts + part) >> shift];
@@ -143,7 +153,7 @@ TUNESMITH_UNROLL(4)
     }
     const uint32_t b[8] = {left.x, left.y, left.z, left.w, right.x, right.y, right.z, right.w};
     float acc[4] = {};
-TUNESMITH_UNROLL_ALL
+#pragma unroll
     for (int j = 0; j < 4; j++) {
       const uint32_t u = j < 2 ? up.x : up.y, l = j < 2 ? low.x : low.y;
       const int from = j & 1 ? 16 : 0;
@@ -163,14 +173,19 @@ TUNESMITH_UNROLL_ALL
   float result = sums[quarter][row][token] + sums[quarter + 4][row][token];
   const bool there = first + row < w.rows && token < m;
   if (there && loraB)
-    for (int r = quarter; r < rank; r += 4) result += scaling * toFloat(xa[token * rank + r]) * toFloat(loraB[(first + row) * rank + r]);
+    for (int r = quarter; r < rank; r += 4)
+      result += scaling * toFloat(xa[token * rank + r]) * toFloat(loraB[(first + row) * rank + r]);
   for (int step = 1; step < 4; step *= 2) result += __shfl_xor_sync(kAllLanes, result, step);
-  if (there && quarter == 0) y[token * w.rows + first + row] = fromFloat<bf16>(result + (bias ? toFloat(bias[first + row]) : 0.0f));
+  if (there && quarter == 0)
+    y[token * w.rows + first + row] = fromFloat<bf16>(result + (bias ? toFloat(bias[first + row]) : 0.0f));
 }
-static_assert(kDecodeWarps == 8 && kDecodeRows == 4, "256 threads: a table entry each, and four to each of 16 x 4 results");
+static_assert(
+    kDecodeWarps == 8 && kDecodeRows == 4, "256 threads: a table entry each, and four to each of 16 x 4 results");
 
 // The scale must be one for 64 columns.
-bool onTensorCores(const Weight& w, Type type) { return w.format == Format::nf4 && type == Type::bf16 && w.cols % kNf4Columns == 0 && w.blockShift >= 6; }
+bool onTensorCores(const Weight& w, Type type) {
+  return w.format == Format::nf4 && type == Type::bf16 && w.cols % kNf4Columns == 0 && w.blockShift >= 6;
+}
 
 __device__ __forceinline__ bool kept(uint32_t i, const Dropout& d) {
   uint32_t h = i + d.seed * 0x9e3779b9u;
@@ -181,7 +196,8 @@ __device__ __forceinline__ bool kept(uint32_t i, const Dropout& d) {
 
 template <class T, int V>
 __global__ void dropoutKernel(const T* x, T* y, int64_t n, Dropout d) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n; i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
     float v[V];
     load<V>(x + i, v);
     for (int j = 0; j < V; j++) v[j] = kept(static_cast<uint32_t>(i + j), d) ? v[j] * d.keepScale : 0.0f;
@@ -203,10 +219,12 @@ void dequantize(Stream s, const Weight& given, int64_t rowStart, int64_t rowEnd,
     using T = decltype(type);
     if (wide)
       dispatchFormat(w.format, [&](auto format) {
-        launch("dequantize", dequantizeWideKernel<format.value, T>, dim3(g.blocks), dim3(g.threads), 0, s, w, rowStart * w.cols, n, as<T>(y));
+        launch("dequantize", dequantizeWideKernel<format.value, T>, dim3(g.blocks), dim3(g.threads), 0, s, w,
+            rowStart * w.cols, n, as<T>(y));
       });
     else
-      launch("dequantize", dequantizeKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, w, rowStart * w.cols, n, as<T>(y));
+      launch(
+          "dequantize", dequantizeKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, w, rowStart * w.cols, n, as<T>(y));
   });
 }
 
@@ -220,26 +238,31 @@ void embeddingLookup(Stream s, const Weight& given, const int32_t* ids, Array y,
   });
 }
 
-void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts, int64_t distinct, float* dw, int64_t h) {
+void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts,
+    int64_t distinct, float* dw, int64_t h) {
   if (distinct == 0) return;
   const Geometry g = overRows(distinct, h);
   dispatch(dy.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("embeddingGrad", embeddingGradKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(dy), ids, order, starts, dw, h);
+    launch("embeddingGrad", embeddingGradKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(dy), ids, order,
+        starts, dw, h);
   });
 }
 
-void decodeLinear(Stream s, const Weight& given, Array x, Array bias, Array xa, Array loraB, int rank, float scaling, Array y, int64_t m) {
+void decodeLinear(Stream s, const Weight& given, Array x, Array bias, Array xa, Array loraB, int rank, float scaling,
+    Array y, int64_t m) {
   const Weight w = withBlockShift(given);
   if (m == 0 || w.rows == 0) return;
   const dim3 grid(static_cast<unsigned>(ceilDiv(w.rows, kDecodeWarps)));
   const dim3 block(32 * kDecodeWarps);
   if (onTensorCores(w, x.type))
-    return launch("decodeLinear", decodeNf4Kernel, dim3(static_cast<unsigned>(ceilDiv(w.rows, kNf4Rows))), block, 0, s, w, as<bf16>(x), as<bf16>(bias), as<bf16>(xa), as<bf16>(loraB), rank, scaling, as<bf16>(y), static_cast<int>(m));
+    return launch("decodeLinear", decodeNf4Kernel, dim3(static_cast<unsigned>(ceilDiv(w.rows, kNf4Rows))), block, 0, s,
+        w, as<bf16>(x), as<bf16>(bias), as<bf16>(xa), as<bf16>(loraB), rank, scaling, as<bf16>(y), static_cast<int>(m));
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
     const auto run = [&](auto kernel) {
-      launch("decodeLinear", kernel, grid, block, 0, s, w, as<T>(x), as<T>(bias), as<T>(xa), as<T>(loraB), rank, scaling, as<T>(y), static_cast<int>(m));
+      launch("decodeLinear", kernel, grid, block, 0, s, w, as<T>(x), as<T>(bias), as<T>(xa), as<T>(loraB), rank,
+          scaling, as<T>(y), static_cast<int>(m));
     };
     if (!readsInEights(w)) return run(decodeAnyKernel<T>);
     dispatchFormat(w.format, [&](auto format) {
@@ -260,5 +283,4 @@ void dropout(Stream s, Array x, Array y, int64_t n, const Dropout& d) {
   });
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -9,12 +9,11 @@
 
 #include "../host/failure.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
-// Addresses are handed out once and never again, so that a stale one is never another tensor's. A page that anybody touches
-// ends the program.
+// Addresses are handed out once and never again, so that a stale one is never another tensor's. A page that anybody
+// touches ends the program.
 constexpr size_t kAddresses = size_t{1} << 45;
 
 constexpr size_t kLargeCopy = size_t{1} << 20;
@@ -25,7 +24,9 @@ class DryRuntime final : public Runtime {
  public:
   DryRuntime() {
     void* p = mmap(nullptr, kAddresses, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (p == MAP_FAILED) throw Failure("backend", "the dry device found no address space", "Raise the limit of virtual memory (ulimit -v)");
+    if (p == MAP_FAILED)
+      throw Failure(
+          "backend", "the dry device found no address space", "Raise the limit of virtual memory (ulimit -v)");
     addresses_ = static_cast<char*>(p);
     open++;
   }
@@ -73,7 +74,6 @@ class DryRuntime final : public Runtime {
   Event createEvent() override { return &events_; }
   void destroyEvent(Event) override {}
   void record(Event, Stream) override {}
-  bool finished(Event) override { return true; }
   void waitFor(Event) override {}
   void streamWaits(Stream, Event) override {}
   void synchronize(Stream) override {}
@@ -121,5 +121,4 @@ bool dryDevice() { return open > 0; }
 std::unique_ptr<Runtime> makeDryRuntime() { return std::make_unique<DryRuntime>(); }
 std::unique_ptr<Gemm> makeDryGemm() { return std::make_unique<DryGemm>(); }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

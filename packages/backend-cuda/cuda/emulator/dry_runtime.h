@@ -6,8 +6,7 @@
 #include "../host/gemm.h"
 #include "../host/runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // TUNESMITH_CUDA_DRY=1, asked when a device is opened.
 bool dryWanted();
@@ -17,5 +16,4 @@ bool dryDevice();
 std::unique_ptr<Runtime> makeDryRuntime();
 std::unique_ptr<Gemm> makeDryGemm();
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -16,8 +16,7 @@
 #include "dry_runtime.h"
 #include "streams.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // A guard behind each block shows writes beyond its end when it is given back.
@@ -83,10 +82,6 @@ class EmulatedRuntime final : public Runtime {
   void record(Event event, Stream stream) override {
     refuseInCapture("an event is recorded");
     emulator::recordEvent(event, stream);
-  }
-  bool finished(Event event) override {
-    refuseInCapture("an event is asked for");
-    return emulator::reached(event);
   }
   void waitFor(Event event) override {
     refuseInCapture("the host waits for an event");
@@ -163,7 +158,9 @@ std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld
   std::vector<float> v(static_cast<size_t>(rows * cols));
   for (int64_t r = 0; r < rows; r++)
     for (int64_t c = 0; c < cols; c++)
-      v[static_cast<size_t>(r * cols + c)] = x.type == Type::bf16 ? toFloat(static_cast<const bf16*>(x.data)[r * ld + c]) : static_cast<const float*>(x.data)[r * ld + c];
+      v[static_cast<size_t>(r * cols + c)] = x.type == Type::bf16
+          ? toFloat(static_cast<const bf16*>(x.data)[r * ld + c])
+          : static_cast<const float*>(x.data)[r * ld + c];
   return v;
 }
 
@@ -172,7 +169,8 @@ class LoopGemm final : public Gemm {
   size_t workspaceBytes() const override { return kWorkspaceBytes; }
   std::string description() const override { return "emulated matrix product"; }
   void run(Stream stream, const GemmCall& g, void*) override {
-    if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32)) throw Failure("internal", "a product of types that cuBLASLt does not have");
+    if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32))
+      throw Failure("internal", "a product of types that cuBLASLt does not have");
     emulator::submit(stream, [g] {
       for (int64_t i = 0; i < g.batch; i++) multiply(g, i);
     });
@@ -180,7 +178,9 @@ class LoopGemm final : public Gemm {
 
  private:
   static void multiply(GemmCall g, int64_t index) {
-    const auto step = [&](Array& x, int64_t stride) { x.data = static_cast<char*>(x.data) + index * stride * static_cast<int64_t>(bytesOf(x.type)); };
+    const auto step = [&](Array& x, int64_t stride) {
+      x.data = static_cast<char*>(x.data) + index * stride * static_cast<int64_t>(bytesOf(x.type));
+    };
     step(g.a, g.strideA);
     step(g.b, g.strideB);
     step(g.c, g.strideC);
@@ -191,7 +191,9 @@ class LoopGemm final : public Gemm {
       std::fill(row.begin(), row.end(), 0.0f);
       for (int64_t j = 0; g.transposeB && j < g.n; j++) {
         double sum = 0;
-        for (int64_t p = 0; p < g.k; p++) sum += static_cast<double>(a[static_cast<size_t>(g.transposeA ? p * g.m + i : i * g.k + p)]) * static_cast<double>(b[static_cast<size_t>(j * g.k + p)]);
+        for (int64_t p = 0; p < g.k; p++)
+          sum += static_cast<double>(a[static_cast<size_t>(g.transposeA ? p * g.m + i : i * g.k + p)]) *
+              static_cast<double>(b[static_cast<size_t>(j * g.k + p)]);
         row[static_cast<size_t>(j)] = static_cast<float>(sum);
       }
       for (int64_t p = 0; !g.transposeB && p < g.k; p++) {
@@ -201,8 +203,12 @@ class LoopGemm final : public Gemm {
       for (int64_t j = 0; j < g.n; j++) {
         float y = g.alpha * row[static_cast<size_t>(j)];
         void* at = static_cast<char*>(g.c.data) + static_cast<size_t>(i * g.ldc + j) * bytesOf(g.c.type);
-        const auto value = [&](const void* p) { return g.c.type == Type::bf16 ? toFloat(*static_cast<const bf16*>(p)) : *static_cast<const float*>(p); };
-        if (g.beta != 0) y += g.beta * value(static_cast<const char*>(g.source()) + (static_cast<char*>(at) - static_cast<char*>(g.c.data)));
+        const auto value = [&](const void* p) {
+          return g.c.type == Type::bf16 ? toFloat(*static_cast<const bf16*>(p)) : *static_cast<const float*>(p);
+        };
+        if (g.beta != 0)
+          y += g.beta *
+              value(static_cast<const char*>(g.source()) + (static_cast<char*>(at) - static_cast<char*>(g.c.data)));
         if (g.bias) y += value(static_cast<const char*>(g.bias) + static_cast<size_t>(j) * bytesOf(g.c.type));
         if (g.c.type == Type::bf16)
           *static_cast<bf16*>(at) = fromFloat<bf16>(y);
@@ -230,7 +236,8 @@ System emptySystem() {
 void requireMachine(int device) {
   if (machineIs("no driver")) requireLibrary(findLibrary(driverSpec(), emptySystem()), driverSpec());
   requireDriver(machineIs("old driver") ? 12020 : 13000, 13000);
-  requireGpu(device, machineIs("no GPU") ? 0 : machineIs("one GPU") ? 1 : 16, machineIs("broken driver") ? "unknown error" : "");
+  const int count = machineIs("no GPU") ? 0 : machineIs("one GPU") ? 1 : 16;
+  requireGpu(device, count, machineIs("broken driver") ? "unknown error" : "");
   requireCapability("an older GPU", machineIs("old GPU") ? 7 : 8, machineIs("old GPU") ? 5 : 0);
   if (machineIs("other GPU")) refuseMissingCode("another GPU", 12, 1);
 }
@@ -249,5 +256,4 @@ std::unique_ptr<Gemm> makeGemm(bool, Runtime&) {
   return std::make_unique<LoopGemm>();
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

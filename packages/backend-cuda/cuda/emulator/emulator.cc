@@ -189,7 +189,8 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
   kernelContext = context;
   const size_t count = static_cast<size_t>(size.x) * size.y * size.z;
   if (count == 0 || count > 1024) fail("a block must have 1 to 1024 threads");
-  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || grid.x > 2147483647u) fail("a grid outside CUDA's limits");
+  if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || grid.x > 2147483647u)
+    fail("a grid outside CUDA's limits");
   if (sharedBytes > kSharedPerBlock) fail("more shared memory than a block of the device can have");
   if (tunesmith::cuda::dryDevice()) return;
   std::vector<Thread> threads(count);
@@ -202,7 +203,8 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
     for (unsigned y = 0; y < grid.y; y++)
       for (unsigned x = 0; x < grid.x; x++) {
         if (chosen == Schedule::shuffled)
-          for (std::vector<size_t>* order : {&warpOrder, &laneOrder}) std::shuffle(order->begin(), order->end(), random);
+          for (std::vector<size_t>* order : {&warpOrder, &laneOrder})
+            std::shuffle(order->begin(), order->end(), random);
         if (sharedMemory) std::memset(sharedMemory, 0xff, sharedBytes);
         block = Block();
         block.alive = static_cast<int>(count);
@@ -233,7 +235,8 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
 void blockBarrier() {
   block.arrived++;
   if (block.arrived < block.alive) return yieldWhile(&block.generation);
-  if (block.alive != static_cast<int>(current->place.blockSize.x * current->place.blockSize.y * current->place.blockSize.z))
+  if (block.alive !=
+      static_cast<int>(current->place.blockSize.x * current->place.blockSize.y * current->place.blockSize.z))
     fail("__syncthreads after some threads of the block have left");
   block.arrived = 0;
   block.generation++;
@@ -242,7 +245,8 @@ void blockBarrier() {
 namespace {
 // Whether the barrier is complete with this thread.
 bool arrive(int number, int threads) {
-  if (number < 1 || number > 15 || threads < 32 || threads % 32) fail("a barrier outside 1 to 15, or for a part of a warp");
+  if (number < 1 || number > 15 || threads < 32 || threads % 32)
+    fail("a barrier outside 1 to 15, or for a part of a warp");
   Named& barrier = block.named[number];
   if (barrier.arrived > 0 && barrier.threads != threads) fail("threads disagree about how many meet at a barrier");
   barrier.threads = threads;
@@ -281,7 +285,8 @@ void warpBarrier() {
 }
 
 void copyAsync16(void* shared, const void* global, bool valid) {
-  if (reinterpret_cast<uintptr_t>(shared) % 16 || reinterpret_cast<uintptr_t>(global) % 16) fail("cp.async needs 16-byte boundaries");
+  if (reinterpret_cast<uintptr_t>(shared) % 16 || reinterpret_cast<uintptr_t>(global) % 16)
+    fail("cp.async needs 16-byte boundaries");
   current->copies.push_back({shared, valid ? global : nullptr, current->group});
 }
 
@@ -319,8 +324,8 @@ float high(uint32_t pair) {
 float half(uint32_t pair, int which) { return which ? high(pair) : low(pair); }
 
 // Words of a lane: a0..a3, b0, b1, c0..c3. With g = lane / 4 and t = lane % 4, register a_r holds row g + 8 (r & 1) and
-// columns 2t, 2t + 1, plus 8 for r >= 2; b_r holds rows 2t, 2t + 1, plus 8 for r = 1, of column g; c holds row g, columns
-// 2t, 2t + 1, then row g + 8.
+// columns 2t, 2t + 1, plus 8 for r >= 2; b_r holds rows 2t, 2t + 1, plus 8 for r = 1, of column g; c holds row g,
+// columns 2t, 2t + 1, then row g + 8.
 void combineMma(Table& lanes) {
   float a[16][16], b[16][8];
   for (int l = 0; l < 32; l++) {
@@ -340,8 +345,8 @@ void combineMma(Table& lanes) {
     }
 }
 
-// Lane l brings the address of row l % 8 of matrix l / 8 and takes from each matrix its row l / 4, columns 2 (l % 4) and the
-// next; transposed: column l / 4, rows 2 (l % 4) and the next.
+// Lane l brings the address of row l % 8 of matrix l / 8 and takes from each matrix its row l / 4, columns 2 (l % 4)
+// and the next; transposed: column l / 4, rows 2 (l % 4) and the next.
 template <bool transposed>
 void combineLoad(Table& lanes) {
   uint16_t matrix[4][8][8];

@@ -1,11 +1,11 @@
 // CUDA's execution model on one CPU thread, so that the kernels compile with g++ and run in every test.
 //
-// A launch runs the blocks one after another. Inside a block each CUDA thread is a fiber with its own stack; it runs until
-// it needs others (a barrier, a shuffle, an mma) and waits there until all of them have come. Fibers run in an order that
-// can be changed (`setSchedule`): a kernel that lacks a barrier gives other bits under another order.
+// A launch runs the blocks one after another. Inside a block each CUDA thread is a fiber with its own stack; it runs
+// until it needs others (a barrier, a shuffle, an mma) and waits there until all of them have come. Fibers run in an
+// order that can be changed (`setSchedule`): a kernel that lacks a barrier gives other bits under another order.
 //
-// What it is not: several blocks at once (so atomics are plain additions), memory models, speed, and registers. What needs
-// the hardware stays unproven until it runs there. Streams are in streams.h.
+// What it is not: several blocks at once (so atomics are plain additions), memory models, speed, and registers. What
+// needs the hardware stays unproven until it runs there. Streams are in streams.h.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -58,7 +58,8 @@ void blockBarrier();
 void arriveAt(int barrier, int threads);
 void waitAt(int barrier, int threads);
 void warpBarrier();
-// What the 32 lanes put in, after all of them did. `combine` runs once, with the table of all lanes, before any lane goes on.
+// What the 32 lanes put in, after all of them did. `combine` runs once, with the table of all lanes, before any lane
+// goes on.
 constexpr int kWords = 12;
 using Table = uint32_t[32][kWords];
 using Combine = void (*)(Table& lanes);

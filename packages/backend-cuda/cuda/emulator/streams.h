@@ -1,8 +1,8 @@
 // Streams and events of the emulated device: queues whose work runs as late, or as early, as CUDA allows.
 //
-// A stream that runs late does nothing until somebody waits for it, and then no more than is waited for: the least fair order
-// there is. One that runs early does at once what was submitted, after what it has to wait for. Whatever result differs
-// between them lacks an event.
+// A stream that runs late does nothing until somebody waits for it, and then no more than is waited for: the least fair
+// order there is. One that runs early does at once what was submitted, after what it has to wait for. Whatever result
+// differs between them lacks an event.
 #pragma once
 #include <functional>
 #include <vector>

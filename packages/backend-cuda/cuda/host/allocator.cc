@@ -6,8 +6,7 @@
 #include "failure.h"
 #include "launch_profile.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 namespace {
 constexpr int kPoolLabel = 1;
@@ -24,11 +23,6 @@ size_t roundedSize(size_t bytes) {
 }
 
 Allocator::~Allocator() {
-  try {
-    collect(true);
-  } catch (const std::exception&) {
-    // A device that failed: whoever waited for it was told.
-  }
   while (!pools_.empty()) closePool(pools_.begin()->first);
   for (auto& [stream, blocks] : free_)
     for (auto& [size, pointer] : blocks) runtime_.release(pointer);
@@ -47,7 +41,7 @@ void* Allocator::fromCache(size_t size, std::multimap<size_t, void*>& blocks, St
   // A block much larger than asked for is kept for a request of its own size.
   if (at == blocks.end() || at->first > size + size / 8) return nullptr;
   void* pointer = at->second;
-  live_[pointer] = Block{at->first, stream, 0, {}, 0};
+  live_[pointer] = Block{at->first, stream, 0, 0};
   blocks.erase(at);
   return pointer;
 }
@@ -59,7 +53,7 @@ void* Allocator::fromDevice(size_t size, Stream stream) {
   // Not all of it: where memory is short, a step would ask for hundreds of blocks again.
   const auto missing = [&] { return size - std::min(runtime_.info().freeBytes, size - 1); };
   while (!pointer && giveBack(missing())) pointer = runtime_.allocate(size);
-  if (pointer) live_[pointer] = Block{size, stream, 0, {}, 0};
+  if (pointer) live_[pointer] = Block{size, stream, 0, 0};
   return pointer;
 }
 
@@ -79,7 +73,7 @@ void* Allocator::fromPool(size_t size, Stream stream) {
   }
   if (void* pointer = fromStream(size, stream)) return pointer;
   void* pointer = runtime_.allocate(size);
-  if (pointer) live_[pointer] = Block{size, stream, 0, {}, 0};
+  if (pointer) live_[pointer] = Block{size, stream, 0, 0};
   return pointer;
 }
 
@@ -90,7 +84,6 @@ void* Allocator::allocate(size_t bytes, Stream stream, int label) {
   if (pooled) {
     pointer = fromPool(size, stream);
   } else {
-    collect(false);
     pointer = fromStream(size, stream);
     if (!pointer) pointer = fromDevice(size, stream);
     while (!pointer && onShortage && onShortage(size)) {
@@ -116,21 +109,18 @@ void Allocator::count(int label, size_t bytes, bool more) {
   share.count += more ? 1 : -1;
 }
 
-void Allocator::alsoUsedOn(void* pointer, Stream stream) {
-  Block& block = live_.at(pointer);
-  if (stream == block.stream || std::count(block.others.begin(), block.others.end(), stream)) return;
-  block.others.push_back(stream);
+void Allocator::keepPeak() {
+  if (atPeak_) peakTally_ = tally_;
+  atPeak_ = false;
 }
 
 void Allocator::release(void* pointer) {
   const auto at = live_.find(pointer);
   if (at == live_.end()) throw Failure("internal", "memory was released twice or never allocated");
   if (onRelease) onRelease(pointer);
-  Block block = std::move(at->second);
-  if (block.pool && !block.others.empty()) throw Failure("internal", "a captured step uses one stream");
+  const Block block = at->second;
   live_.erase(at);
-  if (atPeak_) peakTally_ = tally_;
-  atPeak_ = false;
+  keepPeak();
   count(block.label, block.size, false);
   if (block.pool) {
     count(kPoolLabel, block.size, true);
@@ -139,16 +129,7 @@ void Allocator::release(void* pointer) {
   }
   use_.live -= block.size;
   use_.cached += block.size;
-  if (block.others.empty()) {
-    free_[block.stream].emplace(block.size, pointer);
-    return;
-  }
-  Pending waiting{pointer, block, {}};
-  for (Stream stream : block.others) {
-    waiting.events.push_back(runtime_.createEvent());
-    runtime_.record(waiting.events.back(), stream);
-  }
-  pending_.push_back(std::move(waiting));
+  free_[block.stream].emplace(block.size, pointer);
 }
 
 void Allocator::setLabel(void* pointer, int label) {
@@ -171,8 +152,7 @@ void Allocator::closePool(int pool) {
   if (pool == open_) open_ = 0;
   const Pool closed = std::move(pools_.at(pool));
   pools_.erase(pool);
-  if (atPeak_) peakTally_ = tally_;
-  atPeak_ = false;
+  keepPeak();
   for (auto& [size, pointer] : closed.free) {
     free_[closed.stream].emplace(size, pointer);
     use_.live -= size;
@@ -184,7 +164,8 @@ void Allocator::closePool(int pool) {
 }
 
 size_t Allocator::usedOf(int pool) const {
-  return static_cast<size_t>(std::count_if(live_.begin(), live_.end(), [&](const auto& entry) { return entry.second.pool == pool; }));
+  return static_cast<size_t>(
+      std::count_if(live_.begin(), live_.end(), [&](const auto& entry) { return entry.second.pool == pool; }));
 }
 
 bool Allocator::inPool(const void* pointer) const {
@@ -192,25 +173,7 @@ bool Allocator::inPool(const void* pointer) const {
   return at != live_.end() && at->second.pool != 0;
 }
 
-void Allocator::collect(bool wait) {
-  std::vector<Pending> still;
-  for (Pending& p : pending_) {
-    const bool done = std::all_of(p.events.begin(), p.events.end(), [&](Event e) {
-      if (wait) runtime_.waitFor(e);
-      return wait || runtime_.finished(e);
-    });
-    if (!done) {
-      still.push_back(std::move(p));
-      continue;
-    }
-    for (Event e : p.events) runtime_.destroyEvent(e);
-    free_[p.block.stream].emplace(p.block.size, p.pointer);
-  }
-  pending_ = std::move(still);
-}
-
 bool Allocator::giveBack(size_t bytes) {
-  collect(true);
   size_t given = 0;
   while (given < bytes) {
     const size_t needed = bytes - given;
@@ -221,7 +184,8 @@ bool Allocator::giveBack(size_t bytes) {
       if (blocks.empty()) continue;
       auto at = blocks.lower_bound(needed);
       if (at == blocks.end()) --at;
-      if (from && (best->first < needed ? at->first <= best->first : at->first < needed || at->first >= best->first)) continue;
+      if (from && (best->first < needed ? at->first <= best->first : at->first < needed || at->first >= best->first))
+        continue;
       from = &blocks;
       best = at;
       user = stream;
@@ -238,7 +202,6 @@ bool Allocator::giveBack(size_t bytes) {
 }
 
 void Allocator::trim() {
-  collect(true);
   for (auto& [stream, blocks] : free_) {
     if (!blocks.empty()) runtime_.synchronize(stream);
     for (auto& [size, pointer] : blocks) {
@@ -273,15 +236,21 @@ std::string readable(size_t bytes) {
 
 void Allocator::fail(size_t size, int label) {
   const DeviceInfo device = runtime_.info();
-  std::string message = "No GPU memory for " + readable(size) + " (" + labels_[static_cast<size_t>(label)] + "): " + readable(use_.live) + " are in use here, " +
-                        readable(device.freeBytes) + " of " + readable(device.totalBytes) + " are free on " + device.name + ". Largest:";
+  std::string message = "No GPU memory for " + readable(size) + " (" + labels_[static_cast<size_t>(label)] +
+      "): " + readable(use_.live) + " are in use here, " + readable(device.freeBytes) + " of " +
+      readable(device.totalBytes) + " are free on " + device.name + ". Largest:";
   const std::vector<Consumer> all = consumers();
   for (size_t i = 0; i < all.size() && i < 5; i++)
-    message += (i ? ", " : " ") + all[i].name + " " + readable(all[i].bytes) + " in " + std::to_string(all[i].count) + (all[i].count == 1 ? " tensor" : " tensors");
+    message += (i ? ", " : " ") + all[i].name + " " + readable(all[i].bytes) + " in " + std::to_string(all[i].count) +
+        (all[i].count == 1 ? " tensor" : " tensors");
   const auto states = std::find_if(all.begin(), all.end(), [](const Consumer& c) { return c.name == kOptimizerState; });
-  const std::string paged = states != all.end() && states->bytes >= use_.live / 8 ? "Let the optimizer's states leave the GPU (paged_adamw_32bit, paged_adamw_8bit). " : "";
-  throw Failure("out_of_memory", message, paged + "Use gradient checkpointing, shorter sequences, a smaller batch or 4-bit weights, or end other programs on the GPU");
+  const std::string paged = states != all.end() && states->bytes >= use_.live / 8
+      ? "Let the optimizer's states leave the GPU (paged_adamw_32bit, paged_adamw_8bit). "
+      : "";
+  throw Failure("out_of_memory", message,
+      paged +
+          "Use gradient checkpointing, shorter sequences, a smaller batch or 4-bit weights, or end other programs on "
+          "the GPU");
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,11 +1,13 @@
 // A caching allocator in the order of streams.
 //
-// Memory that is given back serves the next request on the same stream at once: the stream runs the old use before the new
-// one. Memory that another stream used as well waits until that stream has passed an event. Blocks go back to the driver
-// only when it has no more. When that is not enough, whoever can move something off the device is asked to.
+// Memory that is given back serves the next request on the same stream at once: the stream runs the old use before the
+// new one; where another stream used it as well, the memory's stream must have been made to wait for that. Blocks go
+// back to the driver only when it has no more. When that is not enough, whoever can move something off the device is
+// asked to.
 //
-// A captured graph runs again in the memory that it was captured with. While a pool is open, memory comes from it: what is given
-// back meanwhile serves the pool's next request, and all of it stays reserved, and counted as live, until the pool is closed.
+// A captured graph runs again in the memory that it was captured with. While a pool is open, memory comes from it: what
+// is given back meanwhile serves the pool's next request, and all of it stays reserved, and counted as live, until the
+// pool is closed.
 #pragma once
 #include <functional>
 #include <map>
@@ -15,8 +17,7 @@
 
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // Smaller than this, sizes are rounded so that an eighth is wasted at most; from here on to multiples of 64 KiB.
 constexpr size_t kLargeBytes = size_t{1} << 20;
@@ -40,8 +41,6 @@ class Allocator {
   int label(const std::string& name);
   // Uninitialised memory for work on `stream`. Throws Failure("out_of_memory") with the largest consumers.
   void* allocate(size_t bytes, Stream stream, int label = 0);
-  // `stream` reads or writes the block too.
-  void alsoUsedOn(void* pointer, Stream stream);
   void release(void* pointer);
   int labelOf(const void* pointer) const { return live_.at(const_cast<void*>(pointer)).label; }
   void setLabel(void* pointer, int label);
@@ -52,7 +51,8 @@ class Allocator {
   std::function<bool(size_t)> onShortage;
   // Told of memory that is given back, while it is still known.
   std::function<void(const void*)> onRelease;
-  // From now on memory for `stream` comes from a pool of its own. The driver is not asked to wait for anything meanwhile.
+  // From now on memory for `stream` comes from a pool of its own. The driver is not asked to wait for anything
+  // meanwhile.
   int openPool(Stream stream);
   // Ends that; the pool's memory stays reserved.
   void sealPool();
@@ -82,17 +82,11 @@ class Allocator {
     size_t size = 0;
     Stream stream = nullptr;
     int label = 0;
-    std::vector<Stream> others;
     int pool = 0;  // 0: none
   };
   struct Pool {
     Stream stream = nullptr;
     std::multimap<size_t, void*> free;
-  };
-  struct Pending {
-    void* pointer;
-    Block block;
-    std::vector<Event> events;
   };
   // Bytes and counts by label.
   struct Share {
@@ -100,11 +94,11 @@ class Allocator {
   };
   std::vector<Consumer> named(const std::vector<Share>& tally) const;
   void count(int label, size_t bytes, bool more);
-  void collect(bool wait);
-  // Gives unused memory of so many bytes back to the driver in as few blocks as can be: the smallest that is enough, or the
-  // largest there are. False when there is none.
+  // Comes before the tally falls.
+  void keepPeak();
+  // Gives unused memory of so many bytes back to the driver in as few blocks as can be: the smallest that is enough, or
+  // the largest there are. False when there is none.
   bool giveBack(size_t bytes);
-  void* fromCache(size_t size, Stream stream);
   void* fromDevice(size_t size, Stream stream);
   void* fromCache(size_t size, std::multimap<size_t, void*>& blocks, Stream stream);
   void* fromStream(size_t size, Stream stream);
@@ -115,7 +109,6 @@ class Allocator {
   bool poison_;
   std::unordered_map<void*, Block> live_;
   std::map<Stream, std::multimap<size_t, void*>> free_;
-  std::vector<Pending> pending_;
   std::map<int, Pool> pools_;
   int open_ = 0, nextPool_ = 1;
   std::vector<std::string> labels_ = {"other", "captured steps"};
@@ -125,5 +118,4 @@ class Allocator {
   bool atPeak_ = true;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

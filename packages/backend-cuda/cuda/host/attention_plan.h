@@ -7,8 +7,7 @@
 #include "launch_geometry.h"
 #include "types.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct SequenceLength {
   int64_t queries, keys;
@@ -22,8 +21,10 @@ inline int64_t attentionTileWork(const SequenceLength& n, int64_t first, int64_t
   return std::min(first + rows, n.queries) + shift - start;
 }
 
-// Tiles of `rows` queries (or keys) of all sequences, those with the most work first: the last blocks to start are short.
-inline std::vector<AttentionTile> attentionTiles(const std::vector<SequenceLength>& sequences, int rows, int window, bool ofKeys) {
+// Tiles of `rows` queries (or keys) of all sequences, those with the most work first: the last blocks to start are
+// short.
+inline std::vector<AttentionTile> attentionTiles(
+    const std::vector<SequenceLength>& sequences, int rows, int window, bool ofKeys) {
   struct Sized {
     AttentionTile tile;
     int64_t work;
@@ -31,7 +32,8 @@ inline std::vector<AttentionTile> attentionTiles(const std::vector<SequenceLengt
   std::vector<Sized> sized;
   for (size_t s = 0; s < sequences.size(); s++) {
     for (int64_t first = 0; first < sequences[s].queries; first += rows)
-      sized.push_back({{static_cast<int32_t>(s), static_cast<int32_t>(first)}, attentionTileWork(sequences[s], first, rows, window, ofKeys)});
+      sized.push_back({{static_cast<int32_t>(s), static_cast<int32_t>(first)},
+          attentionTileWork(sequences[s], first, rows, window, ofKeys)});
   }
   std::stable_sort(sized.begin(), sized.end(), [](const Sized& a, const Sized& b) { return a.work > b.work; });
   std::vector<AttentionTile> tiles;
@@ -39,9 +41,10 @@ inline std::vector<AttentionTile> attentionTiles(const std::vector<SequenceLengt
   return tiles;
 }
 
-// Into how many blocks the query heads of a key head are divided, a divisor of `group`: few key heads and causal attention
-// give few blocks of very different length, and the longest should take at most half of an even share. `longest` and `all`
-// are the work of the longest tile and of all tiles, for one query head; `slots` is how many blocks run at once.
+// Into how many blocks the query heads of a key head are divided, a divisor of `group`: few key heads and causal
+// attention give few blocks of very different length, and the longest should take at most half of an even share.
+// `longest` and `all` are the work of the longest tile and of all tiles, for one query head; `slots` is how many blocks
+// run at once.
 inline int keyGradParts(int64_t longest, int64_t all, int group, int kvHeads, int64_t slots) {
   const int64_t share = all * group * kvHeads / std::max<int64_t>(slots, 1);
   for (int parts = 1; parts < group; parts++)
@@ -49,12 +52,11 @@ inline int keyGradParts(int64_t longest, int64_t all, int group, int kvHeads, in
   return group;
 }
 
-// Into how many parts decoding splits the keys of each head: enough for two blocks a multiprocessor, 64 keys each at least
-// when a sequence's cache of `capacity` rows is full.
+// Into how many parts decoding splits the keys of each head: enough for two blocks a multiprocessor, 64 keys each at
+// least when a sequence's cache of `capacity` rows is full.
 inline int decodeSplits(int64_t blocks, int64_t capacity, int64_t multiprocessors) {
   const int64_t wanted = ceilDiv(2 * multiprocessors, std::max<int64_t>(blocks, 1));
   return static_cast<int>(std::clamp<int64_t>(std::min(wanted, capacity / 64), 1, 128));
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -3,10 +3,10 @@
 #include "failure.h"
 #include "launch_profile.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
-CapturedStep::CapturedStep(Runtime& runtime, Allocator& allocator, Stream stream) : runtime_(runtime), allocator_(allocator), stream_(stream) {
+CapturedStep::CapturedStep(Runtime& runtime, Allocator& allocator, Stream stream)
+    : runtime_(runtime), allocator_(allocator), stream_(stream) {
   runtime_.beginCapture(stream_);
   try {
     pool_ = allocator_.openPool(stream_);
@@ -48,12 +48,12 @@ void CapturedStep::finish(size_t outputs) {
   capturing_ = false;
   allocator_.sealPool();
   graph_ = runtime_.endCapture(stream_);
-  if (!broken_.empty()) throw Failure("backend", broken_);
+  if (broken_) throw Failure("backend", "memory that the captured step uses was given back");
   if (allocator_.usedOf(pool_) != outputs) throw Failure("backend", "memory of the captured step outlives it");
 }
 
 void CapturedStep::released(const void* memory) {
-  if (uses_.count(memory) && !allocator_.inPool(memory)) broken_ = "memory that the captured step uses was given back";
+  if (uses_.count(memory) && !allocator_.inPool(memory)) broken_ = true;
 }
 
 void CapturedStep::assign(const int32_t* device, const int32_t* host, int64_t count) {
@@ -62,7 +62,7 @@ void CapturedStep::assign(const int32_t* device, const int32_t* host, int64_t co
 }
 
 void CapturedStep::check() const {
-  if (!graph_ || !broken_.empty()) throw Failure("backend", broken_.empty() ? "the step was not captured" : broken_);
+  if (!graph_) throw Failure("backend", "the step was not captured");
   std::vector<const int32_t*> host;
   for (const Requirement& r : requirements_) {
     host.clear();
@@ -76,5 +76,4 @@ void CapturedStep::launch() {
   runtime_.launchGraph(graph_, stream_);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -10,8 +10,7 @@
 #include "allocator.h"
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // Integers on the device whose values the host has checked.
 struct CheckedInts {
@@ -31,11 +30,12 @@ class CapturedStep {
   // ---- while it is captured ----
   // The step reads or writes this memory.
   void uses(const void* memory) { uses_.insert(memory); }
-  // A check that was passed and has to be passed before each launch, with the values these integers then have. It throws.
+  // A check that was passed and has to be passed before each launch, with the values these integers then have. It
+  // throws.
   using Check = std::function<void(const std::vector<const int32_t*>& host)>;
   void require(const std::string& key, const std::vector<CheckedInts>& ints, Check check);
-  // Ends the capture. `outputs`: how many blocks of its memory are read after it; any other that is still in use would hold
-  // what only a launch computes. Throws Failure when the step cannot be captured.
+  // Ends the capture. `outputs`: how many blocks of its memory are read after it; any other that is still in use would
+  // hold what only a launch computes. Throws Failure when the step cannot be captured.
   void finish(size_t outputs);
 
   // ---- at any time ----
@@ -45,7 +45,9 @@ class CapturedStep {
   // ---- after that ----
   // The device has these values now, as far as the step's checks look at them.
   void assign(const int32_t* device, const int32_t* host, int64_t count);
-  // Throws Failure when a check fails or memory is gone.
+  // False when memory that it uses was given back: it must not run again.
+  bool intact() const { return !broken_; }
+  // Throws Failure when a check fails.
   void check() const;
   void launch();
 
@@ -60,12 +62,11 @@ class CapturedStep {
   int pool_ = 0;
   bool capturing_ = true;
   Graph graph_ = nullptr;
-  std::string broken_;
+  bool broken_ = false;
   std::unordered_set<const void*> uses_;
   std::set<std::string> keys_;
   std::vector<Requirement> requirements_;
   std::unordered_map<const int32_t*, std::vector<int32_t>> values_;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

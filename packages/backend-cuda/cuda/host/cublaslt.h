@@ -4,8 +4,7 @@
 #include "gemm.h"
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct CublasLtOptions {
   std::string path;  // of the library, for messages
@@ -13,7 +12,7 @@ struct CublasLtOptions {
   bool autotune = false;  // times several algorithms of each new product instead of trusting the library's order
 };
 // `runtime` must outlive the result.
-std::unique_ptr<Gemm> makeCublasLt(const cublaslt::Functions& functions, const CublasLtOptions& options, Runtime& runtime);
+std::unique_ptr<Gemm> makeCublasLt(
+    const cublaslt::Functions& functions, const CublasLtOptions& options, Runtime& runtime);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

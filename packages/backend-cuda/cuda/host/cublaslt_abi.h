@@ -1,17 +1,22 @@
-// What of <cublasLt.h> this addon relies on, which is compiled without that header: values and layouts that versions 12 and 13
-// share. cuda/test/abi/cublaslt.cc compares all of it with the header itself.
+// What of <cublasLt.h> this addon relies on, which is compiled without that header: values and layouts that versions 12
+// and 13 share. cuda/test/abi/cublaslt.cc compares all of it with the header itself.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace cublaslt {
 
 using Status = int;
 enum DescAttribute : int { kTransA = 3, kTransB = 4, kEpilogue = 7, kBiasPointer = 8, kBiasType = 26 };
 enum LayoutAttribute : int { kBatchCount = 5, kBatchStride = 6 };
-enum PreferenceAttribute : int { kMaxWorkspace = 1, kMinAlignmentA = 5, kMinAlignmentB = 6, kMinAlignmentC = 7, kMinAlignmentD = 8 };
+enum PreferenceAttribute : int {
+  kMaxWorkspace = 1,
+  kMinAlignmentA = 5,
+  kMinAlignmentB = 6,
+  kMinAlignmentC = 7,
+  kMinAlignmentD = 8
+};
 constexpr int kCompute32F = 68, kCompute32FFastTf32 = 77;
 constexpr int kReal32F = 0, kReal16BF = 14;
 constexpr int kEpilogueDefault = 1, kEpilogueBias = 4;
@@ -42,10 +47,12 @@ struct Functions {
   Status (*preferenceCreate)(void**) = nullptr;
   Status (*preferenceDestroy)(void*) = nullptr;
   Status (*preferenceSet)(void*, int, const void*, size_t) = nullptr;
-  Status (*heuristic)(void*, void* desc, void* a, void* b, void* c, void* d, void* preference, int asked, Heuristic*, int* given) = nullptr;
-  Status (*matmul)(void*, void* desc, const void* alpha, const void* a, void* aLayout, const void* b, void* bLayout, const void* beta, const void* c, void* cLayout, void* d, void* dLayout, const Algo*, void* workspace, size_t bytes, void* stream) = nullptr;
+  Status (*heuristic)(void*, void* desc, void* a, void* b, void* c, void* d, void* preference, int asked, Heuristic*,
+      int* given) = nullptr;
+  Status (*matmul)(void*, void* desc, const void* alpha, const void* a, void* aLayout, const void* b, void* bLayout,
+      const void* beta, const void* c, void* cLayout, void* d, void* dLayout, const Algo*, void* workspace,
+      size_t bytes, void* stream) = nullptr;
 };
 
 }  // namespace cublaslt
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -8,8 +8,7 @@
 #include "library_finder.h"
 #include "requirements.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 template <class F>
@@ -48,5 +47,4 @@ std::unique_ptr<Gemm> makeGemm(bool tf32, Runtime& runtime) {
   return makeCublasLt(f, options, runtime);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

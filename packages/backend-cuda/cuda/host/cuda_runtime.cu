@@ -8,8 +8,7 @@
 #include "requirements.h"
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // The first launch that failed; launches return nothing, so that the thread that submits them never waits.
@@ -41,15 +40,19 @@ bool isOfEarlierWork(cudaError_t error) {
   }
 }
 
-std::string reasonOf(cudaError_t error) { return std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error); }
+std::string reasonOf(cudaError_t error) {
+  return std::string(cudaGetErrorName(error)) + ", " + cudaGetErrorString(error);
+}
 
 void check(cudaError_t error, const char* what) {
   if (error == cudaSuccess) return;
   if (isOfEarlierWork(error)) {
     const std::string before = launchError().error == error ? ", before kernel " + launchError().kernel : "";
-    throw Failure("backend", "CUDA: a kernel failed" + before + ": " + reasonOf(error), "Start the program again; with CUDA_LAUNCH_BLOCKING=1 the error names the kernel. Please report it");
+    throw Failure("backend", "CUDA: a kernel failed" + before + ": " + reasonOf(error),
+        "Start the program again; with CUDA_LAUNCH_BLOCKING=1 the error names the kernel. Please report it");
   }
-  throw Failure(error == cudaErrorMemoryAllocation ? "out_of_memory" : "backend", std::string("CUDA: ") + what + " failed: " + reasonOf(error));
+  throw Failure(error == cudaErrorMemoryAllocation ? "out_of_memory" : "backend",
+      std::string("CUDA: ") + what + " failed: " + reasonOf(error));
 }
 
 // Throws what a launch left behind, once.
@@ -58,7 +61,9 @@ void checkLaunches() {
   if (isOfEarlierWork(launchError().error)) check(launchError().error, "a launch");
   const LaunchError e = launchError();
   launchError() = {};
-  if (e.error == cudaErrorNoKernelImageForDevice) throw Failure("backend", "The CUDA addon has no code for this GPU (kernel " + e.kernel + ")", "Build it for this GPU: npm run build:cuda in @tunesmith/backend-native");
+  if (e.error == cudaErrorNoKernelImageForDevice)
+    throw Failure("backend", "The CUDA addon has no code for this GPU (kernel " + e.kernel + ")",
+        "Build it for this GPU: npm run build:cuda in @tunesmith/backend-cuda");
   throw Failure("backend", "CUDA: launching kernel " + e.kernel + " failed: " + reasonOf(e.error), "Please report it");
 }
 
@@ -82,7 +87,8 @@ class CudaRuntime final : public Runtime {
     requireCapability(properties.name, properties.major, properties.minor);
     // Code of another architecture only shows when it is loaded.
     cudaFuncAttributes attributes;
-    if (const cudaError_t code = cudaFuncGetAttributes(&attributes, nothingKernel); code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
+    if (const cudaError_t code = cudaFuncGetAttributes(&attributes, nothingKernel);
+        code == cudaErrorNoKernelImageForDevice || code == cudaErrorInvalidDeviceFunction) {
       cudaGetLastError();
       refuseMissingCode(properties.name, properties.major, properties.minor);
     } else {
@@ -139,36 +145,47 @@ class CudaRuntime final : public Runtime {
   }
   double milliseconds(Event from, Event to) override {
     float ms = 0;
-    check(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(from), static_cast<cudaEvent_t>(to)), "asking for the time between events");
+    check(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(from), static_cast<cudaEvent_t>(to)),
+        "asking for the time between events");
     return ms;
   }
   void destroyEvent(Event event) override { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
-  void record(Event event, Stream stream) override { check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)), "recording an event"); }
-  bool finished(Event event) override {
-    const cudaError_t error = cudaEventQuery(static_cast<cudaEvent_t>(event));
-    if (error == cudaErrorNotReady) {
-      cudaGetLastError();
-      return false;
-    }
-    check(error, "work before an event");
-    return true;
+  void record(Event event, Stream stream) override {
+    check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)), "recording an event");
   }
-  void waitFor(Event event) override { check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "work before an event"); }
-  void streamWaits(Stream stream, Event event) override { check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event), 0), "waiting on a stream"); }
+  void waitFor(Event event) override {
+    check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "work before an event");
+  }
+  void streamWaits(Stream stream, Event event) override {
+    check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event), 0),
+        "waiting on a stream");
+  }
   void synchronize(Stream stream) override {
     checkLaunches();
     check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "work on the GPU");
   }
 
-  void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)), "copying to the GPU"); }
-  void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)), "copying from the GPU"); }
-  void setBytes(void* to, int value, size_t bytes, Stream stream) override { check(cudaMemsetAsync(to, value, bytes, static_cast<cudaStream_t>(stream)), "filling memory"); }
-  void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)), "copying on the GPU"); }
+  void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) override {
+    check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)),
+        "copying to the GPU");
+  }
+  void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)),
+        "copying from the GPU");
+  }
+  void setBytes(void* to, int value, size_t bytes, Stream stream) override {
+    check(cudaMemsetAsync(to, value, bytes, static_cast<cudaStream_t>(stream)), "filling memory");
+  }
+  void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)),
+        "copying on the GPU");
+  }
 
   // Relaxed: memory may still come from the driver meanwhile.
   void beginCapture(Stream stream) override {
     checkLaunches();
-    check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeRelaxed), "beginning a capture");
+    check(
+        cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeRelaxed), "beginning a capture");
     capturing_ = true;
   }
   Graph endCapture(Stream stream) override {
@@ -180,7 +197,9 @@ class CudaRuntime final : public Runtime {
     if (graph) cudaGraphDestroy(graph);
     if (error != cudaSuccess) {
       cudaGetLastError();
-      throw Failure("backend", "CUDA: the capture failed" + (launched.kernel.empty() ? std::string() : " at kernel " + launched.kernel) + ": " + reasonOf(error));
+      throw Failure("backend",
+          "CUDA: the capture failed" + (launched.kernel.empty() ? std::string() : " at kernel " + launched.kernel) +
+              ": " + reasonOf(error));
     }
     // The first launch would send it otherwise.
     cudaGraphUpload(ready, static_cast<cudaStream_t>(stream));
@@ -193,7 +212,9 @@ class CudaRuntime final : public Runtime {
     if (graph) cudaGraphDestroy(graph);
     cudaGetLastError();
   }
-  void launchGraph(Graph graph, Stream stream) override { check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)), "launching a graph"); }
+  void launchGraph(Graph graph, Stream stream) override {
+    check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)), "launching a graph");
+  }
   void destroyGraph(Graph graph) override { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
 
  private:
@@ -218,10 +239,12 @@ void noteLaunch(const char* name, int error) {
 
 void allowShared(const void* kernel, size_t bytes) {
   static SharedLimits limits;
-  if (limits.raise(kernel, bytes)) noteLaunch("shared memory", static_cast<int>(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))));
+  if (limits.raise(kernel, bytes))
+    noteLaunch("shared memory",
+        static_cast<int>(
+            cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes))));
 }
 
 std::unique_ptr<Runtime> makeRuntime(int device) { return std::make_unique<CudaRuntime>(device); }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

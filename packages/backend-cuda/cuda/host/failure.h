@@ -3,13 +3,12 @@
 #include <stdexcept>
 #include <string>
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct Failure : std::runtime_error {
-  Failure(std::string code_, const std::string& message, std::string remedy_ = "") : std::runtime_error(message), code(std::move(code_)), remedy(std::move(remedy_)) {}
+  Failure(std::string code_, const std::string& message, std::string remedy_ = "")
+      : std::runtime_error(message), code(std::move(code_)), remedy(std::move(remedy_)) {}
   std::string code, remedy;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

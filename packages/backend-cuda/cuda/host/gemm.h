@@ -5,8 +5,7 @@
 
 #include "types.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // Row-major c[m, n] = alpha op(a)[m, k] op(b)[k, n] + beta addend + bias[n]. a and b have one type; c has it too or is
 // float32. The addend lies as c does, and is c itself when it is empty.
@@ -17,7 +16,8 @@ struct GemmCall {
   int64_t lda = 0, ldb = 0, ldc = 0;  // elements from one row as it lies to the next
   float alpha = 1, beta = 0;
   const void* bias = nullptr;  // of c's type
-  // So many products of this shape; each matrix lies its stride (in elements) behind the one before, 0 for one that all share.
+  // So many products of this shape; each matrix lies its stride (in elements) behind the one before, 0 for one that all
+  // share.
   int64_t batch = 1, strideA = 0, strideB = 0, strideC = 0;
   // What beta multiplies.
   const void* source() const { return addend ? addend.data : c.data; }
@@ -58,5 +58,4 @@ class Gemm {
 // `runtime` must outlive the result.
 std::unique_ptr<Gemm> makeGemm(bool tf32, Runtime& runtime);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -4,8 +4,7 @@
 #include <cstdint>
 #include <unordered_map>
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct Geometry {
   uint32_t blocks = 1, threads = 32;
@@ -19,7 +18,8 @@ inline int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // One thread per item; kernels loop when there are more items than threads, which bounds the blocks.
 inline Geometry overItems(int64_t items, uint32_t threads = 256, int64_t maxBlocks = 1 << 20) {
   const int64_t wanted = std::min<int64_t>(threads, ceilDiv(std::max<int64_t>(items, 1), 32) * 32);
-  return {static_cast<uint32_t>(std::clamp<int64_t>(ceilDiv(items, wanted), 1, maxBlocks)), static_cast<uint32_t>(wanted)};
+  return {
+      static_cast<uint32_t>(std::clamp<int64_t>(ceilDiv(items, wanted), 1, maxBlocks)), static_cast<uint32_t>(wanted)};
 }
 
 // One block per row; as many full warps as the row has work for, 8 elements a thread.
@@ -56,5 +56,4 @@ class SharedLimits {
   std::unordered_map<const void*, size_t> limits_;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,7 +1,6 @@
 #include "launch_profile.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // Events under way at once: more would make the driver keep more of them than it likes.
 constexpr size_t kPairs = 4096;
@@ -57,5 +56,4 @@ std::vector<LaunchProfile::Row> LaunchProfile::rows() {
   return all;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

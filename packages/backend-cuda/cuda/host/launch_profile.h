@@ -1,5 +1,5 @@
-// What is submitted to the device, counted and timed: one entry per launch, matrix product or copy, under the operation that
-// asked for it.
+// What is submitted to the device, counted and timed: one entry per launch, matrix product or copy, under the operation
+// that asked for it.
 #pragma once
 #include <map>
 #include <string>
@@ -8,8 +8,7 @@
 
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 class LaunchProfile {
  public:
@@ -68,5 +67,4 @@ class LaunchScope {
   Stream stream_;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -8,8 +8,7 @@
 #include <climits>
 #include <cstdlib>
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 std::vector<std::string> split(const std::string& text, char separator) {
@@ -58,21 +57,25 @@ std::vector<std::string> sitePackages(const System& system) {
       for (const std::string& name : system.list(prefix + lib))
         if (startsWith(name, "python3"))
           for (const char* packages : {"/site-packages", "/dist-packages"})
-            if (const std::string folder = prefix + lib + "/" + name + packages; system.exists(folder)) folders.push_back(folder);
+            if (const std::string folder = prefix + lib + "/" + name + packages; system.exists(folder))
+              folders.push_back(folder);
   return folders;
 }
 
 }  // namespace
 
 LibrarySpec driverSpec() {
-  return {"the NVIDIA driver", {"libcuda.so.1"}, {}, "", "Install an NVIDIA driver; in a container, start it with the GPU (docker run --gpus all)"};
+  return {"the NVIDIA driver", {"libcuda.so.1"}, {}, "",
+      "Install an NVIDIA driver; in a container, start it with the GPU (docker run --gpus all)"};
 }
 LibrarySpec cublasLtSpec() {
   return {"cuBLASLt", {"libcublasLt.so.13", "libcublasLt.so.12"}, {"cu13", "cublas"}, "TUNESMITH_CUBLASLT",
-          "Install the CUDA toolkit's cuBLAS, or `pip install nvidia-cublas` (CUDA 13) or nvidia-cublas-cu12, or name the file in TUNESMITH_CUBLASLT"};
+      "Install the CUDA toolkit's cuBLAS, or `pip install nvidia-cublas` (CUDA 13) or nvidia-cublas-cu12, or name the "
+      "file in TUNESMITH_CUBLASLT"};
 }
 LibrarySpec ncclSpec() {
-  return {"NCCL", {"libnccl.so.2"}, {"nccl", "cu13"}, "TUNESMITH_NCCL", "Install NCCL, or `pip install nvidia-nccl-cu13` or nvidia-nccl-cu12, or name the file in TUNESMITH_NCCL"};
+  return {"NCCL", {"libnccl.so.2"}, {"nccl", "cu13"}, "TUNESMITH_NCCL",
+      "Install NCCL, or `pip install nvidia-nccl-cu13` or nvidia-nccl-cu12, or name the file in TUNESMITH_NCCL"};
 }
 
 std::vector<std::string> candidates(const LibrarySpec& spec, const System& system) {
@@ -94,7 +97,9 @@ std::vector<std::string> candidates(const LibrarySpec& spec, const System& syste
     addFolder(toolkit + "/lib64");
     addFolder(toolkit + kToolkitTarget);
   }
-  for (const char* folder : {kMultiarch, "/usr/lib64", "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"}) addFolder(folder);
+  for (const char* folder :
+      {kMultiarch, "/usr/lib64", "/usr/lib/wsl/lib", "/usr/local/nvidia/lib64", "/usr/local/nvidia/lib"})
+    addFolder(folder);
   if (const std::string conda = system.environment("CONDA_PREFIX"); !conda.empty()) addFolder(conda + "/lib");
   for (const std::string& packages : sitePackages(system))
     for (const std::string& wheel : spec.wheels) addFolder(packages + "/nvidia/" + wheel + "/lib");
@@ -174,5 +179,4 @@ System realSystem() {
   return s;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -5,24 +5,23 @@
 #include <string>
 #include <vector>
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // What the search asks the system; tests bring their own.
 struct System {
-  std::function<std::string(const std::string&)> environment;            // "" when unset
+  std::function<std::string(const std::string&)> environment;  // "" when unset
   std::function<bool(const std::string&)> exists;
-  std::function<std::vector<std::string>(const std::string&)> list;      // names in a folder, sorted
-  std::function<std::string(const std::string&)> resolve;                // without links; "" when absent
-  std::function<void*(const std::string&, std::string& error)> open;     // dlopen
+  std::function<std::vector<std::string>(const std::string&)> list;   // names in a folder, sorted
+  std::function<std::string(const std::string&)> resolve;             // without links; "" when absent
+  std::function<void*(const std::string&, std::string& error)> open;  // dlopen
 };
 System realSystem();
 
 struct LibrarySpec {
-  std::string title;                  // "cuBLASLt"
-  std::vector<std::string> names;     // "libcublasLt.so.13", best first
-  std::vector<std::string> wheels;    // folders under site-packages/nvidia: "cublas", "cu13"
-  std::string override;               // environment variable that names the file
+  std::string title;                // "cuBLASLt"
+  std::vector<std::string> names;   // "libcublasLt.so.13", best first
+  std::vector<std::string> wheels;  // folders under site-packages/nvidia: "cublas", "cu13"
+  std::string override;             // environment variable that names the file
   std::string remedy;
 };
 LibrarySpec driverSpec();
@@ -41,5 +40,4 @@ struct FoundLibrary {
 std::vector<std::string> candidates(const LibrarySpec& spec, const System& system);
 FoundLibrary findLibrary(const LibrarySpec& spec, const System& system);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -5,11 +5,11 @@
 #include "failure.h"
 #include "launch_profile.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 Pager::Pager(Runtime& runtime, Allocator& allocator, StreamOrder& order, int compute)
-    : runtime_(runtime), allocator_(allocator), order_(order), compute_(compute), copies_(order.add("copies")), pinned_(runtime, order.stream(copies_)) {
+    : runtime_(runtime), allocator_(allocator), order_(order), compute_(compute), copies_(order.add()),
+      pinned_(runtime, order.stream(copies_)) {
   allocator_.onShortage = [this](size_t bytes) { return makeRoom(bytes); };
 }
 
@@ -71,8 +71,10 @@ void Pager::offload(Page* page) {
   if (page->place_ == Page::Place::arriving) arrive(*page);
   if (page->place_ != Page::Place::device) return;
   if (!copyOut(*page))
-    throw Failure("out_of_memory", "No pinned host memory for an activation that is to leave the GPU (" + std::to_string(page->bytes_ >> 20) + " MiB, " + std::to_string(pinned_.bytes() >> 20) + " MiB are in use for that)",
-                  "Turn activationOffloading off, free memory of the host, or raise the limit of locked memory (ulimit -l)");
+    throw Failure("out_of_memory",
+        "No pinned host memory for an activation that is to leave the GPU (" + std::to_string(page->bytes_ >> 20) +
+            " MiB, " + std::to_string(pinned_.bytes() >> 20) + " MiB are in use for that)",
+        "Turn activationOffloading off, free memory of the host, or raise the limit of locked memory (ulimit -l)");
 }
 
 void Pager::prefetch(Page* page) {
@@ -104,7 +106,9 @@ bool Pager::makeRoom(size_t bytes) {
   }
   for (Page& page : pages_) {
     if (freed >= bytes) break;
-    if (!page.pageable_ || page.used_ == operation_ || page.place_ == Page::Place::leaving || page.place_ == Page::Place::host) continue;
+    if (!page.pageable_ || page.used_ == operation_ || page.place_ == Page::Place::leaving ||
+        page.place_ == Page::Place::host)
+      continue;
     if (page.place_ == Page::Place::arriving) arrive(page);
     if (!copyOut(page)) break;
     chosen.push_back(&page);
@@ -158,5 +162,4 @@ void Pager::arrive(Page& page) {
   page.place_ = Page::Place::device;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

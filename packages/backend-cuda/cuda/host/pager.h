@@ -1,8 +1,8 @@
 // Moves tensors between the device and pinned host memory, behind the computation, on a stream of its own.
 //
-// Offloading is asked for: the values leave while the computation goes on, and come back with the tensor's next use or a
-// little before. Pageable tensors leave when memory is short, those used longest ago first, as bitsandbytes' unified memory
-// does it for optimizer states. Either way a tensor is used as if it had never been away.
+// Offloading is asked for: the values leave while the computation goes on, and come back with the tensor's next use or
+// a little before. Pageable tensors leave when memory is short, those used longest ago first, as bitsandbytes' unified
+// memory does it for optimizer states. Either way a tensor is used as if it had never been away.
 #pragma once
 #include <list>
 
@@ -10,8 +10,7 @@
 #include "pinned_pool.h"
 #include "stream_order.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 class Pager {
  public:
@@ -29,14 +28,15 @@ class Pager {
   void remove(Page* page);
   // A new operation begins: what the last one used may leave the device again.
   void begin() { operation_++; }
-  // The memory, for operations that are submitted to the compute stream next. Throws Failure when the device has no room.
+  // The memory, for operations that are submitted to the compute stream next. Throws Failure when the device has no
+  // room.
   void* use(Page* page);
 
   void setPageable(Page* page, bool pageable);
   // The name under which the memory is counted.
   void setLabel(Page* page, int label);
-  // Begins to copy the values out. The device's memory is free for what is submitted after the next offload, so that the
-  // computation never waits for a copy that has just begun.
+  // Begins to copy the values out. The device's memory is free for what is submitted after the next offload, so that
+  // the computation never waits for a copy that has just begun.
   void offload(Page* page);
   // Begins to bring the values back, if the device has room.
   void prefetch(Page* page);
@@ -82,5 +82,4 @@ class Pager::Page {
   std::list<Page>::iterator self_;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -2,8 +2,7 @@
 
 #include "allocator.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 PinnedPool::~PinnedPool() {
   for (auto& [memory, bytes] : sizes_) runtime_.releasePinned(memory);
@@ -41,5 +40,4 @@ void PinnedPool::trim() {
   free_.clear();
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,18 +1,17 @@
-// Pinned host memory for what was moved off the device. Asking the driver for it takes long and stops the device, so that
-// what is given back serves the next request.
+// Pinned host memory for what was moved off the device. Asking the driver for it takes long and stops the device, so
+// that what is given back serves the next request.
 #pragma once
 #include <map>
 #include <unordered_map>
 
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 class PinnedPool {
  public:
-  // All copies from and to the memory run on `copies`, in order: what is given back may still be read or written by those
-  // that were submitted before.
+  // All copies from and to the memory run on `copies`, in order: what is given back may still be read or written by
+  // those that were submitted before.
   PinnedPool(Runtime& runtime, Stream copies) : runtime_(runtime), copies_(copies) {}
   ~PinnedPool();
   PinnedPool(const PinnedPool&) = delete;
@@ -34,5 +33,4 @@ class PinnedPool {
   size_t bytes_ = 0;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,11 +1,11 @@
-// What a machine must have, and what is said when it has not. Plain facts in, so that every answer is tested without a GPU.
+// What a machine must have, and what is said when it has not. Plain facts in, so that every answer is tested without a
+// GPU.
 #pragma once
 #include <string>
 
 #include "library_finder.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 // "13.0" for 13000.
 std::string versionText(int version);
@@ -19,5 +19,4 @@ void requireGpu(int device, int count, const std::string& error);
 void requireCapability(const std::string& gpu, int major, int minor);
 [[noreturn]] void refuseMissingCode(const std::string& gpu, int major, int minor);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

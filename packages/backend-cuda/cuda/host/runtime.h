@@ -5,15 +5,14 @@
 
 #include "types.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct DeviceInfo {
   std::string name;
   size_t totalBytes = 0, freeBytes = 0;
   int major = 0, minor = 0, multiprocessors = 0;
   size_t sharedPerBlock = 0, sharedPerMultiprocessor = 0;  // bytes of shared memory, the first after opting in
-  int driverVersion = 0, runtimeVersion = 0;  // 13000 is 13.0
+  int driverVersion = 0, runtimeVersion = 0;               // 13000 is 13.0
 };
 
 class Runtime {
@@ -34,7 +33,6 @@ class Runtime {
   virtual double milliseconds(Event, Event) { return 0; }
   virtual void destroyEvent(Event event) = 0;
   virtual void record(Event event, Stream stream) = 0;
-  virtual bool finished(Event event) = 0;
   virtual void waitFor(Event event) = 0;
   virtual void streamWaits(Stream stream, Event event) = 0;
   // Waits for all work of the stream; throws Failure when any of it failed.
@@ -45,10 +43,11 @@ class Runtime {
   virtual void setBytes(void* to, int value, size_t bytes, Stream stream) = 0;
   virtual void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) = 0;
 
-  // Until endCapture, what is asked for on `stream` is written down instead of done. Nothing may wait meanwhile, and no copy
-  // may come from or go to the host.
+  // Until endCapture, what is asked for on `stream` is written down instead of done. Nothing may wait meanwhile, and no
+  // copy may come from or go to the host.
   virtual void beginCapture(Stream stream) = 0;
-  // What was written down, ready to be launched again and again. Throws Failure when it cannot be, with the capture over.
+  // What was written down, ready to be launched again and again. Throws Failure when it cannot be, with the capture
+  // over.
   virtual Graph endCapture(Stream stream) = 0;
   virtual void abandonCapture(Stream stream) = 0;
   virtual void launchGraph(Graph graph, Stream stream) = 0;
@@ -63,5 +62,4 @@ class Runtime {
 // The runtime this addon was built for. `device` counts from 0.
 std::unique_ptr<Runtime> makeRuntime(int device);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

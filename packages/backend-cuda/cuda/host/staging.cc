@@ -6,10 +6,10 @@
 #include "failure.h"
 #include "launch_profile.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
-Staging::Staging(Runtime& runtime, size_t slots, size_t slotBytes) : runtime_(runtime), slotBytes_(slotBytes), slots_(slots) {}
+Staging::Staging(Runtime& runtime, size_t slots, size_t slotBytes)
+    : runtime_(runtime), slotBytes_(slotBytes), slots_(slots) {}
 
 Staging::~Staging() {
   for (Slot& s : slots_) {
@@ -27,7 +27,9 @@ Staging::Slot& Staging::next() {
   Slot& s = slots_[turn_++ % slots_.size()];
   if (!s.memory) {
     s.memory = runtime_.allocatePinned(slotBytes_);
-    if (!s.memory) throw Failure("out_of_memory", "No pinned host memory for copies to the GPU", "End other programs, or raise the limit of locked memory (ulimit -l)");
+    if (!s.memory)
+      throw Failure("out_of_memory", "No pinned host memory for copies to the GPU",
+          "End other programs, or raise the limit of locked memory (ulimit -l)");
     s.event = runtime_.createEvent();
   }
   if (s.busy) runtime_.waitFor(s.event);
@@ -93,10 +95,10 @@ void Staging::download(void* to, const void* from, size_t bytes, Stream stream) 
     runtime_.record(s.event, stream);
     parts.push_back({&s, at, some});
   }
-  for (size_t i = parts.size() > slots_.size() ? parts.size() - slots_.size() : 0; i < parts.size(); i++) empty(parts[i]);
+  for (size_t i = parts.size() > slots_.size() ? parts.size() - slots_.size() : 0; i < parts.size(); i++)
+    empty(parts[i]);
   // Says so when any kernel before the copy failed.
   runtime_.synchronize(stream);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,11 +1,11 @@
-// Pinned memory between the host's arrays and the device: a few slots in turn, so that filling one overlaps the copy of another.
+// Pinned memory between the host's arrays and the device: a few slots in turn, so that filling one overlaps the copy of
+// another.
 #pragma once
 #include <vector>
 
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 class Staging {
  public:
@@ -40,5 +40,4 @@ class Staging {
   std::vector<Slot> slots_;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

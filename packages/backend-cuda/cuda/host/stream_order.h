@@ -1,15 +1,13 @@
 // The graph of streams: which stream has to wait for which, and which waits are already implied.
 //
-// Each stream counts its submissions; for each pair the latest submission of the one that the other is known to come after
-// is remembered (a vector clock), so that a wait that another wait implies costs nothing.
+// Each stream counts its submissions; for each pair the latest submission of the one that the other is known to come
+// after is remembered (a vector clock), so that a wait that another wait implies costs nothing.
 #pragma once
-#include <string>
 #include <vector>
 
 #include "runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 class StreamOrder {
  public:
@@ -19,26 +17,21 @@ class StreamOrder {
   StreamOrder& operator=(const StreamOrder&) = delete;
 
   // A new stream of the device.
-  int add(const std::string& name);
+  int add();
   Stream stream(int id) const { return nodes_[static_cast<size_t>(id)].stream; }
   // Work was submitted to the stream.
   void submitted(int id) { nodes_[static_cast<size_t>(id)].clock[static_cast<size_t>(id)]++; }
   // What comes next on `waiter` runs after all that was submitted to `producer`. True when a wait was really needed.
   bool waitFor(int waiter, int producer);
-  // For tests and messages: "copy waits for compute at 3".
-  std::vector<std::string> history() const { return history_; }
 
  private:
   struct Node {
-    std::string name;
     Stream stream = nullptr;
     Event event = nullptr;
     std::vector<uint64_t> clock;
   };
   Runtime& runtime_;
   std::vector<Node> nodes_;
-  std::vector<std::string> history_;
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

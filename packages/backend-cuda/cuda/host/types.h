@@ -3,8 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 using Stream = void*;  // cudaStream_t
 using Event = void*;   // cudaEvent_t
@@ -22,6 +21,9 @@ struct Array {
 };
 
 enum class Format : int { f32 = 0, bf16 = 1, f16 = 2, nf4 = 3, int8 = 4 };  // FP4 is NF4 with another code table
+inline int bitsOf(Format format) {
+  return format == Format::f32 ? 32 : format == Format::nf4 ? 4 : format == Format::int8 ? 8 : 16;
+}
 
 // What code * absmax of a 4-bit weight is rounded to: the dtype it was quantized from, as bitsandbytes does.
 enum class Rounding : int { none = 0, bf16 = 1, f16 = 2 };
@@ -46,8 +48,16 @@ struct Dropout {
 };
 
 enum class Activation : int { silu = 0, geluTanh = 1 };
-enum class Unary : int { neg, square, sqrt, rsqrt, exp, log, tanh, sigmoid, relu, abs, reciprocal, sign, floor, ceil, round, erf, log1p, expm1, softplus, step, leakyRelu, elu, clip, logicalNot, isNan, isInf, isFinite };
-enum class Binary : int { add, sub, mul, div, max, min, pow, floorDiv, mod, squaredDifference, equal, notEqual, greater, greaterEqual, less, lessEqual, logicalAnd, logicalOr, eluGrad };
+// clang-format off
+enum class Unary : int {
+  neg, square, sqrt, rsqrt, exp, log, tanh, sigmoid, relu, abs, reciprocal, sign, floor, ceil, round, erf, log1p,
+  expm1, softplus, step, leakyRelu, elu, clip, logicalNot, isNan, isInf, isFinite
+};
+enum class Binary : int {
+  add, sub, mul, div, max, min, pow, floorDiv, mod, squaredDifference, equal, notEqual, greater, greaterEqual, less,
+  lessEqual, logicalAnd, logicalOr, eluGrad
+};
+// clang-format on
 enum class Reduction : int { sum, prod, max, min, all, any, argMax, argMin };
 
 // The index space of an operation over strided operands.
@@ -74,7 +84,7 @@ struct Attention {
   float scale = 1, softcap = 0;
   int window = 0;
   const int32_t* cuSeqlens = nullptr;
-  const int32_t* kvStart = nullptr;   // null: the keys are the rows of the queries
+  const int32_t* kvStart = nullptr;  // null: the keys are the rows of the queries
   const int32_t* kvLength = nullptr;
 };
 
@@ -89,5 +99,4 @@ struct AdamW {
   float correction1, correction2;  // 1 - beta1^step, sqrt(1 - beta2^step)
 };
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

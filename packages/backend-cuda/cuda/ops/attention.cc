@@ -6,11 +6,10 @@
 #include "../host/failure.h"
 #include "operations.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
-// Lists of tiles on the device. A step has the same sequences in every layer, so that uploading them once is enough, or once
-// for each of a few windows.
+// Lists of tiles on the device. A step has the same sequences in every layer, so that uploading them once is enough, or
+// once for each of a few windows.
 struct AttentionLists {
   static constexpr size_t kKept = 4;
   struct List {
@@ -41,14 +40,17 @@ void checkAttention(Attention& p, const AttentionBounds& host) {
     const int64_t queries = int64_t{host.cuSeqlens[s + 1]} - host.cuSeqlens[s];
     check(queries >= 0, "sequences inside q and k");
     p.maxQueries = std::max(p.maxQueries, static_cast<int>(queries));
-    if (p.kvStart) check(host.kvStart[s] >= 0 && host.kvLength[s] >= queries && int64_t{host.kvStart[s]} + host.kvLength[s] <= p.keys, "sequences inside q and k");
+    if (p.kvStart)
+      check(
+          host.kvStart[s] >= 0 && host.kvLength[s] >= queries && int64_t{host.kvStart[s]} + host.kvLength[s] <= p.keys,
+          "sequences inside q and k");
   }
 }
 
 namespace {
 
-// A captured step runs again with other sequences, for which its list of tiles would be wrong; all other kernels find their
-// sequences on the device.
+// A captured step runs again with other sequences, for which its list of tiles would be wrong; all other kernels find
+// their sequences on the device.
 bool useFlash(const Context& c, const Attention& p) { return hasFlashAttention(c.type, p) && !c.capture; }
 
 enum class Rows { forward, queries, keys };
@@ -56,7 +58,7 @@ enum class Rows { forward, queries, keys };
 const AttentionLists::List& tilesFor(Context& c, const Attention& p, const AttentionBounds& host, Rows rows) {
   if (!c.attentionLists) c.attentionLists = std::make_shared<AttentionLists>();
   AttentionLists& all = *c.attentionLists;
-  std::deque<AttentionLists::List>& kept = rows == Rows::forward ? all.forward : rows == Rows::queries ? all.queries : all.keys;
+  auto& kept = rows == Rows::forward ? all.forward : rows == Rows::queries ? all.queries : all.keys;
   std::vector<int32_t> key = {p.sequences, p.window};
   key.insert(key.end(), host.cuSeqlens, host.cuSeqlens + p.sequences + 1);
   if (host.kvLength) key.insert(key.end(), host.kvLength, host.kvLength + p.sequences);
@@ -68,7 +70,8 @@ const AttentionLists::List& tilesFor(Context& c, const Attention& p, const Atten
     lengths.push_back({queries, host.kvLength ? host.kvLength[s] : queries});
   }
   AttentionLists::List list;
-  list.tiles = attentionTiles(lengths, rows == Rows::forward ? kForwardTile : kBackwardTile, p.window, rows == Rows::keys);
+  list.tiles =
+      attentionTiles(lengths, rows == Rows::forward ? kForwardTile : kBackwardTile, p.window, rows == Rows::keys);
   check(static_cast<int64_t>(list.tiles.size()) <= kMaxBlocksYZ, "fewer tokens");
   std::vector<int32_t> flat;
   for (const AttentionTile& tile : list.tiles) flat.insert(flat.end(), {tile.sequence, tile.first});
@@ -101,7 +104,8 @@ void flashGrad(Context& c, const Attention& p, const AttentionBounds& host, Atte
   plan.buffers = twoFit(c, flashGradShared(p.headDim, 2)) ? 2 : 1;
   int64_t longest = 0, all = 0;
   for (const AttentionTile& tile : keys.tiles) {
-    const int64_t seen = attentionTileWork({host.cuSeqlens[tile.sequence + 1] - host.cuSeqlens[tile.sequence], 0}, tile.first, kBackwardTile, p.window, true);
+    const int64_t seen = attentionTileWork({host.cuSeqlens[tile.sequence + 1] - host.cuSeqlens[tile.sequence], 0},
+        tile.first, kBackwardTile, p.window, true);
     longest = std::max(longest, seen);
     all += seen;
   }
@@ -123,7 +127,8 @@ void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTe
   checkAttention(p, host);
   if (p.tokens == 0) return;
   const int64_t width = int64_t{p.heads} * p.headDim, kvWidth = int64_t{p.kvHeads} * p.headDim;
-  const Operand q(c, t.q, p.tokens * width, c.type), k(c, t.k, p.keys * kvWidth, c.type), v(c, t.v, p.keys * kvWidth, c.type);
+  const Operand q(c, t.q, p.tokens * width, c.type), k(c, t.k, p.keys * kvWidth, c.type),
+      v(c, t.v, p.keys * kvWidth, c.type);
   const Temp out(c, t.out.type == c.type ? 1 : p.tokens * width, c.type);
   const Array wanted = t.out;
   t.q = q;
@@ -146,7 +151,8 @@ void attentionGrad(Context& c, Attention p, const AttentionBounds& host, Attenti
   checkAttention(p, host);
   if (p.tokens == 0) return;
   const int64_t size = p.tokens * p.heads * p.headDim, kvSize = p.tokens * p.kvHeads * p.headDim;
-  const Operand q(c, t.q, size, c.type), k(c, t.k, kvSize, c.type), v(c, t.v, kvSize, c.type), out(c, t.out, size, c.type), dout(c, t.dout, size, c.type);
+  const Operand q(c, t.q, size, c.type), k(c, t.k, kvSize, c.type), v(c, t.v, kvSize, c.type),
+      out(c, t.out, size, c.type), dout(c, t.dout, size, c.type);
   const Temp delta(c, p.tokens * p.heads, Type::f32);
   t.q = q;
   t.k = k;
@@ -160,5 +166,4 @@ void attentionGrad(Context& c, Attention p, const AttentionBounds& host, Attenti
     plainAttentionGrad(c.stream, p, t);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -5,8 +5,7 @@
 
 #include "../device/kernels.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 Context::Context(int number, Type activations, bool tf32) : type(activations) {
   runtime = makeRuntime(number);
@@ -16,7 +15,7 @@ Context::Context(int number, Type activations, bool tf32) : type(activations) {
   allocator = std::make_unique<Allocator>(*runtime, poison && std::string(poison) == "1");
   staging = std::make_unique<Staging>(*runtime);
   order = std::make_unique<StreamOrder>(*runtime);
-  const int compute = order->add("compute");
+  const int compute = order->add();
   stream = order->stream(compute);
   pager = std::make_unique<Pager>(*runtime, *allocator, *order, compute);
   scratchLabel = allocator->label("working memory");
@@ -46,5 +45,4 @@ Temp upload(Context& c, const std::vector<int32_t>& values) {
   return t;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

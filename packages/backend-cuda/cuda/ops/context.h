@@ -12,8 +12,7 @@
 #include "../host/staging.h"
 #include "../host/stream_order.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct AttentionLists;
 
@@ -42,8 +41,8 @@ struct Context {
   }
 };
 
-// Working memory until the end of the scope. Giving it back while the stream still uses it is safe: the next owner's work
-// comes after it on the same stream.
+// Working memory until the end of the scope. Giving it back while the stream still uses it is safe: the next owner's
+// work comes after it on the same stream.
 class Temp {
  public:
   Temp(Context& c, int64_t elements, Type type) : context_(&c) {
@@ -80,5 +79,4 @@ class Operand {
 // Host integers on the device.
 Temp upload(Context& c, const std::vector<int32_t>& values);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

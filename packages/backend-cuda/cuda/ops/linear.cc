@@ -1,16 +1,16 @@
-// Linear layers: frozen, trainable and LoRA. Weights are expanded into reused working memory for cuBLASLt; one to four rows
-// (decoding) read them as they lie instead.
+// Linear layers: frozen, trainable and LoRA. Weights are expanded into reused working memory for cuBLASLt; one to four
+// rows (decoding) read them as they lie instead.
 #include "operations.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // The weight as a matrix cuBLASLt can multiply with: itself when it has the context's type.
 class Expanded {
  public:
   Expanded(Context& c, const Weight& w) {
-    const bool direct = (w.format == Format::bf16 && c.type == Type::bf16) || (w.format == Format::f32 && c.type == Type::f32);
+    const bool direct =
+        (w.format == Format::bf16 && c.type == Type::bf16) || (w.format == Format::f32 && c.type == Type::f32);
     if (direct) {
       array_ = {const_cast<void*>(w.data), c.type};
       return;
@@ -29,7 +29,8 @@ class Expanded {
 // An output in another type than the products have is computed beside and converted.
 class Result {
  public:
-  Result(Context& c, Array wanted, int64_t elements, Type type) : context_(c), wanted_(wanted), elements_(elements), operand_(wanted) {
+  Result(Context& c, Array wanted, int64_t elements, Type type)
+      : context_(c), wanted_(wanted), elements_(elements), operand_(wanted) {
     if (wanted.type == type) return;
     memory_.emplace_back(c, elements, type);
     operand_ = memory_.back().array();
@@ -97,7 +98,8 @@ void matMul(Context& c, const MatMul& p, Array a, Array b, Array y) {
   // Beside an activation in bf16, a parameter is rounded to bf16, as everything that meets activations is; two float32
   // operands are multiplied as such.
   const Type type = a.type == Type::bf16 || b.type == Type::bf16 ? Type::bf16 : Type::f32;
-  const Operand left(c, a, p.m * p.k * (p.sharedA ? 1 : p.batch), type), right(c, b, p.k * p.n * (p.sharedB ? 1 : p.batch), type);
+  const Operand left(c, a, p.m * p.k * (p.sharedA ? 1 : p.batch), type),
+      right(c, b, p.k * p.n * (p.sharedB ? 1 : p.batch), type);
   Result out(c, y, all * p.n, y.type == Type::bf16 && type == Type::f32 ? Type::f32 : y.type);
   GemmCall g = product(p.m, p.n, p.k, left, p.transposeA, right, p.transposeB, out);
   g.batch = p.batch;
@@ -113,7 +115,8 @@ void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, A
   if (tokens == 0) return;
   const Operand in(c, x, tokens * w.cols, c.type);
   Result out(c, y, tokens * w.rows, c.type);
-  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type), plain(c, bias, w.rows, c.type);
+  const Operand a(c, lora.a, lora.rank * w.cols, c.type), b(c, lora.b, w.rows * lora.rank, c.type),
+      plain(c, bias, w.rows, c.type);
   Result low(c, xa, tokens * lora.rank, c.type);
   if (tokens <= kDecodeRows && !lora.dropout.on) {
     Weight down;
@@ -151,7 +154,8 @@ void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, A
 namespace {
 
 // dx = addend + mask low A + dy W: what the mask touches goes first, and the large product on top of it.
-void loraInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array a, Array low, Array dy, Array addend, Array dx) {
+void loraInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array a, Array low, Array dy,
+    Array addend, Array dx) {
   const int64_t n = tokens * w.cols;
   const Operand sum(c, addend, n, c.type);
   Result out(c, dx, n, c.type);
@@ -210,5 +214,4 @@ void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lor
   c.multiply(forB);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -6,14 +6,14 @@
 #include "../host/launch_geometry.h"
 #include "operations.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 void crossEntropy(Context& c, const CrossEntropy& p) {
   const int64_t vocab = p.weight.rows, h = p.weight.cols;
   std::vector<int32_t> rows;
   for (int64_t t = 0; t < p.tokens; t++) {
-    if (p.hostLabels[t] >= vocab) throw Failure("invalid_data", "LinearCrossEntropy: expected labels inside the vocabulary");
+    if (p.hostLabels[t] >= vocab)
+      throw Failure("invalid_data", "LinearCrossEntropy: expected labels inside the vocabulary");
     if (p.hostLabels[t] >= 0) rows.push_back(static_cast<int32_t>(t));
   }
   for (float* y : {p.nll, p.entropy, p.correct}) fill(c.stream, {y, Type::f32}, 0, p.tokens);
@@ -24,7 +24,8 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
 
   const Operand hidden(c, p.hidden, p.tokens * h, c.type);
   const Operand bias(c, p.bias, vocab, Type::f32);
-  const bool direct = (p.weight.format == Format::bf16 && c.type == Type::bf16) || (p.weight.format == Format::f32 && c.type == Type::f32);
+  const bool direct = (p.weight.format == Format::bf16 && c.type == Type::bf16) ||
+      (p.weight.format == Format::f32 && c.type == Type::f32);
   const Temp expanded(c, direct ? 1 : vocab * h, c.type);
   Array weight = {const_cast<void*>(p.weight.data), c.type};
   if (!direct) {
@@ -74,7 +75,8 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
   sumInDouble(c.stream, losses.floats(), p.tokens, p.lossSum);
 }
 
-void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab, int64_t h, Array dw) {
+void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab,
+    int64_t h, Array dw) {
   fill(c.stream, dw, 0, vocab * h);
   if (tokens == 0) return;
   std::vector<int32_t> order(static_cast<size_t>(tokens)), starts;
@@ -108,5 +110,4 @@ void gradNorm(Context& c, const std::vector<std::pair<Array, int64_t>>& grads, f
   finishNorm(c.stream, static_cast<double*>(partial.array().data), parts, norm);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -4,8 +4,7 @@
 #include "../device/kernels.h"
 #include "context.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 struct Lora {
   Array a, b;  // [rank, in], [out, rank]
@@ -26,8 +25,8 @@ struct LoraGrad {
   Array dy, addend, x, xa, dx, dA, dB;
 };
 void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, const LoraGrad& g);
-// y[m, n] = op(a) op(b), any mixture of types. Of each there are `batch`, one behind the other; a or b may be one that all
-// share.
+// y[m, n] = op(a) op(b), any mixture of types. Of each there are `batch`, one behind the other; a or b may be one that
+// all share.
 struct MatMul {
   int64_t m = 0, n = 0, k = 0;
   bool transposeA = false, transposeB = false;
@@ -57,8 +56,8 @@ struct CrossEntropy {
 };
 void crossEntropy(Context& c, const CrossEntropy& p);
 
-void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab, int64_t h, Array dw);
+void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab,
+    int64_t h, Array dw);
 void gradNorm(Context& c, const std::vector<std::pair<Array, int64_t>>& grads, float* norm);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -2,8 +2,7 @@
 #include "../host/attention_plan.h"
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 struct Problem {
@@ -55,7 +54,8 @@ struct Reference {
   std::vector<double> out, lse, dq, dk, dv;
 };
 
-Reference referenceOf(const Problem& r, const DeviceArray& q, const DeviceArray& k, const DeviceArray& v, const DeviceArray* dout) {
+Reference referenceOf(
+    const Problem& r, const DeviceArray& q, const DeviceArray& k, const DeviceArray& v, const DeviceArray* dout) {
   const Attention& p = r.p;
   const int64_t D = p.headDim, group = p.heads / p.kvHeads;
   Reference y;
@@ -67,10 +67,14 @@ Reference referenceOf(const Problem& r, const DeviceArray& q, const DeviceArray&
   for (int s = 0; s < p.sequences; s++)
     for (int64_t i = 0; i < r.cuSeqlens[static_cast<size_t>(s) + 1] - r.cuSeqlens[static_cast<size_t>(s)]; i++)
       for (int64_t head = 0; head < p.heads; head++) {
-        const int64_t token = r.cuSeqlens[static_cast<size_t>(s)] + i, queries = r.cuSeqlens[static_cast<size_t>(s) + 1] - r.cuSeqlens[static_cast<size_t>(s)];
-        const int64_t last = i + r.kvLength[static_cast<size_t>(s)] - queries, first = p.window ? std::max<int64_t>(0, last - p.window + 1) : 0;
+        const int64_t token = r.cuSeqlens[static_cast<size_t>(s)] + i,
+                      queries = r.cuSeqlens[static_cast<size_t>(s) + 1] - r.cuSeqlens[static_cast<size_t>(s)];
+        const int64_t last = i + r.kvLength[static_cast<size_t>(s)] - queries,
+                      first = p.window ? std::max<int64_t>(0, last - p.window + 1) : 0;
         const int64_t qAt = (token * p.heads + head) * D;
-        const auto kvAt = [&](int64_t key) { return ((r.kvStart[static_cast<size_t>(s)] + key) * p.kvHeads + head / group) * D; };
+        const auto kvAt = [&](int64_t key) {
+          return ((r.kvStart[static_cast<size_t>(s)] + key) * p.kvHeads + head / group) * D;
+        };
         std::vector<double> scores, slopes;
         double top = -INFINITY, total = 0, delta = 0;
         for (int64_t key = first; key <= last; key++) {
@@ -85,7 +89,9 @@ Reference referenceOf(const Problem& r, const DeviceArray& q, const DeviceArray&
         for (double x : scores) total += std::exp(x - top);
         y.lse[static_cast<size_t>(token * p.heads + head)] = top + std::log(total);
         for (size_t j = 0; j < scores.size(); j++)
-          for (int64_t d = 0; d < D; d++) y.out[static_cast<size_t>(qAt + d)] += std::exp(scores[j] - top) / total * v[kvAt(first + static_cast<int64_t>(j)) + d];
+          for (int64_t d = 0; d < D; d++)
+            y.out[static_cast<size_t>(qAt + d)] +=
+                std::exp(scores[j] - top) / total * v[kvAt(first + static_cast<int64_t>(j)) + d];
         if (!dout) continue;
         for (int64_t d = 0; d < D; d++) delta += (*dout)[qAt + d] * y.out[static_cast<size_t>(qAt + d)];
         for (size_t j = 0; j < scores.size(); j++) {
@@ -115,9 +121,11 @@ class TileList {
   TileList(Lab& lab, const std::vector<int32_t>& flat) : memory_(lab, flat) {}
   static std::vector<int32_t> tilesOf(const Problem& r, int rows, bool ofKeys) {
     std::vector<SequenceLength> lengths;
-    for (size_t s = 0; s < r.kvLength.size(); s++) lengths.push_back({r.cuSeqlens[s + 1] - r.cuSeqlens[s], r.kvLength[s]});
+    for (size_t s = 0; s < r.kvLength.size(); s++)
+      lengths.push_back({r.cuSeqlens[s + 1] - r.cuSeqlens[s], r.kvLength[s]});
     std::vector<int32_t> flat;
-    for (const AttentionTile& tile : attentionTiles(lengths, rows, r.p.window, ofKeys)) flat.insert(flat.end(), {tile.sequence, tile.first});
+    for (const AttentionTile& tile : attentionTiles(lengths, rows, r.p.window, ofKeys))
+      flat.insert(flat.end(), {tile.sequence, tile.first});
     return flat;
   }
   DeviceArray memory_;
@@ -142,7 +150,8 @@ void backwardOf(Lab& lab, bool flash, const Problem& r, const AttentionTensors& 
   plan.buffers = lab.random.coin() && flashGradShared(p.headDim, 2) <= lab.runtime.info().sharedPerBlock ? 2 : 1;
   plan.parts = lab.random.coin() ? p.heads / p.kvHeads : 1;
   const int64_t kv = p.keys * p.kvHeads * p.headDim;
-  const DeviceArray dk(lab, plan.parts * kv, Type::bf16, Content::output), dv(lab, plan.parts * kv, Type::bf16, Content::output);
+  const DeviceArray dk(lab, plan.parts * kv, Type::bf16, Content::output),
+      dv(lab, plan.parts * kv, Type::bf16, Content::output);
   AttentionTensors partial = t;
   partial.dk = dk;
   partial.dv = dv;
@@ -162,13 +171,16 @@ void check(Lab& lab, Type type, bool flash, int headDim, int longest, bool cache
   AttentionTensors t{q, k, v, out, lse.floats(), {}, {}, {}, {}};
   forwardOf(lab, flash, r, t);
   const Reference want = referenceOf(r, q, k, v, cache ? nullptr : &dout);
-  const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " + std::to_string(p.tokens) + " tokens in " + std::to_string(p.sequences) + ", " + std::to_string(p.heads) + " heads on " + std::to_string(p.kvHeads) + ", window " +
-                            std::to_string(p.window) + (p.softcap > 0 ? ", capped" : "") + (cache ? ", cache" : "");
+  const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " +
+      std::to_string(p.tokens) + " tokens in " + std::to_string(p.sequences) + ", " + std::to_string(p.heads) +
+      " heads on " + std::to_string(p.kvHeads) + ", window " + std::to_string(p.window) +
+      (p.softcap > 0 ? ", capped" : "") + (cache ? ", cache" : "");
   const double tolerance = type == Type::bf16 ? 2e-2 : 2e-5;
   compare(lab, "out, " + shape, out.now(), want.out, tolerance);
   compare(lab, "lse, " + shape, lse.now(), want.lse, type == Type::bf16 ? 1e-3 : 1e-5);
   if (cache) return;
-  const DeviceArray dq(lab, n, type, Content::output), dk(lab, kv, type, Content::output), dv(lab, kv, type, Content::output), delta(lab, p.tokens * p.heads, Type::f32, Content::output);
+  const DeviceArray dq(lab, n, type, Content::output), dk(lab, kv, type, Content::output),
+      dv(lab, kv, type, Content::output), delta(lab, p.tokens * p.heads, Type::f32, Content::output);
   t.dout = dout;
   t.dq = dq;
   t.dk = dk;
@@ -222,12 +234,15 @@ void decoding(Lab& lab) {
       const int splits = static_cast<int>(lab.random.integer(1, 6));
       const int64_t n = p.tokens * p.heads * headDim, kv = p.keys * p.kvHeads * headDim;
       const DeviceArray q(lab, n, type), k(lab, kv, type), v(lab, kv, type);
-      const DeviceArray out(lab, n, type, Content::output), lse(lab, p.tokens * p.heads, Type::f32, Content::output), partial(lab, decodePartials(p, splits), Type::f32, Content::output);
+      const DeviceArray out(lab, n, type, Content::output), lse(lab, p.tokens * p.heads, Type::f32, Content::output),
+          partial(lab, decodePartials(p, splits), Type::f32, Content::output);
       AttentionTensors t{q, k, v, out, lse.floats(), {}, {}, {}, {}};
-      expect(hasDecodeAttention(headDim) && !hasDecodeAttention(headDim + 1) && decodeHeads(p) >= p.heads / p.kvHeads, "heads of a group in one block");
+      expect(hasDecodeAttention(headDim) && !hasDecodeAttention(headDim + 1) && decodeHeads(p) >= p.heads / p.kvHeads,
+          "heads of a group in one block");
       decodeAttention(lab.stream, p, t, splits, partial.floats());
       const Reference want = referenceOf(r, q, k, v, nullptr);
-      const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " + std::to_string(splits) + " parts";
+      const std::string shape = std::string(nameOf(type)) + ", head size " + std::to_string(headDim) + ", " +
+          std::to_string(splits) + " parts";
       compare(lab, "out, " + shape, out.now(), want.out, type == Type::bf16 ? 1e-2 : 1e-5);
       compare(lab, "lse, " + shape, lse.now(), want.lse, 1e-5);
     }
@@ -237,9 +252,9 @@ void decoding(Lab& lab) {
 
 void addAttentionCases(Cases& cases) {
   cases.push_back({{"plainAttention", "plainAttentionGrad"}, plain});
-  cases.push_back({{"flashAttention", "flashAttentionGrad", "hasFlashAttention", "flashGradShared", "sumParts"}, flash});
+  cases.push_back(
+      {{"flashAttention", "flashAttentionGrad", "hasFlashAttention", "flashGradShared", "sumParts"}, flash});
   cases.push_back({{"decodeAttention", "hasDecodeAttention", "decodeHeads", "decodePartials"}, decoding});
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

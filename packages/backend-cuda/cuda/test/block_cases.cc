@@ -1,8 +1,7 @@
 // RMSNorm, rotary embedding and the gated activation against float64.
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // A width for the kernels' two ways: by eights and one by one.
@@ -12,15 +11,19 @@ void norms(Lab& lab) {
   for (Type type : kFloatTypes)
     for (int round = 0; round < 3; round++) {
       const int64_t tokens = lab.random.integer(1, 70), h = round ? widthOf(lab) : 2056;
-      const std::string shape = std::string(nameOf(type)) + " [" + std::to_string(tokens) + ", " + std::to_string(h) + "]";
+      const std::string shape =
+          std::string(nameOf(type)) + " [" + std::to_string(tokens) + ", " + std::to_string(h) + "]";
       const double eps = 1e-5, offset = round == 2 ? 1 : 0;
-      const DeviceArray x(lab, tokens * h, type), dy(lab, tokens * h, type), w(lab, h, Type::f32), y(lab, tokens * h, type, Content::output), dx(lab, tokens * h, type, Content::output), dw(lab, h, Type::f32, Content::output);
+      const DeviceArray x(lab, tokens * h, type), dy(lab, tokens * h, type), w(lab, h, Type::f32),
+          y(lab, tokens * h, type, Content::output), dx(lab, tokens * h, type, Content::output),
+          dw(lab, h, Type::f32, Content::output);
       const DeviceArray partial(lab, columnSplits(tokens, h) * h + tokens, Type::f32, Content::output);
       rmsNorm(lab.stream, x, w.floats(), y, tokens, h, static_cast<float>(eps), static_cast<float>(offset));
       // An addend that is not there, one beside, and the output itself.
       const DeviceArray addend(lab, tokens * h, type);
       const DeviceArray& to = round == 2 ? addend : dx;
-      rmsNormGrad(lab.stream, dy, x, w.floats(), round ? Array(addend) : Array(), to, tokens, h, static_cast<float>(eps), static_cast<float>(offset));
+      rmsNormGrad(lab.stream, dy, x, w.floats(), round ? Array(addend) : Array(), to, tokens, h,
+          static_cast<float>(eps), static_cast<float>(offset));
       rmsNormWeightGrad(lab.stream, dy, x, dw.floats(), partial.floats(), tokens, h, static_cast<float>(eps));
       std::vector<double> wantY, wantDx, wantDw(static_cast<size_t>(h));
       for (int64_t t = 0; t < tokens; t++) {
@@ -33,7 +36,8 @@ void norms(Lab& lab) {
         for (int64_t i = t * h; i < (t + 1) * h; i++) {
           const double scale = offset + w[i - t * h];
           wantY.push_back(x[i] * r * scale);
-          wantDx.push_back((round ? addend[i] : 0) + r * (dy[i] * scale - x[i] * r * r * along / static_cast<double>(h)));
+          wantDx.push_back(
+              (round ? addend[i] : 0) + r * (dy[i] * scale - x[i] * r * r * along / static_cast<double>(h)));
           wantDw[static_cast<size_t>(i - t * h)] += dy[i] * x[i] * r;
         }
       }
@@ -49,9 +53,11 @@ void rotary(Lab& lab) {
     for (int round = 0; round < 4; round++) {
       const bool wide = round % 2, inverse = lab.random.coin();
       const int64_t tokens = lab.random.integer(1, 40), heads = lab.random.integer(1, 4), unit = wide ? 8 : 1;
-      const int64_t half = unit * lab.random.integer(1, 8), headDim = 2 * half + (lab.random.coin() ? 0 : unit * lab.random.integer(0, 3));
+      const int64_t half = unit * lab.random.integer(1, 8),
+                    headDim = 2 * half + (lab.random.coin() ? 0 : unit * lab.random.integer(0, 3));
       const int64_t n = tokens * heads * headDim;
-      const DeviceArray x(lab, n, type), y(lab, n, type, Content::output), cosines(lab, tokens * half, Type::f32), sines(lab, tokens * half, Type::f32);
+      const DeviceArray x(lab, n, type), y(lab, n, type, Content::output), cosines(lab, tokens * half, Type::f32),
+          sines(lab, tokens * half, Type::f32);
       rotaryEmbedding(lab.stream, x, cosines.floats(), sines.floats(), y, tokens, heads, headDim, 2 * half, inverse);
       std::vector<double> want = x.given();
       for (int64_t head = 0; head < tokens * heads; head++)
@@ -61,7 +67,9 @@ void rotary(Lab& lab) {
           want[static_cast<size_t>(at)] = x[at] * cosines[table] - x[at + half] * s;
           want[static_cast<size_t>(at + half)] = x[at + half] * cosines[table] + x[at] * s;
         }
-      compare(lab, std::string(nameOf(type)) + " head size " + std::to_string(headDim) + ", rotated " + std::to_string(2 * half), y.now(), want, toleranceOf(type));
+      compare(lab,
+          std::string(nameOf(type)) + " head size " + std::to_string(headDim) + ", rotated " + std::to_string(2 * half),
+          y.now(), want, toleranceOf(type));
     }
 }
 
@@ -82,7 +90,9 @@ void gates(Lab& lab) {
       for (bool inPlace : {false, true}) {
         const int64_t n = widthOf(lab) * lab.random.integer(1, 9);
         const std::string shape = std::string(nameOf(type)) + " of " + std::to_string(n) + (inPlace ? " in place" : "");
-        const DeviceArray gate(lab, n, type, Content::random, 6), up(lab, n, type), dy(lab, n, type), y(lab, n, type, Content::output), other(lab, n, type, Content::output), third(lab, n, type, Content::output);
+        const DeviceArray gate(lab, n, type, Content::random, 6), up(lab, n, type), dy(lab, n, type),
+            y(lab, n, type, Content::output), other(lab, n, type, Content::output),
+            third(lab, n, type, Content::output);
         swiglu(lab.stream, gate, up, y, n, f);
         const DeviceArray &dgate = inPlace ? gate : other, &dup = inPlace ? up : third;
         swigluGrad(lab.stream, dy, gate, up, dgate, dup, n, f);
@@ -108,5 +118,4 @@ void addBlockCases(Cases& cases) {
   cases.push_back({{"swiglu", "swigluGrad"}, gates});
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

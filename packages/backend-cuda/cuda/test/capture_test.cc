@@ -5,8 +5,7 @@
 #include "../host/staging.h"
 #include "test.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr size_t kMiB = size_t{1} << 20;
@@ -23,7 +22,8 @@ void testPool() {
   void* a = allocator.allocate(2 * kMiB, s);
   expect(a == cached, "a pool takes what is cached for its stream");
   allocator.release(a);
-  expect(allocator.use().live == 3 * kMiB && allocator.use().cached == 0, "what a pool has is in use, even when the step does not need it any more");
+  expect(allocator.use().live == 3 * kMiB && allocator.use().cached == 0,
+      "what a pool has is in use, even when the step does not need it any more");
   expect(allocator.consumers()[0].name == "captured steps" && allocator.consumers()[0].bytes == 2 * kMiB, "and listed");
   void* b = allocator.allocate(2 * kMiB, s);
   expect(b == a && allocator.use().live == 3 * kMiB, "the same step gets it again");
@@ -35,7 +35,8 @@ void testPool() {
   allocator.release(c);
   allocator.sealPool();
   expect(allocator.usedOf(pool) == 1, "one block is in use");
-  expect(allocator.allocate(4 * kMiB, s) != c && allocator.allocate(2 * kMiB, s) != a, "nobody else gets the pool's memory");
+  expect(allocator.allocate(4 * kMiB, s) != c && allocator.allocate(2 * kMiB, s) != a,
+      "nobody else gets the pool's memory");
   allocator.release(b);
   expect(allocator.allocate(2 * kMiB, s) != b, "not even what was given back later");
   const int before = device.releases;
@@ -50,7 +51,8 @@ void testPool() {
   allocator.closePool(second);
   const size_t cachedBefore = allocator.use().cached;
   allocator.release(survivor);
-  expect(allocator.use().cached == cachedBefore + kMiB && !allocator.inPool(survivor), "what outlives its pool is given back like any other memory");
+  expect(allocator.use().cached == cachedBefore + kMiB && !allocator.inPool(survivor),
+      "what outlives its pool is given back like any other memory");
 }
 
 void testPoolWithoutMemory() {
@@ -62,7 +64,8 @@ void testPoolWithoutMemory() {
   const int pool = allocator.openPool(s);
   const int waits = device.synchronized;
   const std::string message = messageOf([&] { allocator.allocate(8 * kMiB, s); });
-  expect(message.find("No GPU memory for 8.0 MiB") == 0 && device.synchronized == waits && device.releases == 0, "out of memory in a capture waits for nothing and gives nothing back");
+  expect(message.find("No GPU memory for 8.0 MiB") == 0 && device.synchronized == waits && device.releases == 0,
+      "out of memory in a capture waits for nothing and gives nothing back");
   allocator.closePool(pool);
   expect(allocator.allocate(8 * kMiB, s) != nullptr, "and leaves the allocator in order");
 }
@@ -79,9 +82,12 @@ void testStep() {
   {
     CapturedStep step(device, allocator, s);
     expect(device.capturing(), "a step begins with the capture");
-    expect(messageOf([&] { staging.upload(rows, good, 8, s); }).find("cannot repeat") != std::string::npos, "no upload inside");
-    expect(messageOf([&] { staging.download(temporary, rows, 8, s); }).find("cannot repeat") != std::string::npos, "no download inside");
-    expect(messageOf([&] { staging.upload({{rows, good, 8}}, s); }).find("cannot repeat") != std::string::npos, "nor several");
+    expect(messageOf([&] { staging.upload(rows, good, 8, s); }).find("cannot repeat") != std::string::npos,
+        "no upload inside");
+    expect(messageOf([&] { staging.download(temporary, rows, 8, s); }).find("cannot repeat") != std::string::npos,
+        "no download inside");
+    expect(messageOf([&] { staging.upload({{rows, good, 8}}, s); }).find("cannot repeat") != std::string::npos,
+        "nor several");
     step.uses(kept);
     int asked = 0;
     const auto check = [&](const std::vector<const int32_t*>& host) {
@@ -99,14 +105,15 @@ void testStep() {
     expect(asked == 1, "a check that every layer asks for runs once");
     step.launch();
     step.assign(rows, bad, 2);
-    expect(messageOf([&] { step.check(); }) == "rows inside the cache", "values that were not there at the capture are checked");
+    expect(messageOf([&] { step.check(); }) == "rows inside the cache",
+        "values that were not there at the capture are checked");
     step.assign(rows, good, 2);
     step.assign(temporary, bad, 2);
     step.check();
     step.released(output);
-    step.check();
+    expect(step.intact(), "its own memory is its pool's");
     step.released(kept);
-    expect(messageOf([&] { step.check(); }).find("given back") != std::string::npos, "a step whose memory is gone does not run");
+    expect(!step.intact(), "a step whose memory is gone must not run");
   }
   expect(device.graphs == 0 && device.launches == 1, "the graph is destroyed");
   allocator.release(output);
@@ -114,23 +121,28 @@ void testStep() {
   {
     CapturedStep step(device, allocator, s);
     output = allocator.allocate(kMiB, s);
-    expect(messageOf([&] { step.finish(0); }).find("outlives") != std::string::npos, "a step that keeps memory is refused");
+    expect(messageOf([&] { step.finish(0); }).find("outlives") != std::string::npos,
+        "a step that keeps memory is refused");
   }
   allocator.release(output);
   {
     CapturedStep step(device, allocator, s);
     step.uses(kept);
     step.released(kept);
-    expect(messageOf([&] { step.finish(0); }).find("given back") != std::string::npos, "so is one that gives back what others made");
+    expect(messageOf([&] { step.finish(0); }).find("given back") != std::string::npos,
+        "so is one that gives back what others made");
   }
-  { CapturedStep abandoned(device, allocator, s); }
+  {
+    CapturedStep abandoned(device, allocator, s);
+  }
   expect(!device.capturing() && device.log.back() == "abandonCapture", "a capture that is given up ends");
   device.captureFails = true;
   {
     CapturedStep step(device, allocator, s);
     expect(messageOf([&] { step.finish(0); }) == "the capture failed", "the device's own reason");
   }
-  expect(device.graphs == 0 && allocator.use().live == kMiB && !device.capturing(), "nothing is left of a failed capture");
+  expect(
+      device.graphs == 0 && allocator.use().live == kMiB && !device.capturing(), "nothing is left of a failed capture");
   allocator.release(allocator.allocate(kMiB, s));
 }
 
@@ -157,5 +169,4 @@ void testCapture() {
   testSeveralUploads();
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,5 +1,5 @@
-// The calls to cuBLASLt beside a library that does in plain loops what its manual says: matrices by columns, a bias along the
-// result's columns, C apart from D. What the real one does with them needs a GPU.
+// The calls to cuBLASLt beside a library that does in plain loops what its manual says: matrices by columns, a bias
+// along the result's columns, C apart from D. What the real one does with them needs a GPU.
 #include "../host/cublaslt.h"
 
 #include <cmath>
@@ -7,8 +7,7 @@
 
 #include "test.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 using namespace cublaslt;
@@ -53,14 +52,17 @@ Status destroy(void* x) {
 }
 
 // Column-major: element (r, c) at c * ld + r.
-Status multiply(const Desc& d, float alpha, const float* a, const Layout& al, const float* b, const Layout& bl, float beta, const float* c, const Layout& cl, float* out) {
+Status multiply(const Desc& d, float alpha, const float* a, const Layout& al, const float* b, const Layout& bl,
+    float beta, const float* c, const Layout& cl, float* out) {
   const int64_t m = cl.rows, n = cl.cols, k = d.transA ? al.rows : al.cols;
-  if ((d.transA ? al.cols : al.rows) != m || (d.transB ? bl.rows : bl.cols) != n || (d.transB ? bl.cols : bl.rows) != k) return 7;
+  if ((d.transA ? al.cols : al.rows) != m || (d.transB ? bl.rows : bl.cols) != n || (d.transB ? bl.cols : bl.rows) != k)
+    return 7;
   if (al.ld < al.rows || bl.ld < bl.rows || cl.ld < cl.rows || d.compute != kCompute32F) return 7;
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++) {
       float sum = 0;
-      for (int64_t p = 0; p < k; p++) sum += (d.transA ? a[i * al.ld + p] : a[p * al.ld + i]) * (d.transB ? b[p * bl.ld + j] : b[j * bl.ld + p]);
+      for (int64_t p = 0; p < k; p++)
+        sum += (d.transA ? a[i * al.ld + p] : a[p * al.ld + i]) * (d.transB ? b[p * bl.ld + j] : b[j * bl.ld + p]);
       float y = alpha * sum;
       if (beta != 0) y += beta * c[j * cl.ld + i];
       if (d.epilogue == kEpilogueBias) y += d.bias[i];
@@ -90,7 +92,11 @@ Functions functions() {
     }
     if (bytes != 4) return 7;
     const int32_t x = *static_cast<const int32_t*>(value);
-    (attribute == kTransA ? d.transA : attribute == kTransB ? d.transB : attribute == kEpilogue ? d.epilogue : d.biasType) = x;
+    int32_t Desc::* const field = attribute == kTransA ? &Desc::transA
+        : attribute == kTransB                         ? &Desc::transB
+        : attribute == kEpilogue                       ? &Desc::epilogue
+                                                       : &Desc::biasType;
+    d.*field = x;
     return 0;
   };
   f.layoutCreate = [](void** to, int type, uint64_t rows, uint64_t cols, int64_t ld) {
@@ -112,11 +118,13 @@ Functions functions() {
   f.preferenceDestroy = destroy<Preference>;
   f.preferenceSet = [](void* preference, int attribute, const void* value, size_t bytes) -> Status {
     if (bytes != (attribute == kMaxWorkspace ? 8u : 4u)) return 7;
-    if (attribute == kMaxWorkspace) static_cast<Preference*>(preference)->workspace = *static_cast<const size_t*>(value);
+    if (attribute == kMaxWorkspace)
+      static_cast<Preference*>(preference)->workspace = *static_cast<const size_t*>(value);
     return 0;
   };
   // 0 needs too much memory, 1 cannot do it, 2 to 4 can.
-  f.heuristic = [](void*, void*, void*, void*, void*, void*, void* preference, int asked, Heuristic* found, int* given) {
+  f.heuristic = [](void*, void*, void*, void*, void*, void*, void* preference, int asked, Heuristic* found,
+                    int* given) {
     library.heuristics++;
     *given = asked < 5 ? asked : 5;
     for (int i = 0; i < *given; i++) {
@@ -127,7 +135,9 @@ Functions functions() {
     }
     return 0;
   };
-  f.matmul = [](void*, void* desc, const void* alpha, const void* a, void* al, const void* b, void* bl, const void* beta, const void* c, void* cl, void* out, void* dl, const Algo* algo, void*, size_t bytes, void*) -> Status {
+  f.matmul = [](void*, void* desc, const void* alpha, const void* a, void* al, const void* b, void* bl,
+                 const void* beta, const void* c, void* cl, void* out, void* dl, const Algo* algo, void*, size_t bytes,
+                 void*) -> Status {
     library.tried++;
     library.algorithm = algo->data[0];
     if (static_cast<int>(algo->data[0]) == library.refuses) return 13;
@@ -136,7 +146,9 @@ Functions functions() {
     const Layout &A = *static_cast<Layout*>(al), &B = *static_cast<Layout*>(bl), &C = *static_cast<Layout*>(cl);
     if (bytes != kWorkspaceBytes || cl != dl || A.type != kReal32F) return 7;
     for (int64_t i = 0; i < C.batch; i++) {
-      const Status status = multiply(d, *static_cast<const float*>(alpha), static_cast<const float*>(a) + i * A.stride, A, static_cast<const float*>(b) + i * B.stride, B, *static_cast<const float*>(beta), static_cast<const float*>(c) + i * C.stride, C, static_cast<float*>(out) + i * C.stride);
+      const Status status = multiply(d, *static_cast<const float*>(alpha), static_cast<const float*>(a) + i * A.stride,
+          A, static_cast<const float*>(b) + i * B.stride, B, *static_cast<const float*>(beta),
+          static_cast<const float*>(c) + i * C.stride, C, static_cast<float*>(out) + i * C.stride);
       if (status) return status;
     }
     return 0;
@@ -160,10 +172,12 @@ struct Case {
 // Small whole numbers, so that every order of summing gives the same.
 void compareWith(Gemm& gemm, const Case& t) {
   const int64_t m = 3, n = 5, k = 4;
-  std::vector<float> a = numbers(t.batch * m * k), b = numbers(t.batch * k * n), c = numbers(t.batch * m * n), bias = numbers(n);
+  std::vector<float> a = numbers(t.batch * m * k), b = numbers(t.batch * k * n), c = numbers(t.batch * m * n),
+                     bias = numbers(n);
   const std::vector<float> before = c;
   std::vector<float> addend = numbers(t.batch * m * n);
-  GemmCall g = product(m, n, k, {a.data(), Type::f32}, t.transposeA, {b.data(), Type::f32}, t.transposeB, {c.data(), Type::f32});
+  GemmCall g =
+      product(m, n, k, {a.data(), Type::f32}, t.transposeA, {b.data(), Type::f32}, t.transposeB, {c.data(), Type::f32});
   g.alpha = 2;
   g.beta = 3;
   if (t.addend) g.addend = {addend.data(), Type::f32};
@@ -178,17 +192,22 @@ void compareWith(Gemm& gemm, const Case& t) {
     for (int64_t i = 0; i < m; i++)
       for (int64_t j = 0; j < n; j++) {
         float sum = 0;
-        for (int64_t p = 0; p < k; p++) sum += a[static_cast<size_t>(s * g.strideA + (t.transposeA ? p * m + i : i * k + p))] * b[static_cast<size_t>(s * g.strideB + (t.transposeB ? j * k + p : p * n + j))];
+        for (int64_t p = 0; p < k; p++)
+          sum += a[static_cast<size_t>(s * g.strideA + (t.transposeA ? p * m + i : i * k + p))] *
+              b[static_cast<size_t>(s * g.strideB + (t.transposeB ? j * k + p : p * n + j))];
         const size_t at = static_cast<size_t>(s * g.strideC + i * n + j);
         const float want = 2 * sum + 3 * (t.addend ? addend : before)[at] + (t.bias ? bias[static_cast<size_t>(j)] : 0);
         good = good && c[at] == want;
       }
-  expect(good, std::string("cuBLASLt is asked for the product") + (t.transposeA ? " a^T" : "") + (t.transposeB ? " b^T" : "") + (t.bias ? " with bias" : "") + (t.addend ? " with addend" : "") + (t.batch > 1 ? " of a batch" : ""));
+  expect(good,
+      std::string("cuBLASLt is asked for the product") + (t.transposeA ? " a^T" : "") + (t.transposeB ? " b^T" : "") +
+          (t.bias ? " with bias" : "") + (t.addend ? " with addend" : "") + (t.batch > 1 ? " of a batch" : ""));
 }
 
 void testChoice(BookRuntime& runtime) {
   std::vector<float> a = numbers(12), b = numbers(20), c(15);
-  const GemmCall g = product(3, 5, 4, {a.data(), Type::f32}, false, {b.data(), Type::f32}, false, {c.data(), Type::f32});
+  const GemmCall g =
+      product(3, 5, 4, {a.data(), Type::f32}, false, {b.data(), Type::f32}, false, {c.data(), Type::f32});
   const auto chosen = [&](bool autotune) {
     const std::unique_ptr<Gemm> gemm = makeCublasLt(functions(), {"a library", false, autotune}, runtime);
     library.heuristics = library.tried = 0;
@@ -222,11 +241,12 @@ void testCublasLt() {
   for (bool autotune : {false, true}) {
     const std::unique_ptr<Gemm> gemm = makeCublasLt(functions(), {"a library", false, autotune}, runtime);
     for (int bits = 0; bits < 16; bits++)
-      for (int64_t batch : {1, 3}) compareWith(*gemm, {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, batch, (bits & 1) != 0});
+      for (int64_t batch : {1, 3})
+        compareWith(
+            *gemm, {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, batch, (bits & 1) != 0});
   }
   testChoice(runtime);
   expect(library.objects == 0, "all descriptions are destroyed");
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -3,8 +3,7 @@
 
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 Type typeFrom(Lab& lab) { return lab.random.coin() ? Type::f32 : Type::bf16; }
@@ -12,15 +11,24 @@ Type typeFrom(Lab& lab) { return lab.random.coin() ? Type::f32 : Type::bf16; }
 void binaries(Lab& lab) {
   for (Binary op : {Binary::add, Binary::sub, Binary::mul, Binary::div, Binary::max, Binary::min})
     for (int mode = 0; mode <= 4; mode++) {
-      const int64_t outer = lab.random.integer(1, 30), inner = mode == 0 && lab.random.coin() ? 8 * lab.random.integer(1, 40) : lab.random.integer(1, 300), n = outer * inner;
-      const Type same = typeFrom(lab), first = mode ? typeFrom(lab) : same, second = mode ? typeFrom(lab) : same, third = mode ? typeFrom(lab) : same;
+      const int64_t outer = lab.random.integer(1, 30),
+                    inner = mode == 0 && lab.random.coin() ? 8 * lab.random.integer(1, 40) : lab.random.integer(1, 300),
+                    n = outer * inner;
+      const Type same = typeFrom(lab), first = mode ? typeFrom(lab) : same, second = mode ? typeFrom(lab) : same,
+                 third = mode ? typeFrom(lab) : same;
       std::vector<double> away;  // from zero, so that quotients stay small
-      for (int64_t i = 0; i < (mode == 1 ? inner : mode == 2 ? outer : n); i++) away.push_back(lab.random.real(0.5, 2) * (lab.random.coin() ? 1 : -1));
-      const DeviceArray a(lab, mode == 3 ? inner : mode == 4 ? outer : n, first), b(lab, second, away), y(lab, n, third, Content::output);
+      // Of the operand that is a row in mode `row` and a column in mode `column`: its size, and the place of element i.
+      const auto sizeOf = [&](int row, int column) { return mode == row ? inner : mode == column ? outer : n; };
+      const auto at = [&](int row, int column, int64_t i) {
+        return mode == row ? i % inner : mode == column ? i / inner : i;
+      };
+      for (int64_t i = 0; i < sizeOf(1, 2); i++) away.push_back(lab.random.real(0.5, 2) * (lab.random.coin() ? 1 : -1));
+      const DeviceArray a(lab, sizeOf(3, 4), first), b(lab, second, away), y(lab, n, third, Content::output);
       binary(lab.stream, op, mode, a, b, y, outer, inner);
       std::vector<double> want;
-      for (int64_t i = 0; i < n; i++) want.push_back(apply(op, a[mode == 3 ? i % inner : mode == 4 ? i / inner : i], b[mode == 1 ? i % inner : mode == 2 ? i / inner : i]));
-      compare(lab, "operation " + std::to_string(static_cast<int>(op)) + ", mode " + std::to_string(mode), y.now(), want, toleranceOf(third));
+      for (int64_t i = 0; i < n; i++) want.push_back(apply(op, a[at(3, 4, i)], b[at(1, 2, i)]));
+      compare(lab, "operation " + std::to_string(static_cast<int>(op)) + ", mode " + std::to_string(mode), y.now(),
+          want, toleranceOf(third));
     }
 }
 
@@ -83,7 +91,8 @@ double apply(Unary op, double x) {
 void unaries(Lab& lab) {
   for (int op = 0; op <= static_cast<int>(Unary::isFinite); op++) {
     const Unary f = static_cast<Unary>(op);
-    const bool positive = f == Unary::sqrt || f == Unary::rsqrt || f == Unary::log || f == Unary::log1p || f == Unary::reciprocal;
+    const bool positive =
+        f == Unary::sqrt || f == Unary::rsqrt || f == Unary::log || f == Unary::log1p || f == Unary::reciprocal;
     const int64_t n = lab.random.integer(1, 3000);
     const Type from = typeFrom(lab), to = typeFrom(lab);
     std::vector<double> values;
@@ -118,13 +127,16 @@ void conversions(Lab& lab) {
     for (Type to : {Type::f32, Type::bf16, Type::i32}) {
       const int64_t n = lab.random.integer(1, 3000);
       std::vector<double> values;
-      for (int64_t i = 0; i < n; i++) values.push_back(from == Type::i32 ? static_cast<double>(lab.random.integer(-100000, 100000)) : lab.random.real(-1000, 1000));
+      for (int64_t i = 0; i < n; i++)
+        values.push_back(from == Type::i32 ? static_cast<double>(lab.random.integer(-100000, 100000))
+                                           : lab.random.real(-1000, 1000));
       const DeviceArray x(lab, from, values), y(lab, n, to, Content::output), filled(lab, n, to, Content::output);
       convert(lab.stream, x, y, n);
       std::vector<double> want = x.given();
       if (to == Type::i32)
         for (double& v : want) v = std::trunc(v);
-      compare(lab, std::string("convert ") + nameOf(from) + " to " + nameOf(to), y.now(), want, to == Type::bf16 ? 1.0 / 256 : 0);
+      compare(lab, std::string("convert ") + nameOf(from) + " to " + nameOf(to), y.now(), want,
+          to == Type::bf16 ? 1.0 / 256 : 0);
       fill(lab.stream, filled, -3, n);
       compare(lab, std::string("fill ") + nameOf(to), filled.now(), std::vector<double>(static_cast<size_t>(n), -3), 0);
     }
@@ -148,13 +160,16 @@ void softmaxes(Lab& lab) {
 void reductions(Lab& lab) {
   for (Type type : kFloatTypes)
     for (bool rows : {true, false}) {
-      const int64_t outer = lab.random.integer(1, 6), axis = lab.random.integer(1, 400), inner = rows ? 1 : lab.random.integer(2, 300);
-      const DeviceArray x(lab, outer * axis * inner, type), y(lab, outer * inner, Type::f32, Content::output), partial(lab, outer * inner * columnSplits(axis, inner), Type::f32, Content::output);
+      const int64_t outer = lab.random.integer(1, 6), axis = lab.random.integer(1, 400),
+                    inner = rows ? 1 : lab.random.integer(2, 300);
+      const DeviceArray x(lab, outer * axis * inner, type), y(lab, outer * inner, Type::f32, Content::output),
+          partial(lab, outer * inner * columnSplits(axis, inner), Type::f32, Content::output);
       reduceSum(lab.stream, x, y.floats(), partial.floats(), outer, axis, inner, 0.5f);
       std::vector<double> want(static_cast<size_t>(outer * inner));
       for (int64_t o = 0; o < outer; o++)
         for (int64_t a = 0; a < axis; a++)
-          for (int64_t i = 0; i < inner; i++) want[static_cast<size_t>(o * inner + i)] += 0.5 * x[(o * axis + a) * inner + i];
+          for (int64_t i = 0; i < inner; i++)
+            want[static_cast<size_t>(o * inner + i)] += 0.5 * x[(o * axis + a) * inner + i];
       compare(lab, std::string(nameOf(type)) + (rows ? " along rows" : " down columns"), y.now(), want, 1e-5, 0.5);
     }
 }
@@ -168,7 +183,8 @@ void layouts(Lab& lab) {
       std::vector<double> want;
       for (int64_t c = 0; c < cols; c++)
         for (int64_t r = 0; r < rows; r++) want.push_back(x[r * cols + c]);
-      compare(lab, std::string("transpose ") + nameOf(from) + " to " + nameOf(to), y.now(), want, to == Type::bf16 ? 1.0 / 256 : 0);
+      compare(lab, std::string("transpose ") + nameOf(from) + " to " + nameOf(to), y.now(), want,
+          to == Type::bf16 ? 1.0 / 256 : 0);
     }
 }
 
@@ -184,5 +200,4 @@ void addElementwiseCases(Cases& cases) {
   cases.push_back({{"transpose2d"}, layouts});
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,12 +1,11 @@
-// Every operation on awkward sizes with memory of exactly that size, on the device: values are compared with references in
-// src/cuda/*.test.ts and, launch by launch, in *_cases.cc.
+// Every operation on awkward sizes with memory of exactly that size, on the device: values are compared with references
+// in src/cuda/*.test.ts and, launch by launch, in *_cases.cc.
 #include <cmath>
 
 #include "../ops/operations.h"
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 Lab* lab = nullptr;
@@ -14,7 +13,8 @@ Lab* lab = nullptr;
 // Device memory, which the host cannot read but by now().
 class Exact : public DeviceArray {
  public:
-  Exact(int64_t elements, Type type, bool zero = false) : DeviceArray(*lab, elements, type, zero ? Content::zero : Content::random, 0.5) {}
+  Exact(int64_t elements, Type type, bool zero = false)
+      : DeviceArray(*lab, elements, type, zero ? Content::zero : Content::random, 0.5) {}
   const int32_t* set(const std::vector<int32_t>& values) const {
     lab->write(ints(), values.data(), values.size() * 4);
     return ints();
@@ -30,9 +30,9 @@ struct TestWeight {
   Exact data, scale, code;
   Weight w;
   TestWeight(Format format, int64_t rows, int64_t cols, int64_t blockSize)
-      : data(format == Format::f32 ? rows * cols : (rows * cols * (format == Format::nf4 ? 4 : format == Format::int8 ? 8 : 16) + 31) / 32, format == Format::f32 ? Type::f32 : Type::i32, format == Format::bf16 || format == Format::f16),
-        scale(std::max(rows, (rows * cols + blockSize - 1) / blockSize), Type::f32),
-        code(16, Type::f32) {
+      : data((rows * cols * bitsOf(format) + 31) / 32, format == Format::f32 ? Type::f32 : Type::i32,
+            format == Format::bf16 || format == Format::f16),
+        scale(std::max(rows, (rows * cols + blockSize - 1) / blockSize), Type::f32), code(16, Type::f32) {
     w.format = format;
     w.data = Array(data).data;
     w.scale = scale.floats();
@@ -50,11 +50,13 @@ void linears(Context& c) {
       for (int64_t cols : {7, 24, 264}) {
         const int64_t rows = 11, rank = 3;
         const TestWeight w(format, rows, cols, cols == 7 ? 5 : 16);
-        const Exact x(tokens * cols, t), bias(rows, Type::f32), y(tokens * rows, t), dy(tokens * rows, t), dx(tokens * cols, t);
+        const Exact x(tokens * cols, t), bias(rows, Type::f32), y(tokens * rows, t), dy(tokens * rows, t),
+            dx(tokens * cols, t);
         linear(c, tokens, w.w, x, bias, y);
         linearGrad(c, tokens, w.w, dy, {}, dx);
         linearGrad(c, tokens, w.w, dy, dx, dx);
-        const Exact a(rank * cols, Type::f32), b(rows * rank, Type::f32), xa(tokens * rank, t), dA(rank * cols, Type::f32), dB(rows * rank, Type::f32);
+        const Exact a(rank * cols, Type::f32), b(rows * rank, Type::f32), xa(tokens * rank, t),
+            dA(rank * cols, Type::f32), dB(rows * rank, Type::f32);
         Lora lora;
         lora.a = a;
         lora.b = b;
@@ -76,7 +78,8 @@ void linears(Context& c) {
         p.weight = w.w;
         p.hidden = x;
         p.bias = bias;
-        const Exact labels(tokens, Type::i32), loss(1, Type::f32), nll(tokens, Type::f32), entropy(tokens, Type::f32), correct(tokens, Type::f32);
+        const Exact labels(tokens, Type::i32), loss(1, Type::f32), nll(tokens, Type::f32), entropy(tokens, Type::f32),
+            correct(tokens, Type::f32);
         std::vector<int32_t> given;
         for (int64_t i = 0; i < tokens; i++) given.push_back(i % 2 ? -100 : static_cast<int32_t>(i % rows));
         p.labels = labels.set(given);
@@ -88,7 +91,9 @@ void linears(Context& c) {
         p.dHidden = dx;
         p.dWeight = dw;
         crossEntropy(c, p);
-        expect(loss.finite(), "the loss is a number: format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(tokens) + " x " + std::to_string(cols) + (c.type == Type::bf16 ? " bf16" : " f32"));
+        expect(loss.finite(),
+            "the loss is a number: format " + std::to_string(static_cast<int>(format)) + ", " + std::to_string(tokens) +
+                " x " + std::to_string(cols) + (c.type == Type::bf16 ? " bf16" : " f32"));
       }
 }
 
@@ -108,7 +113,8 @@ void attentions(Context& c) {
       const Exact bounds(5, Type::i32);
       p.cuSeqlens = bounds.set(ends);
       const int64_t n = p.tokens * p.heads * headDim, kv = p.tokens * headDim;
-      const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), out(n, c.type), lse(p.tokens * p.heads, Type::f32), dout(n, c.type), dq(n, c.type), dk(kv, c.type), dv(kv, c.type);
+      const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), out(n, c.type), lse(p.tokens * p.heads, Type::f32),
+          dout(n, c.type), dq(n, c.type), dk(kv, c.type), dv(kv, c.type);
       AttentionTensors t{q, k, v, out, lse.floats(), dout, dq, dk, dv};
       const AttentionBounds host = {ends.data(), nullptr, nullptr};
       attention(c, p, host, t);
@@ -139,11 +145,13 @@ void decoding(Context& c) {
         p.kvStart = starts.set(from);
         p.kvLength = lengths.set(length);
         const int64_t n = p.tokens * heads * headDim, kv = p.keys * headDim;
-        const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), out(n, c.type), lse(p.tokens * heads, Type::f32), one(n, c.type), oneLse(p.tokens * heads, Type::f32);
+        const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), out(n, c.type), lse(p.tokens * heads, Type::f32),
+            one(n, c.type), oneLse(p.tokens * heads, Type::f32);
         AttentionTensors t{q, k, v, out, lse.floats(), {}, {}, {}, {}};
         const AttentionBounds host = {ends.data(), from.data(), length.data()};
         attention(c, p, host, t);
-        // As a captured launch runs again: other lengths, the same grid; against one part, and against none of the rest.
+        // As a captured launch runs again: other lengths, the same grid; against one part, and against none of the
+        // rest.
         for (const std::vector<int32_t>& later : {std::vector<int32_t>{200, 1, 67}, {3, 65, 200}}) {
           c.runtime->synchronize(c.stream);
           lengths.set(later);
@@ -167,7 +175,8 @@ void decoding(Context& c) {
       }
 }
 
-// The gradients must not depend on how much shared memory a device has, nor on into how many blocks the heads are divided.
+// The gradients must not depend on how much shared memory a device has, nor on into how many blocks the heads are
+// divided.
 void gradientPlans(Context& c) {
   const DeviceInfo device = c.device;
   Attention p;
@@ -181,7 +190,8 @@ void gradientPlans(Context& c) {
   const std::vector<int32_t> ends = {0, 150, 193};
   p.cuSeqlens = bounds.set(ends);
   const int64_t n = p.tokens * p.heads * p.headDim, kv = p.tokens * p.headDim;
-  const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), dout(n, c.type), out(n, c.type), lse(p.tokens * p.heads, Type::f32), dq(n, c.type), dk(kv, c.type), dv(kv, c.type);
+  const Exact q(n, c.type), k(kv, c.type), v(kv, c.type), dout(n, c.type), out(n, c.type),
+      lse(p.tokens * p.heads, Type::f32), dq(n, c.type), dk(kv, c.type), dv(kv, c.type);
   AttentionTensors t{q, k, v, out, lse.floats(), dout, dq, dk, dv};
   const AttentionBounds host = {ends.data(), nullptr, nullptr};
   attention(c, p, host, t);
@@ -213,7 +223,8 @@ void others(Context& c) {
   const Type t = c.type;
   for (int64_t h : {1, 40, 264, 2049}) {
     const int64_t tokens = 5;
-    const Exact x(tokens * h, t), dy(tokens * h, t), y(tokens * h, t), z(tokens * h, t), w(h, Type::f32), dw(h, Type::f32), partial(256 * h + tokens, Type::f32);
+    const Exact x(tokens * h, t), dy(tokens * h, t), y(tokens * h, t), z(tokens * h, t), w(h, Type::f32),
+        dw(h, Type::f32), partial(256 * h + tokens, Type::f32);
     rmsNorm(c.stream, x, w.floats(), y, tokens, h, 1e-5f, 1);
     rmsNormGrad(c.stream, dy, x, w.floats(), dy, y, tokens, h, 1e-5f, 1);
     rmsNormWeightGrad(c.stream, dy, x, dw.floats(), partial.floats(), tokens, h, 1e-5f);
@@ -231,7 +242,8 @@ void others(Context& c) {
     binary(c.stream, Binary::add, 0, x, y, z, 1, tokens * h);
     for (int mode = 1; mode <= 4; mode++) {
       const Exact small(mode % 2 ? h : tokens, Type::f32);
-      binary(c.stream, Binary::mul, mode, mode > 2 ? Array(small) : Array(x), mode > 2 ? Array(x) : Array(small), z, tokens, h);
+      binary(c.stream, Binary::mul, mode, mode > 2 ? Array(small) : Array(x), mode > 2 ? Array(x) : Array(small), z,
+          tokens, h);
     }
     unary(c.stream, Unary::sigmoid, x, y, tokens * h);
     if (h % 4 == 0) {
@@ -243,9 +255,11 @@ void others(Context& c) {
     const AdamWTensor tensor = {param.floats(), grad.floats(), m.floats(), v.floats(), Array(copy).data, h};
     adamW(c.stream, &tensor, 1, o);
     const int64_t words = (h + 3) / 4, blocks = (h + 255) / 256;
-    const Exact codes1(words, Type::i32), codes2(words, Type::i32), absmax1(blocks, Type::f32, true), absmax2(blocks, Type::f32, true), map1(256, Type::f32), map2(256, Type::f32);
+    const Exact codes1(words, Type::i32), codes2(words, Type::i32), absmax1(blocks, Type::f32, true),
+        absmax2(blocks, Type::f32, true), map1(256, Type::f32), map2(256, Type::f32);
     AdamW8bit bytes = {map1.floats(), map2.floats(), -0.1f, 0.1f, 1, 1e-8f, 1, 0.9f, 0.1f, 0.99f, 0.01f};
-    const AdamW8bitTensor small = {param.floats(), grad.floats(), static_cast<uint8_t*>(Array(codes1).data), static_cast<uint8_t*>(Array(codes2).data), absmax1.floats(), absmax2.floats(), Array(copy).data, h};
+    const AdamW8bitTensor small = {param.floats(), grad.floats(), static_cast<uint8_t*>(Array(codes1).data),
+        static_cast<uint8_t*>(Array(codes2).data), absmax1.floats(), absmax2.floats(), Array(copy).data, h};
     adamW8bit(c.stream, &small, 1, bytes);
     const Exact norm(1, Type::f32);
     gradNorm(c, {{grad, h}, {x, tokens * h}}, norm.floats());
@@ -270,5 +284,4 @@ void testOperations(uint64_t seed) {
   }
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -7,8 +7,7 @@
 #include "../emulator/streams.h"
 #endif
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 float roundToBf16(float x) {
   uint32_t u;
@@ -20,7 +19,8 @@ float roundToBf16(float x) {
 
 float halfValue(uint16_t bits) {
   const int exponent = bits >> 10 & 31, mantissa = bits & 1023;
-  const double size = exponent == 0 ? std::ldexp(mantissa, -24) : exponent == 31 ? (mantissa ? NAN : INFINITY) : std::ldexp(1024 + mantissa, exponent - 25);
+  const double finite = std::ldexp(exponent == 0 ? mantissa : 1024 + mantissa, std::max(exponent, 1) - 25);
+  const double size = exponent < 31 ? finite : mantissa ? NAN : INFINITY;
   return static_cast<float>(bits & 0x8000 ? -size : size);
 }
 
@@ -58,7 +58,8 @@ void Lab::read(void* to, const void* from, size_t bytes) {
   runtime.synchronize(stream);
 }
 
-DeviceArray::DeviceArray(Lab& lab, int64_t elements, Type type, Content content, double scale) : lab_(lab), type_(type), values_(static_cast<size_t>(elements)) {
+DeviceArray::DeviceArray(Lab& lab, int64_t elements, Type type, Content content, double scale)
+    : lab_(lab), type_(type), values_(static_cast<size_t>(elements)) {
   memory_ = lab.allocate(values_.size() * bytesOf(type));
   if (content == Content::output) {
     if (lab.poison) lab.runtime.setBytes(memory_, 0xff, values_.size() * bytesOf(type), lab.stream);
@@ -69,7 +70,10 @@ DeviceArray::DeviceArray(Lab& lab, int64_t elements, Type type, Content content,
   put();
 }
 
-DeviceArray::DeviceArray(Lab& lab, Type type, std::vector<double> values) : lab_(lab), type_(type), values_(std::move(values)), memory_(lab.allocate(values_.size() * bytesOf(type))) { put(); }
+DeviceArray::DeviceArray(Lab& lab, Type type, std::vector<double> values)
+    : lab_(lab), type_(type), values_(std::move(values)), memory_(lab.allocate(values_.size() * bytesOf(type))) {
+  put();
+}
 
 void DeviceArray::put() {
   const size_t n = values_.size();
@@ -135,7 +139,8 @@ WeightSample::WeightSample(Lab& lab, Format format, int64_t rows, int64_t cols, 
     for (int64_t i = 0; i < n; i++) {
       uint16_t bits = static_cast<uint16_t>(lab.random.integer(0, 65535));
       // No infinities; up to 1, so that none drowns the others. Float16 keeps its subnormals.
-      bits = format == Format::f16 ? static_cast<uint16_t>((bits & 0x83ff) | (bits % 15) << 10) : static_cast<uint16_t>((bits & 0x807f) | (lab.random.integer(110, 126) << 7));
+      bits = format == Format::f16 ? static_cast<uint16_t>((bits & 0x83ff) | (bits % 15) << 10)
+                                   : static_cast<uint16_t>((bits & 0x807f) | (lab.random.integer(110, 126) << 7));
       bytes_.push_back(static_cast<uint8_t>(bits & 255));
       bytes_.push_back(static_cast<uint8_t>(bits >> 8));
       const uint32_t wide = static_cast<uint32_t>(bits) << 16;
@@ -150,11 +155,13 @@ WeightSample::WeightSample(Lab& lab, Format format, int64_t rows, int64_t cols, 
     scale_ = std::make_unique<DeviceArray>(lab, Type::f32, scales_);
     if (nf4) code_ = std::make_unique<DeviceArray>(lab, Type::f32, codes_);
     // The launches read NF4 by words of eight elements, which the last one may only partly fill.
-    for (int64_t i = 0; i < (nf4 ? ceilDiv(n, 8) * 4 : n); i++) bytes_.push_back(static_cast<uint8_t>(lab.random.integer(0, 255)));
+    for (int64_t i = 0; i < (nf4 ? ceilDiv(n, 8) * 4 : n); i++)
+      bytes_.push_back(static_cast<uint8_t>(lab.random.integer(0, 255)));
     for (int64_t i = 0; i < n; i++) {
       const uint8_t byte = bytes_[static_cast<size_t>(nf4 ? i / 2 : i)];
       const float scale = static_cast<float>((*scale_)[nf4 ? i / blockSize : i / cols]);
-      float x = nf4 ? static_cast<float>((*code_)[i % 2 ? byte & 15 : byte >> 4]) * scale : static_cast<float>(static_cast<int8_t>(byte)) * scale;
+      float x = nf4 ? static_cast<float>((*code_)[i % 2 ? byte & 15 : byte >> 4]) * scale
+                    : static_cast<float>(static_cast<int8_t>(byte)) * scale;
       if (nf4 && rounding == Rounding::bf16) x = roundToBf16(x);
       if (nf4 && rounding == Rounding::f16) x = roundToHalf(x);
       values[static_cast<size_t>(i)] = static_cast<double>(x);
@@ -166,9 +173,12 @@ WeightSample::WeightSample(Lab& lab, Format format, int64_t rows, int64_t cols, 
   w.data = data_->data();
 }
 
-void compare(Lab& lab, const std::string& what, const std::vector<double>& got, const std::vector<double>& want, double tolerance, double atLeast) {
+void compare(Lab& lab, const std::string& what, const std::vector<double>& got, const std::vector<double>& want,
+    double tolerance, double atLeast) {
   const std::string where = lab.running + ": " + what;
-  if (got.size() != want.size()) return expect(false, where + ": " + std::to_string(got.size()) + " elements instead of " + std::to_string(want.size()));
+  if (got.size() != want.size())
+    return expect(
+        false, where + ": " + std::to_string(got.size()) + " elements instead of " + std::to_string(want.size()));
   double largest = atLeast;
   for (double x : want) largest = std::max(largest, std::fabs(x));
   size_t worst = 0, bad = 0;
@@ -183,7 +193,9 @@ void compare(Lab& lab, const std::string& what, const std::vector<double>& got, 
     }
   }
   char text[160] = "";
-  if (bad) std::snprintf(text, sizeof text, ": %zu of %zu are off; [%zu] is %.9g, not %.9g; largest %.4g", bad, want.size(), worst, got[worst], want[worst], largest);
+  if (bad)
+    std::snprintf(text, sizeof text, ": %zu of %zu are off; [%zu] is %.9g, not %.9g; largest %.4g", bad, want.size(),
+        worst, got[worst], want[worst], largest);
   expect(bad == 0, where + text);
 }
 
@@ -231,5 +243,4 @@ double apply(Binary op, double a, double b) {
   }
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,5 +1,6 @@
-// What the tests of kernels share, on a GPU and on the emulator alike: device memory of exactly the size that is asked for,
-// so that memcheck and AddressSanitizer see the first element too far; fresh random numbers; comparison with float64.
+// What the tests of kernels share, on a GPU and on the emulator alike: device memory of exactly the size that is asked
+// for, so that memcheck and AddressSanitizer see the first element too far; fresh random numbers; comparison with
+// float64.
 #pragma once
 #include <cmath>
 #include <cstring>
@@ -11,14 +12,17 @@
 #include "../host/launch_geometry.h"
 #include "test.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 class Random {
  public:
   explicit Random(uint64_t seed) : engine_(seed) {}
-  double real(double low = -1, double high = 1) { return low + (high - low) * (static_cast<double>(engine_() >> 11) / 9007199254740992.0); }
-  int64_t integer(int64_t low, int64_t high) { return low + static_cast<int64_t>(engine_() % static_cast<uint64_t>(high - low + 1)); }
+  double real(double low = -1, double high = 1) {
+    return low + (high - low) * (static_cast<double>(engine_() >> 11) / 9007199254740992.0);
+  }
+  int64_t integer(int64_t low, int64_t high) {
+    return low + static_cast<int64_t>(engine_() % static_cast<uint64_t>(high - low + 1));
+  }
   bool coin() { return engine_() & 1; }
 
  private:
@@ -51,7 +55,8 @@ class DeviceArray {
  public:
   DeviceArray(Lab& lab, int64_t elements, Type type, Content content = Content::random, double scale = 1);
   DeviceArray(Lab& lab, Type type, std::vector<double> values);
-  DeviceArray(Lab& lab, const std::vector<int32_t>& values) : DeviceArray(lab, Type::i32, std::vector<double>(values.begin(), values.end())) {}
+  DeviceArray(Lab& lab, const std::vector<int32_t>& values)
+      : DeviceArray(lab, Type::i32, std::vector<double>(values.begin(), values.end())) {}
   ~DeviceArray() { lab_.release(memory_); }
   DeviceArray(const DeviceArray&) = delete;
   DeviceArray& operator=(const DeviceArray&) = delete;
@@ -75,7 +80,10 @@ class DeviceArray {
 // Bytes as they are.
 class Bytes {
  public:
-  Bytes(Lab& lab, std::vector<uint8_t> content) : lab_(lab), content_(std::move(content)), memory_(lab.allocate(content_.size())) { lab.write(memory_, content_.data(), content_.size()); }
+  Bytes(Lab& lab, std::vector<uint8_t> content)
+      : lab_(lab), content_(std::move(content)), memory_(lab.allocate(content_.size())) {
+    lab.write(memory_, content_.data(), content_.size());
+  }
   ~Bytes() { lab_.release(memory_); }
   Bytes(const Bytes&) = delete;
   Bytes& operator=(const Bytes&) = delete;
@@ -96,7 +104,8 @@ class Bytes {
 // A random weight in a format, and the values it stands for.
 class WeightSample {
  public:
-  WeightSample(Lab& lab, Format format, int64_t rows, int64_t cols, int64_t blockSize = 64, Rounding rounding = Rounding::none);
+  WeightSample(
+      Lab& lab, Format format, int64_t rows, int64_t cols, int64_t blockSize = 64, Rounding rounding = Rounding::none);
   Weight w;
   std::vector<double> values;
 
@@ -107,9 +116,10 @@ class WeightSample {
   std::unique_ptr<Bytes> data_;
 };
 
-// Fails when any element is further from `want` than `tolerance` times the largest magnitude of `want` (or `atLeast`, where
-// terms cancel), or is not a number.
-void compare(Lab& lab, const std::string& what, const std::vector<double>& got, const std::vector<double>& want, double tolerance, double atLeast = 0);
+// Fails when any element is further from `want` than `tolerance` times the largest magnitude of `want` (or `atLeast`,
+// where terms cancel), or is not a number.
+void compare(Lab& lab, const std::string& what, const std::vector<double>& got, const std::vector<double>& want,
+    double tolerance, double atLeast = 0);
 inline double toleranceOf(Type type) { return type == Type::bf16 ? 1e-2 : 1e-5; }
 inline const char* nameOf(Type type) { return type == Type::bf16 ? "bf16" : type == Type::f32 ? "f32" : "i32"; }
 // The binary operations in float64.
@@ -132,5 +142,4 @@ void addStridedCases(Cases& cases);
 // Arrays of more than 2^31 elements: only on a GPU that has the memory. False when it has not.
 bool testLargeArrays(Lab& lab);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

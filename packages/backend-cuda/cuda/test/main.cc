@@ -18,8 +18,7 @@
 #error "build-cuda.mjs gives the names in device/kernels.h"
 #endif
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 struct Options {
@@ -32,7 +31,9 @@ struct Options {
 bool parse(int count, char** given, Options& o) {
   for (int i = 1; i < count; i++) {
     const std::string argument = given[i];
-    const auto value = [&](const char* name) { return argument.rfind(name, 0) == 0 ? argument.substr(std::strlen(name)) : std::string(); };
+    const auto value = [&](const char* name) {
+      return argument.rfind(name, 0) == 0 ? argument.substr(std::strlen(name)) : std::string();
+    };
     if (const std::string seed = value("--seed="); !seed.empty())
       o.seed = std::strtoull(seed.c_str(), nullptr, 10);
     else if (const std::string rounds = value("--rounds="); !rounds.empty())
@@ -71,7 +72,8 @@ std::vector<std::string> launches() {
 void testLaunches(const Options& o, const Cases& cases) {
   const std::unique_ptr<Runtime> runtime = makeRuntime(0);
   const DeviceInfo device = runtime->info();
-  std::printf("%s, compute capability %d.%d, CUDA %d (driver %d)\n", device.name.c_str(), device.major, device.minor, device.runtimeVersion, device.driverVersion);
+  std::printf("%s, compute capability %d.%d, CUDA %d (driver %d)\n", device.name.c_str(), device.major, device.minor,
+      device.runtimeVersion, device.driverVersion);
   Lab lab{*runtime, runtime->createStream(), Random(o.seed)};
   lab.poison = o.poison;
   for (int64_t round = 0; round < o.rounds; round++)
@@ -92,8 +94,10 @@ void testLaunches(const Options& o, const Cases& cases) {
       lab.covered.insert(c.kernels.begin(), c.kernels.end());
     }
   for (const std::string& name : launches())
-    if (o.only.empty()) expect(lab.covered.count(name) > 0, name + " in device/kernels.h has no test: add it to a *_cases.cc");
-  if (o.large && !testLargeArrays(lab)) std::printf("skipped: not enough GPU memory for arrays of more than 2^31 elements\n");
+    if (o.only.empty())
+      expect(lab.covered.count(name) > 0, name + " in device/kernels.h has no test: add it to a *_cases.cc");
+  if (o.large && !testLargeArrays(lab))
+    std::printf("skipped: not enough GPU memory for arrays of more than 2^31 elements\n");
 }
 
 int run(const Options& o) {
@@ -135,8 +139,7 @@ int run(const Options& o) {
 }
 
 }  // namespace
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda
 
 int main(int count, char** given) {
   tunesmith::cuda::Options options;

@@ -3,8 +3,7 @@
 
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 void adamW32(Lab& lab) {
@@ -22,7 +21,8 @@ void adamW32(Lab& lab) {
       const size_t at = arrays.size() - 4;
       copies.push_back(std::make_unique<DeviceArray>(lab, n, Type::bf16, Content::output));
       void* copy = i % 3 ? Array(*copies.back()).data : nullptr;
-      tensors.push_back({arrays[at]->floats(), arrays[at + 1]->floats(), arrays[at + 2]->floats(), arrays[at + 3]->floats(), copy, n});
+      tensors.push_back({arrays[at]->floats(), arrays[at + 1]->floats(), arrays[at + 2]->floats(),
+          arrays[at + 3]->floats(), copy, n});
     }
     adamW(lab.stream, tensors.data(), count, o);
     for (size_t at = 0; at < arrays.size(); at += 4) {
@@ -45,7 +45,8 @@ void adamW32(Lab& lab) {
 // An ascending table from `low` to 1 with `zero` of its entries near 0, as dynamic quantization has them.
 std::vector<double> tableFrom(Lab& lab, double low) {
   std::vector<double> map;
-  for (int i = 0; i < 256; i++) map.push_back(static_cast<double>(static_cast<float>(low + (1 - low) * std::pow(lab.random.real(0, 1), 2))));
+  for (int i = 0; i < 256; i++)
+    map.push_back(static_cast<double>(static_cast<float>(low + (1 - low) * std::pow(lab.random.real(0, 1), 2))));
   std::sort(map.begin(), map.end());
   map[255] = 1;
   return map;
@@ -54,7 +55,8 @@ std::vector<double> tableFrom(Lab& lab, double low) {
 void adamW8(Lab& lab) {
   for (int64_t n : {lab.random.integer(1, 255), int64_t{512}, lab.random.integer(257, 2000)}) {
     const int64_t blocks = ceilDiv(n, 256);
-    const DeviceArray param(lab, n, Type::f32), grad(lab, n, Type::f32), map1(lab, Type::f32, tableFrom(lab, -1)), map2(lab, Type::f32, tableFrom(lab, 0));
+    const DeviceArray param(lab, n, Type::f32), grad(lab, n, Type::f32), map1(lab, Type::f32, tableFrom(lab, -1)),
+        map2(lab, Type::f32, tableFrom(lab, 0));
     std::vector<double> scales;
     for (int64_t b = 0; b < blocks; b++) scales.push_back(lab.random.real(0.5, 1.5));
     const DeviceArray absmax1(lab, Type::f32, scales), absmax2(lab, Type::f32, scales);
@@ -65,7 +67,8 @@ void adamW8(Lab& lab) {
     }
     const Bytes codes1(lab, random1), codes2(lab, random2);
     const DeviceArray copy(lab, n, Type::bf16, Content::output);
-    const AdamW8bitTensor t = {param.floats(), grad.floats(), codes1.data(), codes2.data(), absmax1.floats(), absmax2.floats(), Array(copy).data, n};
+    const AdamW8bitTensor t = {param.floats(), grad.floats(), codes1.data(), codes2.data(), absmax1.floats(),
+        absmax2.floats(), Array(copy).data, n};
     const AdamW8bit o = {map1.floats(), map2.floats(), -0.02f, 0.4f, 0.999f, 1e-8f, 0.5f, 0.9f, 0.1f, 0.99f, 0.01f};
     adamW8bit(lab.stream, &t, 1, o);
     std::vector<double> p, m, v, top1(static_cast<size_t>(blocks)), top2(top1);
@@ -83,7 +86,8 @@ void adamW8(Lab& lab) {
     compare(lab, "first scales", absmax1.now(), top1, 1e-5);
     compare(lab, "second scales", absmax2.now(), top2, 1e-5);
     // No entry of the table may be nearer than the one that was chosen.
-    const auto nearest = [&](const char* what, const std::vector<uint8_t>& codes, const DeviceArray& map, const std::vector<double>& wanted, const std::vector<double>& tops) {
+    const auto nearest = [&](const char* what, const std::vector<uint8_t>& codes, const DeviceArray& map,
+                             const std::vector<double>& wanted, const std::vector<double>& tops) {
       size_t off = 0;
       for (size_t i = 0; i < codes.size(); i++) {
         const double x = wanted[i] / tops[i / 256];
@@ -91,7 +95,9 @@ void adamW8(Lab& lab) {
         for (int64_t c = 0; c < 256; c++) best = std::min(best, std::fabs(map[c] - x));
         off += std::fabs(map[codes[i]] - x) > best + 1e-5;
       }
-      expect(off == 0, lab.running + ": " + std::to_string(off) + " of " + std::to_string(codes.size()) + " " + what + " codes are not the nearest");
+      expect(off == 0,
+          lab.running + ": " + std::to_string(off) + " of " + std::to_string(codes.size()) + " " + what +
+              " codes are not the nearest");
     };
     nearest("first", codes1.now(), map1, m, top1);
     nearest("second", codes2.now(), map2, v, top2);
@@ -127,5 +133,4 @@ void addOptimizerCases(Cases& cases) {
   cases.push_back({{"sumSquares", "finishNorm"}, norms});
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

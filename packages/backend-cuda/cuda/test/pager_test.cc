@@ -1,17 +1,17 @@
-// The pager on the emulated device, under every schedule of its streams: whatever was moved, each operation reads what the
-// operations before it wrote.
+// The pager on the emulated device, under every schedule of its streams: whatever was moved, each operation reads what
+// the operations before it wrote.
 #ifdef TUNESMITH_EMULATED_BUILD
+#include "../host/pager.h"
+
 #include <array>
 #include <cstdlib>
 #include <memory>
 
 #include "../emulator/streams.h"
 #include "../host/failure.h"
-#include "../host/pager.h"
 #include "test.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr size_t kBytes = 4096;
@@ -26,7 +26,7 @@ struct Machine {
     device = makeRuntime(0);
     allocator = std::make_unique<Allocator>(*device, true);
     order = std::make_unique<StreamOrder>(*device);
-    const int node = order->add("compute");
+    const int node = order->add();
     compute = order->stream(node);
     pager = std::make_unique<Pager>(*device, *allocator, *order, node);
   }
@@ -145,9 +145,11 @@ void testPaging(int schedule) {
   m.pager->begin();
   m.pager->use(states[1]);
   m.pager->use(states[0]);
-  expect(m.pager->onHost(states[3]) && !m.pager->onHost(states[1]) && !m.pager->onHost(states[2]), "the one that was used longest ago leaves" + where);
+  expect(m.pager->onHost(states[3]) && !m.pager->onHost(states[1]) && !m.pager->onHost(states[2]),
+      "the one that was used longest ago leaves" + where);
   m.pager->use(states[2]);
-  expect(messageOf([&] { m.pager->use(states[3]); }).find("No GPU memory") == 0, "what an operation uses stays" + where);
+  expect(
+      messageOf([&] { m.pager->use(states[3]); }).find("No GPU memory") == 0, "what an operation uses stays" + where);
   m.pager->begin();
   // What is not pageable stays too.
   for (Pager::Page* page : states) m.pager->setPageable(page, false);
@@ -169,7 +171,9 @@ void testPinnedShortage() {
     m.pager->offload(x);
     expect(false, "no pinned memory is an error");
   } catch (const Failure& f) {
-    expect(f.code == "out_of_memory" && std::string(f.what()).find("No pinned host memory") == 0 && f.remedy.find("activationOffloading") != std::string::npos, "which says what to do");
+    expect(f.code == "out_of_memory" && std::string(f.what()).find("No pinned host memory") == 0 &&
+            f.remedy.find("activationOffloading") != std::string::npos,
+        "which says what to do");
   }
   m.pager->begin();
   expect(messageOf([&] { m.make(3); }).find("No GPU memory") == 0, "and paging cannot help then");
@@ -186,7 +190,9 @@ void testAdvice() {
   try {
     m.allocator->allocate(kBytes, m.compute);
   } catch (const Failure& f) {
-    expect(f.remedy.find("paged_adamw_32bit") != std::string::npos && std::string(f.what()).find("optimizer state 4.0 KiB") != std::string::npos, "large states: the error names paged optimizers");
+    expect(f.remedy.find("paged_adamw_32bit") != std::string::npos &&
+            std::string(f.what()).find("optimizer state 4.0 KiB") != std::string::npos,
+        "large states: the error names paged optimizers");
   }
   m.allocator->release(state);
 }
@@ -244,6 +250,5 @@ void testPager() {
   testAdvice();
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda
 #endif

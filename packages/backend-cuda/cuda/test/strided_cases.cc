@@ -3,14 +3,13 @@
 
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 bool isTruth(Binary op) { return op >= Binary::equal && op <= Binary::logicalOr; }
 
-// A random index space, and for each index its place in an operand that repeats along some axes and runs backwards along
-// others. Elements: how many the operand needs; first: where index zero lies.
+// A random index space, and for each index its place in an operand that repeats along some axes and runs backwards
+// along others. Elements: how many the operand needs; first: where index zero lies.
 struct Space {
   Extent e;
   explicit Space(Lab& lab) {
@@ -66,21 +65,24 @@ void binaries(Lab& lab) {
       if (op == Binary::div && type == Type::i32) continue;
       const Space space(lab);
       const Placement pa(lab, space.e, true), pb(lab, space.e, true);
-      const DeviceArray a(lab, type, values(lab, pa.elements, type, op == Binary::pow)), b(lab, type, values(lab, pb.elements, type, op == Binary::pow));
+      const DeviceArray a(lab, type, values(lab, pa.elements, type, op == Binary::pow)),
+          b(lab, type, values(lab, pb.elements, type, op == Binary::pow));
       const Type result = isTruth(op) ? Type::i32 : type == Type::bf16 ? Type::f32 : type;
       const int64_t n = space.e.count();
       const DeviceArray y(lab, n, result, Content::output);
       stridedBinary(lab.stream, op, space.e, pa.of(a), pb.of(b), y);
       std::vector<double> want;
       for (int64_t i = 0; i < n; i++) want.push_back(apply(op, a[pa.at(space.e, i)], b[pb.at(space.e, i)]));
-      compare(lab, std::string(nameOf(type)) + ", operation " + std::to_string(code), y.now(), want, result == Type::i32 ? 0 : 1e-5);
+      compare(lab, std::string(nameOf(type)) + ", operation " + std::to_string(code), y.now(), want,
+          result == Type::i32 ? 0 : 1e-5);
       if (type == Type::i32) continue;
       const DeviceArray z(lab, pa.elements, result, Content::output);
       const bool reversed = lab.random.coin();
       binaryNumber(lab.stream, op, a, 1.5f, reversed, z, pa.elements);
       want.clear();
       for (int64_t i = 0; i < pa.elements; i++) want.push_back(reversed ? apply(op, 1.5, a[i]) : apply(op, a[i], 1.5));
-      compare(lab, std::string(nameOf(type)) + " and a number, operation " + std::to_string(code), z.now(), want, result == Type::i32 ? 0 : 1e-5);
+      compare(lab, std::string(nameOf(type)) + " and a number, operation " + std::to_string(code), z.now(), want,
+          result == Type::i32 ? 0 : 1e-5);
     }
 }
 
@@ -90,10 +92,12 @@ void choices(Lab& lab) {
     const Placement pc(lab, space.e, true), pa(lab, space.e, true), pb(lab, space.e, true);
     std::vector<double> truth;
     for (int64_t i = 0; i < pc.elements; i++) truth.push_back(lab.random.coin());
-    const DeviceArray c(lab, Type::i32, truth), a(lab, type, values(lab, pa.elements, type)), b(lab, type, values(lab, pb.elements, type)), y(lab, space.e.count(), type, Content::output);
+    const DeviceArray c(lab, Type::i32, truth), a(lab, type, values(lab, pa.elements, type)),
+        b(lab, type, values(lab, pb.elements, type)), y(lab, space.e.count(), type, Content::output);
     stridedSelect(lab.stream, space.e, pc.of(c), pa.of(a), pb.of(b), y);
     std::vector<double> want;
-    for (int64_t i = 0; i < space.e.count(); i++) want.push_back(c[pc.at(space.e, i)] != 0 ? a[pa.at(space.e, i)] : b[pb.at(space.e, i)]);
+    for (int64_t i = 0; i < space.e.count(); i++)
+      want.push_back(c[pc.at(space.e, i)] != 0 ? a[pa.at(space.e, i)] : b[pb.at(space.e, i)]);
     compare(lab, nameOf(type), y.now(), want, 0);
   }
 }
@@ -104,7 +108,9 @@ void copies(Lab& lab) {
     const Placement px(lab, space.e, true), py(lab, space.e, false);
     std::vector<double> given;
     // Integers beyond a float's precision must come through.
-    for (int64_t i = 0; i < px.elements; i++) given.push_back(type == Type::i32 ? static_cast<double>(lab.random.integer(-2147483647, 2147483647)) : lab.random.real());
+    for (int64_t i = 0; i < px.elements; i++)
+      given.push_back(
+          type == Type::i32 ? static_cast<double>(lab.random.integer(-2147483647, 2147483647)) : lab.random.real());
     const DeviceArray x(lab, type, given), y(lab, py.elements, type, Content::output);
     stridedCopy(lab.stream, space.e, px.of(x), py.of(y));
     std::vector<double> want(static_cast<size_t>(py.elements));
@@ -118,8 +124,11 @@ void rows(Lab& lab) {
     for (int code = 0; code <= static_cast<int>(Reduction::argMin); code++) {
       const Reduction op = static_cast<Reduction>(code);
       // More and fewer columns than threads; products of few numbers, so that they stay small.
-      const int64_t count = lab.random.integer(1, 5), cols = op == Reduction::prod ? lab.random.integer(1, 9) : lab.random.integer(1, lab.random.coin() ? 40 : 900);
-      const bool truth = op == Reduction::all || op == Reduction::any, place = op == Reduction::argMax || op == Reduction::argMin;
+      const int64_t count = lab.random.integer(1, 5),
+                    cols = op == Reduction::prod ? lab.random.integer(1, 9)
+                                                 : lab.random.integer(1, lab.random.coin() ? 40 : 900);
+      const bool truth = op == Reduction::all || op == Reduction::any,
+                 place = op == Reduction::argMax || op == Reduction::argMin;
       std::vector<double> given = values(lab, count * cols, type);
       if (truth)
         for (double& v : given) v = lab.random.integer(0, cols) > 0;
@@ -136,7 +145,9 @@ void rows(Lab& lab) {
           if (op == Reduction::prod) value *= v;
           if (op == Reduction::all) value = value != 0 && v != 0;
           if (op == Reduction::any) value = value != 0 || v != 0;
-          const bool better = op == Reduction::max || op == Reduction::argMax ? v > value : (op == Reduction::min || op == Reduction::argMin) && v < value;
+          const bool better = op == Reduction::max || op == Reduction::argMax
+              ? v > value
+              : (op == Reduction::min || op == Reduction::argMin) && v < value;
           if (better) {
             value = v;
             at = i;
@@ -144,7 +155,8 @@ void rows(Lab& lab) {
         }
         want.push_back(place ? static_cast<double>(at) : value);
       }
-      compare(lab, std::string(nameOf(type)) + ", reduction " + std::to_string(code), y.now(), want, result == Type::i32 ? 0 : 1e-5, result == Type::i32 ? 0 : 1);
+      compare(lab, std::string(nameOf(type)) + ", reduction " + std::to_string(code), y.now(), want,
+          result == Type::i32 ? 0 : 1e-5, result == Type::i32 ? 0 : 1);
     }
 }
 
@@ -156,16 +168,19 @@ void gathers(Lab& lab) {
     g.rows = lab.random.integer(1, 9);
     g.inner = lab.random.integer(1, 20);
     g.count = lab.random.integer(1, 12);
-    const DeviceArray x(lab, type, values(lab, g.batch * g.outer * g.rows * g.inner, type)), y(lab, g.batch * g.outer * g.count * g.inner, type, Content::output);
+    const DeviceArray x(lab, type, values(lab, g.batch * g.outer * g.rows * g.inner, type)),
+        y(lab, g.batch * g.outer * g.count * g.inner, type, Content::output);
     std::vector<int32_t> ids;
-    for (int64_t i = 0; i < g.batch * g.count; i++) ids.push_back(static_cast<int32_t>(lab.random.integer(0, g.rows - 1)));
+    for (int64_t i = 0; i < g.batch * g.count; i++)
+      ids.push_back(static_cast<int32_t>(lab.random.integer(0, g.rows - 1)));
     const DeviceArray places(lab, ids);
     gather(lab.stream, g, x, places.ints(), y);
     std::vector<double> want;
     for (int64_t b = 0; b < g.batch; b++)
       for (int64_t o = 0; o < g.outer; o++)
         for (int64_t i = 0; i < g.count; i++)
-          for (int64_t c = 0; c < g.inner; c++) want.push_back(x[((b * g.outer + o) * g.rows + ids[static_cast<size_t>(b * g.count + i)]) * g.inner + c]);
+          for (int64_t c = 0; c < g.inner; c++)
+            want.push_back(x[((b * g.outer + o) * g.rows + ids[static_cast<size_t>(b * g.count + i)]) * g.inner + c]);
     compare(lab, nameOf(type), y.now(), want, 0);
   }
 }
@@ -206,5 +221,4 @@ void addStridedCases(Cases& cases) {
   cases.push_back({{"oneHot"}, hot});
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -11,8 +11,7 @@
 #include "../host/failure.h"
 #include "../host/runtime.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 
 inline int& failures() {
   static int count = 0;
@@ -33,12 +32,11 @@ std::string messageOf(F f) {
   return "";
 }
 
-// Memory by malloc up to a limit; events finish when the test says so.
+// Memory by malloc up to a limit.
 class BookRuntime final : public Runtime {
  public:
   size_t limit = size_t{1} << 30, used = 0;
   int allocations = 0, releases = 0, synchronized = 0;
-  bool eventsFinish = true;
   bool broken = false;  // every wait fails, as after a kernel that wrote where it must not
   std::vector<std::string> log;
 
@@ -79,13 +77,15 @@ class BookRuntime final : public Runtime {
     recorded_[event] = clock;
   }
   double milliseconds(Event from, Event to) override { return recorded_.at(to) - recorded_.at(from); }
-  bool finished(Event) override { return eventsFinish; }
   void waitFor(Event) override {
-    if (broken) throw Failure("backend", "the device is lost");
+    failWhenBroken();
     log.push_back("wait");
   }
   void streamWaits(Stream, Event) override { log.push_back("streamWaits"); }
-  void synchronize(Stream) override { synchronized++; }
+  void synchronize(Stream) override {
+    failWhenBroken();
+    synchronized++;
+  }
   void copyToDevice(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
   void copyToHost(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
   void copyOnDevice(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
@@ -115,6 +115,9 @@ class BookRuntime final : public Runtime {
   void destroyGraph(Graph) override { graphs--; }
 
  private:
+  void failWhenBroken() const {
+    if (broken) throw Failure("backend", "the device is lost");
+  }
   void copy(void* to, const void* from, size_t bytes) {
     log.push_back("copy " + std::to_string(bytes));
     for (size_t i = 0; i < bytes; i++) static_cast<char*>(to)[i] = static_cast<const char*>(from)[i];
@@ -126,10 +129,9 @@ class BookRuntime final : public Runtime {
 
 void testHost();
 void testCublasLt();
-void testPager();            // the emulated device only
+void testPager();  // the emulated device only
 void testCapture();
 void testStreamsOfDevice();  // the emulated device only
 void testOperations(uint64_t seed);
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -47,7 +47,7 @@ const sizeOf = tf.util.sizeFromShape
 
 /** bf16 stays bf16; anything with float32 in it is float32. */
 export function widest(backend: CudaBackend, ...tensors: Info[]): Storage {
-  return tensors.every((x) => backend.storageOf(x) === STORAGE.bf16) ? STORAGE.bf16 : STORAGE.f32
+  return tensors.every((x) => backend.tensor(x).storage === STORAGE.bf16) ? STORAGE.bf16 : STORAGE.f32
 }
 
 /** A scalar or a row beside an activation does not widen it: a loss scale, a bias, a learned gate. */
@@ -204,7 +204,7 @@ function registerCast(): void {
     if (backend.onHost(x)) {
       // The CPU's cast to float32 renames the tensor and leaves integers in it; the device needs floats.
       if (dtype !== 'float32') return undefined
-      return backend.makeTensorInfo(x.shape, dtype, Float32Array.from(backend.hostValues(x)))
+      return backend.makeTensorInfo(x.shape, dtype, Float32Array.from(backend.tensor(x).values as ArrayLike<number>))
     }
     const { info, handle } = backend.output(x.shape, dtype === 'float32' ? STORAGE.f32 : STORAGE.i32, dtype)
     const operands = { size, x: backend.floats(x), y: handle }

@@ -10,7 +10,7 @@ const sizeOf = tf.util.sizeFromShape
 /** The tensor's memory in a storage type, and what to free when it had to be converted. */
 function stored(backend: CudaBackend, x: Info, storage: Storage): { handle: number; temporary: boolean } {
   const handle = backend.floats(x)
-  if (backend.storageOf(x) === storage) return { handle, temporary: false }
+  if (backend.tensor(x).storage === storage) return { handle, temporary: false }
   const size = sizeOf(x.shape)
   const converted = backend.addon.allocate(size, storage, 'working memory')
   backend.operations.convert({ size, x: handle, y: converted })
@@ -110,7 +110,7 @@ function joined(
   if (!isNumber(first) || all.some((x) => x.dtype !== first.dtype) || backend.onHost(...all)) return undefined
   // Trained rows beside activations, or the other way round: what there is more of decides.
   const most = all.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
-  const storage = first.dtype === 'float32' ? backend.storageOf(most) : STORAGE.i32
+  const storage = first.dtype === 'float32' ? backend.tensor(most).storage : STORAGE.i32
   const { info, handle } = backend.output(shape, storage, first.dtype)
   const strides = stridesOf(shape)
   let at = 0

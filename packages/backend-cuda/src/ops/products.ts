@@ -32,7 +32,7 @@ export function registerCudaProducts(): void {
     const [left, right] = [spread(a, single[0]), spread(b, single[1])]
     if (!left || !right) return undefined
     // A product over the rows of activations is the gradient of a parameter, which stays float32.
-    const bf16 = [a, b].some((x) => backend.storageOf(x) === STORAGE.bf16) && !transposeA
+    const bf16 = [a, b].some((x) => backend.tensor(x).storage === STORAGE.bf16) && !transposeA
     const shape = [...batches, rows, n]
     const { info, handle } = backend.output(shape, bf16 ? STORAGE.bf16 : STORAGE.f32)
     // Rows of a whole batch times one matrix are one product.

@@ -5,8 +5,7 @@
 
 #include "../../host/cublaslt_abi.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace cublaslt {
 
 template <class A, class B>
@@ -29,19 +28,27 @@ static_assert(same(kMinAlignmentD, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES), 
 static_assert(same(kCompute32F, CUBLAS_COMPUTE_32F) && same(kCompute32FFastTf32, CUBLAS_COMPUTE_32F_FAST_TF32), "");
 static_assert(same(kReal32F, CUDA_R_32F) && same(kReal16BF, CUDA_R_16BF), "");
 static_assert(same(kEpilogueDefault, CUBLASLT_EPILOGUE_DEFAULT) && same(kEpilogueBias, CUBLASLT_EPILOGUE_BIAS), "");
-static_assert(CUBLAS_OP_N == 0 && CUBLAS_OP_T == 1 && CUBLAS_STATUS_SUCCESS == 0, "transpositions and success are numbers in cublaslt.cc");
+static_assert(CUBLAS_OP_N == 0 && CUBLAS_OP_T == 1 && CUBLAS_STATUS_SUCCESS == 0,
+    "transpositions and success are numbers in cublaslt.cc");
 // Attributes are set as int32 and size_t, enumerations are passed as int.
-static_assert(sizeof(cublasOperation_t) == sizeof(int32_t) && sizeof(cublasLtEpilogue_t) == sizeof(int32_t) && sizeof(cudaDataType) == sizeof(int32_t) && sizeof(cublasStatus_t) == sizeof(Status), "");
+static_assert(sizeof(cublasOperation_t) == sizeof(int32_t) && sizeof(cublasLtEpilogue_t) == sizeof(int32_t) &&
+        sizeof(cudaDataType) == sizeof(int32_t) && sizeof(cublasStatus_t) == sizeof(Status),
+    "");
 static_assert(sizeof(cublasComputeType_t) == sizeof(int) && sizeof(cublasLtMatmulDescAttributes_t) == sizeof(int), "");
 
 static_assert(sizeof(Algo) == sizeof(cublasLtMatmulAlgo_t) && alignof(Algo) == alignof(cublasLtMatmulAlgo_t), "");
 using Theirs = cublasLtMatmulHeuristicResult_t;
-static_assert(sizeof(Heuristic) == sizeof(Theirs) && offsetof(Heuristic, algo) == offsetof(Theirs, algo) && offsetof(Heuristic, workspaceSize) == offsetof(Theirs, workspaceSize), "");
-static_assert(offsetof(Heuristic, state) == offsetof(Theirs, state) && offsetof(Heuristic, wavesCount) == offsetof(Theirs, wavesCount), "");
+static_assert(sizeof(Heuristic) == sizeof(Theirs) && offsetof(Heuristic, algo) == offsetof(Theirs, algo) &&
+        offsetof(Heuristic, workspaceSize) == offsetof(Theirs, workspaceSize),
+    "");
+static_assert(offsetof(Heuristic, state) == offsetof(Theirs, state) &&
+        offsetof(Heuristic, wavesCount) == offsetof(Theirs, wavesCount),
+    "");
 
 // A call through our type passes what theirs takes: as many arguments, each of its size and kind.
 template <class A, class B>
-constexpr bool passesAs = sizeof(A) == sizeof(B) && std::is_pointer<A>::value == std::is_pointer<B>::value && std::is_floating_point<A>::value == std::is_floating_point<B>::value;
+constexpr bool passesAs = sizeof(A) == sizeof(B) && std::is_pointer<A>::value == std::is_pointer<B>::value &&
+    std::is_floating_point<A>::value == std::is_floating_point<B>::value;
 template <class A, class B>
 struct Alike : std::false_type {};
 template <class A, class B, class... As, class... Bs>
@@ -71,5 +78,4 @@ static_assert(Alike<decltype(Functions::heuristic), decltype(&cublasLtMatmulAlgo
 static_assert(Alike<decltype(Functions::matmul), decltype(&cublasLtMatmul)>::value, "");
 
 }  // namespace cublaslt
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,0 +1,17 @@
+import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+
+/** What an error says without its remedy, which is a property of its own. */
+export function problemOf({ message, remedy }: { message: string; remedy?: string }): string {
+  return remedy && message.endsWith(`. ${remedy}`) ? message.slice(0, -remedy.length - 2) : message
+}
+
+/** Calls the addon; what it throws becomes a TunesmithError. */
+export function guarded<Result>(call: () => Result): Result {
+  try {
+    return call()
+  } catch (error) {
+    const { message, code, remedy } = error as Error & { code?: string; remedy?: string }
+    if (isTunesmithError(error) || typeof code !== 'string') throw error
+    throw new TunesmithError(message, { code: code as never, remedy: remedy || undefined, cause: error })
+  }
+}
