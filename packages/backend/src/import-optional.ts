@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
 /** Where a package that is not a dependency of this one may be: beside it, or where the program runs. */
 function requires(): NodeJS.Require[] {
-  // Strict package managers hide the program's dependencies from us, so the program's own places are asked too.
+  // Strict package managers hide the program's dependencies from us, so the program's own places are asked too; one of
+  // `node -e` has no file.
   const folders = [dirname(fileURLToPath(import.meta.url)), process.cwd(), dirname(process.argv[1] ?? '')]
-  return folders.map((folder) => createRequire(join(folder, 'package.json')))
+  return folders.map((folder) => createRequire(resolve(folder, 'package.json')))
 }
 
 /** The entry file of an optional package; undefined when it is not installed. */

@@ -10,6 +10,7 @@ import { join } from 'node:path'
 import { command, runMain } from '../lib/step.mjs'
 import { root } from '../lib/workspace.mjs'
 
+// packages/backend-native/native joins once it is formatted.
 const FOLDERS = ['packages/backend-cuda/cuda']
 
 runMain(async () => {

@@ -19,14 +19,9 @@ void binaryOp(Fields& f) {
   const int mode = f.small("mode");
   if (mode > 4) f.fail("mode", "a pattern");
   const int64_t outer = f.count("outer"), inner = f.count("inner"), n = product(outer, inner);
-  const Array a = f.floats("a",
-                  mode == 3       ? inner
-                      : mode == 4 ? outer
-                                  : n),
-              b = f.floats("b",
-                  mode == 1       ? inner
-                      : mode == 2 ? outer
-                                  : n);
+  // Of the operand that is a row in mode `row` and a column in mode `column`.
+  const auto size = [&](int row, int column) { return mode == row ? inner : mode == column ? outer : n; };
+  const Array a = f.floats("a", size(3, 4)), b = f.floats("b", size(1, 2));
   binary(context().stream, op, mode, a, b, f.any("y", n), outer, inner);
 }
 void binaryNumberOp(Fields& f) {
