@@ -1,4 +1,4 @@
-export { type AnswerOptions, answerAll, type Prompt, promptIds } from './answers'
+export { answerAll, type Prompt } from './answers'
 export { type Bar, type IntervalChartOptions, intervalChart } from './charts'
 export { showScores } from './compare'
 export { corpusResult } from './corpus-result'

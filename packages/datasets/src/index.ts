@@ -28,6 +28,7 @@ export {
   type FormattedStream,
   type FormattingFunction,
   formatDataset,
+  formatDatasetInTurns,
   formatStream,
 } from './formats/format-dataset'
 export {

@@ -6,9 +6,8 @@ export function sliceExample(example: TokenizedExample, start: number, end: numb
   return { inputIds: example.inputIds.slice(start, end), labels: example.labels.slice(start, end) }
 }
 
-/** How many positions of a sequence have a target, once labels are shifted: its first label has nothing before it. */
-export function countTargets(labels: TokenList): number {
-  let count = 0
-  for (let t = 1; t < labels.length; t++) if (labels[t] !== IGNORE_INDEX) count++
-  return count
+/** Whether any position of a sequence has a target, once labels are shifted: its first label has nothing before it. */
+export function hasTargets(labels: TokenList): boolean {
+  for (let t = 1; t < labels.length; t++) if (labels[t] !== IGNORE_INDEX) return true
+  return false
 }

@@ -13,7 +13,7 @@ export type {
   TrainResult,
 } from './callbacks/events'
 export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
-export { type FormattingFunc, type PreparedData, prepareDataset } from './data/prepare'
+export { type FormattingFunc, lossOn, type PreparedData, prepareDataset } from './data/prepare'
 export {
   type ComputeMetrics,
   type ComputeMetricsInput,

@@ -123,7 +123,7 @@ export class SFTTrainer {
     })
   }
 
-  async #prepare(dataset: TrainingData, packing: boolean): Promise<PreparedData> {
+  async #prepare(dataset: TrainingData, packing: boolean, signal?: AbortSignal): Promise<PreparedData> {
     if (Array.isArray(dataset)) return prepareTokenized(dataset, this.config, packing)
     const { tokenizer, formattingFunc } = this.#options
     if (!tokenizer)
@@ -132,7 +132,7 @@ export class SFTTrainer {
         where: 'SFTTrainer',
         remedy: 'Pass `tokenizer`',
       })
-    return prepareDataset(dataset as Dataset, tokenizer, this.config, { formattingFunc, packing })
+    return prepareDataset(dataset as Dataset, tokenizer, this.config, { formattingFunc, packing, signal })
   }
 
   /**
@@ -155,9 +155,9 @@ export class SFTTrainer {
     const start = performance.now()
 
     // The data, and the checkpoint to go on from.
-    const prepared = await this.#prepare(this.#options.trainDataset, config.packing)
-    const data = batchRows(prepared.examples, config)
-    const digest = dataDigest(data)
+    const prepared = await this.#prepare(this.#options.trainDataset, config.packing, signal)
+    const data = await batchRows(prepared.examples, config)
+    const digest = await dataDigest(data)
     const resume = await findResumePoint(config.outputDir, resumeFromCheckpoint ?? config.resumeFromCheckpoint)
     const resumed = resume.folder ? await readForResume(resume.folder, config, digest) : undefined
 
@@ -308,7 +308,10 @@ export class SFTTrainer {
         remedy: 'Pass `evalDataset`, or set evalStrategy to "no"',
       })
     const packing = this.config.evalPacking ?? this.config.packing
-    this.#evalData ??= batchRows((await this.#prepare(evalDataset, packing)).examples, { ...this.config, packing })
+    this.#evalData ??= await batchRows((await this.#prepare(evalDataset, packing)).examples, {
+      ...this.config,
+      packing,
+    })
     return this.#evalData
   }
 

@@ -3,9 +3,10 @@ import { selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { loadDataset } from '@tunesmith/datasets'
 import { compare, type EvalRow, METRIC_NAMES, type MetricName } from '@tunesmith/eval-metrics'
+import { ANSWER_DEFAULTS } from '@tunesmith/models'
 import { Command, Option } from 'commander'
-import { answerAll, heldOutRows, testRows } from '../run/answers'
 import { loadModelOrAdapter } from '../run/load'
+import { answerRows, heldOutRows, testRows } from '../run/test-rows'
 import { count } from './numbers'
 
 interface EvalOptions {
@@ -80,7 +81,8 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
     reference: row.reference,
     outputs: {},
   })
-  const rows = (dataset ? testRows(dataset) : given!).map(blank)
+  const asked = dataset && testRows(dataset)
+  const rows = (asked ?? given!).map(blank)
   if (sources.some((source) => !isPredictions(source))) await selectBackend()
   for (const source of sources) {
     if (isPredictions(source)) {
@@ -96,15 +98,15 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
       }
       continue
     }
-    if (!dataset)
+    if (!asked)
       throw new TunesmithError('A model needs prompts to answer', {
         code: 'invalid_options',
         where: source.path,
         remedy: 'Name the held-out rows with --data',
       })
     const { model, tokenizer } = await loadModelOrAdapter(source.path, options.base)
-    const heldOut = heldOutRows(dataset, tokenizer)
-    const answers = await answerAll(model, tokenizer, heldOut, { label: source.name, ...options })
+    const heldOut = heldOutRows(asked, tokenizer)
+    const answers = await answerRows(model, tokenizer, heldOut, { label: source.name, ...options }, console.warn)
     rows.forEach((row, i) => {
       row.outputs[source.name] = answers[i]!
     })
@@ -138,8 +140,8 @@ export function evalCommand(): Command {
     )
     .option('--out <folder>', 'where report.html, .json, .csv and .md go', 'runs/eval')
     .option('--max-rows <n>', 'only the first rows', count)
-    .option('--max-new-tokens <n>', 'longest answer', count, 128)
-    .option('--batch-size <n>', 'prompts answered together', count, 32)
+    .option('--max-new-tokens <n>', 'longest answer', count, ANSWER_DEFAULTS.maxNewTokens)
+    .option('--batch-size <n>', 'prompts answered together', count, ANSWER_DEFAULTS.batchSize)
     .option('--base <model>', 'base model of an adapter, when it has moved')
     .option('--blind', 'also write a sheet for blind review')
     .action(run)

@@ -1,6 +1,7 @@
 import { writeFileAtomic } from '@tunesmith/core'
-import { detectFormat, loadDataset, toExampleRow } from '@tunesmith/datasets'
-import { inspect, renderHtml, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
+import { formatDataset, loadDataset } from '@tunesmith/datasets'
+import { lossOn } from '@tunesmith/sft-trainer'
+import { checkRows, inspect, renderHtml, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
 import { Command } from 'commander'
 import { readFineTuneConfig } from '../run/config'
 import { count } from './numbers'
@@ -15,32 +16,22 @@ async function run(path: string, { rows, check, html }: InspectOptions): Promise
   const { model, revision, dataset: files, training } = await readFineTuneConfig(path)
   const tokenizer = await Tokenizer.fromPretrained(model, { revision })
   const dataset = (await loadDataset(files.train)).take(Math.max(rows, check))
-  const format = detectFormat(dataset, { where: dataset.where(0) })
-  console.log(`${files.train}\n${format.explanation}\n`)
+  const formatted = formatDataset(dataset)
+  console.log(`${files.train}\n${formatted.explanation}\n`)
 
-  const lossOn = training.assistantOnlyLoss ? 'assistant' : training.completionOnlyLoss === false ? 'all' : undefined
-  const inspections = dataset.toArray().map((row, index) => {
-    const example = toExampleRow(row, format, { where: dataset.where(index) })
-    return inspect(tokenizer, example as never, { maxLength: training.maxLength, ...(lossOn && { lossOn }) })
-  })
-  for (const inspection of inspections.slice(0, rows))
+  const options = { maxLength: training.maxLength, truncationMode: training.truncationMode, lossOn: lossOn(training) }
+  const examples = formatted.dataset.toArray()
+  const shown = examples.slice(0, rows).map((example) => inspect(tokenizer, example, options))
+  for (const inspection of shown)
     console.log(`${renderTerminal(inspection, { color: process.stdout.isTTY === true })}\n`)
-
-  const counts = new Map<string, { rows: number; message: string; remedy: string }>()
-  for (const { warnings } of inspections)
-    for (const { code, message, remedy } of warnings) {
-      const known = counts.get(code) ?? { rows: 0, message, remedy }
-      known.rows++
-      counts.set(code, known)
-    }
-  const trained = inspections.reduce((sum, each) => sum + each.trained, 0)
-  const tokens = inspections.reduce((sum, each) => sum + each.tokens.length, 0)
-  console.log(`${inspections.length} rows looked at: ${tokens} tokens, ${trained} of them trained`)
-  if (counts.size === 0) console.log('nothing to warn of')
-  for (const [code, { rows, message, remedy }] of counts)
+  const where = (index: number) => dataset.where(index)
+  const checked = await checkRows(tokenizer, examples, { ...options, where, label: 'checking' })
+  console.log(`${checked.rows} rows looked at: ${checked.tokens} tokens, ${checked.trained} of them trained`)
+  if (checked.warnings.length === 0) console.log('nothing to warn of')
+  for (const { code, rows, message, remedy } of checked.warnings)
     console.log(`warning: ${code} in ${rows} row${rows === 1 ? '' : 's'}: ${message}. ${remedy}`)
   if (html) {
-    await writeFileAtomic(html, renderHtml(inspections.slice(0, rows), `Training rows of ${files.train}`))
+    await writeFileAtomic(html, renderHtml(shown, `Training rows of ${files.train}`))
     console.log(`written to ${html}`)
   }
 }

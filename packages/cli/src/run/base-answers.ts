@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { writeFileAtomic } from '@tunesmith/core'
 import { readJsonFile } from '@tunesmith/hub'
-import type { HeldOut } from './answers'
 import type { FineTuneConfig } from './config'
+import type { HeldOut } from './test-rows'
 
 interface BaseAnswers {
   digest: string

@@ -7,7 +7,7 @@ import {
   pairedBootstrap,
   type Report,
 } from '@tunesmith/eval-metrics'
-import type { TestRow } from './answers'
+import type { TestRow } from './test-rows'
 
 const ROUGE = ['rouge1', 'rouge2', 'rougeL'] as const
 type RougeName = (typeof ROUGE)[number]

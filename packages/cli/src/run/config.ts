@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { BACKEND_NAMES } from '@tunesmith/backend'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { ANSWER_DEFAULTS } from '@tunesmith/models'
 import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
 import { type QuantizationConfigOptions, quantizationConfig } from '@tunesmith/quantization'
 import { earlyStoppingSchema, sftConfigSchema } from '@tunesmith/sft-trainer'
@@ -34,9 +35,9 @@ export const fineTuneConfigSchema = z.strictObject({
   /** How the test set is answered. */
   evaluation: z
     .strictObject({
-      maxNewTokens: z.number().int().positive().default(128),
+      maxNewTokens: z.number().int().positive().default(ANSWER_DEFAULTS.maxNewTokens),
       /** Prompts answered together. Default 32. */
-      batchSize: z.number().int().positive().default(32),
+      batchSize: z.number().int().positive().default(ANSWER_DEFAULTS.batchSize),
       /** Only the first rows. Default all. */
       maxRows: z.number().int().positive().optional(),
       /** Answers printed side by side. Default 3. */

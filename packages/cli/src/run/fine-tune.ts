@@ -7,10 +7,10 @@ import { type CausalLM, loadModel } from '@tunesmith/models'
 import type { PeftConfigOptions } from '@tunesmith/peft-lora'
 import { earlyStopping, lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
-import { answerAll, type HeldOut, heldOutRows } from './answers'
 import { remembered } from './base-answers'
 import { type ComparisonScores, compareAnswers } from './compare'
 import type { FineTuneConfig } from './config'
+import { answerRows, type HeldOut, heldOutRows, testRows } from './test-rows'
 
 /** What `metrics.json` holds. */
 export interface FineTuneMetrics {
@@ -53,10 +53,10 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
   const train = await loadDataset(config.dataset.train)
   const validation = config.dataset.validation ? await loadDataset(config.dataset.validation) : undefined
   const test = config.dataset.test ? await loadDataset(config.dataset.test) : undefined
-  const heldOut = test ? heldOutRows(test.take(evaluation.maxRows ?? test.length), tokenizer) : []
+  const heldOut = test ? heldOutRows(testRows(test.take(evaluation.maxRows ?? test.length)), tokenizer) : []
   await mkdir(outputDir, { recursive: true })
 
-  const answer = (label: string, of: CausalLM) => answerAll(of, tokenizer, heldOut, { label, ...evaluation })
+  const answer = (label: string, of: CausalLM) => answerRows(of, tokenizer, heldOut, { label, ...evaluation }, say)
   const answeringBase = performance.now()
   const answerWithBase = () => {
     say(`answering ${heldOut.length} held-out prompts with the base model`)

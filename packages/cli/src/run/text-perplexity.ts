@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
+import { IGNORE_INDEX } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import { packSequences } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
@@ -13,7 +14,7 @@ export function textPerplexity(model: CausalLM, tokenizer: Tokenizer, text: stri
   let [nll, labels] = [0, 0]
   for (let start = 0; start + 1 < ids.length; start += stretch) {
     const part = Array.from(ids.slice(start, start + stretch))
-    nll += tf.tidy(() => model.loss(packSequences([part]), [...part.slice(1), -100]).loss.dataSync()[0]!)
+    nll += tf.tidy(() => model.loss(packSequences([part]), [...part.slice(1), IGNORE_INDEX]).loss.dataSync()[0]!)
     labels += part.length - 1
   }
   return Math.exp(nll / Math.max(1, labels))

@@ -1,4 +1,4 @@
-import { type ExampleRow, parseOptions, TunesmithError } from '@tunesmith/core'
+import { createTurns, type ExampleRow, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Dataset } from '../dataset/dataset'
 import { ArrayRows, type Row, type RowChunk } from '../rows'
@@ -78,13 +78,8 @@ function createFormatter(options: z.output<typeof formatOptionsSchema>, format: 
 /** Shown in place of a format. */
 const OWN_FUNCTION = 'formattingFunc'
 
-/**
- * Recognises the format of a data set and turns every row into an example.
- *
- * @throws {TunesmithError} `invalid_data` for the first row that lacks a part, naming its file and line, unless
- *   `onError` is `skip`; the rows left out are in the result's `skipped`.
- */
-export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptions<R> = {}): FormattedDataset {
+/** Formats row after row; after every 256 there is a pause. */
+function* formatRows<R>(dataset: Dataset<R>, options: FormatOptions<R>): Generator<void, FormattedDataset> {
   const parsed = parseOptions(formatOptionsSchema, options, 'formatDataset')
   const { formattingFunc, format: wanted, columns } = parsed
   const place = (index: number) => dataset.where(index) ?? `row ${index}`
@@ -96,6 +91,7 @@ export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptio
   const examples: ExampleRow[] = []
   const kept: number[] = []
   for (let index = 0; index < dataset.length; index++) {
+    if (index % 256 === 255) yield
     const example = formatRow(dataset.at(index) as Row, index, place(index), badRow)
     if (!example) continue
     examples.push(example)
@@ -105,6 +101,34 @@ export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptio
     dataset: new Dataset(new ArrayRows(examples, (index) => dataset.where(kept[index]!)), { skipped }),
     format,
     explanation: format?.explanation ?? OWN_FUNCTION,
+  }
+}
+
+/**
+ * Recognises the format of a data set and turns every row into an example.
+ *
+ * @throws {TunesmithError} `invalid_data` for the first row that lacks a part, naming its file and line, unless
+ *   `onError` is `skip`; the rows left out are in the result's `skipped`.
+ */
+export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptions<R> = {}): FormattedDataset {
+  const rows = formatRows(dataset, options)
+  for (;;) {
+    const { done, value } = rows.next()
+    if (done) return value
+  }
+}
+
+/** {@link formatDataset} for many rows, which never holds the event loop up. */
+export async function formatDatasetInTurns<R = Row>(
+  dataset: Dataset<R>,
+  options: FormatOptions<R> = {},
+): Promise<FormattedDataset> {
+  const rows = formatRows(dataset, options)
+  const turns = createTurns()
+  for (;;) {
+    const { done, value } = rows.next()
+    if (done) return value
+    await turns()
   }
 }
 

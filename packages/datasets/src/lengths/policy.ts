@@ -1,6 +1,6 @@
 import { IGNORE_INDEX, parseOptions, type TokenizedExample, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { countTargets, sliceExample } from '../tokenized'
+import { hasTargets, sliceExample } from '../tokenized'
 
 const lengthPolicySchema = z.strictObject({
   /** Tokens an example may have. */
@@ -132,7 +132,7 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
 
   examples.forEach((example, index) => {
     for (const piece of pieces(example, index)) {
-      if (dropWithoutTargets && countTargets(piece.labels) === 0) {
+      if (dropWithoutTargets && !hasTargets(piece.labels)) {
         report.withoutTargets++
         continue
       }

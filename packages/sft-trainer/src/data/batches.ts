@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { TunesmithError } from '@tunesmith/core'
+import { createTurns, type TokenList, TunesmithError } from '@tunesmith/core'
 import {
   collate,
   createSampler,
@@ -21,30 +21,41 @@ export interface BatchRows {
   efficiency: number
 }
 
-export function batchRows(
+export async function batchRows(
   examples: readonly SourcedExample[],
   { packing, packingStrategy, maxLength }: Pick<SFTConfig, 'packing' | 'packingStrategy' | 'maxLength'>,
-): BatchRows {
+): Promise<BatchRows> {
   const packed = packing ? packExamples(examples, { maxLength, strategy: packingStrategy }) : undefined
   const rows = packed?.bins ?? examples.map((example) => [example])
   let [sequences, tokens, labelledTokens] = [0, 0, 0]
-  for (const row of rows)
+  const turns = createTurns()
+  for (const row of rows) {
     for (const { labels } of row) {
       sequences++
       tokens += labels.length
       for (let t = 1; t < labels.length; t++) if (labels[t]! >= 0) labelledTokens++
     }
+    await turns()
+  }
   return { rows, sequences, tokens, labelledTokens, efficiency: packed?.report.efficiency ?? 1 }
 }
 
 /** A digest of all token ids and labels: a checkpoint goes on with the data it was made with, or not at all. */
-export function dataDigest({ rows }: BatchRows): string {
+export async function dataDigest({ rows }: BatchRows): Promise<string> {
   const hash = createHash('sha256')
-  for (const row of rows)
+  const turns = createTurns()
+  const add = (list: TokenList) => {
+    const { buffer, byteOffset, byteLength } = list instanceof Int32Array ? list : Int32Array.from(list)
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength))
+  }
+  for (const row of rows) {
     for (const { inputIds, labels } of row) {
-      const bytes = Int32Array.from([inputIds.length, ...inputIds, ...labels])
-      hash.update(new Uint8Array(bytes.buffer))
+      add([inputIds.length])
+      add(inputIds)
+      add(labels)
     }
+    await turns()
+  }
   return hash.digest('hex').slice(0, 16)
 }
 

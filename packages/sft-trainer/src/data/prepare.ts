@@ -3,10 +3,10 @@ import {
   applyLengthPolicy,
   type Dataset,
   type ExampleRow,
-  formatDataset,
+  formatDatasetInTurns,
   type TokenizedExample,
 } from '@tunesmith/datasets'
-import { buildExample, type Tokenizer } from '@tunesmith/tokenization'
+import { buildExamples, type Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from '../config'
 
 /** Makes an example out of a row of any shape; for data no known format describes. */
@@ -29,36 +29,43 @@ export interface PreparedData {
   dropped: number
 }
 
-type LossOn = 'completion' | 'assistant' | 'all'
-
-function lossOn(row: ExampleRow, { completionOnlyLoss, assistantOnlyLoss }: SFTConfig): LossOn {
+/** Which tokens of a row the loss sees, as `buildExample` names it; undefined for what suits the row, TRL's default. */
+export function lossOn({
+  completionOnlyLoss,
+  assistantOnlyLoss,
+}: Pick<SFTConfig, 'completionOnlyLoss' | 'assistantOnlyLoss'>): 'assistant' | 'all' | undefined {
   if (assistantOnlyLoss) return 'assistant'
-  return 'completion' in row && completionOnlyLoss !== false ? 'completion' : 'all'
+  return completionOnlyLoss === false ? 'all' : undefined
 }
 
 /**
  * Rows to token ids and labels: recognises the format, renders templates, masks what is not learned, keeps to `maxLength`.
  *
- * With packing, `maxLength` is the packing's business.
+ * With packing, `maxLength` is the packing's business. Many rows are tokenized in worker threads.
  *
  * @param packing whether these rows will be packed.
- * @throws {TunesmithError} `invalid_data` naming the row; also when nothing is left to train on.
+ * @throws {TunesmithError} `invalid_data` naming the row; also when nothing is left to train on. `aborted` by the signal.
  */
 export async function prepareDataset(
   dataset: Dataset,
   tokenizer: Tokenizer,
   config: SFTConfig,
-  { formattingFunc, packing = config.packing }: { formattingFunc?: FormattingFunc; packing?: boolean } = {},
+  {
+    formattingFunc,
+    packing = config.packing,
+    signal,
+  }: { formattingFunc?: FormattingFunc; packing?: boolean; signal?: AbortSignal | undefined } = {},
 ): Promise<PreparedData> {
   if (dataset.length === 0)
     throw new TunesmithError('The dataset has no rows', { code: 'invalid_data', remedy: 'Check the file' })
-  const formatted = formatDataset(dataset, { formattingFunc })
-  const tokenized: SourcedExample[] = []
-  let row = 0
-  for (const example of formatted.dataset) {
-    const { inputIds, labels } = buildExample(tokenizer, example, { lossOn: lossOn(example, config) })
-    tokenized.push({ inputIds, labels, row: row++ })
-  }
+  const formatted = await formatDatasetInTurns(dataset, { formattingFunc })
+  const examples = await buildExamples(tokenizer, formatted.dataset.toArray(), {
+    lossOn: lossOn(config),
+    where: (index) => formatted.dataset.where(index),
+    label: config.reportTo.includes('console') ? 'tokenizing' : undefined,
+    signal,
+  })
+  const tokenized = examples.map((example, row) => Object.assign(example, { row }))
   return { ...fitLengths(tokenized, config, packing, tokenizer.eosTokenId), format: formatted.explanation }
 }
 

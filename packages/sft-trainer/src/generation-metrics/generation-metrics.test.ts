@@ -9,7 +9,6 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SFTConfigOptions, sftConfig } from '../config'
 import { SFTTrainer, type SFTTrainerOptions } from '../index'
 import { LETTER_MODEL, letterChats, letterDataset, letterTokenizer } from '../testing/letter-task'
-import { tokenBudgetBatches } from './batches'
 import { type ComputeMetricsInput, createGenerationMetrics, type GenerationMetricsOptions } from './index'
 
 const tokenizer = letterTokenizer()
@@ -183,14 +182,4 @@ describe('SFTTrainer', () => {
     const evalDataset = [{ inputIds: [1, 2, 3], labels: [1, 2, 3] }]
     expect(() => trainer({}, { evalDataset })).toThrow('need rows of text and a tokenizer')
   })
-})
-
-it('tokenBudgetBatches keeps to both limits, and lets a long prompt go alone', () => {
-  const lengths = [3, 50, 4, 5, 5, 2]
-  const batches = tokenBudgetBatches(lengths, { maxNewTokens: 5, batchSize: 3, tokenBudget: 20 })
-  expect(batches).toEqual([[1], [3, 4], [2, 0], [5]])
-  expect(tokenBudgetBatches(lengths, { maxNewTokens: 5, batchSize: 3, tokenBudget: 1000 })).toEqual([
-    [1, 3, 4],
-    [2, 0, 5],
-  ])
 })

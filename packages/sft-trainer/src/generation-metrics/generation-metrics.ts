@@ -1,13 +1,11 @@
 import { join } from 'node:path'
 import { Random, TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import { type Dataset, type ExampleRow, formatDataset } from '@tunesmith/datasets'
-import { type CausalLM, generateText } from '@tunesmith/models'
-import type { Tokenizer } from '@tunesmith/tokenization'
+import { answerPrompts, type CausalLM } from '@tunesmith/models'
+import { buildPrompt, type Prompt, type Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from '../config'
 import type { FormattingFunc } from '../data/prepare'
 import { metricKey } from '../loop/best-metric'
-import { tokenBudgetBatches } from './batches'
-import { type EvalPrompt, evalPrompts } from './prompts'
 import { generationScores } from './scores'
 
 /** All arrays have one element per answered row, in the order of the rows. */
@@ -32,8 +30,15 @@ export interface GenerationResult {
   /** `evalRougeL`, `evalBleu`, `evalExactMatch`, `evalGenLen` (tokens per answer), and those of `computeMetrics`. */
   metrics: Record<string, number>
   samples: GenerationSample[]
-  /** Why the samples could not be written; absent when they were. */
+  /** Prompts that were too long, and why the samples could not be written; absent when there is nothing to say. */
   notice?: string
+}
+
+/** A prompt and where it comes from. */
+interface EvalPrompt extends Prompt {
+  index: number
+  /** The prompt as the model sees it. */
+  text: string
 }
 
 export interface GenerationMetricsOptions {
@@ -63,6 +68,7 @@ export interface GenerationMetrics {
 export function createGenerationMetrics(options: GenerationMetricsOptions): GenerationMetrics {
   const { dataset, tokenizer, config, formattingFunc, computeMetrics } = options
   let prompts: EvalPrompt[] | undefined
+  let passedOver: string | undefined
 
   function sample(model: CausalLM): EvalPrompt[] {
     const formatted = formatDataset(dataset, { formattingFunc }).dataset as Dataset<ExampleRow>
@@ -70,15 +76,18 @@ export function createGenerationMetrics(options: GenerationMetricsOptions): Gene
       Array.from({ length: dataset.length }, (_, i) => i),
     )
     const maxLength = Math.max(1, model.config.maxPositionEmbeddings - config.generationMaxNewTokens)
-    const found = evalPrompts({
-      formatted,
-      rows: dataset,
-      tokenizer,
-      order,
-      count: config.generationSampleSize,
-      maxLength,
-    })
-    if (found.length > 0) return found
+    const found: EvalPrompt[] = []
+    const tooLong: number[] = []
+    for (const index of order) {
+      if (found.length === config.generationSampleSize) break
+      const prompt = buildPrompt(tokenizer, formatted.at(index))
+      if (!prompt || prompt.ids.length === 0) continue
+      if (prompt.ids.length > maxLength) tooLong.push(index)
+      else found.push({ ...prompt, index, text: tokenizer.decode(prompt.ids) })
+    }
+    if (tooLong.length > 0)
+      passedOver = `${tooLong.length} evaluation prompts of more than ${maxLength} tokens are not asked, the first in ${dataset.where(tooLong[0]!) ?? `row ${tooLong[0]}`}`
+    if (found.length > 0) return found.sort((a, b) => a.index - b.index)
     throw new TunesmithError('No evaluation row has a prompt to answer and a reference to compare with', {
       code: 'invalid_data',
       where: 'evalDataset',
@@ -89,41 +98,35 @@ export function createGenerationMetrics(options: GenerationMetricsOptions): Gene
   return {
     async run(model, { step, stopped = () => false }) {
       prompts ??= sample(model)
-      const maxNewTokens = config.generationMaxNewTokens
-      const lengths = prompts.map(({ ids }) => ids.length)
-      const predictions = new Array<string>(prompts.length)
-      let tokens = 0
-      for (const batch of tokenBudgetBatches(lengths, {
-        maxNewTokens,
+      const ids = prompts.map((prompt) => prompt.ids)
+      const answers = await answerPrompts(model, tokenizer, ids, {
+        maxNewTokens: config.generationMaxNewTokens,
         batchSize: config.generationBatchSize,
         tokenBudget: config.generationTokenBudget,
-      })) {
-        if (stopped()) return undefined
-        const asked = batch.map((i) => prompts![i]!.ids)
-        const answers = await generateText(model, tokenizer, asked, { doSample: false, maxNewTokens })
-        for (const [i, answer] of answers.entries()) {
-          predictions[batch[i]!] = answer.text.trim()
-          tokens += answer.tokens.length
-        }
-      }
+        stopped,
+      })
+      if (!answers) return undefined
+      const predictions = answers.map(({ text }) => text)
       const references = prompts.map(({ reference }) => reference.trim())
       const metrics: Record<string, number> = {
         ...generationScores(config.generationMetrics, { predictions, references }),
-        evalGenLen: tokens / prompts.length,
+        evalGenLen: answers.reduce((sum, { tokens }) => sum + tokens.length, 0) / answers.length,
         ...(await ownMetrics(prompts, predictions, references)),
       }
-      const samples = prompts.map(({ prompt }, i) => ({
-        prompt,
+      const samples = prompts.map(({ text }, i) => ({
+        prompt: text,
         reference: references[i]!,
         prediction: predictions[i]!,
       }))
       const path = join(config.outputDir, 'generations', `step-${step}.jsonl`)
       const lines = samples.map((line) => `${JSON.stringify(line)}\n`).join('')
-      const notice = await writeFileAtomic(path, lines).then(
+      const unwritten = await writeFileAtomic(path, lines).then(
         () => undefined,
         // A full disk must not end a training.
         (error: Error) => `The generated answers could not be written: ${error.message}`,
       )
+      const notice = [passedOver, unwritten].filter((line) => line !== undefined).join('; ') || undefined
+      passedOver = undefined // once is enough
       return { metrics, samples, ...(notice === undefined ? {} : { notice }) }
     },
   }
@@ -131,10 +134,10 @@ export function createGenerationMetrics(options: GenerationMetricsOptions): Gene
   async function ownMetrics(asked: EvalPrompt[], predictions: string[], references: string[]) {
     if (!computeMetrics) return {}
     const own = await computeMetrics({
-      prompts: asked.map(({ prompt }) => prompt),
+      prompts: asked.map(({ text }) => text),
       predictions,
       references,
-      rows: asked.map(({ row }) => row),
+      rows: asked.map(({ index }) => dataset.at(index)),
     })
     return Object.fromEntries(
       Object.entries(own).map(([name, value]) => {

@@ -122,12 +122,12 @@ describe.runIf(folder)('what TRL recorded', () => {
         [recording.eval_rows, recording.prepared_eval],
       ] as const) {
         const { examples } = await prepareDataset(Dataset.fromRows(rows), tokenizer, config)
-        const ours = batchRows(examples, config).rows.map((row) => row.map(withoutFirstLabel))
+        const ours = (await batchRows(examples, config)).rows.map((row) => row.map(withoutFirstLabel))
         expect(ours).toEqual(prepared.map((row) => sequencesOf(row).map(withoutFirstLabel)))
       }
       if (config.trainSamplingStrategy !== 'sequential') return
       const { examples } = await prepareDataset(Dataset.fromRows(recording.train_rows), tokenizer, config)
-      const stream = createBatchStream(batchRows(examples, config), config)
+      const stream = createBatchStream(await batchRows(examples, config), config)
       for (const { micro_batches } of recording.steps) {
         const window = stream.nextWindow()
         expect(window.length).toBe(micro_batches.length)

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { setImmediate as turn } from 'node:timers/promises'
-import { abortedError, createProgress, errorAt, type Progress, WorkerPool } from '@tunesmith/core'
+import { abortedError, createProgress, createTurns, errorAt, type Progress, WorkerPool } from '@tunesmith/core'
 import type { TokenizerState } from '../tokenizer-state'
 import { chunksOf } from './chunks'
 import { threadWork } from './worker-source'
@@ -38,9 +37,8 @@ export interface ThreadData {
   fastEngine: boolean
 }
 
-/** About ten milliseconds of work: enough to hide the cost of a message to a thread. */
-const CHUNK_UNITS = 1 << 15
-const SLICE_MS = 8
+/** About five milliseconds of work: enough to hide the cost of a message to a thread. */
+const CHUNK_UNITS = 1 << 14
 /** After so long on this thread it is worked out what the rest would take. */
 const TRIAL_MS = 300
 /** Each thread reads the vocabulary, which takes up to a second. */
@@ -101,17 +99,14 @@ export class BatchRunner {
     if (threads) await startThreads(threads)
     else {
       const most = threads ?? (availableParallelism() > 1 ? Math.min(4, availableParallelism()) : 0)
-      let slice = start
+      const turns = createTurns()
       await work(
         async (chunk) => {
           const result = here(chunk)
-          const now = performance.now()
-          if (now - slice > SLICE_MS) {
-            await turn()
-            slice = performance.now()
-          }
-          const rest = ((now - start) / Math.max(1, done)) * (items.length - done)
-          if (!lanes && most > 0 && now - start > TRIAL_MS && rest > WORTH_THREADS_MS) lanes = startThreads(most)
+          await turns()
+          const spent = performance.now() - start
+          const rest = (spent / Math.max(1, done)) * (items.length - done)
+          if (!lanes && most > 0 && spent > TRIAL_MS && rest > WORTH_THREADS_MS) lanes = startThreads(most)
           return result
         },
         () => !threadsAnswer,

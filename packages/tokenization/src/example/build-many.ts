@@ -1,4 +1,4 @@
-import { EXAMPLE_COLUMNS, type ExampleRow, type TokenizedExample } from '@tunesmith/core'
+import { createTurns, EXAMPLE_COLUMNS, type ExampleRow, type TokenizedExample } from '@tunesmith/core'
 import { forEachRow } from '../batch/chunks'
 import type { BatchOptions } from '../batch/runner'
 import type { Tokenizer } from '../tokenizer'
@@ -31,12 +31,17 @@ export async function buildExamples(
   const here = (chunk: readonly ExampleRow[]) => buildChunk(tokenizer, chunk, options)
   const work = { kind: 'build', options, send: trainedColumns, where: placeOf(where), here }
   const parts = await tokenizer.batch.run(work, rows, { threads, signal, label })
-  return parts.flatMap(({ result: { ids, labels, ends } }) =>
-    Array.from(ends, (end, i) => {
+  const examples: TokenizedExample[] = []
+  const turns = createTurns()
+  for (const { result } of parts) {
+    const { ids, labels, ends } = result
+    for (const [i, end] of ends.entries()) {
       const start = i === 0 ? 0 : ends[i - 1]!
-      return { inputIds: ids.subarray(start, end), labels: labels.subarray(start, end) }
-    }),
-  )
+      examples.push({ inputIds: ids.subarray(start, end), labels: labels.subarray(start, end) })
+    }
+    await turns()
+  }
+  return examples
 }
 
 /** A row's place, or its number. */

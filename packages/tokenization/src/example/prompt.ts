@@ -26,21 +26,31 @@ export function promptAndCompletion({
 }
 
 /**
- * The prompt of a row as training sees it: a text with the special tokens before it and none after, a conversation through
- * the chat template, with the row's `tools`, `documents` and `chat_template_kwargs`, up to where the assistant begins.
+ * A row's prompt and its own answer.
  *
  * @returns undefined for a row with nothing to ask: plain text, or a conversation that the assistant does not end.
- * @throws {TunesmithError} `invalid_data` for a conversation or columns that the template cannot print.
+ * @throws {TunesmithError} `invalid_data` for a conversation or columns that the chat template cannot print.
  */
 export function buildPrompt(tokenizer: Tokenizer, row: ExampleRow, options: PromptOptions = {}): Prompt | undefined {
   const parts = promptAndCompletion(row)
-  if (!parts) return undefined
-  const { prompt, completion } = parts
-  const ids =
-    typeof prompt === 'string'
-      ? textPromptIds(tokenizer, prompt)
-      : renderPrompt(tokenizer, prompt, chatOptionsOf(row, options)).ids
-  return { ids, reference: partText(completion) }
+  return parts && { ids: promptIds(tokenizer, parts.prompt, row, options), reference: partText(parts.completion) }
+}
+
+/**
+ * The ids of a prompt as training sees them: a text with the special tokens before it and none after; a conversation through
+ * the chat template up to where the assistant begins.
+ *
+ * @param columns what the template sees besides: a row's `tools`, `documents` and `chat_template_kwargs`.
+ * @returns `[tokens]`
+ */
+export function promptIds(
+  tokenizer: Tokenizer,
+  prompt: string | readonly Message[],
+  columns: ExampleRow = {},
+  options: PromptOptions = {},
+): number[] {
+  if (typeof prompt === 'string') return textPromptIds(tokenizer, prompt)
+  return renderPrompt(tokenizer, prompt, chatOptionsOf(columns, options)).ids
 }
 
 /** The special tokens after a text (none, for most models) belong after the completion, not after the prompt. */

@@ -1,0 +1,46 @@
+import { selectBackend } from '@tunesmith/backend'
+import { Tokenizer } from '@tunesmith/tokenization'
+import { beforeAll, expect, it } from 'vitest'
+import { createModel } from '../index'
+import { answerPrompts, tokenBudgetBatches } from './answer'
+import { generateText } from './text'
+
+const letters = 'abcdefghijklmnop'
+const tokenizer = new Tokenizer({
+  tokenizerJson: {
+    added_tokens: [],
+    model: { type: 'BPE', vocab: Object.fromEntries([...letters].map((letter, i) => [letter, i])), merges: [] },
+    decoder: { type: 'Fuse' },
+  },
+})
+const config = {
+  ...{ model_type: 'llama', vocab_size: 16, hidden_size: 16, intermediate_size: 16, num_hidden_layers: 1 },
+  ...{ num_attention_heads: 2, num_key_value_heads: 2, max_position_embeddings: 24 },
+}
+beforeAll(() => selectBackend())
+
+it('answers in the order of the prompts, and passes over those that leave no room', async () => {
+  const model = createModel(config, { seed: 3 })
+  const prompts = [[1, 2], [], [3, 4, 5, 6, 7], new Array(24).fill(1), [8], new Array(23).fill(2)]
+  const options = { maxNewTokens: 6, stopTokenIds: [] }
+  const answers = (await answerPrompts(model, tokenizer, prompts, { ...options, batchSize: 2, tokenBudget: 12 }))!
+  expect(answers.map(({ finish }) => finish)).toEqual(['length', 'skipped', 'length', 'skipped', 'length', 'length'])
+  for (const i of [0, 2, 4, 5]) {
+    const [alone] = await generateText(model, tokenizer, [prompts[i]!], options)
+    expect(answers[i]).toEqual({ ...alone, text: alone!.text.trim() })
+  }
+  let asked = 0
+  const stopped = () => ++asked > 1
+  expect(await answerPrompts(model, tokenizer, prompts, { ...options, batchSize: 1, stopped })).toBeUndefined()
+  model.dispose()
+})
+
+it('batches keep to both limits, and a long prompt goes alone', () => {
+  const lengths = new Map([3, 50, 4, 5, 5, 2].entries())
+  const batches = tokenBudgetBatches(lengths, { maxNewTokens: 5, batchSize: 3, tokenBudget: 20 })
+  expect(batches).toEqual([[1], [3, 4], [2, 0], [5]])
+  expect(tokenBudgetBatches(lengths, { maxNewTokens: 5, batchSize: 3, tokenBudget: 1000 })).toEqual([
+    [1, 3, 4],
+    [2, 0, 5],
+  ])
+})
