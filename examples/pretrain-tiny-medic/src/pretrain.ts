@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { selectBackend } from '@tunesmith/backend'
-import { createModel, saveModel } from '@tunesmith/models'
+import { createModel, savePretrained } from '@tunesmith/models'
 import { SFTTrainer } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { corpusDocument, proseDocument } from './corpus'
@@ -27,7 +27,7 @@ await selectBackend()
 const tokenizer = await Tokenizer.fromPretrained(modelFolder)
 const model = createModel(JSON.parse(readFileSync(join(modelFolder, 'config.json'), 'utf8')), { seed })
 const save = (folder: string) =>
-  saveModel(model, folder, { dtype: 'bfloat16', ...(folder !== modelFolder && { tokenizerFrom: modelFolder }) })
+  savePretrained(model, folder, { dtype: 'bfloat16', ...(folder !== modelFolder && { tokenizerFrom: modelFolder }) })
 
 const trainer = new SFTTrainer({
   model,

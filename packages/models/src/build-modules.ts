@@ -3,7 +3,7 @@ import { disposeWeight } from '@tunesmith/backend'
 import { architectureOf } from './architectures'
 import type { DecoderLayer } from './architectures/architecture'
 import type { ModelConfig } from './model-config'
-import { EmbeddingModule, LinearModule, NormModule, trainableWeights } from './modules'
+import { EmbeddingModule, LinearModule, NormModule } from './modules'
 import type { Pass } from './pass'
 import type { WeightSource } from './weight-source'
 
@@ -77,13 +77,6 @@ export function parameterCount({ embedTokens, linears, norms, lmHead }: Modules,
   }
   for (const { weight } of norms.values()) count += weight.size
   return count
-}
-
-/** Trainable weights of the modules whose names begin so. */
-export function trainableWeightsUnder({ linears, norms }: Modules, prefix: string): tf.Variable[] {
-  return [...linears.values(), ...norms.values()]
-    .filter(({ name }) => name.startsWith(prefix))
-    .flatMap((module) => trainableWeights(module))
 }
 
 export function disposeModules({ embedTokens, linears, norms }: Modules): void {

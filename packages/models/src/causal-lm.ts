@@ -4,14 +4,14 @@ import { TunesmithError } from '@tunesmith/core'
 import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
-import { buildModules, decoderLayer, disposeModules, parameterCount, trainableWeightsUnder } from './build-modules'
+import { buildModules, decoderLayer, disposeModules, parameterCount } from './build-modules'
 import { type GenerationDefaults, generationDefaults } from './generation/generation-config'
 import { type Head, headLogProbs, headLoss } from './loss/head-loss'
 import type { TokenLoss } from './loss/losses'
 import type { ModelConfig } from './model-config'
 import { type EmbeddingModule, type LinearModule, type NormModule, trainableWeights } from './modules'
 import { type Attachment, checkAdapterNames, createPass, type Pass, type PassOptions } from './pass'
-import { type StepContext, StepPlan } from './step-context'
+import { type StepContext, stepPlan } from './step-context'
 import { VirtualLayout } from './virtual-tokens'
 import type { WeightSource } from './weight-source'
 
@@ -103,7 +103,7 @@ export class CausalLM {
     pass: Pass,
     { gradientCheckpointing = false, activationOffloading: offload = false }: ForwardOptions,
   ): tf.Tensor2D {
-    const plan = new StepPlan(this.config, place, pass.cache, this.attachment?.virtualTokens)
+    const plan = stepPlan(this.config, place, pass.cache, this.attachment?.virtualTokens)
     const shared = plan.tensors()
     return this.#throughLayers(embeddings, pass, (layer, x) => {
       const block = (input: tf.Tensor2D, tensors: readonly tf.Tensor[]) =>
@@ -188,23 +188,18 @@ export class CausalLM {
 
   #trainablesOf(layer: number): tf.Variable[] {
     const prefix = `model.layers.${layer}.`
-    const found = [...trainableWeightsUnder(this, prefix), ...(this.attachment?.sharedTrainables ?? [])]
-    for (const [module, variables] of this.attachment?.trainables ?? [])
-      if (module.startsWith(prefix)) found.push(...variables)
-    return [...new Set(found)]
+    const inLayer = <Value>([name, value]: [string, Value]) => (name.startsWith(prefix) ? [value] : [])
+    const own = [...[...this.linears].flatMap(inLayer), ...[...this.norms].flatMap(inLayer)].flatMap(trainableWeights)
+    const added = [...(this.attachment?.trainables ?? [])].flatMap(inLayer).flat()
+    return [...new Set([...own, ...added, ...(this.attachment?.sharedTrainables ?? [])])]
   }
 
   #checkIds(ids: ArrayLike<number>): void {
     for (let i = 0; i < ids.length; i++) {
       const id = ids[i]!
       if (id >= 0 && id < this.config.vocabSize) continue
-      throw new TunesmithError(
-        `Token id ${id} at position ${i} is outside the vocabulary of ${this.config.vocabSize}`,
-        {
-          code: 'invalid_data',
-          remedy: 'Use the tokenizer that belongs to this model',
-        },
-      )
+      const what = `Token id ${id} at position ${i} is outside the vocabulary of ${this.config.vocabSize}`
+      throw new TunesmithError(what, { code: 'invalid_data', remedy: 'Use the tokenizer that belongs to this model' })
     }
   }
 

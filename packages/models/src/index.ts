@@ -27,13 +27,12 @@ export { type ComputeLoss, dft, labelLogProbs, labelSmoothing, nll, type TokenLo
 export type { ModelConfig } from './model-config'
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
 export { type Attachment, createPass, type Pass, type PassOptions } from './pass'
+export { quantizedMatrix } from './quantized'
 export { inverseFrequencies, type RopeConfig } from './rope'
 export {
   modelTensors,
-  type SavePretrainedOptions as SaveModelOptions,
   type SavePretrainedOptions,
   savePretrained,
-  savePretrained as saveModel,
 } from './save-pretrained'
 export type { AttendOptions, StepContext } from './step-context'
 export { makeTrainable } from './trainable'

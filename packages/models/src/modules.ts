@@ -2,47 +2,43 @@ import * as tf from '@tensorflow/tfjs-core'
 import { embeddingLookup, linear, rmsNorm, type WeightMatrix } from '@tunesmith/backend'
 import type { Pass } from './pass'
 
-/** What an adapter puts in the place of a module's own computation. */
-export type Override<Module, Input> = (input: Input, module: Module, pass: Pass) => tf.Tensor2D
-
-/** One linear layer of a model: the place where adapters attach. */
-export class LinearModule {
-  /** Replaces the plain product; set and removed by adapters. */
-  override: Override<LinearModule, tf.Tensor2D> | undefined
+/** A module with a weight matrix: the place where adapters attach. */
+abstract class Adaptable<Input> {
+  /** Replaces the module's own computation; set and removed by adapters. */
+  override: ((input: Input, module: this, pass: Pass) => tf.Tensor2D) | undefined
 
   constructor(
     /** The name in the checkpoint without `.weight`, e.g. `model.layers.0.self_attn.q_proj`. */
     readonly name: string,
     public weight: WeightMatrix,
-    public bias: tf.Tensor1D | undefined,
   ) {}
 
-  /** x `[tokens, in]` to `[tokens, out]`, through the adapter if there is one. */
-  forward(x: tf.Tensor2D, pass: Pass): tf.Tensor2D {
-    return this.override ? this.override(x, this, pass) : this.forwardBase(x)
+  /** The module through the adapter if there is one. */
+  forward(input: Input, pass: Pass): tf.Tensor2D {
+    return this.override ? this.override(input, this, pass) : this.forwardBase(input)
   }
 
-  /** The layer without any adapter. */
+  /** The module without any adapter. */
+  abstract forwardBase(input: Input): tf.Tensor2D
+}
+
+/** One linear layer: x `[tokens, in]` to `[tokens, out]`. */
+export class LinearModule extends Adaptable<tf.Tensor2D> {
+  constructor(
+    name: string,
+    weight: WeightMatrix,
+    public bias: tf.Tensor1D | undefined,
+  ) {
+    super(name, weight)
+  }
+
   forwardBase(x: tf.Tensor2D): tf.Tensor2D {
     return linear(x, this.weight, this.bias)
   }
 }
 
-/** The token embeddings. */
-export class EmbeddingModule {
-  override: Override<EmbeddingModule, tf.Tensor1D> | undefined
-
-  constructor(
-    readonly name: string,
-    public weight: WeightMatrix,
-  ) {}
-
-  /** ids int32 `[tokens]` to `[tokens, hidden]`, through the adapter if there is one. */
-  forward(ids: tf.Tensor1D, pass: Pass): tf.Tensor2D {
-    return this.override ? this.override(ids, this, pass) : this.forwardBase(ids)
-  }
-
-  /** The embeddings without any adapter. */
+/** The token embeddings: ids int32 `[tokens]` to `[tokens, hidden]`. */
+export class EmbeddingModule extends Adaptable<tf.Tensor1D> {
   forwardBase(ids: tf.Tensor1D): tf.Tensor2D {
     return embeddingLookup(this.weight, ids)
   }

@@ -2,7 +2,6 @@ import * as tf from '@tensorflow/tfjs-core'
 import {
   type CausalAttentionAttrs,
   causalAttention,
-  type RotaryTables,
   rotaryEmbedding,
   rotaryTables,
   withoutRecording,
@@ -20,51 +19,35 @@ export interface AttendOptions {
   scale?: number
 }
 
-/** Where the sequences of a forward pass lie and how their positions rotate, in host memory. */
-export class StepPlan {
-  readonly #tables: RotaryTables
-  readonly #cuSeqlens: Int32Array
-  readonly #prefix: Prefix | undefined
-
-  constructor(
-    readonly config: ModelConfig,
-    input: Pick<ModelInput, 'positions' | 'cuSeqlens'>,
-    readonly cache?: KvCache,
-    virtual?: VirtualTokens,
-  ) {
-    this.#cuSeqlens = Int32Array.from(input.cuSeqlens)
-    let { positions } = input
-    if (virtual?.keyValues) {
-      this.#prefix = {
-        layout: new VirtualLayout(input, virtual.count),
-        keyValues: (layer) => virtual.keyValues!(layer),
-      }
-      positions = Array.from(positions, (position) => position + virtual.count)
-    }
-    let longest = 0
-    for (let i = 0; i < positions.length; i++) longest = Math.max(longest, positions[i]! + 1)
-    this.#tables = rotaryTables(positions, inverseFrequencies(config.rope, longest), config.rope.attentionFactor)
-  }
-
-  /** The plan as tensors, which belong to the surrounding `tf.tidy`: what {@link context} takes. */
-  tensors(): tf.Tensor[] {
-    return withoutRecording(() => {
-      const half = this.config.rope.rotaryDim / 2
-      const shape: [number, number] = [this.#tables.cos.length / half, half]
-      return [
-        tf.tensor1d(this.#cuSeqlens, 'int32'),
-        tf.tensor2d(this.#tables.cos, shape),
-        tf.tensor2d(this.#tables.sin, shape),
-        ...(this.#prefix ? [tf.tensor1d(this.#prefix.layout.cuSeqlens, 'int32')] : []),
-      ]
-    })
-  }
-
-  /** What the layers use, on the tensors of {@link tensors} or copies of them. */
-  context(tensors: readonly tf.Tensor[]): StepContext {
-    const [cuSeqlens, cos, sin, extended] = tensors as [tf.Tensor1D, tf.Tensor2D, tf.Tensor2D, tf.Tensor1D?]
-    const prefix = this.#prefix && { ...this.#prefix, cuSeqlens: extended! }
-    return new StepContext(this.config, { cuSeqlens, cos, sin }, this.cache, prefix)
+/**
+ * Where the sequences of a forward pass are and how their positions rotate, in host memory: `tensors` makes tensors of it,
+ * which belong to the surrounding `tf.tidy`, and `context` what the layers use, from those or from copies of them.
+ */
+export function stepPlan(
+  config: ModelConfig,
+  { positions, cuSeqlens }: Pick<ModelInput, 'positions' | 'cuSeqlens'>,
+  cache?: KvCache,
+  virtual?: VirtualTokens,
+): { tensors(): tf.Tensor[]; context(tensors: readonly tf.Tensor[]): StepContext } {
+  const { rope } = config
+  const keyValues = virtual?.keyValues?.bind(virtual)
+  const prefix = keyValues && { layout: new VirtualLayout({ positions, cuSeqlens }, virtual!.count), keyValues }
+  const rotated = Array.from(positions, (position) => position + (prefix ? virtual!.count : 0))
+  const longest = rotated.reduce((max, position) => Math.max(max, position + 1), 0)
+  const { cos, sin } = rotaryTables(rotated, inverseFrequencies(rope, longest), rope.attentionFactor)
+  const shape: [number, number] = [rotated.length, rope.rotaryDim / 2]
+  return {
+    tensors: () =>
+      withoutRecording(() => [
+        tf.tensor1d(Int32Array.from(cuSeqlens), 'int32'),
+        tf.tensor2d(cos, shape),
+        tf.tensor2d(sin, shape),
+        ...(prefix ? [tf.tensor1d(prefix.layout.cuSeqlens, 'int32')] : []),
+      ]),
+    context(tensors) {
+      const [cuSeqlens, cos, sin, extended] = tensors as [tf.Tensor1D, tf.Tensor2D, tf.Tensor2D, tf.Tensor1D?]
+      return new StepContext(config, { cuSeqlens, cos, sin }, cache, prefix && { ...prefix, cuSeqlens: extended! })
+    },
   }
 }
 
@@ -76,31 +59,17 @@ interface Prefix {
 
 /** What all layers share during a forward pass: sequence boundaries, rotary tables, the cache. */
 export class StepContext {
-  readonly #config: ModelConfig
-  readonly #cuSeqlens: tf.Tensor1D
-  readonly #cos: tf.Tensor2D
-  readonly #sin: tf.Tensor2D
-  readonly #cache: KvCache | undefined
-  readonly #prefix: (Prefix & { cuSeqlens: tf.Tensor1D }) | undefined
-
   constructor(
-    config: ModelConfig,
-    { cuSeqlens, cos, sin }: { cuSeqlens: tf.Tensor1D; cos: tf.Tensor2D; sin: tf.Tensor2D },
-    cache?: KvCache,
-    prefix?: Prefix & { cuSeqlens: tf.Tensor1D },
-  ) {
-    this.#prefix = prefix
-    this.#config = config
-    this.#cuSeqlens = cuSeqlens
-    this.#cos = cos
-    this.#sin = sin
-    this.#cache = cache
-  }
+    private readonly config: ModelConfig,
+    private readonly tensors: { cuSeqlens: tf.Tensor1D; cos: tf.Tensor2D; sin: tf.Tensor2D },
+    private readonly cache?: KvCache,
+    private readonly prefix?: Prefix & { cuSeqlens: tf.Tensor1D },
+  ) {}
 
   /** Rotates queries or keys `[tokens, heads * headDim]` by their positions. */
   rotate(x: tf.Tensor2D): tf.Tensor2D {
-    const { headDim, rope } = this.#config
-    return rotaryEmbedding(x, this.#cos, this.#sin, { headDim, rotaryDim: rope.rotaryDim })
+    const { headDim, rope } = this.config
+    return rotaryEmbedding(x, this.tensors.cos, this.tensors.sin, { headDim, rotaryDim: rope.rotaryDim })
   }
 
   /** Causal attention of rotated q over rotated k and v, and over what the cache holds. Returns `[tokens, heads * headDim]`. */
@@ -111,12 +80,12 @@ export class StepContext {
     v: tf.Tensor2D,
     { slidingWindow = 0, softcap = 0, scale }: AttendOptions = {},
   ): tf.Tensor2D {
-    const { numAttentionHeads: numHeads, numKeyValueHeads: numKvHeads, headDim } = this.#config
+    const { numAttentionHeads: numHeads, numKeyValueHeads: numKvHeads, headDim } = this.config
     const attrs = { numHeads, numKvHeads, headDim, scale: scale ?? headDim ** -0.5, slidingWindow, softcap }
-    if (this.#prefix) return this.#attendPrefix(this.#prefix, layer, q, k, v, attrs)
-    if (!this.#cache) return causalAttention(q, k, v, this.#cuSeqlens, attrs)
-    const { keys, values, ranges } = this.#cache.append(layer, k, v)
-    return causalAttention(q, keys, values, this.#cuSeqlens, attrs, ranges)
+    if (this.prefix) return this.#attendPrefix(this.prefix, layer, q, k, v, attrs)
+    if (!this.cache) return causalAttention(q, k, v, this.tensors.cuSeqlens, attrs)
+    const { keys, values, ranges } = this.cache.append(layer, k, v)
+    return causalAttention(q, keys, values, this.tensors.cuSeqlens, attrs, ranges)
   }
 
   /** Attention over keys and values that stand before every sequence as well. */
@@ -130,9 +99,9 @@ export class StepContext {
   ): tf.Tensor2D {
     const before = keyValues(layer)
     const [allKeys, allValues] = [layout.extend(k, before.keys), layout.extend(v, before.values)]
-    if (this.#cache) {
-      const { keys, values, ranges } = this.#cache.append(layer, allKeys, allValues)
-      return causalAttention(q, keys, values, this.#cuSeqlens, attrs, ranges)
+    if (this.cache) {
+      const { keys, values, ranges } = this.cache.append(layer, allKeys, allValues)
+      return causalAttention(q, keys, values, this.tensors.cuSeqlens, attrs, ranges)
     }
     // Queries of zeros in the prefix' place: a gradient exists only where queries and keys are the same rows.
     return layout.strip(causalAttention(layout.extend(q), allKeys, allValues, cuSeqlens, attrs))

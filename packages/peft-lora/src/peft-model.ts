@@ -91,13 +91,10 @@ export class PeftModel {
     this.#refuseMerged('addAdapter')
     const adapter = adapterOf(config.peftType, 'peftType')
     // New layers read the base weights, so no copy may stand in their place.
-    this.#installation.takeOut()
-    try {
+    this.#change(() => {
       this.#adapters.set(name, attach(this.model, adapter, config, options))
       if (this.#active.length === 0) this.#active = [name]
-    } finally {
-      this.#putIn()
-    }
+    })
     this.baseChanged()
     return this
   }
@@ -158,17 +155,16 @@ export class PeftModel {
   async withoutAdapter<Result>(f: () => Result | Promise<Result>): Promise<Result> {
     if (this.#disabled) return f()
     const merged = this.#merged?.originals ?? []
-    this.#change(() => {
-      exchangeModules(merged)
-      this.#disabled = true
-    })
+    const disable = (disabled: boolean) =>
+      this.#change(() => {
+        exchangeModules(merged)
+        this.#disabled = disabled
+      })
+    disable(true)
     try {
       return await f()
     } finally {
-      this.#change(() => {
-        exchangeModules(merged)
-        this.#disabled = false
-      })
+      disable(false)
     }
   }
 
@@ -178,23 +174,20 @@ export class PeftModel {
    * the adapter's name and a slash.
    */
   parameters(): Map<string, tf.Variable> {
-    if (this.#active.length === 1) return trainableTensors(this.adapter())
-    return new Map(
-      this.#active.flatMap((name) =>
-        [...trainableTensors(this.adapter(name))].map(([key, variable]) => [`${name}/${key}`, variable] as const),
-      ),
-    )
+    return this.#active.length === 1 ? trainableTensors(this.adapter()) : this.#ofActive(trainableTensors)
   }
 
   /** What a training checkpoint must hold besides the parameters, by name. */
   trainingState(): Map<string, tf.Variable> {
-    return new Map(
-      this.#active.flatMap((name) =>
-        Object.entries(this.adapter(name).shared?.trainingState ?? {}).map(
-          ([key, v]) => [`${name}/${key}`, v] as const,
-        ),
-      ),
-    )
+    return this.#ofActive(({ shared }) => Object.entries(shared?.trainingState ?? {}))
+  }
+
+  /** Variables of the active adapters; keys start with the adapter's name and a slash. */
+  #ofActive(variables: (attached: Attached) => Iterable<[string, tf.Variable]>): Map<string, tf.Variable> {
+    const all = new Map<string, tf.Variable>()
+    for (const name of this.#active)
+      for (const [key, variable] of variables(this.adapter(name))) all.set(`${name}/${key}`, variable)
+    return all
   }
 
   /** What the active adapters add to the loss of a micro-batch (a mean per token); undefined when nothing. */
@@ -271,8 +264,9 @@ export class PeftModel {
     if (!this.#merged) return this
     const { originals } = this.#merged
     this.#change(() => {
+      restoreModules(originals)
       this.#merged = undefined
-    }, originals)
+    })
     return this
   }
 
@@ -323,19 +317,15 @@ export class PeftModel {
     })
   }
 
-  #change(change: () => void, originals?: readonly MergedAway[]): void {
+  /** Runs something on the bare base model, then puts the adapters back. */
+  #change(change: () => void): void {
     this.#installation.takeOut()
-    if (originals) restoreModules(originals)
     try {
       change()
     } finally {
-      this.#putIn()
+      const situation = { adapters: this.#adapters, active: this.#active, merged: this.#merged?.names ?? [] }
+      if (!this.#disabled) this.#installation.putIn(situation)
     }
-  }
-
-  #putIn(): void {
-    if (this.#disabled) return
-    this.#installation.putIn({ adapters: this.#adapters, active: this.#active, merged: this.#merged?.names ?? [] })
   }
 }
 

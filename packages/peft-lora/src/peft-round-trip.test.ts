@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
-import { createModel, loadModel, saveModel } from '@tunesmith/models'
+import { createModel, loadModel, savePretrained } from '@tunesmith/models'
 import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { configFromJson } from './config-json'
@@ -133,7 +133,7 @@ function giveUpRanks(peft: PeftModel): void {
 /** Saves a base model and an adapter of ours on it; returns its logits. */
 async function makeOurs(name: string, { model: shape, config: json }: Case): Promise<Float32Array> {
   const fresh = createModel(shape, { seed: 5 })
-  await saveModel(fresh, join(folder, name, 'base'))
+  await savePretrained(fresh, join(folder, name, 'base'))
   fresh.dispose()
   const model = await loadModel(join(folder, name, 'base'))
   const peft = new PeftModel(model)

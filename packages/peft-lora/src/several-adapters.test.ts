@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
-import { generate, loadModel, saveModel } from '@tunesmith/models'
+import { generate, loadModel, savePretrained } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getPeftModel, loadPeftModel, type MergeReport, type PeftModel, savePeftModel } from './index'
 import { tinyModel } from './testing'
@@ -167,7 +167,7 @@ describe('merging', () => {
     const merged = peft.mergeAndUnload({ onReport: (made) => (report = made) })
     expect(report!.modules.map(({ name }) => name)).toEqual(['model.embed_tokens'])
     expect(largestDifference(logitsOf(merged), unmerged)).toBeLessThan(1e-4)
-    await saveModel(merged, join(folder, 'parted'))
+    await savePretrained(merged, join(folder, 'parted'))
     const again = await loadModel(join(folder, 'parted'))
     expect(largestDifference(logitsOf(again), unmerged)).toBeLessThan(1e-4)
   })
@@ -179,7 +179,7 @@ describe('merging', () => {
     const unmerged = logitsOf(peft.model)
     const merged = peft.mergeAndUnload()
     expect(largestDifference(logitsOf(merged), unmerged)).toBeLessThan(1e-4)
-    await saveModel(merged, join(folder, 'kept'))
+    await savePretrained(merged, join(folder, 'kept'))
     expect(largestDifference(logitsOf(await loadModel(join(folder, 'kept'))), unmerged)).toBeLessThan(1e-4)
     merged.dispose()
   })

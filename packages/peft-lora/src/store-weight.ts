@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { denseWeight, packedWeight, type WeightFormat, type WeightMatrix } from '@tunesmith/backend'
 import { f32ToBf16, f32ToF16 } from '@tunesmith/hub'
-import { absmaxOf, quantize4bit, quantizeInt8, quantMap4bit } from '@tunesmith/quantization'
+import { quantizedMatrix } from '@tunesmith/models'
+import { quantize4bit, quantizeInt8 } from '@tunesmith/quantization'
 
 /** How a weight is stored: one of the formats, with the block size of the 4-bit ones. */
 export interface Storage {
@@ -12,38 +13,23 @@ export interface Storage {
 }
 
 /** Puts float32 values `[out, in]` into a format, rounding to nearest. The values' tensor is not disposed. */
-export function storeWeight(values: tf.Tensor2D, { format, blockSize = 64, roundTo }: Storage): WeightMatrix {
-  const [outFeatures, inFeatures] = values.shape
-  if (format === 'f32') return denseWeight(tf.keep(tf.clone(values)))
-  const data = values.dataSync() as Float32Array
-  const shape = { outFeatures, inFeatures }
-  if (format === 'bf16' || format === 'f16') {
-    const halves = format === 'bf16' ? f32ToBf16(data) : f32ToF16(data)
-    return kept(
-      packedWeight({ format, ...shape, bytes: new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength) }),
-    )
-  }
-  if (format === 'int8') {
-    const { weight, scb } = quantizeInt8({ data, shape: values.shape })
-    const bytes = new Uint8Array(weight.buffer, weight.byteOffset, weight.byteLength)
-    return kept(packedWeight({ format, ...shape, bytes, scale: scb.map((largest) => largest / 127) }))
-  }
-  const quantized = quantize4bit({ data, shape: values.shape, quantType: format, blocksize: blockSize as 64 })
-  return kept(
-    packedWeight({
-      format,
-      ...shape,
-      blockSize,
-      ...(roundTo && { roundTo }),
-      bytes: quantized.packed,
-      absmax: absmaxOf(quantized),
-      code: quantMap4bit(format),
-    }),
-  )
+export function storeWeight(values: tf.Tensor2D, storage: Storage): WeightMatrix {
+  if (storage.format === 'f32') return denseWeight(tf.keep(tf.clone(values)))
+  const stored = pack(values, storage)
+  // Out of the reach of a surrounding `tf.tidy`.
+  for (const tensor of [stored.weight, stored.absmax, stored.code, stored.scale]) if (tensor) tf.keep(tensor)
+  return stored
 }
 
-/** Out of the reach of a surrounding `tf.tidy`. */
-function kept(weight: WeightMatrix): WeightMatrix {
-  for (const tensor of [weight.weight, weight.absmax, weight.code, weight.scale]) if (tensor) tf.keep(tensor)
-  return weight
+function pack(values: tf.Tensor2D, { format, blockSize = 64, roundTo }: Storage): WeightMatrix {
+  const { shape } = values
+  const data = values.dataSync() as Float32Array
+  if (format === 'int8') return quantizedMatrix(quantizeInt8({ data, shape }))
+  if (format === 'nf4' || format === 'fp4') {
+    const quantized = quantize4bit({ data, shape, quantType: format, blocksize: blockSize as 64 })
+    return { ...quantizedMatrix(quantized), ...(roundTo && { roundTo }) }
+  }
+  const { buffer, byteOffset, byteLength } = format === 'bf16' ? f32ToBf16(data) : f32ToF16(data)
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+  return packedWeight({ format, outFeatures: shape[0], inFeatures: shape[1], bytes })
 }

@@ -1,7 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
-import type { CausalLM, EmbeddingModule, LinearModule } from '@tunesmith/models'
+import type { CausalLM } from '@tunesmith/models'
 import { z } from 'zod'
-import type { AdapterConfig } from './adapter'
+import type { AdaptableModule, AdapterConfig } from './adapter'
 
 /** Options that say which modules are adapted; an adapter spreads them into its schema. */
 export const targetOptions = {
@@ -71,30 +71,22 @@ function layerIndex(name: string, layersPattern: string | string[] | undefined):
 const isSaved = (name: string, modulesToSave: string[] | undefined) =>
   modulesToSave?.some((module) => new RegExp(`^(?:(^|.*\\.)${module}($|\\..*))`).test(name)) ?? false
 
+interface TargetOptions {
+  /** The token embeddings may be named too. Default false. */
+  embeddings?: boolean
+  defaultTargets?: ((model: CausalLM) => string[]) | undefined
+}
+
 /**
  * The modules a configuration adapts, in the model's order.
  *
- * @param embeddings whether the token embeddings may be named too. Default false.
  * @throws {TunesmithError} `invalid_options` when it matches none, or when one of several names matches none.
  */
 export function targetedModules(
   model: CausalLM,
   config: AdapterConfig,
-  options: { embeddings: true; defaultTargets?: ((model: CausalLM) => string[]) | undefined },
-): (LinearModule | EmbeddingModule)[]
-export function targetedModules(
-  model: CausalLM,
-  config: AdapterConfig,
-  options?: { embeddings?: false; defaultTargets?: ((model: CausalLM) => string[]) | undefined },
-): LinearModule[]
-export function targetedModules(
-  model: CausalLM,
-  config: AdapterConfig,
-  {
-    embeddings = false,
-    defaultTargets,
-  }: { embeddings?: boolean; defaultTargets?: ((model: CausalLM) => string[]) | undefined } = {},
-): (LinearModule | EmbeddingModule)[] {
+  { embeddings = false, defaultTargets }: TargetOptions = {},
+): AdaptableModule[] {
   const { targetModules, excludeModules, layersToTransform, layersPattern, modulesToSave } = config
   const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'targetModules' })
   if (layersPattern !== undefined && layersToTransform === undefined)
@@ -104,7 +96,7 @@ export function targetedModules(
     throw wrong('layersToTransform cannot be used with a regular expression')
   const targets = effectiveTargets(model, config, defaultTargets)
   const layers = layersToTransform === undefined ? [] : [layersToTransform].flat()
-  const candidates: (LinearModule | EmbeddingModule)[] = allLinear
+  const candidates: AdaptableModule[] = allLinear
     ? model.decoderLinears()
     : [...(embeddings ? [model.embedTokens] : []), ...model.linears.values()]
   const found = candidates.filter(({ name }) => {

@@ -35,14 +35,11 @@ export function trainableTokenLayers(
       throw wrong(`${name} is in targetModules as well`, 'Choose one of the two')
     const rows = rowsOf(module.weight, indices)
     const tied = model.lmHead.weight === model.embedTokens.weight
-    if (module === model.embedTokens)
-      layers.set(module, tokenEmbeddings(model.config.vocabSize, indices, rows, { owns: true }))
-    if (module === model.lmHead && !tied)
-      layers.set(module, tokenHead(model.config.vocabSize, indices, rows, { owns: true }))
-    if (tied) {
-      layers.set(model.embedTokens, tokenEmbeddings(model.config.vocabSize, indices, rows, { owns: true }))
-      layers.set(model.lmHead, tokenHead(model.config.vocabSize, indices, rows, { owns: false }))
-    }
+    const parameters = { [KEY]: rows }
+    const embeds = tied || module === model.embedTokens
+    if (embeds) layers.set(model.embedTokens, { parameters, ...tokenEmbeddings(model.config.vocabSize, indices, rows) })
+    if (tied || module === model.lmHead)
+      layers.set(model.lmHead, { parameters: embeds ? {} : parameters, uses: [rows], ...tokenHead(indices, rows) })
   }
   return layers
 }
@@ -73,19 +70,15 @@ function placement(vocab: number, indices: readonly number[]): { keep: tf.Tensor
   })
 }
 
-function tokenEmbeddings(
-  vocab: number,
-  indices: readonly number[],
-  rows: tf.Variable<tf.Rank.R2>,
-  { owns }: { owns: boolean },
-): AdapterLayer {
+type Computation = Omit<AdapterLayer, 'parameters'>
+
+function tokenEmbeddings(vocab: number, indices: readonly number[], rows: tf.Variable<tf.Rank.R2>): Computation {
   // Every other id reads a row of zeros behind the trained ones.
   const slots = new Int32Array(vocab).fill(indices.length)
   indices.forEach((index, slot) => {
     slots[index] = slot
   })
   return {
-    parameters: owns ? { [KEY]: rows } : {},
     embed: (ids, below) =>
       tf.tidy(() => {
         const wanted = ids.dataSync()
@@ -103,20 +96,14 @@ function tokenEmbeddings(
 }
 
 /** The same rows on the output side: the logits of the trained ids come from them. */
-function tokenHead(
-  vocab: number,
-  indices: readonly number[],
-  rows: tf.Variable<tf.Rank.R2>,
-  { owns }: { owns: boolean },
-): AdapterLayer {
+function tokenHead(indices: readonly number[], rows: tf.Variable<tf.Rank.R2>): Computation {
   return {
-    parameters: owns ? { [KEY]: rows } : {},
-    uses: [rows],
     forward: (x, below) =>
       tf.tidy(() => {
-        const { keep, place } = placement(vocab, indices)
+        const logits = below.forward(x)
+        const { keep, place } = placement(logits.shape[1], indices)
         const trained = tf.matMul(tf.matMul(x, rows, false, true), place)
-        return tf.add(tf.mul(below.forward(x), keep), trained) as tf.Tensor2D
+        return tf.add(tf.mul(logits, keep), trained) as tf.Tensor2D
       }),
     merge: ({ weight, bias }) => ({ weight: withRows(weight, indices, rows), bias }),
   }

@@ -15,42 +15,47 @@ export const modulesToSaveOption = {
 
 type AnyModule = LinearModule | EmbeddingModule | NormModule
 
+type Value = WeightMatrix | tf.Tensor
+
+/** The weight or bias of a module. */
+interface Slot {
+  holder: { weight: unknown; bias?: unknown }
+  field: 'weight' | 'bias'
+}
+
 /** A weight or bias that an adapter trains as a copy of its own; the base model's stays as it is. */
 export class TrainedCopy {
   /** It has become the model's own. */
   kept = false
-  readonly #slots: Slot[]
+  #originals: Value[] = []
 
   constructor(
-    readonly module: AnyModule,
     /** Key in the file. */
     readonly key: string,
     readonly variable: tf.Variable,
-    slots: readonly { get(): Value; set(value: Value): void }[],
-    readonly value: Value,
+    /** Where it goes: a tied weight has two places. */
+    readonly slots: readonly Slot[],
     /** PEFT trains it in its place instead: it adds nothing to the number of parameters. */
     readonly inPlace: boolean,
-  ) {
-    this.#slots = slots.map((slot) => ({ ...slot, original: undefined }))
-  }
+  ) {}
 
   /** Puts the copy in its place. */
   install(): void {
-    for (const slot of this.#slots) {
-      slot.original = slot.get()
-      slot.set(this.value)
-    }
+    const isMatrix = !(this.slots[0]!.holder[this.slots[0]!.field] instanceof tf.Tensor)
+    const value = isMatrix ? denseWeight(this.variable as tf.Variable<tf.Rank.R2>) : this.variable
+    this.#originals = this.slots.map(({ holder, field }) => holder[field] as Value)
+    for (const { holder, field } of this.slots) holder[field] = value
   }
 
   /** Puts the base model's own back. */
   restore(): void {
-    for (const slot of this.#slots) slot.set(slot.original!)
+    for (const [i, { holder, field }] of this.slots.entries()) holder[field] = this.#originals[i]
   }
 
   /** Leaves an installed copy in its place for good, and releases what was there unless it is used elsewhere. */
   keep(isUsed: (value: Value) => boolean): void {
     this.kept = true
-    for (const original of new Set(this.#slots.map((slot) => slot.original!))) {
+    for (const original of new Set(this.#originals)) {
       if (isUsed(original)) continue
       if (original instanceof tf.Tensor) original.dispose()
       else disposeWeight(original)
@@ -58,46 +63,19 @@ export class TrainedCopy {
   }
 }
 
-type Value = WeightMatrix | tf.Tensor
-type Slot = { get(): Value; set(value: Value): void; original: Value | undefined }
-
-/** A dense float32 variable with the values of a weight. Weights without values (sizes only) give zeros. */
-function copyOf(weight: WeightMatrix): tf.Variable<tf.Rank.R2> {
+/** A float32 variable with the values of a weight. Weights without values (sizes only) give zeros. */
+function copyOf(value: Value): tf.Variable {
   return withoutRecording(() =>
     tf.tidy(() => {
-      const values = weight.weight ? tf.clone(dequantize(weight)) : tf.zeros([weight.outFeatures, weight.inFeatures])
-      return tf.variable(values as tf.Tensor2D)
+      if (value instanceof tf.Tensor) return tf.variable(tf.clone(value))
+      return tf.variable(value.weight ? tf.clone(dequantize(value)) : tf.zeros([value.outFeatures, value.inFeatures]))
     }),
   )
 }
 
-const weightSlot = (module: LinearModule | EmbeddingModule) => ({
-  get: () => module.weight,
-  set: (value: Value) => {
-    module.weight = value as WeightMatrix
-  },
-})
-
-function weightCopy(module: LinearModule | EmbeddingModule, key: string, tied: LinearModule[] = []): TrainedCopy {
-  const variable = copyOf(module.weight)
-  return new TrainedCopy(module, key, variable, [module, ...tied].map(weightSlot), denseWeight(variable), false)
-}
-
-function vectorCopy<Field extends 'weight' | 'bias'>(
-  module: AnyModule & { [key in Field]: tf.Tensor1D | undefined },
-  field: Field,
-  key: string,
-  inPlace: boolean,
-): TrainedCopy {
-  const holder: { [key in Field]: tf.Tensor1D | undefined } = module
-  const variable = withoutRecording(() => tf.tidy(() => tf.variable(tf.clone(holder[field]!))))
-  const slot = {
-    get: () => holder[field]!,
-    set: (value: Value) => {
-      holder[field] = value as tf.Tensor1D as (typeof holder)[Field]
-    },
-  }
-  return new TrainedCopy(module, key, variable, [slot], variable, inPlace)
+function copyFor(key: string, slots: readonly Slot[], inPlace = false): TrainedCopy {
+  const { holder, field } = slots[0]!
+  return new TrainedCopy(`${key}.${field}`, copyOf(holder[field] as Value), slots, inPlace)
 }
 
 /**
@@ -128,18 +106,22 @@ export function trainedCopies(
       if (saved.has(module)) continue
       saved.add(module)
       const key = `${prefix}${module.name}`
-      if (module instanceof LinearModule) {
-        copies.push(weightCopy(module, `${key}.weight`))
-        if (module.bias) copies.push(vectorCopy(module, 'bias', `${key}.bias`, false))
-      } else if (module instanceof EmbeddingModule) copies.push(weightCopy(module, `${key}.weight`, tiedHead))
-      else copies.push(vectorCopy(module as NormModule & { bias: undefined }, 'weight', `${key}.weight`, false))
+      const holders = module instanceof EmbeddingModule ? [module, ...tiedHead] : [module]
+      copies.push(
+        copyFor(
+          key,
+          holders.map((holder) => ({ holder, field: 'weight' })),
+        ),
+      )
+      if (module instanceof LinearModule && module.bias) copies.push(copyFor(key, [{ holder: module, field: 'bias' }]))
     }
   }
   if (bias === 'none') return copies
   for (const module of model.linears.values()) {
     const targeted = targets.includes(module)
     if (!module.bias || saved.has(module) || (bias !== 'all' && !targeted)) continue
-    copies.push(vectorCopy(module, 'bias', `${prefix}${module.name}${targeted ? '.base_layer' : ''}.bias`, true))
+    const key = `${prefix}${module.name}${targeted ? '.base_layer' : ''}`
+    copies.push(copyFor(key, [{ holder: module, field: 'bias' }], true))
   }
   return copies
 }

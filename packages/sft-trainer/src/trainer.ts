@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { currentBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
-import { type CausalLM, type ComputeLoss, makeTrainable, saveModel } from '@tunesmith/models'
+import { type CausalLM, type ComputeLoss, makeTrainable, savePretrained } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { createEmitter } from './callbacks/emitter'
@@ -325,7 +325,7 @@ export class SFTTrainer {
   /** Saves the adapter in PEFT's layout, or the whole model when there is none. */
   async saveModel(folder = this.config.outputDir): Promise<void> {
     if (this.peft) await savePeftModel(this.peft, folder)
-    else await saveModel(this.model, folder)
+    else await savePretrained(this.model, folder)
     await this.#options.tokenizer?.save(folder)
   }
 }

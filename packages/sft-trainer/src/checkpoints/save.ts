@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { writeFileAtomic, writeFolderAtomic } from '@tunesmith/core'
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '@tunesmith/hub'
-import { type CausalLM, saveModel } from '@tunesmith/models'
+import { type CausalLM, savePretrained } from '@tunesmith/models'
 import { type PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from '../config'
@@ -72,7 +72,7 @@ export async function saveCheckpoint(folder: string, content: CheckpointContent)
       await savePeftModel(peft, temporary)
       const rest = await notInAdapter(temporary, peft, parameters)
       if (rest.length > 0) await writeSafetensors(join(temporary, TRAINABLE_FILE), rest)
-    } else await saveModel(model, temporary)
+    } else await savePretrained(model, temporary)
     await tokenizer?.save(temporary)
     await writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer.tensors())
     const json = (value: object) => `${JSON.stringify(value, null, 1)}\n`

@@ -42,6 +42,6 @@ export function doraLinearLayer(module: LinearModule, tensors: LoraTensors): Ada
       return { weight: tf.mul(tf.add(weight, update(tensors)), tf.expandDims(scale, 1)), bias }
     },
     baseChanged: () => norms.reset(),
-    dispose: () => norms.dispose(),
+    dispose: () => norms.reset(),
   }
 }

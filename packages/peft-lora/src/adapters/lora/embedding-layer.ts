@@ -30,6 +30,6 @@ export function loraEmbeddingLayer(module: EmbeddingModule, tensors: LoraTensors
       return { weight: (magnitude ? tf.mul(sum, tf.div(magnitude, norms!.lengths())) : sum) as tf.Tensor2D, bias }
     },
     baseChanged: () => norms?.reset(),
-    dispose: () => norms?.dispose(),
+    dispose: () => norms?.reset(),
   }
 }

@@ -1,7 +1,8 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { dequantize, disposeWeight, packedWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
+import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
 import { type Random, TunesmithError } from '@tunesmith/core'
-import { absmaxOf, loftqInit, type Quantized4bit, quantMap4bit, truncatedSvd } from '@tunesmith/quantization'
+import { quantizedMatrix } from '@tunesmith/models'
+import { loftqInit, truncatedSvd } from '@tunesmith/quantization'
 import type { AdaptableModule } from '../../adapter'
 import { storeWeight } from '../../store-weight'
 import type { LoraConfig } from './config'
@@ -133,17 +134,7 @@ function loftq(module: AdaptableModule, config: LoraConfig, { r: rank, scaling }
     scaling,
     iterations: config.loftqConfig?.loftqIter ?? 1,
   })
-  const quantized = made.quantized as Quantized4bit
-  const residual = packedWeight({
-    format: 'nf4',
-    outFeatures,
-    inFeatures,
-    blockSize: quantized.blocksize,
-    bytes: quantized.packed,
-    absmax: absmaxOf(quantized),
-    code: quantMap4bit('nf4'),
-  })
-  return { a: made.loraA, b: made.loraB, residual }
+  return { a: made.loraA, b: made.loraB, residual: quantizedMatrix(made.quantized) }
 }
 
 function refuseQuantized({ name, weight }: AdaptableModule, method: string): void {

@@ -16,8 +16,6 @@ function overRows(weight: WeightMatrix, part: (rows: tf.Tensor2D, from: number, 
   return parts
 }
 
-const sizesOnly = (weight: WeightMatrix) => weight.weight === undefined
-
 /**
  * What DoRA needs of `W + scaling B A`: the lengths of its rows, or for embeddings of its columns. Neither that sum nor the
  * widened W is ever formed: |w + u|^2 = |w|^2 + 2 w.u + |u|^2, with w.u and |u|^2 from products of rank r.
@@ -25,56 +23,50 @@ const sizesOnly = (weight: WeightMatrix) => weight.weight === undefined
 export interface WeightNorms {
   /** float32 `[out]` (embeddings: `[hidden]`), not differentiable. Belongs to the surrounding tidy, or is kept here. */
   lengths(call?: LayerCall): tf.Tensor1D
-  /** The base weight is another one. */
+  /** Forgets what is known of the base weight and releases it. */
   reset(): void
-  dispose(): void
+}
+
+interface Direction {
+  /** How many lengths there are. */
+  count(weight: WeightMatrix): number
+  /** The squared lengths in W, `[count]`. */
+  squares(weight: WeightMatrix): tf.Tensor
+  /** A times W along the other direction, `[r, count]`. */
+  product(weight: WeightMatrix, a: tf.Tensor2D): tf.Tensor
 }
 
 /** @param getWeight the base weight as it is now. */
-export function rowNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraTensors): WeightNorms {
-  return weightNorms(
-    () => tf.concat1d(overRows(getWeight(), (rows) => tf.sum(tf.square(rows), 1)) as tf.Tensor1D[]),
-    () => {
-      if (sizesOnly(getWeight())) return tf.zeros([getWeight().outFeatures])
-      const along = tf.sum(tf.mul(tf.transpose(linear(a, getWeight())), b), 1)
-      const own = tf.sum(tf.mul(tf.matMul(b, tf.matMul(a, a, false, true)), b), 1)
-      return tf.add(tf.mul(along, 2 * scaling), tf.mul(own, scaling * scaling))
-    },
-    () => sizesOnly(getWeight()) && tf.ones<tf.Rank.R1>([getWeight().outFeatures]),
-  )
-}
+export const rowNorms = (getWeight: () => WeightMatrix, tensors: LoraTensors): WeightNorms =>
+  weightNorms(getWeight, tensors, {
+    count: ({ outFeatures }) => outFeatures,
+    squares: (weight) => tf.concat1d(overRows(weight, (rows) => tf.sum(tf.square(rows), 1)) as tf.Tensor1D[]),
+    product: (weight, a) => linear(a, weight),
+  })
 
 /** For embeddings `[vocab, hidden]`, with A `[r, vocab]` and B `[hidden, r]`. */
-export function columnNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraTensors): WeightNorms {
-  return weightNorms(
-    () => tf.addN(overRows(getWeight(), (rows) => tf.sum(tf.square(rows), 0))),
-    () => {
-      if (sizesOnly(getWeight())) return tf.zeros([getWeight().inFeatures])
-      const product = tf.addN(
-        overRows(getWeight(), (rows, from, to) => tf.matMul(tf.slice2d(a, [0, from], [-1, to - from]), rows)),
-      )
-      const along = tf.sum(tf.mul(tf.transpose(product), b), 1)
-      const own = tf.sum(tf.mul(tf.matMul(b, tf.matMul(a, a, false, true)), b), 1)
-      return tf.add(tf.mul(along, 2 * scaling), tf.mul(own, scaling * scaling))
-    },
-    () => sizesOnly(getWeight()) && tf.ones<tf.Rank.R1>([getWeight().inFeatures]),
-  )
-}
+export const columnNorms = (getWeight: () => WeightMatrix, tensors: LoraTensors): WeightNorms =>
+  weightNorms(getWeight, tensors, {
+    count: ({ inFeatures }) => inFeatures,
+    squares: (weight) => tf.addN(overRows(weight, (rows) => tf.sum(tf.square(rows), 0))),
+    product: (weight, a) =>
+      tf.addN(overRows(weight, (rows, from, to) => tf.matMul(tf.slice2d(a, [0, from], [-1, to - from]), rows))),
+  })
 
-function weightNorms(
-  baseSquares: () => tf.Tensor,
-  updateSquares: () => tf.Tensor,
-  withoutValues: () => tf.Tensor1D | false,
-): WeightNorms {
+function weightNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraTensors, direction: Direction): WeightNorms {
   let base: tf.Tensor | undefined
   let known: { lengths: tf.Tensor1D; reuse: object } | undefined
   const compute = () =>
     withoutRecording(() =>
       tf.tidy(() => {
-        const none = withoutValues()
-        if (none) return none
-        base ??= tf.keep(tf.tidy(baseSquares))
-        return tf.sqrt(tf.maximum(tf.add(base, updateSquares()), 1e-30)) as tf.Tensor1D
+        const weight = getWeight()
+        // A model of sizes alone.
+        if (weight.weight === undefined) return tf.ones<tf.Rank.R1>([direction.count(weight)])
+        base ??= tf.keep(tf.tidy(() => direction.squares(weight)))
+        const along = tf.sum(tf.mul(tf.transpose(direction.product(weight, a)), b), 1)
+        const own = tf.sum(tf.mul(tf.matMul(b, tf.matMul(a, a, false, true)), b), 1)
+        const update = tf.add(tf.mul(along, 2 * scaling), tf.mul(own, scaling * scaling))
+        return tf.sqrt(tf.maximum(tf.add(base, update), 1e-30)) as tf.Tensor1D
       }),
     )
   const forget = () => {
@@ -93,9 +85,6 @@ function weightNorms(
       base?.dispose()
       base = undefined
       forget()
-    },
-    dispose() {
-      this.reset()
     },
   }
 }
