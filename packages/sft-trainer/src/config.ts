@@ -2,7 +2,7 @@ import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { GENERATION_METRICS } from './generation-metrics/scores'
 import { OPTIMIZERS } from './optimizers'
-import { REPORTERS } from './reporters'
+import { REPORTERS } from './reporters/names'
 import { SCHEDULES } from './schedules'
 
 const count = z.number().int().positive()

@@ -31,11 +31,12 @@ export {
   type ParameterGroup,
   parameterGroups,
 } from './optimizers'
-export { createReporter, REPORTERS, type ReporterName } from './reporters'
+export { createReporter } from './reporters'
 export { consoleReporter } from './reporters/console'
 export { jsonlReporter } from './reporters/jsonl'
 export { lossChart, lossChartReporter } from './reporters/loss-chart'
-export { tensorboardReporter } from './reporters/tensorboard/tensorboard'
+export { REPORTERS, type ReporterName } from './reporters/names'
+export { tensorboardReporter } from './reporters/tensorboard'
 export { type MlflowOptions, mlflowReporter } from './reporters/tracking/mlflow'
 export type { TrackingOptions } from './reporters/tracking/tracking-reporter'
 export { type TrackioOptions, trackioReporter } from './reporters/tracking/trackio'

@@ -1,33 +1,28 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { currentBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
 import { type CausalLM, type ComputeLoss, makeTrainable, savePretrained } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
-import { createEmitter } from './callbacks/emitter'
-import type { EvalLog, TrainerCallback, TrainPlan, TrainResult } from './callbacks/events'
-import { CheckpointKeeper, findResumePoint } from './checkpoints/keeper'
+import type { EvalLog, TrainerCallback, TrainResult } from './callbacks/events'
+import { checkConfig } from './check-config'
+import { findResumePoint } from './checkpoints/keeper'
 import { loadParameters } from './checkpoints/load'
 import { readForResume, restoreRun } from './checkpoints/resume'
 import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
-import { type BatchRows, batchRows, createBatchStream, dataDigest } from './data/batches'
+import { type BatchRows, batchRows, dataDigest } from './data/batches'
 import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './data/prepare'
 import { type ComputeMetrics, type GenerationMetrics, generationMetricsOf } from './generation-metrics'
-import { greaterIsBetter } from './loop/best-metric'
+import { createRun, optimizerOf, scheduleOf } from './loop/create-run'
 import { evaluateLoss } from './loop/evaluate'
-import { GradScaler } from './loop/grad-scaler'
-import { checkConfig, dataNotices } from './loop/guards'
 import { Interrupt } from './loop/interrupt'
-import { LogWindow } from './loop/log-window'
-import { checkComputeLoss, type Objective, sftObjective } from './loop/objective'
-import { newRunState, noControl, type SavedRun } from './loop/run-state'
-import { type TrainRun, trainLoop } from './loop/train-loop'
-import { createOptimizer, type Optimizer, parameterGroups } from './optimizers'
-import { estimateMemory, explainOutOfMemory, memoryNotices } from './plan/memory'
-import { largestMicroBatch, movingNotice, plannedSteps, precisionNotice, warmupStepsOf } from './plan/plan'
-import { createReporter } from './reporters'
-import { createSchedule, type Schedule } from './schedules'
+import { type Objective, sftObjective } from './loop/objective'
+import { newRunState } from './loop/run-state'
+import { trainLoop } from './loop/train-loop'
+import type { TrainRun } from './loop/train-run'
+import { explainOutOfMemory } from './plan/memory'
+import { startNotices } from './plan/notices'
+import { memoryInputs, trainPlan } from './plan/plan'
 
 type TrainingData = Dataset | readonly TokenizedExample[]
 
@@ -82,9 +77,8 @@ export class SFTTrainer {
   constructor(options: SFTTrainerOptions) {
     this.#options = options
     this.config = sftConfig(options.args)
-    checkConfig(this.config, { hasEvalDataset: options.evalDataset !== undefined })
-    checkComputeLoss(options.computeLoss, this.config)
-    this.#schedule(1)
+    checkConfig(this.config, options)
+    scheduleOf(this.config, 1)
     this.#generation = generationMetricsOf(options, this.config)
     const { model, peftConfig } = options
     if (model instanceof PeftModel) {
@@ -99,28 +93,7 @@ export class SFTTrainer {
     this.model = model instanceof PeftModel ? model.model : model
     this.#objective = sftObjective(this.model, this.config, options.computeLoss)
     this.parameters = this.peft ? this.peft.parameters() : makeTrainable(this.model, this.config.trainableModules)
-    this.#optimizer().dispose()
-  }
-
-  #schedule(totalSteps: number): Schedule {
-    const { config } = this
-    return createSchedule(config.lrSchedulerType, {
-      warmupSteps: warmupStepsOf(totalSteps, config),
-      totalSteps,
-      learningRate: config.learningRate,
-      kwargs: config.lrSchedulerKwargs,
-      greaterIsBetter: greaterIsBetter(config),
-    })
-  }
-
-  #optimizer(): Optimizer {
-    const { optim, adamBeta1, adamBeta2, adamEpsilon, optimArgs } = this.config
-    return createOptimizer(optim, parameterGroups(this.parameters, this.config), {
-      beta1: adamBeta1,
-      beta2: adamBeta2,
-      eps: adamEpsilon,
-      args: optimArgs,
-    })
+    optimizerOf(this.config, this.parameters).dispose()
   }
 
   async #prepare(dataset: TrainingData, packing: boolean, signal?: AbortSignal): Promise<PreparedData> {
@@ -151,99 +124,32 @@ export class SFTTrainer {
    */
   async train({ signal, resumeFromCheckpoint }: TrainOptions = {}): Promise<TrainResult> {
     const { config, model, peft, parameters } = this
-    const { callbacks = [], tokenizer } = this.#options
+    const { trainDataset, tokenizer, callbacks = [] } = this.#options
     const start = performance.now()
 
-    // The data, and the checkpoint to go on from.
-    const prepared = await this.#prepare(this.#options.trainDataset, config.packing, signal)
+    const prepared = await this.#prepare(trainDataset, config.packing, signal)
     const data = await batchRows(prepared.examples, config)
     const digest = await dataDigest(data)
     const resume = await findResumePoint(config.outputDir, resumeFromCheckpoint ?? config.resumeFromCheckpoint)
     const resumed = resume.folder ? await readForResume(resume.folder, config, digest) : undefined
-
-    // The parts of the run.
-    const state = resumed?.state ?? newRunState()
+    const evaluate = (run: TrainRun) => this.#evaluate(run, (warning) => run.emitter.notice(warning, 'warning'))
+    const objective = this.#objective
+    const interrupt = this.#interrupt
+    const parts = { config, model, peft, parameters, tokenizer, objective, interrupt, signal, dataDigest: digest }
+    const run = createRun(parts, data, resumed, { start, callbacks, evaluate })
+    const { state, emitter } = run
     this.#state = state
-    const control = resumed?.control ?? { ...noControl(), shouldEvaluate: config.evalOnStart }
-    const reporters = config.reportTo.map((name) => createReporter(name, config))
-    const emitter = createEmitter(reporters, callbacks, { config, state, control })
-    const keeper = new CheckpointKeeper(config, emitter)
-    const stream = createBatchStream(data, config, resumed?.saved.stream)
-    const totalSteps = plannedSteps(stream.stepsPerEpoch, config)
-    state.maxSteps = totalSteps
-    const optimizer = this.#optimizer()
-    const memory = {
-      model,
-      parameters,
-      config,
-      optimizerBytes: optimizer.bytes(),
-      tokensPerMicroBatch: largestMicroBatch(data, config),
-    }
-    const run: TrainRun = {
-      ...{ config, peft, parameters, stream, optimizer, state, control, totalSteps, emitter, signal },
-      objective: this.#objective,
-      schedule: this.#schedule(totalSteps),
-      scaler: new GradScaler(config.fp16),
-      window: new LogWindow(),
-      position: stream.state(),
-      interrupt: this.#interrupt,
-      evaluate: () => this.#evaluate(run, (warning) => emitter.notice(warning, 'warning')),
-      save: () =>
-        keeper.save(state, () => ({
-          ...{ model, peft, parameters, tokenizer, optimizer, config },
-          saved: savedRun(),
-        })),
-    }
-    const secondsSoFar = () => (resumed?.state.secondsBefore ?? 0) + (performance.now() - start) / 1000
-    const savedRun = (): SavedRun => ({
-      run: { ...state, logHistory: [], secondsBefore: secondsSoFar() } as SavedRun['run'],
-      control,
-      stream: run.position,
-      window: run.window.state(),
-      scaler: run.scaler.state(),
-      schedule: run.schedule.state(),
-      optim: config.optim,
-      optimizer: optimizer.scalars(),
-      callbacks: Object.fromEntries(
-        emitter.callbacks.flatMap(({ name, state }) => (name && state ? [[name, state()]] : [])),
-      ),
-      dataDigest: digest,
-      seed: config.seed,
-    })
+    const memory = memoryInputs(run, data)
 
     try {
       if (resumed) await restoreRun(resumed, run)
-      const trainableParameters = [...parameters.values()].reduce((sum, { size }) => sum + size, 0)
-      const plan: TrainPlan = {
-        config,
-        totalSteps,
-        stepsPerEpoch: stream.stepsPerEpoch,
-        sequences: data.sequences,
-        tokensPerEpoch: data.tokens,
-        labelledTokensPerEpoch: data.labelledTokens,
-        packingEfficiency: data.efficiency,
-        trainableParameters,
-        allParameters: peft?.parameterCounts().all ?? model.parameterCount(),
-        memory: estimateMemory(memory),
-        resumedStep: state.globalStep,
-        resumedFrom: resume.folder,
-      }
-      this.#interrupt.listen(
-        (reason) => void emitter.notice(interruptMessage(reason, state.globalStep, keeper.lastSeconds)),
-        { signals: config.saveOnSignal },
-      )
-      await emitter.emit('onTrainBegin', plan)
+      interrupt.listen((reason) => void emitter.notice(interruptMessage(reason, run)), {
+        signals: config.saveOnSignal,
+      })
+      await emitter.emit('onTrainBegin', trainPlan(run, data, memory, resume.folder))
       for (const { message, level } of [...resume.notices, ...(resumed?.notices ?? [])])
         await emitter.notice(message, level)
-      for (const message of [
-        ...(prepared.truncated + prepared.dropped > 0 ? [prepared.lengths] : []),
-        ...dataNotices(data, config),
-        ...memoryNotices(memory),
-        ...[precisionNotice, movingNotice]
-          .map((notice) => notice(currentBackend()?.name ?? 'unknown', config))
-          .filter((line) => line !== undefined),
-      ])
-        await emitter.notice(message)
+      for (const message of startNotices(prepared, data, memory)) await emitter.notice(message)
 
       const ended = await trainLoop(run)
 
@@ -251,19 +157,7 @@ export class SFTTrainer {
         await loadParameters(state.bestModelCheckpoint, parameters)
         await emitter.notice(`the weights are those of the best checkpoint, ${state.bestModelCheckpoint}`)
       }
-      const result: TrainResult = {
-        steps: state.globalStep,
-        trainLoss: state.totalLoss / Math.max(1, state.lossCount),
-        trainRuntime: secondsSoFar(),
-        numTokens: state.numTokens,
-        logs: state.logs,
-        evals: state.evals,
-        ended,
-        interruptedBy: this.#interrupt.reason,
-        lastCheckpoint: state.lastCheckpoint,
-        bestCheckpoint: state.bestModelCheckpoint,
-        skippedSteps: state.skippedSteps,
-      }
+      const result = trainResult(run, ended)
       await emitter.emit('onTrainEnd', result)
       return result
     } catch (error) {
@@ -272,8 +166,8 @@ export class SFTTrainer {
       await emitter.emit('onTrainError', { error: explained as Error }).catch(() => {})
       throw explained
     } finally {
-      this.#interrupt.stop()
-      optimizer.dispose()
+      interrupt.stop()
+      run.optimizer.dispose()
     }
   }
 
@@ -330,7 +224,24 @@ export class SFTTrainer {
   }
 }
 
-function interruptMessage(reason: string, step: number, saveSeconds: number): string {
+function trainResult({ state, seconds, interrupt }: TrainRun, ended: TrainResult['ended']): TrainResult {
+  return {
+    steps: state.globalStep,
+    trainLoss: state.totalLoss / Math.max(1, state.lossCount),
+    trainRuntime: seconds(),
+    numTokens: state.numTokens,
+    logs: state.logs,
+    evals: state.evals,
+    ended,
+    interruptedBy: interrupt.reason,
+    lastCheckpoint: state.lastCheckpoint,
+    bestCheckpoint: state.bestModelCheckpoint,
+    skippedSteps: state.skippedSteps,
+  }
+}
+
+function interruptMessage(reason: string, { state, saveSeconds }: TrainRun): string {
   const took = saveSeconds > 0 ? ` (the last save took ${saveSeconds.toFixed(1)} s)` : ''
-  return `${reason === 'request' ? 'interrupted' : reason}: finishing the micro-batch, then saving checkpoint-${step}${took}`
+  const what = reason === 'request' ? 'interrupted' : reason
+  return `${what}: finishing the micro-batch, then saving checkpoint-${state.globalStep}${took}`
 }

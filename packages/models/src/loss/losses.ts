@@ -15,7 +15,7 @@ export type TokenLoss = { ofLogProbs: (logProbs: tf.Tensor1D) => tf.Tensor1D } |
 
 /** The log-probability of each label, `[rows]`, for logits `[rows, vocab]` and labels int32 `[rows]`. */
 export function labelLogProbs(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Tensor1D {
-  const oneHot = tf.oneHot(labels, logits.shape[1], 1, 0, 'float32')
+  const oneHot = tf.cast(tf.oneHot(labels, logits.shape[1]), 'float32')
   return tf.sum(tf.mul(tf.logSoftmax(logits), oneHot), 1)
 }
 

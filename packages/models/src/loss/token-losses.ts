@@ -21,11 +21,7 @@ export type TokenLosses = TokenStatistics & {
   nll: tf.Tensor1D
 }
 
-/** Some labelled tokens: their rows in the hidden states, and their labels. */
-interface Chunk {
-  rows: tf.Tensor1D
-  labels: tf.Tensor1D
-}
+const ints = (values: number[] | Int32Array) => tf.tensor1d(values, 'int32')
 
 /**
  * The loss of each labelled token for any head and any differentiable function of the logits, in chunks of labelled rows: no
@@ -47,52 +43,51 @@ export function tokenLosses(
 ): TokenLosses {
   const [tokens, width] = hidden.shape
   const labelled = Array.from({ length: tokens }, (_, t) => t).filter((t) => labels[t]! >= 0)
+  const largest = labelled.reduce((largest, t) => Math.max(largest, labels[t]!), -1)
   const gradientAtOnce = isRecording() && head.parameters.length === 0
 
-  const chunks = (): Chunk[] =>
-    Array.from({ length: Math.ceil(labelled.length / CHUNK) }, (_, i) => {
-      const rows = labelled.slice(i * CHUNK, (i + 1) * CHUNK)
-      return {
-        rows: tf.tensor1d(rows, 'int32'),
-        labels: tf.tensor1d(
-          rows.map((t) => labels[t]!),
-          'int32',
-        ),
-      }
-    })
+  const chunks = Array.from({ length: Math.ceil(labelled.length / CHUNK) }, (_, i) =>
+    labelled.slice(i * CHUNK, (i + 1) * CHUNK),
+  )
 
   /** What all chunks made, put at their tokens; zeros at the others. */
   const atTokens = (parts: tf.Tensor2D[], columns: number): tf.Tensor2D => {
     const places = new Int32Array(tokens).fill(labelled.length)
-    labelled.forEach((t, place) => {
-      places[t] = place
-    })
-    return tf.gather(tf.concat<tf.Tensor2D>([...parts, tf.zeros([1, columns])]), tf.tensor1d(places, 'int32'))
+    for (const [place, t] of labelled.entries()) places[t] = place
+    return tf.gather(tf.concat<tf.Tensor2D>([...parts, tf.zeros([1, columns])]), ints(places))
   }
 
   /** The losses of a chunk, differentiable, and `[rows, 4]` with the statistics. */
-  const through = (x: tf.Tensor2D, { labels }: Chunk): [losses: tf.Tensor1D, values: tf.Tensor2D] => {
+  const through = (x: tf.Tensor2D, rows: number[]): [losses: tf.Tensor1D, values: tf.Tensor2D] => {
+    const targets = ints(rows.map((t) => labels[t]!))
     const logits = head.logits(x)
-    const losses = checkedLosses(computeLoss(logits, labels), labels.size)
-    return [losses, withoutRecording(() => tf.stack([losses, ...statistics(logits, labels)], 1) as tf.Tensor2D)]
+    if (largest >= logits.shape[1])
+      throw new TunesmithError(`The label ${largest} is outside the vocabulary of ${logits.shape[1]}`, {
+        code: 'invalid_data',
+        remedy: 'Use the tokenizer that belongs to this model',
+      })
+    const losses = checkedLosses(computeLoss(logits, targets), rows.length)
+    return [losses, withoutRecording(() => tf.stack([losses, ...statistics(logits, targets)], 1) as tf.Tensor2D)]
   }
 
   function forward(): tf.Tensor[] {
     const [values, gradients]: [tf.Tensor2D[], tf.Tensor2D[]] = [[], []]
-    for (const chunk of chunks()) {
-      const x = tf.gather(hidden, chunk.rows)
-      if (gradientAtOnce) {
-        const made = valueAndGrads(
-          (keep) => {
-            const [losses, values] = through(x, chunk)
-            keep(values)
-            return tf.sum(losses)
-          },
-          [x],
-        )
-        values.push(made.kept[0] as tf.Tensor2D)
-        gradients.push(made.grads[0] as tf.Tensor2D)
-      } else values.push(tf.tidy(() => through(x, chunk)[1]))
+    for (const rows of chunks) {
+      const x = tf.gather(hidden, ints(rows))
+      if (!gradientAtOnce) {
+        values.push(tf.tidy(() => through(x, rows)[1]))
+        continue
+      }
+      const { kept, grads } = valueAndGrads(
+        (keep) => {
+          const [losses, values] = through(x, rows)
+          keep(values)
+          return tf.sum(losses)
+        },
+        [x],
+      )
+      values.push(kept[0] as tf.Tensor2D)
+      gradients.push(grads[0] as tf.Tensor2D)
     }
     const columns = tf.unstack(atTokens(values, 4), 1)
     return gradientAtOnce ? [...columns, atTokens(gradients, width)] : columns
@@ -100,18 +95,20 @@ export function tokenLosses(
 
   /** The gradients of the losses times `dy` `[tokens]`, by hidden states and parameters. */
   function backward(dy: tf.Tensor, x: tf.Tensor2D): tf.Tensor[] {
-    const [dHidden, dParameters]: [tf.Tensor2D[], tf.Tensor[][]] = [[], []]
-    for (const chunk of chunks()) {
-      const part = tf.gather(x, chunk.rows)
-      const weights = tf.gather(dy, chunk.rows)
-      const weighted = () => tf.sum(tf.mul(through(part, chunk)[0], weights)) as tf.Scalar
+    const dHidden: tf.Tensor2D[] = []
+    const dParameters: tf.Tensor[] = head.parameters.map((parameter) => tf.zerosLike(parameter))
+    for (const rows of chunks) {
+      const [part, weights] = [tf.gather(x, ints(rows)), tf.gather(dy, ints(rows))]
+      const weighted = () => tf.sum(tf.mul(through(part, rows)[0], weights)) as tf.Scalar
       const [first, ...others] = tf.tidy(() => valueAndGrads(weighted, [part, ...head.parameters]).grads)
       dHidden.push(first as tf.Tensor2D)
-      others.forEach((gradient, i) => {
-        dParameters[i] = [...(dParameters[i] ?? []), gradient]
-      })
+      for (const [i, gradient] of others.entries()) {
+        const before = dParameters[i]!
+        dParameters[i] = tf.add(before, gradient)
+        tf.dispose([before, gradient])
+      }
     }
-    return [atTokens(dHidden, width), ...dParameters.map((parts) => tf.addN(parts))]
+    return [atTokens(dHidden, width), ...dParameters]
   }
 
   const inputs = Object.fromEntries([hidden, ...head.parameters].map((tensor, i) => [`${i}`, tensor]))
@@ -133,7 +130,7 @@ export function tokenLosses(
 /** Negative log-likelihood, entropy, and whether the label is the most likely token, `[rows]` each. */
 function statistics(logits: tf.Tensor2D, labels: tf.Tensor1D): tf.Tensor[] {
   const logProbs = tf.logSoftmax(logits)
-  const oneHot = tf.oneHot(labels, logits.shape[1], 1, 0, 'float32')
+  const oneHot = tf.cast(tf.oneHot(labels, logits.shape[1]), 'float32')
   return [
     tf.neg(tf.sum(tf.mul(logProbs, oneHot), 1)),
     tf.neg(tf.sum(tf.mul(tf.exp(logProbs), logProbs), 1)),

@@ -1,58 +1,46 @@
 import { existsSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
-import type { Emitter } from '../callbacks/emitter'
-import type { SFTConfig } from '../config'
-import type { RunState } from '../loop/run-state'
+import type { TrainRun } from '../loop/train-run'
 import { checkpointName, listCheckpoints, newestWholeCheckpoint, removeUnfinished } from './find'
 import { readManifest, verifyFiles } from './manifest'
 import { rotateCheckpoints } from './rotate'
-import { type CheckpointContent, saveCheckpoint } from './save'
+import { saveCheckpoint } from './save'
 
-/** Saves and rotates the checkpoints of one run. */
-export class CheckpointKeeper {
-  /** Of the last save; 0 before the first. */
-  lastSeconds = 0
-
-  constructor(
-    readonly config: SFTConfig,
-    readonly emitter: Emitter,
-  ) {}
-
-  /**
-   * Saves the state after the last whole step. When the disk refuses, what was saved before stays, it is said, and
-   * training goes on.
-   */
-  async save(state: RunState, content: () => CheckpointContent): Promise<void> {
-    const { outputDir, saveTotalLimit } = this.config
-    const folder = join(outputDir, checkpointName(state.globalStep))
-    if (state.globalStep === 0) return
-    const before = { last: state.lastCheckpoint, best: state.bestModelCheckpoint }
-    const start = performance.now()
-    state.lastCheckpoint = folder
-    if (state.bestGlobalStep === state.globalStep) state.bestModelCheckpoint = folder
-    // Saved already, by an interruption that came before this step's evaluation.
-    if (before.last === folder) return
-    try {
-      await saveCheckpoint(folder, content())
-    } catch (error) {
-      Object.assign(state, { lastCheckpoint: before.last, bestModelCheckpoint: before.best })
-      if (!isTunesmithError(error) || error.code !== 'io') throw error
-      const kept = before.last ? `${basename(before.last)} is kept` : 'there is no earlier one'
-      await this.emitter.notice(
-        `checkpoint-${state.globalStep} could not be saved, ${kept}, training goes on: ${error.message}`,
-        'warning',
-      )
-      return
-    }
-    this.lastSeconds = (performance.now() - start) / 1000
-    await this.emitter.emit('onSave', { step: state.globalStep, folder, seconds: this.lastSeconds })
-    if (saveTotalLimit === undefined) return
-    const keep = [state.bestModelCheckpoint]
-    await rotateCheckpoints(outputDir, { limit: saveTotalLimit, run: state.startedAt, keep }).catch((error: Error) =>
-      this.emitter.notice(`an older checkpoint could not be deleted: ${error.message}`, 'warning'),
+/**
+ * Saves the state after the last whole step, and deletes checkpoints beyond `saveTotalLimit`. When the disk refuses, what
+ * was saved before stays, a notice says so, and training goes on.
+ */
+export async function saveAndRotate(run: TrainRun): Promise<void> {
+  const { state, emitter } = run
+  const { outputDir, saveTotalLimit } = run.config
+  const folder = join(outputDir, checkpointName(state.globalStep))
+  if (state.globalStep === 0) return
+  const before = { last: state.lastCheckpoint, best: state.bestModelCheckpoint }
+  const start = performance.now()
+  state.lastCheckpoint = folder
+  if (state.bestGlobalStep === state.globalStep) state.bestModelCheckpoint = folder
+  // Saved already, by an interruption that came before this step's evaluation.
+  if (before.last === folder) return
+  try {
+    await saveCheckpoint(folder, run)
+  } catch (error) {
+    Object.assign(state, { lastCheckpoint: before.last, bestModelCheckpoint: before.best })
+    if (!isTunesmithError(error) || error.code !== 'io') throw error
+    const kept = before.last ? `${basename(before.last)} is kept` : 'there is no earlier one'
+    await emitter.notice(
+      `checkpoint-${state.globalStep} could not be saved, ${kept}, training goes on: ${error.message}`,
+      'warning',
     )
+    return
   }
+  run.saveSeconds = (performance.now() - start) / 1000
+  await emitter.emit('onSave', { step: state.globalStep, folder, seconds: run.saveSeconds })
+  if (saveTotalLimit === undefined) return
+  const keep = [state.bestModelCheckpoint]
+  await rotateCheckpoints(outputDir, { limit: saveTotalLimit, run: state.startedAt, keep }).catch((error: Error) =>
+    emitter.notice(`an older checkpoint could not be deleted: ${error.message}`, 'warning'),
+  )
 }
 
 export interface ResumePoint {

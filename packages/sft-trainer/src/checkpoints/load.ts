@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { openCheckpoint, openSafetensors, readJsonFile, type TensorReader } from '@tunesmith/hub'
-import type { SavedRun } from '../loop/run-state'
 import type { Optimizer } from '../optimizers'
 import { ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE, TRAINABLE_FILE } from './save'
+import type { SavedRun } from './saved-run'
 
 const exists = (path: string) =>
   access(path).then(

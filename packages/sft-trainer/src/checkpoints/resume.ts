@@ -3,10 +3,11 @@ import { TunesmithError } from '@tunesmith/core'
 import { readJsonFile } from '@tunesmith/hub'
 import type { TrainerControl } from '../callbacks/events'
 import type { SFTConfig } from '../config'
-import type { RunState, SavedRun } from '../loop/run-state'
-import type { TrainRun } from '../loop/train-loop'
+import type { RunState } from '../loop/run-state'
+import type { TrainRun } from '../loop/train-run'
 import { besideCheckpoint, type ResumePoint } from './keeper'
 import { loadOptimizer, loadParameters, readSavedRun } from './load'
+import type { SavedRun } from './saved-run'
 
 export interface ResumedRun {
   folder: string

@@ -3,30 +3,18 @@ import { join } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { writeFileAtomic, writeFolderAtomic } from '@tunesmith/core'
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '@tunesmith/hub'
-import { type CausalLM, savePretrained } from '@tunesmith/models'
+import { savePretrained } from '@tunesmith/models'
 import { type PeftModel, savePeftModel } from '@tunesmith/peft-lora'
-import type { Tokenizer } from '@tunesmith/tokenization'
-import type { SFTConfig } from '../config'
-import { type SavedRun, toTrainerStateJson } from '../loop/run-state'
-import type { Optimizer } from '../optimizers'
+import type { TrainRun } from '../loop/train-run'
 import { writeManifest } from './manifest'
+import { savedRun, toTrainerStateJson } from './saved-run'
 
 export const ADAPTER_FILE = 'adapter_model.safetensors'
 export const TRAINABLE_FILE = 'trainable.safetensors'
 export const OPTIMIZER_FILE = 'optimizer.safetensors'
 export const STATE_FILE = 'trainer_state.json'
 
-export interface CheckpointContent {
-  model: CausalLM
-  peft: PeftModel | undefined
-  parameters: ReadonlyMap<string, tf.Variable>
-  tokenizer: Tokenizer | undefined
-  optimizer: Optimizer
-  config: SFTConfig
-  saved: SavedRun
-}
-
-export function variableBytes(variable: tf.Variable): Uint8Array {
+function variableBytes(variable: tf.Variable): Uint8Array {
   const values = variable.dataSync() as Float32Array
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
@@ -38,7 +26,7 @@ export function variableBytes(variable: tf.Variable): Uint8Array {
 async function notInAdapter(
   folder: string,
   peft: PeftModel,
-  parameters: CheckpointContent['parameters'],
+  parameters: ReadonlyMap<string, tf.Variable>,
 ): Promise<TensorToWrite[]> {
   const path = join(folder, ADAPTER_FILE)
   const file = existsSync(path) ? await openSafetensors(path) : undefined
@@ -65,8 +53,9 @@ async function notInAdapter(
  *
  * @throws {TunesmithError} `io`, with nothing changed on disk.
  */
-export async function saveCheckpoint(folder: string, content: CheckpointContent): Promise<void> {
-  const { model, peft, parameters, tokenizer, optimizer, config, saved } = content
+export async function saveCheckpoint(folder: string, run: TrainRun): Promise<void> {
+  const { model, peft, parameters, tokenizer, optimizer, config } = run
+  const saved = savedRun(run)
   await writeFolderAtomic(folder, async (temporary) => {
     if (peft) {
       await savePeftModel(peft, temporary)

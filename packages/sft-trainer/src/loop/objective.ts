@@ -1,5 +1,4 @@
 import type { LinearCrossEntropyResult } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
 import type { PackedBatch } from '@tunesmith/datasets'
 import { type CausalLM, type ComputeLoss, dft, labelSmoothing, nll, type TokenLoss } from '@tunesmith/models'
 import type { SFTConfig } from '../config'
@@ -38,16 +37,4 @@ export function sftObjective(model: CausalLM, config: LossConfig, computeLoss?: 
         seed === undefined ? options : { ...options, training: true, seed, onEmbeddings },
       ),
   }
-}
-
-/** @throws {TunesmithError} `invalid_options` */
-export function checkComputeLoss(computeLoss: unknown, { lossType, labelSmoothingFactor }: LossConfig): void {
-  if (computeLoss === undefined) return
-  const refuse = (what: string, remedy: string) => {
-    throw new TunesmithError(what, { code: 'invalid_options', where: 'computeLoss', remedy })
-  }
-  if (typeof computeLoss !== 'function')
-    refuse('computeLoss is not a function', 'Pass (logits, labels) => the loss of each row, or leave it out')
-  if (lossType !== 'nll' || labelSmoothingFactor > 0)
-    refuse('computeLoss replaces lossType and labelSmoothingFactor, which are set', 'Leave those two at their defaults')
 }

@@ -1,48 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { gradNorm } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import type { PeftModel } from '@tunesmith/peft-lora'
-import type { Emitter } from '../callbacks/emitter'
-import type { EvalLog, TrainerControl, TrainResult } from '../callbacks/events'
-import type { SFTConfig } from '../config'
-import type { BatchStream, BatchStreamState } from '../data/batches'
-import type { Optimizer } from '../optimizers'
-import type { Schedule } from '../schedules'
+import type { TrainResult } from '../callbacks/events'
+import { saveAndRotate } from '../checkpoints/keeper'
 import { isBetter, metricValue } from './best-metric'
-import type { GradScaler } from './grad-scaler'
-import { NonFiniteGuard } from './guards'
-import type { Interrupt } from './interrupt'
-import type { LogWindow } from './log-window'
 import { forwardBackward, type LossSums } from './micro-batch'
-import type { Objective } from './objective'
-import type { RunState } from './run-state'
-
-/** One training with everything it needs, new or just restored from a checkpoint. */
-export interface TrainRun {
-  config: SFTConfig
-  objective: Objective
-  /** The adapter that is trained; without one, `parameters` are the model's own. */
-  peft: PeftModel | undefined
-  parameters: ReadonlyMap<string, tf.Variable>
-  stream: BatchStream
-  optimizer: Optimizer
-  schedule: Schedule
-  scaler: GradScaler
-  state: RunState
-  control: TrainerControl
-  /** Since the last log. */
-  window: LogWindow
-  /** Where the data was after the last whole step. */
-  position: BatchStreamState
-  totalSteps: number
-  emitter: Emitter
-  interrupt: Interrupt
-  signal: AbortSignal | undefined
-  /** Undefined when it was interrupted. */
-  evaluate: () => Promise<EvalLog | undefined>
-  /** A full disk is said, not thrown. */
-  save: () => Promise<void>
-}
+import { NonFiniteGuard } from './non-finite'
+import type { TrainRun } from './train-run'
 
 /** Dropout and noise must differ between micro-batches and be the same when a run is repeated or resumed. */
 const microSeed = (seed: number, step: number, micro: number) => (Math.imul(seed, 0x27d4eb2f) + step * 8191 + micro) | 0
@@ -95,7 +59,7 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     }
     if (control.shouldSave || interrupt.reason) {
       control.shouldSave = false
-      await run.save()
+      await saveAndRotate(run)
       window.restartClock()
     }
     if (interrupt.reason) return 'interrupted'

@@ -1,6 +1,8 @@
-import { canOffload } from '@tunesmith/backend'
+import type { TrainPlan } from '../callbacks/events'
 import type { SFTConfig } from '../config'
 import type { BatchRows } from '../data/batches'
+import type { TrainRun } from '../loop/train-run'
+import { estimateMemory, type MemoryInputs } from './memory'
 
 /** Optimizer steps of the whole training. */
 export function plannedSteps(stepsPerEpoch: number, { maxSteps, numTrainEpochs }: SFTConfig): number {
@@ -22,18 +24,30 @@ export function largestMicroBatch({ rows }: BatchRows, { perDeviceTrainBatchSize
     .reduce((sum, n) => sum + n, 0)
 }
 
-/** What the options that move tensors off a device do not do on a backend without one; undefined when all is as they say. */
-export function movingNotice(backend: string, { activationOffloading, optim }: SFTConfig): string | undefined {
-  const idle = [activationOffloading && 'activationOffloading', optim.startsWith('paged_') && optim].filter(Boolean)
-  if (idle.length === 0 || canOffload()) return undefined
-  return `${idle.join(' and ')}: the backend "${backend}" computes in the host's memory, where everything is already; results are the same`
+export function memoryInputs({ model, parameters, config, optimizer }: TrainRun, data: BatchRows): MemoryInputs {
+  const tokensPerMicroBatch = largestMicroBatch(data, config)
+  return { model, parameters, config, optimizerBytes: optimizer.bytes(), tokensPerMicroBatch }
 }
 
-/** What the precision options mean on a backend, when that is not what they say; undefined otherwise. */
-export function precisionNotice(backend: string, { bf16, fp16 }: SFTConfig): string | undefined {
-  if (bf16 && backend !== 'cuda')
-    return `bf16: the backend "${backend}" computes in float32, which is at least as exact; base weights stay as they were loaded`
-  if (fp16)
-    return `fp16: the backend "${backend}" does not compute in float16; the loss is scaled dynamically all the same`
-  return undefined
+/** What is known before the first step. */
+export function trainPlan(
+  { config, model, peft, parameters, stream, state, totalSteps }: TrainRun,
+  data: BatchRows,
+  memory: MemoryInputs,
+  resumedFrom: string | undefined,
+): TrainPlan {
+  return {
+    config,
+    totalSteps,
+    stepsPerEpoch: stream.stepsPerEpoch,
+    sequences: data.sequences,
+    tokensPerEpoch: data.tokens,
+    labelledTokensPerEpoch: data.labelledTokens,
+    packingEfficiency: data.efficiency,
+    trainableParameters: [...parameters.values()].reduce((sum, { size }) => sum + size, 0),
+    allParameters: peft?.parameterCounts().all ?? model.parameterCount(),
+    memory: estimateMemory(memory),
+    resumedStep: state.globalStep,
+    resumedFrom,
+  }
 }

@@ -4,13 +4,11 @@ import type { SFTConfig } from '../config'
 import { consoleReporter } from './console'
 import { jsonlReporter } from './jsonl'
 import { lossChartReporter } from './loss-chart'
-import { tensorboardReporter } from './tensorboard/tensorboard'
+import type { ReporterName } from './names'
+import { tensorboardReporter } from './tensorboard'
 import { mlflowReporter } from './tracking/mlflow'
 import { trackioReporter } from './tracking/trackio'
 import { wandbReporter } from './tracking/wandb'
-
-export const REPORTERS = ['console', 'jsonl', 'chart', 'tensorboard', 'wandb', 'mlflow', 'trackio'] as const
-export type ReporterName = (typeof REPORTERS)[number]
 
 const CREATE: Record<ReporterName, (config: SFTConfig) => TrainerCallback> = {
   console: () => consoleReporter(),

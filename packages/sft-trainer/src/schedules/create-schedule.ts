@@ -1,30 +1,15 @@
 import { TunesmithError } from '@tunesmith/core'
 import { parseKeywords } from '../keyword-options'
-import { constant, constantWithWarmup } from './constant'
-import { cosine, cosineWarmupWithMinLr, cosineWithMinLr, cosineWithRestarts } from './cosine'
-import { inverseSqrt } from './inverse-sqrt'
+import { FACTORS, type FactorContext } from './by-step'
 import { SCHEDULE_KWARGS, type ScheduleKwargs, type ScheduleName } from './kwargs'
-import { linear } from './linear'
-import { polynomial } from './polynomial'
 import { reduceOnPlateau } from './reduce-on-plateau'
-import type { Schedule, ScheduleOptions } from './schedule'
-import type { FactorOf } from './schedule-factor'
-import { warmupStableDecay } from './warmup-stable-decay'
+import type { Schedule } from './schedule'
 
-type ByStep = Exclude<ScheduleName, 'reduce_lr_on_plateau'>
-
-/** The schedules that follow from the step alone. */
-const FACTORS: { [Name in ByStep]: FactorOf<Name> } = {
-  linear,
-  cosine,
-  cosine_with_restarts: cosineWithRestarts,
-  cosine_with_min_lr: cosineWithMinLr,
-  cosine_warmup_with_min_lr: cosineWarmupWithMinLr,
-  polynomial,
-  constant,
-  constant_with_warmup: constantWithWarmup,
-  inverse_sqrt: inverseSqrt,
-  warmup_stable_decay: warmupStableDecay,
+export interface ScheduleOptions extends FactorContext {
+  /** transformers' `lr_scheduler_kwargs` in camelCase, or as they are. */
+  kwargs: Record<string, unknown>
+  /** Whether a larger metric is better, for `reduce_lr_on_plateau`. */
+  greaterIsBetter: boolean
 }
 
 /**
@@ -43,6 +28,6 @@ export function createSchedule(name: ScheduleName, options: ScheduleOptions): Sc
       where: 'lrSchedulerKwargs',
       remedy: `Set lrEnd below the learning rate, ${context.learningRate}`,
     })
-  const factor = FACTORS[name] as FactorOf<ScheduleName>
+  const factor = FACTORS[name] as (step: number, context: FactorContext, kwargs: object) => number
   return { factor: (step) => factor(step, context, kwargs), state: () => ({}), load() {} }
 }

@@ -1,3 +1,3 @@
-export { createSchedule } from './create-schedule'
+export { createSchedule, type ScheduleOptions } from './create-schedule'
 export { SCHEDULES, type ScheduleKwargs, type ScheduleName } from './kwargs'
-export type { Schedule, ScheduleOptions } from './schedule'
+export type { Schedule } from './schedule'

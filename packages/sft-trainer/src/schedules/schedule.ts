@@ -8,15 +8,3 @@ export interface Schedule {
   state(): Record<string, number>
   load(state: Record<string, number>): void
 }
-
-export interface ScheduleOptions {
-  /** Steps from 0 to the peak. */
-  warmupSteps: number
-  totalSteps: number
-  /** The peak, for schedules with an absolute minimum. */
-  learningRate: number
-  /** transformers' `lr_scheduler_kwargs` in camelCase, or as they are. */
-  kwargs: Record<string, unknown>
-  /** Whether a larger metric is better, for `reduce_lr_on_plateau`. */
-  greaterIsBetter: boolean
-}

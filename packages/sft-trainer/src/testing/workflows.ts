@@ -1,8 +1,16 @@
 import { fileURLToPath } from 'node:url'
-import { type CausalLM, type GenerateOptions, generate, type LoadModelOptions, loadModel } from '@tunesmith/models'
+import {
+  type CausalLM,
+  type ComputeLoss,
+  type GenerateOptions,
+  generate,
+  type LoadModelOptions,
+  loadModel,
+} from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel } from '@tunesmith/peft-lora'
 import { type SFTConfigOptions, SFTTrainer } from '../index'
 import { countingExamples } from './counting-task'
+import { focalLoss } from './focal-loss'
 
 /** Something users do with a model: training it, answering with it, changing its adapters. */
 export interface Workflow {
@@ -12,6 +20,7 @@ export interface Workflow {
   load?: LoadModelOptions
   adapter?: PeftConfigOptions
   args?: Partial<SFTConfigOptions>
+  computeLoss?: ComputeLoss
   generation?: GenerateOptions
   /** In place of training and generating. */
   run?: (model: CausalLM) => Promise<void>
@@ -120,6 +129,8 @@ export const WORKFLOWS: readonly Workflow[] = [
     adapter: LORA,
     args: { gradientAccumulationSteps: 2, maxGradNorm: 0.01, labelSmoothingFactor: 0.1 },
   },
+  { name: 'a loss of the user', adapter: LORA, computeLoss: focalLoss },
+  { name: 'a loss of the user, full fine-tuning, tied', base: 'gemma2', computeLoss: focalLoss },
   { name: 'NEFTune, dft', adapter: LORA, args: { neftuneNoiseAlpha: 5, lossType: 'dft' } },
   {
     name: 'LoRA+, fp16 scaling, packing',
@@ -173,12 +184,16 @@ export const WORKFLOWS: readonly Workflow[] = [
   },
 ]
 
-async function train(model: CausalLM | PeftModel, { adapter, args }: Partial<Workflow> = {}): Promise<void> {
+async function train(
+  model: CausalLM | PeftModel,
+  { adapter, args, computeLoss }: Partial<Workflow> = {},
+): Promise<void> {
   const trainer = new SFTTrainer({
     model,
     trainDataset: countingExamples(8),
     evalDataset: countingExamples(2, 8),
     peftConfig: adapter,
+    computeLoss,
     args: {
       outputDir: 'unused',
       learningRate: 5e-3,

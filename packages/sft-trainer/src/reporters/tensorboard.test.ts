@@ -5,9 +5,8 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { context, evalLog, plan, trainLog } from '../testing/logs'
-import { crc32c } from './records'
-import { tensorboardReporter } from './tensorboard'
+import { crc32c, tensorboardReporter } from './tensorboard'
+import { context, evalLog, plan, trainLog } from './testing/logs'
 
 let folder: string
 beforeEach(async () => {

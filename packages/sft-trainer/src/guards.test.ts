@@ -6,10 +6,10 @@ import { currentBackend, selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { createModel } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { SFTTrainerOptions, TrainerCallback } from '../index'
-import { countingExamples, TINY_MODEL } from '../testing/counting-task'
-import { tinyTrainer } from '../testing/tiny-trainer'
-import { GradScaler } from './grad-scaler'
+import type { SFTTrainerOptions, TrainerCallback } from './index'
+import { GradScaler } from './loop/grad-scaler'
+import { countingExamples, TINY_MODEL } from './testing/counting-task'
+import { tinyTrainer } from './testing/tiny-trainer'
 
 let outputDir: string
 beforeAll(async () => {

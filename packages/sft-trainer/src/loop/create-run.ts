@@ -1,0 +1,84 @@
+import type * as tf from '@tensorflow/tfjs-core'
+import { createEmitter } from '../callbacks/emitter'
+import type { TrainerCallback } from '../callbacks/events'
+import type { ResumedRun } from '../checkpoints/resume'
+import type { SFTConfig } from '../config'
+import { type BatchRows, createBatchStream } from '../data/batches'
+import { createOptimizer, type Optimizer, parameterGroups } from '../optimizers'
+import { plannedSteps, warmupStepsOf } from '../plan/plan'
+import { createReporter } from '../reporters'
+import { createSchedule, type Schedule } from '../schedules'
+import { greaterIsBetter } from './best-metric'
+import { GradScaler } from './grad-scaler'
+import { LogWindow } from './log-window'
+import { newRunState, noControl } from './run-state'
+import type { TrainRun } from './train-run'
+
+/** @throws {TunesmithError} `invalid_options` when `lrSchedulerKwargs` do not fit. */
+export function scheduleOf(config: SFTConfig, totalSteps: number): Schedule {
+  return createSchedule(config.lrSchedulerType, {
+    warmupSteps: warmupStepsOf(totalSteps, config),
+    totalSteps,
+    learningRate: config.learningRate,
+    kwargs: config.lrSchedulerKwargs,
+    greaterIsBetter: greaterIsBetter(config),
+  })
+}
+
+/** @throws {TunesmithError} `invalid_options` when `optimArgs` do not fit. */
+export function optimizerOf(config: SFTConfig, parameters: ReadonlyMap<string, tf.Variable>): Optimizer {
+  return createOptimizer(config.optim, parameterGroups(parameters, config), {
+    beta1: config.adamBeta1,
+    beta2: config.adamBeta2,
+    eps: config.adamEpsilon,
+    args: config.optimArgs,
+  })
+}
+
+type FromTrainer =
+  | 'config'
+  | 'model'
+  | 'peft'
+  | 'parameters'
+  | 'tokenizer'
+  | 'objective'
+  | 'interrupt'
+  | 'signal'
+  | 'dataDigest'
+
+interface FromCall {
+  /** When training began, by `performance.now()`. */
+  start: number
+  callbacks: readonly TrainerCallback[]
+  evaluate: (run: TrainRun) => ReturnType<TrainRun['evaluate']>
+}
+
+/** The parts of a training, new or with the counters of a checkpoint; its tensors come with `restoreRun`. */
+export function createRun(
+  parts: Pick<TrainRun, FromTrainer>,
+  data: BatchRows,
+  resumed: ResumedRun | undefined,
+  { start, callbacks, evaluate }: FromCall,
+): TrainRun {
+  const { config, parameters } = parts
+  const state = resumed?.state ?? newRunState()
+  const control = resumed?.control ?? { ...noControl(), shouldEvaluate: config.evalOnStart }
+  const reporters = config.reportTo.map((name) => createReporter(name, config))
+  const stream = createBatchStream(data, config, resumed?.saved.stream)
+  const totalSteps = plannedSteps(stream.stepsPerEpoch, config)
+  state.maxSteps = totalSteps
+  const run: TrainRun = {
+    ...parts,
+    ...{ state, control, stream, totalSteps },
+    emitter: createEmitter(reporters, callbacks, { config, state, control }),
+    optimizer: optimizerOf(config, parameters),
+    schedule: scheduleOf(config, totalSteps),
+    scaler: new GradScaler(config.fp16),
+    window: new LogWindow(),
+    position: stream.state(),
+    saveSeconds: 0,
+    seconds: () => (resumed?.state.secondsBefore ?? 0) + (performance.now() - start) / 1000,
+    evaluate: () => evaluate(run),
+  }
+  return run
+}
