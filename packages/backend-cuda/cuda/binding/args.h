@@ -103,8 +103,7 @@ inline Array tensorOf(int64_t handle, int64_t count, Stored stored, const char* 
 
 using Names = std::vector<std::string>;
 
-// The place of a name, from `last` on, because fields are mostly read in their order; the number of names when there is
-// none.
+// The place of a name, from `last` on, as fields are mostly read in order; the number of names if there is none.
 inline size_t placeOf(const Names& names, const char* name, size_t last) {
   for (size_t i = 0; i < names.size(); i++) {
     const size_t place = last + i < names.size() ? last + i : last + i - names.size();
@@ -223,8 +222,7 @@ class Fields : public Tensors<Fields> {
     submit();
   }
 
-  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code and scale as its format
-  // has them.
+  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code, scale as it has them.
   Weight weight() {
     Weight w;
     const int64_t format = count("format"), rounding = count("roundTo");

@@ -1,5 +1,4 @@
-// Attention of decoding: one query a sequence against its cached keys, where reading the cache is all the time there
-// is.
+// Attention of decoding: one query a sequence against its cached keys, where reading the cache takes all the time.
 //
 // A lane owns 16 bytes of a row of keys and values (32 in float32), as many lanes as a row needs read it together, and
 // the query heads that share a key head are computed together, so that each row is read once. The keys are split over

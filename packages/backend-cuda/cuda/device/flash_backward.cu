@@ -3,8 +3,7 @@
 // One kernel owns queries and walks over keys, another owns keys and walks over queries; both compute the scores again.
 // With scores, their gradients and accumulators of 32 rows, a warp's registers would not do, so two warps share 32
 // rows: the first computes products of q and k and from them probabilities, the second products of dout and v and from
-// them the scores' gradient. Lanes of the two hold the same elements and hand them over in shared memory, 16 bytes at a
-// time.
+// them the scores' gradient. Lanes of the two hold the same elements and hand them over in shared memory by 16 bytes.
 #include "kernels.h"
 #include "tiles.h"
 #include "vector.h"

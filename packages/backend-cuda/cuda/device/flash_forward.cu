@@ -23,8 +23,7 @@ struct Softmax {
   float sum[2][2] = {{0, 0}, {0, 0}};                                  // of this lane's columns
 };
 
-// Products z become probabilities (up to the sum) as the left operand of the next product; o is rescaled when it has to
-// be.
+// Products z become probabilities (up to the sum) as the left operand of the next product; o is rescaled when needed.
 template <int D>
 __device__ __forceinline__ void softmaxStep(
     Softmax& s, float factor, float (*z)[kTile / 8][4], float (*o)[D / 8][4], uint32_t (*left)[2][4]) {

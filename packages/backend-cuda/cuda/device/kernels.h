@@ -36,8 +36,7 @@ struct AttentionTensors {
   Array dout, dq, dk, dv;
   float* delta = nullptr;  // [T, heads], working memory of the gradient
 };
-// On tensor cores: bf16, head size 64, 96 or 128, a positive scale. `tiles` is a list on the device, one block (and
-// head) each.
+// On tensor cores: bf16, head size 64, 96 or 128, a positive scale. `tiles` is a list on the device, a block each.
 bool hasFlashAttention(Type type, const Attention& p);
 // Tiles of kForwardTile queries.
 void flashAttention(Stream s, const Attention& p, const AttentionTensors& t, const AttentionTile* tiles, int64_t count);
@@ -52,8 +51,7 @@ void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t,
 // y[n] = sum over parts of x[parts, n], bf16 added up in float32; n a multiple of 8.
 void sumParts(Stream s, Array x, Array y, int64_t n, int parts);
 // One query a sequence, head sizes that are a multiple of 8 up to 256. Lengths are read on the device alone; the keys
-// of each head are split into `splits` parts, whose results lie in `partial`, decodePartials() floats, when there are
-// several.
+// of each head are split into `splits` parts, whose results are in `partial`, decodePartials() floats, if several.
 bool hasDecodeAttention(int headDim);
 int decodeHeads(const Attention& p);  // query heads a block computes together
 int64_t decodePartials(const Attention& p, int splits);

@@ -29,8 +29,7 @@ struct Table {
   }
 };
 
-// Calls submit(table, blocks) for as many tensors at a time as one launch takes; blocksOf says how many blocks one
-// needs.
+// Calls submit(table, blocks) for as many tensors at a time as one launch takes; one needs blocksOf blocks.
 template <class Tensor, int capacity, class BlocksOf, class Submit>
 void inTables(const Tensor* tensors, int count, BlocksOf blocksOf, Submit submit) {
   Table<Tensor, capacity> table = {};

@@ -1,5 +1,4 @@
-// Attention without tensor cores: float32 mode, head sizes the other one has not, and decoding, where one query reads
-// many keys.
+// Attention without tensor cores: float32 mode, other head sizes, and decoding, where one query reads many keys.
 //
 // A block owns a query of a head (or a key, for the gradients of k and v). Its 16 groups of 8 lanes take every 16th key
 // each; a lane holds every 8th element of the head. The groups' softmaxes are merged at the end.

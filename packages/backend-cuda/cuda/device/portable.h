@@ -165,8 +165,7 @@ __device__ __forceinline__ float warpMax(float x) {
   return x;
 }
 
-// Every thread gets the sum. The block has at most 1024 threads, full warps; `scratch` has 32 elements and is free
-// after.
+// Every thread gets the sum. The block has at most 1024 threads, full warps; `scratch`, 32 elements, is free after.
 template <class T>
 __device__ __forceinline__ T blockSum(T x, T* scratch) {
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;

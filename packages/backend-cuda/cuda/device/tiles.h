@@ -182,8 +182,7 @@ __device__ __forceinline__ float slopeOfCapped(const Exponents& e, float z) {
   return 1.0f - tanh * tanh;
 }
 
-// Products of pairs that do not see each other become -infinity. Rows are 32 queries and columns 64 keys, or the
-// reverse.
+// Products of pairs that do not see each other become -infinity. Rows are 32 queries, columns 64 keys, or reversed.
 template <bool rowsAreKeys>
 __device__ __forceinline__ void hide(
     const Attention& p, int shift, float (*z)[kTile / 8][4], int firstRow, int firstColumn) {

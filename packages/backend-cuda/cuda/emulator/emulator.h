@@ -58,8 +58,8 @@ void blockBarrier();
 void arriveAt(int barrier, int threads);
 void waitAt(int barrier, int threads);
 void warpBarrier();
-// What the 32 lanes put in, after all of them did. `combine` runs once, with the table of all lanes, before any lane
-// goes on.
+// What the 32 lanes put in, after all of them did. `combine` runs once, with the table of all lanes, before any goes
+// on.
 constexpr int kWords = 12;
 using Table = uint32_t[32][kWords];
 using Combine = void (*)(Table& lanes);

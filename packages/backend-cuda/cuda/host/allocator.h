@@ -2,8 +2,7 @@
 //
 // Memory that is given back serves the next request on the same stream at once: the stream runs the old use before the
 // new one; where another stream used it as well, the memory's stream must have been made to wait for that. Blocks go
-// back to the driver only when it has no more. When that is not enough, whoever can move something off the device is
-// asked to.
+// back to the driver only when it has no more. When that is not enough, `onShortage` is asked.
 //
 // A captured graph runs again in the memory that it was captured with. While a pool is open, memory comes from it: what
 // is given back meanwhile serves the pool's next request, and all of it stays reserved, and counted as live, until the
@@ -51,8 +50,7 @@ class Allocator {
   std::function<bool(size_t)> onShortage;
   // Told of memory that is given back, while it is still known.
   std::function<void(const void*)> onRelease;
-  // From now on memory for `stream` comes from a pool of its own. The driver is not asked to wait for anything
-  // meanwhile.
+  // From now on memory for `stream` comes from a pool of its own. The driver never has to wait meanwhile.
   int openPool(Stream stream);
   // Ends that; the pool's memory stays reserved.
   void sealPool();

@@ -21,8 +21,7 @@ inline int64_t attentionTileWork(const SequenceLength& n, int64_t first, int64_t
   return std::min(first + rows, n.queries) + shift - start;
 }
 
-// Tiles of `rows` queries (or keys) of all sequences, those with the most work first: the last blocks to start are
-// short.
+// Tiles of `rows` queries (or keys) of all sequences, those with the most work first: the last blocks are short.
 inline std::vector<AttentionTile> attentionTiles(
     const std::vector<SequenceLength>& sequences, int rows, int window, bool ofKeys) {
   struct Sized {

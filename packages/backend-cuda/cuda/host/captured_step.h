@@ -30,8 +30,7 @@ class CapturedStep {
   // ---- while it is captured ----
   // The step reads or writes this memory.
   void uses(const void* memory) { uses_.insert(memory); }
-  // A check that was passed and has to be passed before each launch, with the values these integers then have. It
-  // throws.
+  // A check that was passed and must pass before each launch, with the values these integers then have. It throws.
   using Check = std::function<void(const std::vector<const int32_t*>& host)>;
   void require(const std::string& key, const std::vector<CheckedInts>& ints, Check check);
   // Ends the capture. `outputs`: how many blocks of its memory are read after it; any other that is still in use would

@@ -94,8 +94,7 @@ class CublasLt final : public Gemm {
           "backend", std::string(what) + " failed: " + lib_.statusString(status) + " (" + options_.path + ")");
   }
 
-  // cuBLASLt counts by columns: a row-major matrix is its transpose there, so that c^T = op(b)^T op(a)^T has b on the
-  // left.
+  // cuBLASLt counts by columns: a row-major matrix is its transpose there, so c^T = op(b)^T op(a)^T has b left.
   Status multiply(
       const Plan& plan, const Algo& algo, const GemmCall& call, void* to, Stream stream, void* workspace) const {
     return lib_.matmul(handle_, plan.desc, &call.alpha, call.b.data, plan.left, call.a.data, plan.right, &call.beta,

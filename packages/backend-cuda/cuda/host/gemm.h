@@ -16,8 +16,7 @@ struct GemmCall {
   int64_t lda = 0, ldb = 0, ldc = 0;  // elements from one row as it lies to the next
   float alpha = 1, beta = 0;
   const void* bias = nullptr;  // of c's type
-  // So many products of this shape; each matrix lies its stride (in elements) behind the one before, 0 for one that all
-  // share.
+  // So many products of this shape; each matrix lies its stride (in elements) behind the last, 0 when shared.
   int64_t batch = 1, strideA = 0, strideB = 0, strideC = 0;
   // What beta multiplies.
   const void* source() const { return addend ? addend.data : c.data; }

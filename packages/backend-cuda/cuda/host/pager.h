@@ -28,8 +28,7 @@ class Pager {
   void remove(Page* page);
   // A new operation begins: what the last one used may leave the device again.
   void begin() { operation_++; }
-  // The memory, for operations that are submitted to the compute stream next. Throws Failure when the device has no
-  // room.
+  // The memory, for operations submitted to the compute stream next. Throws Failure when the device has no room.
   void* use(Page* page);
 
   void setPageable(Page* page, bool pageable);

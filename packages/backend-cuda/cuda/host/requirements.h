@@ -1,5 +1,4 @@
-// What a machine must have, and what is said when it has not. Plain facts in, so that every answer is tested without a
-// GPU.
+// What a machine must have, and what is said when it has not. Takes plain facts: every answer is tested without a GPU.
 #pragma once
 #include <string>
 

@@ -46,8 +46,7 @@ class Runtime {
   // Until endCapture, what is asked for on `stream` is written down instead of done. Nothing may wait meanwhile, and no
   // copy may come from or go to the host.
   virtual void beginCapture(Stream stream) = 0;
-  // What was written down, ready to be launched again and again. Throws Failure when it cannot be, with the capture
-  // over.
+  // What was written down, ready to be launched again and again. Throws Failure when it cannot be; the capture is over.
   virtual Graph endCapture(Stream stream) = 0;
   virtual void abandonCapture(Stream stream) = 0;
   virtual void launchGraph(Graph graph, Stream stream) = 0;

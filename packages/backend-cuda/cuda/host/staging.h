@@ -1,5 +1,4 @@
-// Pinned memory between the host's arrays and the device: a few slots in turn, so that filling one overlaps the copy of
-// another.
+// Pinned memory between the host's arrays and the device: filling one of a few slots overlaps the copy of another.
 #pragma once
 #include <vector>
 

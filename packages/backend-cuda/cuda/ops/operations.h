@@ -25,8 +25,7 @@ struct LoraGrad {
   Array dy, addend, x, xa, dx, dA, dB;
 };
 void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, const LoraGrad& g);
-// y[m, n] = op(a) op(b), any mixture of types. Of each there are `batch`, one behind the other; a or b may be one that
-// all share.
+// y[m, n] = op(a) op(b), any mixture of types. Of each there are `batch`, one behind the other; a or b may be shared.
 struct MatMul {
   int64_t m = 0, n = 0, k = 0;
   bool transposeA = false, transposeB = false;

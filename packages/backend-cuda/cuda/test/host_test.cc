@@ -284,8 +284,7 @@ void testAttentionPlan() {
           attentionTileWork({130, 130}, 128, 64, 20, false) == 21,
       "a window shortens the work");
   expect(attentionTileWork({130, 0}, 0, 64, 20, true) == 83, "queries that see a tile through a window");
-  // A Llama of 8 key heads on 132 multiprocessors: one sequence of 2,048 tokens gives too few blocks, one of 65,536
-  // enough.
+  // A Llama of 8 key heads on 132 multiprocessors: one sequence of 2,048 tokens gives too few, one of 65,536 enough.
   const auto parts = [](int64_t tokens) {
     int64_t all = 0;
     for (int64_t first = 0; first < tokens; first += 64) all += tokens - first;

@@ -150,8 +150,7 @@ void decoding(Context& c) {
         AttentionTensors t{q, k, v, out, lse.floats(), {}, {}, {}, {}};
         const AttentionBounds host = {ends.data(), from.data(), length.data()};
         attention(c, p, host, t);
-        // As a captured launch runs again: other lengths, the same grid; against one part, and against none of the
-        // rest.
+        // As a captured launch runs again: other lengths, the same grid; against one part and none.
         for (const std::vector<int32_t>& later : {std::vector<int32_t>{200, 1, 67}, {3, 65, 200}}) {
           c.runtime->synchronize(c.stream);
           lengths.set(later);
@@ -175,8 +174,7 @@ void decoding(Context& c) {
       }
 }
 
-// The gradients must not depend on how much shared memory a device has, nor on into how many blocks the heads are
-// divided.
+// The gradients must not depend on how much shared memory a device has, nor on the blocks the heads are divided into.
 void gradientPlans(Context& c) {
   const DeviceInfo device = c.device;
   Attention p;

@@ -1,6 +1,5 @@
 // What the tests of kernels share, on a GPU and on the emulator alike: device memory of exactly the size that is asked
-// for, so that memcheck and AddressSanitizer see the first element too far; fresh random numbers; comparison with
-// float64.
+// for, so that memcheck and AddressSanitizer see the first element too far; fresh random numbers; float64.
 #pragma once
 #include <cmath>
 #include <cstring>

@@ -1,5 +1,4 @@
-// Arrays of more than 2^31 elements, where an index of 32 bits would come round: only a GPU has the memory and the
-// speed.
+// Arrays of more than 2^31 elements, where an index of 32 bits overflows: only a GPU has the memory and the speed.
 #include "lab.h"
 
 namespace tunesmith::cuda {
