@@ -18,6 +18,7 @@ export {
 export { writeFileAtomic, writeFolderAtomic } from './files'
 export { camelCase, snakeCase } from './letter-case'
 export { nearestName, parseOptions } from './options'
+export { inParallel } from './parallel'
 export { createProgress, formatDuration, type Progress, type ProgressOptions } from './progress'
 export { Random, type RandomState } from './random'
 export { createTurns } from './turns'

@@ -50,13 +50,13 @@ export { splitSentences } from './rouge/sentences'
 export { rougeTokens } from './rouge/tokenize'
 export {
   type BleuOptions,
+  type BleuParts,
   type BleuResult,
   bleu,
   bleuMetric,
   type SentenceBleuOptions,
   sentenceBleu,
 } from './sacrebleu/bleu'
-export type { BleuParts } from './sacrebleu/bleu-metric'
 export { type ChrfOptions, chrf, chrfMetric, type SentenceChrfOptions, sentenceChrf } from './sacrebleu/chrf'
 export type { CorpusScore } from './sacrebleu/corpus'
 export type { Arithmetic, CorpusMetric } from './sacrebleu/metric'

@@ -3,15 +3,11 @@ import { z } from 'zod'
 import { type CheckFailure, rowSchema } from '../report/types'
 import type { FormatCheck } from './checks'
 
-const schema = z.strictObject({
-  rows: z.array(rowSchema),
-  checks: z.array(
-    z.custom<FormatCheck>(
-      (value) => typeof (value as FormatCheck | undefined)?.run === 'function',
-      'not a format check',
-    ),
-  ),
-})
+export const checkSchema = z.custom<FormatCheck>(
+  (value) => typeof (value as FormatCheck | undefined)?.run === 'function',
+  'not a format check',
+)
+const schema = z.strictObject({ rows: z.array(rowSchema), checks: z.array(checkSchema) })
 
 export interface CheckResult {
   /** Every failure, for the report: which system, row and check, and what was wrong. */

@@ -1,7 +1,7 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { countLabels, type Label } from './confusion'
-import { average, fromCounts, type PrecisionRecallF1 } from './prf'
+import { type Averages, averages, type PrecisionRecallF1 } from './prf'
 
 const label = z.union([z.string(), z.number(), z.boolean()])
 const schema = z.strictObject({
@@ -15,18 +15,13 @@ const schema = z.strictObject({
 })
 export type ClassificationOptions = z.input<typeof schema>
 
-export interface ClassificationReport {
+/** `micro` equals accuracy when `labels` has all classes. */
+export interface ClassificationReport extends Averages {
   /** Share of rows whose prediction is the reference, whatever `labels` says. */
   accuracy: number
   labels: Label[]
   /** In the order of `labels`. */
   classes: (PrecisionRecallF1 & { label: Label })[]
-  /** Every class counts alike. */
-  macro: PrecisionRecallF1
-  /** Every row counts alike; equals accuracy when `labels` has all classes. */
-  micro: PrecisionRecallF1
-  /** Every class counts by its share of the references. */
-  weighted: PrecisionRecallF1
   /** Mean recall of the classes that occur in the references. */
   balancedAccuracy: number
   /** Matthews correlation over `labels` (B. Matthews 1975; J. Gorodkin 2004 for several classes); 0 where undefined. */
@@ -37,12 +32,17 @@ export interface ClassificationReport {
   confusion: number[][]
 }
 
-/** Gorodkin's R_K from a confusion matrix. */
-function matthewsOf(matrix: readonly number[][]): number {
+/** Rows by what was wanted, by what was predicted, all of them, and those where the two agree. */
+function marginsOf(matrix: readonly number[][]) {
   const wanted = matrix.map((row) => row.reduce((a, b) => a + b, 0))
   const predicted = matrix.map((_, j) => matrix.reduce((sum, row) => sum + row[j], 0))
   const total = wanted.reduce((a, b) => a + b, 0)
-  const correct = matrix.reduce((sum, row, i) => sum + row[i], 0)
+  return { wanted, predicted, total, correct: matrix.reduce((sum, row, i) => sum + row[i], 0) }
+}
+
+/** Gorodkin's R_K from a confusion matrix. */
+function matthewsOf(matrix: readonly number[][]): number {
+  const { wanted, predicted, total, correct } = marginsOf(matrix)
   const dot = (a: number[], b: number[]) => a.reduce((sum, x, i) => sum + x * b[i], 0)
   const product = (total ** 2 - dot(predicted, predicted)) * (total ** 2 - dot(wanted, wanted))
   return product === 0 ? 0 : (correct * total - dot(wanted, predicted)) / Math.sqrt(product)
@@ -50,12 +50,9 @@ function matthewsOf(matrix: readonly number[][]): number {
 
 /** Cohen's kappa from a confusion matrix; NaN when expected agreement is complete. */
 export function kappaOf(matrix: readonly number[][]): number {
-  const wanted = matrix.map((row) => row.reduce((a, b) => a + b, 0))
-  const predicted = matrix.map((_, j) => matrix.reduce((sum, row) => sum + row[j], 0))
-  const total = wanted.reduce((a, b) => a + b, 0)
+  const { wanted, predicted, total, correct } = marginsOf(matrix)
   const expected = wanted.reduce((sum, w, i) => sum + (w * predicted[i]) / total, 0)
-  const agreed = matrix.reduce((sum, row, i) => sum + row[i], 0)
-  return total - expected === 0 ? Number.NaN : 1 - (total - agreed) / (total - expected)
+  return total - expected === 0 ? Number.NaN : 1 - (total - correct) / (total - expected)
 }
 
 /**
@@ -66,26 +63,17 @@ export function kappaOf(matrix: readonly number[][]): number {
  */
 export function classificationReport(options: ClassificationOptions): ClassificationReport {
   const { predictions, references, labels, zeroDivision } = parseOptions(schema, options, 'classificationReport')
-  const counts = countLabels(predictions, references, labels, 'classificationReport')
-  const classes = counts.labels.map((_, i) =>
-    fromCounts(counts.correct[i], counts.predicted[i], counts.wanted[i], zeroDivision),
-  )
-  const sum = (values: number[]) => values.reduce((a, b) => a + b, 0)
+  const counted = countLabels(predictions, references, labels, 'classificationReport')
+  const { classes, ...means } = averages(counted.counts, zeroDivision)
   const present = classes.filter(({ support }) => support > 0)
   return {
-    accuracy: counts.correctRows / counts.rows,
-    labels: counts.labels,
-    classes: classes.map((values, i) => ({ label: counts.labels[i], ...values })),
-    macro: average(
-      classes,
-      classes.map(() => 1),
-      zeroDivision,
-    ),
-    micro: fromCounts(sum(counts.correct), sum(counts.predicted), sum(counts.wanted), zeroDivision),
-    weighted: average(classes, counts.wanted, zeroDivision),
-    balancedAccuracy: present.length === 0 ? 0 : sum(present.map(({ recall }) => recall)) / present.length,
-    matthews: matthewsOf(counts.matrix),
-    kappa: kappaOf(counts.matrix),
-    confusion: counts.matrix,
+    accuracy: counted.correctRows / counted.rows,
+    labels: counted.labels,
+    classes: classes.map((scores, i) => ({ label: counted.labels[i], ...scores })),
+    ...means,
+    balancedAccuracy: present.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, present.length),
+    matthews: matthewsOf(counted.matrix),
+    kappa: kappaOf(counted.matrix),
+    confusion: counted.matrix,
   }
 }

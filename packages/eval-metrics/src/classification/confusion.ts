@@ -1,4 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
+import type { Counts } from './prf'
 
 /** A class name or number. */
 export type Label = string | number | boolean
@@ -18,9 +19,7 @@ export interface Confusion {
   /** `matrix[wanted][predicted]`: rows whose reference is the one label and whose prediction is the other. */
   matrix: number[][]
   /** Per label. */
-  correct: number[]
-  predicted: number[]
-  wanted: number[]
+  counts: Counts[]
   rows: number
   correctRows: number
 }
@@ -46,13 +45,10 @@ export function countLabels(
   }
   const shown = labels ? [...labels] : [...new Set([...references, ...predictions])].sort(compareLabels)
   const index = new Map(shown.map((label, i) => [label, i]))
-  const zeros = () => new Array<number>(shown.length).fill(0)
   const confusion: Confusion = {
     labels: shown,
-    matrix: shown.map(zeros),
-    correct: zeros(),
-    predicted: zeros(),
-    wanted: zeros(),
+    matrix: shown.map(() => new Array<number>(shown.length).fill(0)),
+    counts: shown.map(() => ({ correct: 0, predicted: 0, wanted: 0 })),
     rows: predictions.length,
     correctRows: 0,
   }
@@ -61,10 +57,10 @@ export function countLabels(
     const w = index.get(references[row])
     if (prediction === references[row]) {
       confusion.correctRows++
-      if (p !== undefined) confusion.correct[p]++
+      if (p !== undefined) confusion.counts[p].correct++
     }
-    if (p !== undefined) confusion.predicted[p]++
-    if (w !== undefined) confusion.wanted[w]++
+    if (p !== undefined) confusion.counts[p].predicted++
+    if (w !== undefined) confusion.counts[w].wanted++
     if (p !== undefined && w !== undefined) confusion.matrix[w][p]++
   })
   return confusion

@@ -9,13 +9,15 @@ export interface PrecisionRecallF1 {
 /** What a class never predicted, or never wanted, has for precision or recall: nothing divided by nothing. */
 export type ZeroDivision = 0 | 1
 
-/** From counts of one class, or of several added up. F1 as `2 tp / (predicted + wanted)`, as scikit-learn computes it. */
-export function fromCounts(
-  correct: number,
-  predicted: number,
-  wanted: number,
-  zeroDivision: ZeroDivision = 0,
-): PrecisionRecallF1 {
+/** Predictions, wanted ones, and those that are both, of one class or of several added up. */
+export interface Counts {
+  correct: number
+  predicted: number
+  wanted: number
+}
+
+/** F1 is `2 correct / (predicted + wanted)`, as scikit-learn computes it. */
+export function fromCounts({ correct, predicted, wanted }: Counts, zeroDivision: ZeroDivision = 0): PrecisionRecallF1 {
   const divide = (a: number, b: number) => (b === 0 ? zeroDivision : a / b)
   return {
     precision: divide(correct, predicted),
@@ -25,15 +27,33 @@ export function fromCounts(
   }
 }
 
-/** Averages over classes, every class counting `weights[i]`; without any weight the value is `zeroDivision`. */
-export function average(
-  classes: readonly PrecisionRecallF1[],
-  weights: readonly number[],
+export interface Averages {
+  /** Every row (or entity) counts alike: from the counts of all classes together. */
+  micro: PrecisionRecallF1
+  /** Every class counts alike. */
+  macro: PrecisionRecallF1
+  /** Every class counts by how many of it were wanted. */
+  weighted: PrecisionRecallF1
+}
+
+/** The classes' scores and their averages; an average without any weight is `zeroDivision`. */
+export function averages(
+  counts: readonly Counts[],
   zeroDivision: ZeroDivision = 0,
-): PrecisionRecallF1 {
-  const total = weights.reduce((sum, weight) => sum + weight, 0)
-  const mean = (key: 'precision' | 'recall' | 'f1') =>
-    total === 0 ? zeroDivision : classes.reduce((sum, c, i) => sum + c[key] * weights[i], 0) / total
-  const support = classes.reduce((sum, c) => sum + c.support, 0)
-  return { precision: mean('precision'), recall: mean('recall'), f1: mean('f1'), support }
+): Averages & { classes: PrecisionRecallF1[] } {
+  const classes = counts.map((count) => fromCounts(count, zeroDivision))
+  const total = (key: keyof Counts) => counts.reduce((sum, count) => sum + count[key], 0)
+  const all = { correct: total('correct'), predicted: total('predicted'), wanted: total('wanted') }
+  const average = (weightOf: (scores: PrecisionRecallF1) => number): PrecisionRecallF1 => {
+    const weights = classes.reduce((sum, scores) => sum + weightOf(scores), 0)
+    const mean = (key: 'precision' | 'recall' | 'f1') =>
+      weights === 0 ? zeroDivision : classes.reduce((sum, scores) => sum + scores[key] * weightOf(scores), 0) / weights
+    return { precision: mean('precision'), recall: mean('recall'), f1: mean('f1'), support: all.wanted }
+  }
+  return {
+    classes,
+    micro: fromCounts(all, zeroDivision),
+    macro: average(() => 1),
+    weighted: average(({ support }) => support),
+  }
 }

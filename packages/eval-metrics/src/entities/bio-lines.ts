@@ -1,5 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
+import { commonSubsequence } from '../strings/common-subsequence'
 
 const schema = z.strictObject({
   /** The tokens that were to be tagged. */
@@ -30,24 +31,8 @@ export function bioTags(options: z.input<typeof schema>): BioReading {
     const match = LINE.exec(line)
     return match ? [{ token: (match[1] ?? match[3]).trim(), tag: match[2] ?? match[4] }] : []
   })
-  const [n, m] = [tokens.length, read.length]
-  const stride = m + 1
-  // longest[i, j]: most tokens from i on that lines from j on can be matched to, in order.
-  const longest = new Uint32Array((n + 1) * stride)
-  for (let i = n - 1; i >= 0; i--)
-    for (let j = m - 1; j >= 0; j--)
-      longest[i * stride + j] =
-        tokens[i] === read[j].token
-          ? longest[(i + 1) * stride + j + 1] + 1
-          : Math.max(longest[(i + 1) * stride + j], longest[i * stride + j + 1])
-  const tags = new Array<string>(n).fill('O')
-  let [i, j, matched] = [0, 0, 0]
-  while (i < n && j < m) {
-    if (tokens[i] === read[j].token) {
-      tags[i++] = read[j++].tag
-      matched++
-    } else if (longest[(i + 1) * stride + j] >= longest[i * stride + j + 1]) i++
-    else j++
-  }
-  return { tags, missing: n - matched, extra: lines.length - matched }
+  const matched = commonSubsequence(tokens.length, read.length, (i, j) => tokens[i] === read[j].token)
+  const tags = new Array<string>(tokens.length).fill('O')
+  for (const [i, j] of matched) tags[i] = read[j].tag
+  return { tags, missing: tokens.length - matched.length, extra: lines.length - matched.length }
 }

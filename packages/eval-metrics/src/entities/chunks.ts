@@ -24,6 +24,14 @@ function splitTag(tag: string): [prefix: string, type: string] {
   return [tag[0] ?? 'O', (dash === -1 ? rest : rest.slice(dash + 1)) || '_']
 }
 
+/** Entities of two sequences, and how many are in both: of the same type, with both ends the same. */
+export function matchEntities(predictedTags: readonly string[], wantedTags: readonly string[], strict: boolean) {
+  const key = ({ type, start, end }: Entity) => `${start} ${end} ${type}`
+  const [predicted, wanted] = [entitiesOf(predictedTags, strict), entitiesOf(wantedTags, strict)]
+  const known = new Set(wanted.map(key))
+  return { predicted, wanted, correct: predicted.filter((entity) => known.has(key(entity))) }
+}
+
 /**
  * Entities of a sequence of BIO (also IOBES) tags. Leniently, as conlleval and seqeval do by default, an `I-` without a
  * beginning, or of another type, begins an entity; with `strict` (seqeval's strict IOB2) only `B-` does.

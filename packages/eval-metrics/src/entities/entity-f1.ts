@@ -1,7 +1,7 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { average, fromCounts, type PrecisionRecallF1 } from '../classification/prf'
-import { entitiesOf } from './chunks'
+import { type Averages, averages, type Counts, type PrecisionRecallF1 } from '../classification/prf'
+import { matchEntities } from './chunks'
 
 const schema = z.strictObject({
   /** Per row the tag of every token, such as `B-Disease`, `I-Disease`, `O`. */
@@ -12,24 +12,13 @@ const schema = z.strictObject({
 })
 export type EntityOptions = z.input<typeof schema>
 
-export interface EntityScores {
-  /** All entities together; the usual "entity F1". */
-  micro: PrecisionRecallF1
-  /** Every type counts alike. */
-  macro: PrecisionRecallF1
-  /** Every type counts by its number of wanted entities. */
-  weighted: PrecisionRecallF1
+/** Averages over the types of entity; `micro` is the usual "entity F1". */
+export interface EntityScores extends Averages {
   types: Record<string, PrecisionRecallF1>
   /** F1 of each row alone; 1 when there is nothing to find and nothing was found. For significance tests. */
   rows: number[]
   /** Share of tokens with the wanted tag. */
   tokenAccuracy: number
-}
-
-interface Counts {
-  correct: number
-  predicted: number
-  wanted: number
 }
 
 /**
@@ -61,33 +50,17 @@ export function entityF1(options: EntityOptions): EntityScores {
       throw wrong(`${tags.length} predicted tags for ${gold.length} tokens`, `entityF1, row ${row}`)
     tokens += gold.length
     rightTokens += gold.filter((tag, i) => tag === tags[i]).length
-    const key = ({ type, start, end }: { type: string; start: number; end: number }) => `${start} ${end} ${type}`
-    const wanted = entitiesOf(gold, strict)
-    const predicted = entitiesOf(tags, strict)
-    const known = new Set(wanted.map(key))
-    const correct = predicted.filter((entity) => known.has(key(entity)))
+    const { predicted, wanted, correct } = matchEntities(tags, gold, strict)
     for (const { type } of wanted) countsOf(type).wanted++
     for (const { type } of predicted) countsOf(type).predicted++
     for (const { type } of correct) countsOf(type).correct++
     return wanted.length + predicted.length === 0 ? 1 : (2 * correct.length) / (wanted.length + predicted.length)
   })
   const names = [...types.keys()].sort()
-  const each = names.map((name) => {
-    const { correct, predicted, wanted } = countsOf(name)
-    return fromCounts(correct, predicted, wanted)
-  })
-  const total = (key: keyof Counts) => names.reduce((sum, name) => sum + countsOf(name)[key], 0)
+  const { classes, ...means } = averages(names.map(countsOf))
   return {
-    micro: fromCounts(total('correct'), total('predicted'), total('wanted')),
-    macro: average(
-      each,
-      each.map(() => 1),
-    ),
-    weighted: average(
-      each,
-      each.map(({ support }) => support),
-    ),
-    types: Object.fromEntries(names.map((name, i) => [name, each[i]])),
+    ...means,
+    types: Object.fromEntries(names.map((name, i) => [name, classes[i]])),
     rows,
     tokenAccuracy: tokens === 0 ? 1 : rightTokens / tokens,
   }

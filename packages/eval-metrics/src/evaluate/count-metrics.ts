@@ -1,8 +1,8 @@
 import { TunesmithError } from '@tunesmith/core'
 import { DECISIONS, type Decision, readDecision } from '../answers/pubmed-qa'
-import { fromCounts } from '../classification/prf'
+import { averages, fromCounts } from '../classification/prf'
 import { bioTags } from '../entities/bio-lines'
-import { entitiesOf } from '../entities/chunks'
+import { matchEntities } from '../entities/chunks'
 import type { CorpusMetric } from '../sacrebleu/metric'
 
 const noSignature = (text: string) => () => ({ signature: text, signatureShort: text })
@@ -30,10 +30,13 @@ export const pubmedQaMacroF1: CorpusMetric = {
     })
   },
   score(sums) {
-    const present = DECISIONS.map((_, i) => [sums[3 * i], sums[3 * i + 1], sums[3 * i + 2]]).filter(
-      ([, p, w]) => p + w > 0,
-    )
-    return present.reduce((sum, [correct, p, w]) => sum + fromCounts(correct, p, w).f1, 0) / Math.max(1, present.length)
+    const counts = DECISIONS.map((_, i) => ({
+      correct: sums[3 * i],
+      predicted: sums[3 * i + 1],
+      wanted: sums[3 * i + 2],
+    }))
+    const present = counts.filter(({ predicted, wanted }) => predicted + wanted > 0)
+    return averages(present).macro.f1
   },
   signature: noSignature('decisions read from free answers'),
 }
@@ -59,12 +62,9 @@ export const entityMicroF1: CorpusMetric = {
   higherIsBetter: true,
   statistics(prediction, [reference]) {
     const { tokens, tags } = readReference(reference)
-    const key = ({ type, start, end }: { type: string; start: number; end: number }) => `${start} ${end} ${type}`
-    const wanted = new Set(entitiesOf(tags, false).map(key))
-    const predicted = entitiesOf(bioTags({ tokens, answer: prediction }).tags, false).map(key)
-    return [predicted.filter((entity) => wanted.has(entity)).length, predicted.length, wanted.size]
+    const { correct, predicted, wanted } = matchEntities(bioTags({ tokens, answer: prediction }).tags, tags, false)
+    return [correct.length, predicted.length, wanted.length]
   },
-  score: ([correct, predicted, wanted]: ArrayLike<number> & Iterable<number>) =>
-    fromCounts(correct, predicted, wanted).f1,
+  score: (sums) => fromCounts({ correct: sums[0], predicted: sums[1], wanted: sums[2] }).f1,
   signature: noSignature('micro F1 of whole entities, as seqeval'),
 }

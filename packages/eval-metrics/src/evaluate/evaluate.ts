@@ -1,10 +1,9 @@
 import { join } from 'node:path'
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { parseOptions, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
-import type { FormatCheck } from '../checks/checks'
-import { runChecks } from '../checks/run-checks'
+import { checkSchema, runChecks } from '../checks/run-checks'
 import { compareReport, type Report } from '../report/compare-report'
-import { type MetricResult, type ReportOptions, rowSchema } from '../report/types'
+import { checkOutputs, type MetricResult, type ReportOptions, rowSchema } from '../report/types'
 import { blindReview } from '../review/sheet'
 import { METRIC_NAMES, METRICS, type MetricName } from './metrics'
 
@@ -38,22 +37,13 @@ export function evaluate(options: EvaluateOptions): MetricResult[] {
   const names = given ?? Object.keys(rest.rows[0].outputs)
   const first = baseline ?? names[0]
   const systems = [first, ...names.filter((name) => name !== first)]
-  rest.rows.forEach(({ outputs }, row) => {
-    const absent = systems.find((system) => !Object.hasOwn(outputs, system))
-    if (absent !== undefined)
-      throw new TunesmithError(`There is no output of "${absent}"`, {
-        code: 'invalid_data',
-        where: `evaluate, row ${row}`,
-      })
-  })
+  checkOutputs(rest.rows, systems, 'evaluate')
   return metrics.flatMap((name) => METRICS[name]({ ...rest, systems }))
 }
 
 const compareSchema = z.strictObject({
   ...evaluateShape,
-  checks: z
-    .array(z.custom<FormatCheck>((value) => typeof (value as FormatCheck | undefined)?.run === 'function'))
-    .default([]),
+  checks: z.array(checkSchema).default([]),
   /** Metrics computed elsewhere: perplexity, a judge, your own. */
   results: z.array(z.any()).default([]),
   title: z.string().optional(),
@@ -98,11 +88,8 @@ export async function compare(options: CompareOptions): Promise<CompareResult> {
     ['report.md', finished.markdown],
   ]
   if (blind) {
-    const [first, second] = [
-      finished.summary.baseline,
-      ...finished.summary.systems.filter((s) => s !== finished.summary.baseline),
-    ]
-    const sheet = blindReview({ rows, systems: [first, second ?? first], seed })
+    const { baseline: first, systems: shown } = finished.summary
+    const sheet = blindReview({ rows, systems: [first, shown.find((system) => system !== first) ?? first], seed })
     files.push(['review.html', sheet.html], ['review.csv', sheet.csv], ['review.key.json', sheet.key])
   }
   const written: string[] = []

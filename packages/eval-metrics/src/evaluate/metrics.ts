@@ -1,7 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import { readDecision } from '../answers/pubmed-qa'
 import { exactMatch, tokenF1 } from '../answers/squad'
-import { fromCounts } from '../classification/prf'
 import { lengthRatio, repetition } from '../reference-free/diversity'
 import type { EvalRow, MetricResult } from '../report/types'
 import { rouge } from '../rouge/rouge'
@@ -100,8 +99,8 @@ function pubmedQaResults(context: EvaluateContext): MetricResult[] {
 
 /** A row without entities is right when none is found. */
 function entityRow(prediction: string, reference: string[]): number {
-  const [correct, predicted, wanted] = entityMicroF1.statistics(prediction, reference)
-  return predicted + wanted === 0 ? 1 : fromCounts(correct, predicted, wanted).f1
+  const counts = entityMicroF1.statistics(prediction, reference)
+  return counts[1] + counts[2] === 0 ? 1 : entityMicroF1.score(counts)
 }
 
 /** What `evaluate` can compute by name. All but `repetition` need references. */

@@ -1,9 +1,9 @@
-import { isTunesmithError, parseOptions, TunesmithError } from '@tunesmith/core'
+import { inParallel, isTunesmithError, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { type EvalRow, rowSchema } from '../report/types'
+import { type EvalRow, rowSchema, twoSystems } from '../report/types'
 import { chatClient, isHopeless } from './endpoint'
 import { journalWriter, readJournal, type Vote, voteKey } from './journal'
-import { type Preference, summarizePreferences } from './preference'
+import { type Preference, pointsOf, summarizePreferences } from './preference'
 import { DEFAULT_CRITERIA, judgePrompt, readVerdict } from './prompt'
 
 const schema = z.strictObject({
@@ -65,38 +65,18 @@ interface Question {
   number: number
 }
 
-/** Runs tasks with a few workers; the first error that is thrown stops them all. */
-async function inParallel<Item>(items: readonly Item[], workers: number, run: (item: Item) => Promise<void>) {
-  let next = 0
-  let stopped = false
-  const worker = async () => {
-    while (next < items.length && !stopped) {
-      try {
-        await run(items[next++])
-      } catch (error) {
-        stopped = true
-        throw error
-      }
-    }
-  }
-  const results = await Promise.allSettled(Array.from({ length: Math.min(workers, items.length) }, worker))
-  const failed = results.find((result) => result.status === 'rejected')
-  if (failed) throw failed.reason
-}
-
 /** Share of rows whose votes favour one position whichever system stood there. */
-function positionBiasOf(votes: readonly Vote[], systems: readonly string[]): number | null {
-  const byPair = new Map<string, { plain: Vote[]; swapped: Vote[] }>()
-  for (const vote of votes) {
-    const pair = byPair.get(vote.id) ?? { plain: [], swapped: [] }
-    pair[vote.swapped ? 'swapped' : 'plain'].push(vote)
-    byPair.set(vote.id, pair)
+function positionBiasOf(votes: readonly Vote[], systems: [string, string]): number | null {
+  const byPair = new Map<string, { plain: (string | null)[]; swapped: (string | null)[] }>()
+  for (const { id, swapped, choice } of votes) {
+    const pair = byPair.get(id) ?? { plain: [], swapped: [] }
+    pair[swapped ? 'swapped' : 'plain'].push(choice)
+    byPair.set(id, pair)
   }
-  const points = (list: Vote[]) =>
-    Math.sign(list.reduce((sum, { choice }) => sum + (choice === systems[0] ? 1 : choice === systems[1] ? -1 : 0), 0))
   const both = [...byPair.values()].filter(({ plain, swapped }) => plain.length > 0 && swapped.length > 0)
   if (both.length === 0) return null
-  return both.filter(({ plain, swapped }) => points(plain) * points(swapped) < 0).length / both.length
+  const biased = both.filter(({ plain, swapped }) => pointsOf(plain, systems) * pointsOf(swapped, systems) < 0)
+  return biased.length / both.length
 }
 
 /**
@@ -111,21 +91,11 @@ function positionBiasOf(votes: readonly Vote[], systems: readonly string[]): num
 export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
   const parsed = parseOptions(schema, options, 'judgePairs')
   const { rows, votes: perOrder, criteria, model, journal, onProgress } = parsed
-  const names = parsed.systems ?? Object.keys(rows[0].outputs).slice(0, 2)
-  if (names.length < 2 || names[0] === names[1])
-    throw new TunesmithError('A judge compares two systems', { code: 'invalid_data', where: 'judgePairs' })
-  const systems: [string, string] = [names[0], names[1]]
+  const systems = twoSystems(parsed, 'judgePairs')
   const temperature = parsed.temperature ?? (perOrder > 1 ? 0.7 : 0)
 
-  const ids = new Set<string>()
-  const questions: Question[] = rows.flatMap((row, i) => {
+  const questions: Question[] = rows.flatMap((row) => {
     const id = String(row.id)
-    const absent = systems.find((system) => !Object.hasOwn(row.outputs, system))
-    if (absent !== undefined || ids.has(id)) {
-      const what = absent !== undefined ? `There is no output of "${absent}"` : `The id "${id}" occurs twice`
-      throw new TunesmithError(what, { code: 'invalid_data', where: `judgePairs, row ${i}` })
-    }
-    ids.add(id)
     const orders = parsed.swap ? [false, true] : [false]
     return orders.flatMap((swapped) =>
       Array.from({ length: perOrder }, (_, number) => {
@@ -147,8 +117,6 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
     return !vote
   })
   let done = questions.length - waiting.length
-  let lostPrompt = 0
-  let lostCompletion = 0
   await inParallel(waiting, parsed.concurrency, async ({ key, id, row, swapped, number }) => {
     const [a, b] = swapped ? [systems[1], systems[0]] : systems
     try {
@@ -157,11 +125,8 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
       const choice = verdict === null || verdict === 'tie' ? verdict : verdict === 'A' ? a : b
       const { promptTokens, completionTokens } = reply
       const vote: Vote = { key, id, choice, swapped, reply: reply.text, promptTokens, completionTokens }
-      if (choice === null) {
-        failures.push({ id, message: `no verdict in the reply: ${reply.text.slice(-120)}` })
-        lostPrompt += promptTokens
-        lostCompletion += completionTokens
-      } else cast.set(key, vote)
+      if (choice === null) failures.push({ id, message: `no verdict in the reply: ${reply.text.slice(-120)}` })
+      cast.set(key, vote)
       await write(vote)
     } catch (error) {
       if (isHopeless(error) || !isTunesmithError(error) || error.code === 'io') throw error
@@ -170,7 +135,8 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
     onProgress?.(++done, questions.length)
   })
 
-  const votes = questions.flatMap(({ key }) => cast.get(key) ?? [])
+  const replies = questions.flatMap(({ key }) => cast.get(key) ?? [])
+  const votes = replies.filter(({ choice }) => choice !== null)
   const choices = new Map<string, string[]>()
   for (const { id, choice } of votes) if (choice !== null) choices.set(id, [...(choices.get(id) ?? []), choice])
   if (choices.size === 0) {
@@ -181,8 +147,8 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
     })
   }
   const preference = summarizePreferences(systems, choices, parsed)
-  const promptTokens = votes.reduce((sum, vote) => sum + vote.promptTokens, lostPrompt)
-  const completionTokens = votes.reduce((sum, vote) => sum + vote.completionTokens, lostCompletion)
+  const promptTokens = replies.reduce((sum, vote) => sum + vote.promptTokens, 0)
+  const completionTokens = replies.reduce((sum, vote) => sum + vote.completionTokens, 0)
   const { price } = parsed
   return {
     ...preference,

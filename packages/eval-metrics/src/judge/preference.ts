@@ -19,6 +19,11 @@ export interface Preference {
   pValue: number
 }
 
+/** Votes for the second system less those for the first. */
+export function pointsOf(choices: readonly (string | null)[], [first, second]: [string, string]): number {
+  return choices.reduce((sum, choice) => sum + (choice === second ? 1 : choice === first ? -1 : 0), 0)
+}
+
 /** @param votes by row id: the preferred system of each vote, or `tie`. */
 export function summarizePreferences(
   systems: [string, string],
@@ -26,10 +31,7 @@ export function summarizePreferences(
   { samples, seed }: { samples: number; seed: number },
 ): Preference {
   const rows = [...votes].map(([id, choices]) => {
-    const points = choices.reduce(
-      (sum, choice) => sum + (choice === systems[1] ? 1 : choice === systems[0] ? -1 : 0),
-      0,
-    )
+    const points = pointsOf(choices, systems)
     const winner = points > 0 ? systems[1] : points < 0 ? systems[0] : 'tie'
     return { id, score: points / choices.length, winner, votes: choices.length }
   })

@@ -3,7 +3,9 @@ import { z } from 'zod'
 
 const schema = z.strictObject({
   /** Per row the natural log probability of each scored token, at most 0. */
-  logProbs: z.array(z.any()).optional(),
+  logProbs: z
+    .array(z.custom<ArrayLike<number>>((row) => typeof (row as ArrayLike<number>)?.length === 'number'))
+    .optional(),
   /** Instead: per row the summed negative log likelihood in nats, with `tokens`. */
   losses: z.array(z.number()).optional(),
   /** Scored tokens per row. */
@@ -12,13 +14,7 @@ const schema = z.strictObject({
   texts: z.array(z.string()).optional(),
   bytes: z.array(z.int().min(0)).optional(),
 })
-export interface PerplexityOptions {
-  logProbs?: ArrayLike<number>[]
-  losses?: number[]
-  tokens?: number[]
-  texts?: string[]
-  bytes?: number[]
-}
+export type PerplexityOptions = z.input<typeof schema>
 
 export interface PerplexityResult {
   /** exp of the mean negative log likelihood per token, over all tokens of all rows. */
@@ -40,7 +36,7 @@ export interface PerplexityResult {
  */
 export function perplexity(options: PerplexityOptions): PerplexityResult {
   const where = 'perplexity'
-  const { logProbs, losses, tokens, texts, bytes } = parseOptions(schema, options, where) as PerplexityOptions
+  const { logProbs, losses, tokens, texts, bytes } = parseOptions(schema, options, where)
   if ((logProbs === undefined) === (losses === undefined) || (losses === undefined) !== (tokens === undefined)) {
     throw new TunesmithError('Give either logProbs, or losses together with tokens', { code: 'invalid_options', where })
   }

@@ -1,4 +1,4 @@
-import { csvCell, markdownCell } from './escape'
+import { csvText, markdownCell } from './escape'
 import type { ReportSummary, SystemSummary } from './summary'
 import type { ReportInput } from './types'
 
@@ -29,14 +29,8 @@ export function toCsv(input: ReportInput, { systems }: ReportSummary): string {
   const scored = input.metrics.flatMap((metric) =>
     systems.filter((system) => metric.scores[system]).map((system) => ({ metric, system })),
   )
-  const header = [
-    'id',
-    'prompt',
-    'reference',
-    ...systems,
-    ...scored.map(({ metric, system }) => `${metric.name} (${system})`),
-    'failed checks',
-  ]
+  const scores = scored.map(({ metric, system }) => `${metric.name} (${system})`)
+  const header = ['id', 'prompt', 'reference', ...systems, ...scores, 'failed checks']
   const failures = new Map<number, string[]>()
   for (const { row, system, check, message } of input.failures)
     failures.set(row, [...(failures.get(row) ?? []), `${system}: ${check}: ${message}`])
@@ -51,7 +45,7 @@ export function toCsv(input: ReportInput, { systems }: ReportSummary): string {
     }),
     failures.get(i)?.join('\n'),
   ])
-  return `${[header, ...lines].map((cells) => cells.map(csvCell).join(',')).join('\r\n')}\r\n`
+  return csvText([header, ...lines])
 }
 
 /** The tables of the report, for a model card or a pull request. */

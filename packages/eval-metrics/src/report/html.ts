@@ -10,10 +10,10 @@ import { type DiffPiece, wordDiff } from './word-diff'
 const POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 /** A whole page around `body`, with nothing to load. */
-export function htmlPage(title: string, body: string): string {
+export function htmlPage(title: string, body: string, policy = POLICY): string {
   return (
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">' +
-    `<meta http-equiv="Content-Security-Policy" content="${POLICY}">` +
+    `<meta http-equiv="Content-Security-Policy" content="${policy}">` +
     '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">' +
     `<title>${escapeHtml(title)}</title><style>${PAGE_STYLE}</style></head>\n<body>${body}</body></html>\n`
   )

@@ -2,21 +2,16 @@ import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { COLOURS, chartFrame, place, WIDTH, xScale, yScale } from './chart-frame'
 
+type Point = readonly [x: number, y: number]
+
 const schema = z.strictObject({
   /** Points as `[x, y]`, in the order to connect them; a point that is not finite leaves a gap. */
-  series: z.array(z.strictObject({ name: z.string(), points: z.array(z.tuple([z.any(), z.any()])) })),
+  series: z.array(z.strictObject({ name: z.string(), points: z.array(z.custom<Point>(Array.isArray)).readonly() })),
   title: z.string().default(''),
   xLabel: z.string().default(''),
   yLabel: z.string().default(''),
 })
-export interface LineChartOptions {
-  series: { name: string; points: readonly (readonly [x: number, y: number])[] }[]
-  title?: string
-  xLabel?: string
-  yLabel?: string
-}
-
-type Point = readonly [x: number, y: number]
+export type LineChartOptions = z.input<typeof schema>
 
 /** More points than pixels: keeps the lowest and highest of every bucket, so that no spike is lost. */
 function thin(points: readonly Point[]): readonly Point[] {
@@ -55,7 +50,7 @@ function runs(points: readonly Point[]): Point[][] {
  * @returns an `<svg>` string to place into a page, or to save with the extension `.svg`.
  */
 export function lineChart(options: LineChartOptions): string {
-  const { series, title, xLabel, yLabel } = parseOptions(schema, options, 'lineChart') as Required<LineChartOptions>
+  const { series, title, xLabel, yLabel } = parseOptions(schema, options, 'lineChart')
   const lines = series.map(({ points }) => runs(points).map(thin))
   let [left, right, low, high] = [Infinity, -Infinity, Infinity, -Infinity]
   for (const [x, y] of lines.flat(2)) {

@@ -1,7 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
 import { bootstrapInterval, type PairedDifference, pairedBootstrap } from '../significance/bootstrap'
 import { correctPValues } from '../significance/corrections'
-import type { ReportInput } from './types'
+import { checkOutputs, type ReportInput } from './types'
 
 export interface SystemSummary {
   system: string
@@ -48,10 +48,7 @@ function checkInput(input: ReportInput): { systems: string[]; baseline: string }
   }
   if (systems.length === 0) fail('The rows have no outputs', 'compareReport, row 0')
   if (!systems.includes(baseline)) fail(`The baseline "${baseline}" is none of ${systems.join(', ')}`, 'compareReport')
-  input.rows.forEach(({ outputs }, row) => {
-    for (const system of systems)
-      if (!Object.hasOwn(outputs, system)) fail(`There is no output of "${system}"`, `compareReport, row ${row}`)
-  })
+  checkOutputs(input.rows, systems, 'compareReport')
   for (const { name, scores } of input.metrics)
     for (const [system, values] of Object.entries(scores))
       if (values.length !== input.rows.length)

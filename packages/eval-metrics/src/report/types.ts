@@ -1,3 +1,4 @@
+import { TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 
 const bySystem = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
@@ -14,6 +15,41 @@ export const rowSchema = z.strictObject({
 })
 /** One prompt with every system's answer. */
 export type EvalRow = z.output<typeof rowSchema>
+
+/** @throws {TunesmithError} `invalid_data` when a row has no output of one of the systems. */
+export function checkOutputs(rows: readonly EvalRow[], systems: readonly string[], where: string): void {
+  rows.forEach(({ outputs }, row) => {
+    const absent = systems.find((system) => !Object.hasOwn(outputs, system))
+    if (absent !== undefined)
+      throw new TunesmithError(`There is no output of "${absent}"`, {
+        code: 'invalid_data',
+        where: `${where}, row ${row}`,
+      })
+  })
+}
+
+/**
+ * The two systems to compare, the first row's first two unless they are given, checked together with the rows.
+ *
+ * @throws {TunesmithError} `invalid_data` when they are not two, a row lacks an output, or ids repeat.
+ */
+export function twoSystems(
+  { rows, systems }: { rows: readonly EvalRow[]; systems?: readonly string[] },
+  where: string,
+): [string, string] {
+  const [first, second] = systems ?? Object.keys(rows[0].outputs)
+  const fail = (what: string, place = where): never => {
+    throw new TunesmithError(what, { code: 'invalid_data', where: place })
+  }
+  if (second === undefined || first === second) fail('A comparison needs two systems')
+  checkOutputs(rows, [first, second], where)
+  const ids = new Set<string>()
+  rows.forEach(({ id }, row) => {
+    if (ids.has(String(id))) fail(`The id "${id}" occurs twice`, `${where}, row ${row}`)
+    ids.add(String(id))
+  })
+  return [first, second]
+}
 
 export const metricResultSchema = z.strictObject({
   name: z.string(),

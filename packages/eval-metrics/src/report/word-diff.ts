@@ -1,3 +1,5 @@
+import { commonSubsequence } from '../strings/common-subsequence'
+
 /** A stretch of text that both sides share, or that only this side has. */
 export interface DiffPiece {
   text: string
@@ -47,27 +49,11 @@ export function wordDiff(before: string, after: string): { before: DiffPiece[]; 
   }
   sharedA.fill(1, 0, start).fill(1, endA)
   sharedB.fill(1, 0, start).fill(1, endB)
-  const rows = endA - start
-  const columns = endB - start
-  if (rows > 0 && columns > 0 && rows * columns <= MAX_CELLS) {
-    const stride = columns + 1
-    // longest[i, j]: common subsequence of what follows positions i and j.
-    const longest = new Uint16Array((rows + 1) * stride)
-    for (let i = rows - 1; i >= 0; i--)
-      for (let j = columns - 1; j >= 0; j--)
-        longest[i * stride + j] =
-          a[start + i] === b[start + j]
-            ? longest[(i + 1) * stride + j + 1] + 1
-            : Math.max(longest[(i + 1) * stride + j], longest[i * stride + j + 1])
-    let i = 0
-    let j = 0
-    while (i < rows && j < columns) {
-      if (a[start + i] === b[start + j]) {
-        sharedA[start + i++] = 1
-        sharedB[start + j++] = 1
-      } else if (longest[(i + 1) * stride + j] >= longest[i * stride + j + 1]) i++
-      else j++
+  const [rows, columns] = [endA - start, endB - start]
+  if (rows * columns <= MAX_CELLS)
+    for (const [i, j] of commonSubsequence(rows, columns, (i, j) => a[start + i] === b[start + j])) {
+      sharedA[start + i] = 1
+      sharedB[start + j] = 1
     }
-  }
   return { before: pieces(a, sharedA), after: pieces(b, sharedB) }
 }

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
-import { csvCell, escapeHtml } from '../report/escape'
-import { PAGE_STYLE } from '../report/page-style'
-import { type EvalRow, rowSchema } from '../report/types'
+import { csvText, escapeHtml } from '../report/escape'
+import { htmlPage } from '../report/html'
+import { type EvalRow, rowSchema, twoSystems } from '../report/types'
 
 const schema = z.strictObject({
   rows: z.array(rowSchema).min(1),
@@ -54,7 +54,7 @@ function toCsv(items: readonly Item[], showReference: boolean): string {
     '',
     '',
   ])
-  return `${[COLUMNS, ...lines].map((cells) => cells.map(csvCell).join(',')).join('\r\n')}\r\n`
+  return csvText([COLUMNS, ...lines])
 }
 
 // The only script in the page; the policy lets nothing else run, so outputs with markup stay text.
@@ -94,14 +94,13 @@ function toHtml(items: readonly Item[], title: string, question: string, showRef
       `<label>comment <textarea rows="2"></textarea></label></fieldset>`
     )
   })
-  return (
-    '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">' +
-    `<meta http-equiv="Content-Security-Policy" content="${policy}">` +
-    '<meta name="viewport" content="width=device-width, initial-scale=1">' +
-    `<title>${escapeHtml(title)}</title><style>${PAGE_STYLE}</style></head>\n<body><header><h1>${escapeHtml(title)}</h1>` +
-    '<p>The sides are shuffled anew for every row. Rows without a choice are left out.</p></header>\n' +
-    `<main>${body.join('\n')}<p><button id="save" type="button">Save my choices</button></p></main>` +
-    `<script>${SCRIPT}</script></body></html>\n`
+  return htmlPage(
+    title,
+    `<header><h1>${escapeHtml(title)}</h1>` +
+      '<p>The sides are shuffled anew for every row. Rows without a choice are left out.</p></header>\n' +
+      `<main>${body.join('\n')}<p><button id="save" type="button">Save my choices</button></p></main>` +
+      `<script>${SCRIPT}</script>`,
+    policy,
   )
 }
 
@@ -111,20 +110,9 @@ function toHtml(items: readonly Item[], title: string, question: string, showRef
  * @throws {TunesmithError} `invalid_data` when a row lacks one of the two outputs or ids repeat.
  */
 export function blindReview(options: BlindReviewOptions): BlindReview {
-  const { rows, seed, limit, title, question, showReference, ...rest } = parseOptions(schema, options, 'blindReview')
-  const named = rest.systems ?? Object.keys(rows[0].outputs).slice(0, 2)
-  const [first, second] = named
-  if (named.length < 2 || first === second) {
-    throw new TunesmithError('A blind review compares two systems', { code: 'invalid_data', where: 'blindReview' })
-  }
-  const ids = new Set<string>()
-  rows.forEach((row, i) => {
-    const absent = [first, second].find((system) => !Object.hasOwn(row.outputs, system))
-    const what = absent !== undefined ? `There is no output of "${absent}"` : `The id "${row.id}" occurs twice`
-    if (absent !== undefined || ids.has(String(row.id)))
-      throw new TunesmithError(what, { code: 'invalid_data', where: `blindReview, row ${i}` })
-    ids.add(String(row.id))
-  })
+  const parsed = parseOptions(schema, options, 'blindReview')
+  const { rows, seed, limit, title, question, showReference } = parsed
+  const [first, second] = twoSystems(parsed, 'blindReview')
   const random = new Random(seed, 'blind review')
   const chosen = random.shuffle([...rows]).slice(0, limit ?? rows.length)
   const items = chosen.map((row): Item => {

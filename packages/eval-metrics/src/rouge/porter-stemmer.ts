@@ -4,22 +4,9 @@
  */
 const IRREGULAR = new Map(
   Object.entries({
-    sky: 'sky',
-    skies: 'sky',
-    dying: 'die',
-    lying: 'lie',
-    tying: 'tie',
-    news: 'news',
-    innings: 'inning',
-    inning: 'inning',
-    outings: 'outing',
-    outing: 'outing',
-    cannings: 'canning',
-    canning: 'canning',
-    howe: 'howe',
-    proceed: 'proceed',
-    exceed: 'exceed',
-    succeed: 'succeed',
+    ...{ sky: 'sky', skies: 'sky', dying: 'die', lying: 'lie', tying: 'tie', news: 'news', howe: 'howe' },
+    ...{ innings: 'inning', inning: 'inning', outings: 'outing', outing: 'outing' },
+    ...{ cannings: 'canning', canning: 'canning', proceed: 'proceed', exceed: 'exceed', succeed: 'succeed' },
   }),
 )
 
@@ -55,6 +42,9 @@ function endsConsonantVowelConsonant(word: string): boolean {
 
 type Rule = [suffix: string, replacement: string]
 
+/** Rules written `suffix>replacement`. */
+const rules = (text: string) => text.split(' ').map((rule) => rule.split('>') as Rule)
+
 /** Applies the first rule whose suffix fits, if the stem before it passes; a failed condition ends the search. */
 function firstFitting(word: string, rules: readonly Rule[], passes: (stem: string, suffix: string) => boolean): string {
   for (const [suffix, replacement] of rules) {
@@ -68,71 +58,16 @@ function firstFitting(word: string, rules: readonly Rule[], passes: (stem: strin
 const always = () => true
 const positive = (stem: string) => measure(stem) > 0
 
-const STEP_1A: Rule[] = [
-  ['sses', 'ss'],
-  ['ies', 'i'],
-  ['ss', 'ss'],
-  ['s', ''],
-]
-const STEP_1B: Rule[] = [
-  ['at', 'ate'],
-  ['bl', 'ble'],
-  ['iz', 'ize'],
-]
-const STEP_2: Rule[] = [
-  ['ational', 'ate'],
-  ['tional', 'tion'],
-  ['enci', 'ence'],
-  ['anci', 'ance'],
-  ['izer', 'ize'],
-  ['bli', 'ble'],
-  ['alli', 'al'],
-  ['entli', 'ent'],
-  ['eli', 'e'],
-  ['ousli', 'ous'],
-  ['ization', 'ize'],
-  ['ation', 'ate'],
-  ['ator', 'ate'],
-  ['alism', 'al'],
-  ['iveness', 'ive'],
-  ['fulness', 'ful'],
-  ['ousness', 'ous'],
-  ['aliti', 'al'],
-  ['iviti', 'ive'],
-  ['biliti', 'ble'],
-  ['fulli', 'ful'],
-  ['logi', 'log'],
-]
-const STEP_3: Rule[] = [
-  ['icate', 'ic'],
-  ['ative', ''],
-  ['alize', 'al'],
-  ['iciti', 'ic'],
-  ['ical', 'ic'],
-  ['ful', ''],
-  ['ness', ''],
-]
-const STEP_4: Rule[] = [
-  'al',
-  'ance',
-  'ence',
-  'er',
-  'ic',
-  'able',
-  'ible',
-  'ant',
-  'ement',
-  'ment',
-  'ent',
-  'ion',
-  'ou',
-  'ism',
-  'ate',
-  'iti',
-  'ous',
-  'ive',
-  'ize',
-].map((suffix) => [suffix, ''])
+const STEP_1A = rules('sses>ss ies>i ss>ss s>')
+const STEP_1B = rules('at>ate bl>ble iz>ize')
+const STEP_2 = rules(
+  'ational>ate tional>tion enci>ence anci>ance izer>ize bli>ble alli>al entli>ent eli>e ousli>ous ization>ize ation>ate ' +
+    'ator>ate alism>al iveness>ive fulness>ful ousness>ous aliti>al iviti>ive biliti>ble fulli>ful logi>log',
+)
+const STEP_3 = rules('icate>ic ative> alize>al iciti>ic ical>ic ful> ness>')
+const STEP_4 = rules(
+  'al> ance> ence> er> ic> able> ible> ant> ement> ment> ent> ion> ou> ism> ate> iti> ous> ive> ize>',
+)
 
 function step1a(word: string): string {
   if (word.length === 4 && word.endsWith('ies')) return `${word[0]}ie`

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { Mt19937 } from '../random/mt19937'
 import { percentile } from '../significance/percentile'
 import { Vocabulary } from '../strings/ngrams'
-import { pairsShape, readPairs } from '../strings/pairs'
+import { pairsShape, readPairs, sentenceShape } from '../strings/pairs'
 import {
   ROUGE_TYPES,
   type RougeScore,
@@ -42,12 +42,7 @@ const rougeSchema = z.strictObject({
 })
 export type RougeOptions = z.input<typeof rougeSchema>
 
-const pairSchema = z.strictObject({
-  prediction: z.string(),
-  /** One reference, or several of which the best F-measure counts, per variant. */
-  reference: z.union([z.string(), z.array(z.string()).min(1)]),
-  ...scoringShape,
-})
+const pairSchema = z.strictObject({ ...sentenceShape, ...scoringShape })
 export type RougePairOptions = z.input<typeof pairSchema>
 
 /** Low end, median and high end of the resampled means, each measure on its own. */
@@ -66,11 +61,7 @@ export interface RougeResult {
   aggregate?: Partial<Record<RougeType, RougeInterval>>
 }
 
-interface Scoring {
-  rougeTypes: RougeType[]
-  useStemmer: boolean
-  splitSummaries: boolean
-}
+type Scoring = z.output<z.ZodObject<typeof scoringShape>>
 
 function prepare(text: string, { rougeTypes, useStemmer, splitSummaries }: Scoring, vocabulary: Vocabulary): WordIds {
   const encode = (part: string) => vocabulary.encode(rougeTokens(part, useStemmer), true)
@@ -111,14 +102,14 @@ function scoreRow(prediction: string, references: readonly string[], scoring: Sc
 const MEASURES = ['precision', 'recall', 'fmeasure'] as const
 
 /**
- * ROUGE of one prediction.
+ * ROUGE of one prediction; of several references the one with the best F-measure counts, per variant.
  *
  * @returns per requested variant precision, recall and F-measure in [0, 1]; an empty side scores 0.
  * Agrees with rouge_score's `RougeScorer.score` and `score_multi`.
  */
 export function rougeScore(options: RougePairOptions): Partial<Record<RougeType, RougeScore>> {
   const { prediction, reference, ...scoring } = parseOptions(pairSchema, options, 'rougeScore')
-  const scores = scoreRow(prediction, typeof reference === 'string' ? [reference] : reference, scoring)
+  const scores = scoreRow(prediction, [reference].flat(), scoring)
   return Object.fromEntries(scoring.rougeTypes.map((type, i) => [type, scores[i]]))
 }
 

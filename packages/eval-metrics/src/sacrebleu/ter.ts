@@ -1,17 +1,28 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
-import { pairsShape, readPairs } from '../strings/pairs'
+import { Vocabulary } from '../strings/ngrams'
+import { pairsShape, readPairs, sentenceShape } from '../strings/pairs'
+import { rstrip } from '../strings/python'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
-import type { CorpusMetric } from './metric'
-import { terMetricFrom, terShape } from './ter-metric'
+import { countEdits } from './edit-rate'
+import type { Arithmetic, CorpusMetric } from './metric'
+import { formatSignature, referenceCount, resampleFields } from './signature'
+import { tercomTokens } from './tercom-tokens'
 
-const corpusSchema = z.strictObject({ ...pairsShape, ...terShape, bootstrap: bootstrapOption })
-const sentenceSchema = z.strictObject({
-  prediction: z.string(),
-  reference: z.union([z.string(), z.array(z.string()).min(1)]),
-  ...terShape,
-})
+/** sacrebleu's constructor arguments, same defaults. */
+const terShape = {
+  /** Separate punctuation and undo XML escapes first. Default false. */
+  normalized: z.boolean().default(false),
+  /** Leave punctuation out. Default false. */
+  noPunct: z.boolean().default(false),
+  /** With the two above: treat Chinese and Japanese marks too. Default false. */
+  asianSupport: z.boolean().default(false),
+  /** Default false. */
+  caseSensitive: z.boolean().default(false),
+}
 const metricSchema = z.strictObject(terShape)
+const corpusSchema = z.strictObject({ ...pairsShape, ...terShape, bootstrap: bootstrapOption })
+const sentenceSchema = z.strictObject({ ...sentenceShape, ...terShape })
 export type TerOptions = z.input<typeof corpusSchema>
 export type SentenceTerOptions = z.input<typeof sentenceSchema>
 
@@ -20,6 +31,51 @@ export interface TerResult extends CorpusScore {
   numEdits: number
   /** Reference words; the mean over a row's references. */
   refLength: number
+}
+
+/** TER from `[edits, reference length]`: edits per 100 reference words. */
+function terFromSums(sums: ArrayLike<number>, arithmetic: Arithmetic = 'float64'): number {
+  const round = arithmetic === 'float32' ? Math.fround : (x: number) => x
+  if (sums[1] > 0) return round(100 * round(sums[0] / sums[1]))
+  return sums[0] > 0 ? 100 : 0
+}
+
+function metricFrom(params: z.output<typeof metricSchema>): CorpusMetric {
+  const yesNo = (value: boolean) => (value ? 'yes' : 'no')
+  const words = (text: string) => tercomTokens(rstrip(text), params)
+  // sacrebleu tokenizes references twice, and normalization separates a little more the second time ("John's,").
+  const referenceWords = (text: string) => (params.normalized ? words(words(text).join(' ')) : words(text))
+  return {
+    name: 'TER',
+    higherIsBetter: false,
+    statistics(prediction, references) {
+      const vocabulary = new Vocabulary()
+      const candidate = vocabulary.encode(words(prediction), true)
+      let fewest = Number.POSITIVE_INFINITY
+      let lengths = 0
+      for (const text of references) {
+        const reference = vocabulary.encode(referenceWords(text), true)
+        fewest = Math.min(fewest, countEdits(candidate, reference))
+        lengths += reference.length
+      }
+      return [fewest, lengths / references.length]
+    },
+    score: terFromSums,
+    staysSingle: (sums) => sums[1] > 0,
+    signature: (references, note = {}) =>
+      formatSignature(
+        [
+          ['nrefs', referenceCount(references)],
+          ...resampleFields(note),
+          ['case', params.caseSensitive ? 'mixed' : 'lc'],
+          ['tok', 'tercom'],
+          ['norm', yesNo(params.normalized)],
+          ['punct', yesNo(!params.noPunct)],
+          ['asian', yesNo(params.asianSupport)],
+        ],
+        true,
+      ),
+  }
 }
 
 /**
@@ -31,18 +87,18 @@ export interface TerResult extends CorpusScore {
 export function ter(options: TerOptions): TerResult {
   const { predictions, references, bootstrap, ...params } = parseOptions(corpusSchema, options, 'ter')
   const pairs = readPairs({ predictions, references }, 'ter')
-  const { sums, ...result } = scoreCorpus(terMetricFrom(params), pairs, bootstrap)
+  const { sums, ...result } = scoreCorpus(metricFrom(params), pairs, bootstrap)
   return { ...result, numEdits: sums[0], refLength: sums[1] }
 }
 
 /** TER of one sentence. */
 export function sentenceTer(options: SentenceTerOptions): number {
   const { prediction, reference, ...params } = parseOptions(sentenceSchema, options, 'sentenceTer')
-  const metric = terMetricFrom(params)
+  const metric = metricFrom(params)
   return metric.score(metric.statistics(prediction, [reference].flat()))
 }
 
 /** TER for {@link pairedTest} and other resampling. */
 export function terMetric(options: z.input<typeof metricSchema> = {}): CorpusMetric {
-  return terMetricFrom(parseOptions(metricSchema, options, 'terMetric'))
+  return metricFrom(parseOptions(metricSchema, options, 'terMetric'))
 }

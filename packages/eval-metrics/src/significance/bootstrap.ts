@@ -1,7 +1,7 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Pcg64 } from '../random/pcg64'
-import { percentile } from './percentile'
+import { interval } from './percentile'
 import { drawResamples, exactMean } from './resampling'
 
 const resampleSchema = z.strictObject({
@@ -68,11 +68,6 @@ function resampledMeans(values: Float64Array, seed: number, samples: number): Fl
   return means
 }
 
-function ends(means: Float64Array, confidence: number): { low: number; high: number } {
-  const sorted = means.slice().sort()
-  return { low: percentile(sorted, (1 - confidence) / 2), high: percentile(sorted, (1 + confidence) / 2) }
-}
-
 // Sums in another order differ in their last bits; a tie must stay a tie.
 const atLeast = (value: number, limit: number) => value >= limit - 1e-12 * Math.max(1, limit)
 
@@ -85,7 +80,7 @@ const atLeast = (value: number, limit: number) => value >= limit - 1e-12 * Math.
 export function bootstrapInterval(scores: ArrayLike<number>, options: ResampleOptions = {}): Interval {
   const { seed, samples, confidence } = parseOptions(resampleSchema, options, 'bootstrapInterval')
   const values = checkScores(scores, 'bootstrapInterval')
-  return { mean: exactMean(values), ...ends(resampledMeans(values, seed, samples), confidence) }
+  return { mean: exactMean(values), ...interval(resampledMeans(values, seed, samples), confidence) }
 }
 
 /**
@@ -107,7 +102,7 @@ export function pairedBootstrap(
   const means = resampledMeans(values, seed, samples)
   const limit = Math.abs(difference)
   const extreme = means.filter((mean) => atLeast(Math.abs(mean - difference), limit)).length
-  return { difference, ...ends(means, confidence), pValue: (extreme + 1) / (samples + 1) }
+  return { difference, ...interval(means, confidence), pValue: (extreme + 1) / (samples + 1) }
 }
 
 /**
@@ -132,6 +127,6 @@ export function pairedRandomization(
     for (let row = 0; row < values.length; row++) sum += swap[row] === 1 ? -values[row] : values[row]
     if (atLeast(Math.abs(sum / values.length), Math.abs(difference))) extreme++
   }
-  const interval = ends(resampledMeans(values, seed, samples), confidence)
-  return { difference, ...interval, pValue: (extreme + 1) / (samples + 1) }
+  const ends = interval(resampledMeans(values, seed, samples), confidence)
+  return { difference, ...ends, pValue: (extreme + 1) / (samples + 1) }
 }

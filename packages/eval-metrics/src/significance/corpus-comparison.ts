@@ -1,5 +1,6 @@
 import type { CorpusMetric } from '../sacrebleu/metric'
-import { percentile } from './percentile'
+import type { PairedDifference } from './bootstrap'
+import { interval } from './percentile'
 import { drawResamples, resampledScores, systemStatistics } from './resampling'
 
 export interface CorpusComparison {
@@ -7,7 +8,7 @@ export interface CorpusComparison {
   low: number
   high: number
   /** Against the baseline; null for the baseline itself. */
-  paired: { difference: number; low: number; high: number; pValue: number } | null
+  paired: PairedDifference | null
 }
 
 /**
@@ -27,10 +28,7 @@ export function compareCorpusScores(
     const statistics = systemStatistics(metric, predictions, references)
     return { score: statistics.score, resampled: resampledScores(metric, statistics.rows, indices).scores }
   })
-  const ends = (values: Float64Array) => {
-    const sorted = values.slice().sort()
-    return { low: percentile(sorted, (1 - confidence) / 2), high: percentile(sorted, (1 + confidence) / 2) }
-  }
+  const ends = (values: Float64Array) => interval(values, confidence)
   const [base] = measured
   return measured.map(({ score, resampled }, i) => {
     if (i === 0) return { score, ...ends(resampled), paired: null }
@@ -38,10 +36,7 @@ export function compareCorpusScores(
     const gaps = resampled.map((value, sample) => value - base.resampled[sample])
     // Single precision sums leave noise in the last digits; a tie must stay a tie.
     const extreme = gaps.filter((gap) => Math.abs(gap - difference) >= Math.abs(difference) - 1e-5).length
-    return {
-      score,
-      ...ends(resampled),
-      paired: { difference, ...ends(gaps), pValue: (extreme + 1) / (samples + 1) },
-    }
+    const paired = { difference, ...ends(gaps), pValue: (extreme + 1) / (samples + 1) }
+    return { score, ...ends(resampled), paired }
   })
 }

@@ -107,14 +107,11 @@ export function pairedTest(options: PairedTestOptions): PairedTestResult[] {
     })
   }
   if (test === 'bootstrap' && intervalSamples > 0) {
-    throw new TunesmithError(
-      'intervalSamples is for the randomization test; the bootstrap test has its own intervals',
-      {
-        code: 'invalid_options',
-        where: 'pairedTest',
-        remedy: 'Leave intervalSamples out, or set samples',
-      },
-    )
+    throw new TunesmithError('intervalSamples is for randomization; the bootstrap test has its own intervals', {
+      code: 'invalid_options',
+      where: 'pairedTest',
+      remedy: 'Leave intervalSamples out, or set samples',
+    })
   }
   const rows = references.length
   const bootstraps = test === 'bootstrap' ? samples : intervalSamples
@@ -130,7 +127,8 @@ export function pairedTest(options: PairedTestOptions): PairedTestResult[] {
   return metrics.map((metric) => {
     const measured = systems.map(({ predictions }) => systemStatistics(metric, predictions, references))
     const [base] = measured
-    const baseInterval = bootstraps > 0 ? meanInterval(resampledScores(metric, base.rows, indices), numpyMean) : null
+    const intervalOf = ({ rows }: SystemStatistics, indices: Uint32Array) =>
+      indices.length > 0 ? meanInterval(resampledScores(metric, rows, indices), numpyMean) : { mean: null, ci: null }
     const note = {
       seed,
       ...(bootstraps > 0 && { bootstrapSamples: bootstraps }),
@@ -141,20 +139,12 @@ export function pairedTest(options: PairedTestOptions): PairedTestResult[] {
       higherIsBetter: metric.higherIsBetter,
       ...metric.signature(references, note),
       systems: measured.map((system, i) => {
+        const { score } = system
         const { name } = systems[i]
-        if (i === 0)
-          return {
-            name,
-            score: base.score,
-            mean: baseInterval?.mean ?? null,
-            ci: baseInterval?.ci ?? null,
-            pValue: null,
-          }
-        if (test === 'bootstrap') return { name, score: system.score, ...bootstrapTest(metric, base, system, indices) }
+        if (i === 0) return { name, score, ...intervalOf(base, indices), pValue: null }
+        if (test === 'bootstrap') return { name, score, ...bootstrapTest(metric, base, system, indices) }
         const p = randomizationTest(metric, base, system, swaps)
-        const interval =
-          intervalSamples > 0 ? meanInterval(resampledScores(metric, system.rows, later), numpyMean) : null
-        return { name, score: system.score, mean: interval?.mean ?? null, ci: interval?.ci ?? null, pValue: p }
+        return { name, score, ...intervalOf(system, later), pValue: p }
       }),
     }
   })

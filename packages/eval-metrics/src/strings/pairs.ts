@@ -9,6 +9,13 @@ export const pairsShape = {
   references: z.array(z.union([z.string(), z.array(z.string().nullable())])),
 }
 
+/** What every metric of a single text takes. */
+export const sentenceShape = {
+  prediction: z.string(),
+  /** One reference, or several of which the best counts. */
+  reference: z.union([z.string(), z.array(z.string()).min(1)]),
+}
+
 export interface Pairs {
   predictions: string[]
   /** Row first: `references[row]` holds that row's alternatives, at least one. */

@@ -1,6 +1,6 @@
 import { mkdir, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { inParallel, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { checkRepo, describeRepo, isCommit, type Repo, repoOptions } from '../connection/repo'
@@ -10,7 +10,6 @@ import { fileError } from '../file-error'
 import { RepoCache, tagCacheFolder } from './cache-layout'
 import { downloadBlob } from './download-blob'
 import { withFileLock } from './file-lock'
-import { inParallel } from './parallel'
 import { filterFiles } from './patterns'
 
 /** How far a download is; given to `onProgress` after each piece received and each file finished. */
