@@ -3,7 +3,7 @@ import { parseOptions, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 import { checkSchema, runChecks } from '../checks/run-checks'
 import { compareReport, type Report } from '../report/compare-report'
-import { checkOutputs, type MetricResult, type ReportOptions, rowSchema } from '../report/types'
+import { checkOutputs, type MetricResult, metricResultSchema, reportSchema, rowSchema } from '../report/types'
 import { blindReview } from '../review/sheet'
 import { METRIC_NAMES, METRICS, type MetricName } from './metrics'
 
@@ -11,15 +11,10 @@ const evaluateShape = {
   rows: z.array(rowSchema).min(1, 'there are no rows to evaluate'),
   /** By name; default rouge, bleu and chrf++ with references. */
   metrics: z.array(z.enum(METRIC_NAMES as [MetricName, ...MetricName[]])).default(['rouge', 'bleu', 'chrf++']),
-  /** System names in the order to show; default the first row's outputs. */
-  systems: z.array(z.string()).min(1).optional(),
-  /** Default the first system. */
-  baseline: z.string().optional(),
+  ...reportSchema.pick({ systems: true, baseline: true, seed: true, confidence: true }).shape,
   /** For rouge: reduce words to their stems. Default true, as summarization papers report it. */
   useStemmer: z.boolean().default(true),
   samples: z.int().min(2).default(1000),
-  seed: z.int().min(0).default(12345),
-  confidence: z.number().gt(0).lt(1).default(0.95),
 }
 const evaluateSchema = z.strictObject(evaluateShape)
 export type EvaluateOptions = z.input<typeof evaluateSchema>
@@ -45,21 +40,14 @@ const compareSchema = z.strictObject({
   ...evaluateShape,
   checks: z.array(checkSchema).default([]),
   /** Metrics computed elsewhere: perplexity, a judge, your own. */
-  results: z.array(z.any()).default([]),
-  title: z.string().optional(),
-  subtitle: z.string().optional(),
-  sections: z.array(z.any()).optional(),
-  sortBy: z.string().optional(),
-  maxRows: z.int().min(0).optional(),
+  results: z.array(metricResultSchema).default([]),
+  ...reportSchema.pick({ title: true, subtitle: true, sections: true, sortBy: true, maxRows: true }).shape,
   /** Folder for `report.html`, `.json`, `.csv` and `.md`; default none is written. */
   outputFolder: z.string().optional(),
   /** Also write `review.html` and `review.csv` for blind review of the first two systems, and `review.key.json`. */
   blind: z.boolean().default(false),
 })
-export type CompareOptions = Omit<z.input<typeof compareSchema>, 'results' | 'sections'> & {
-  results?: MetricResult[]
-  sections?: ReportOptions['sections']
-}
+export type CompareOptions = z.input<typeof compareSchema>
 
 export interface CompareResult extends Report {
   metrics: MetricResult[]
@@ -79,7 +67,7 @@ export async function compare(options: CompareOptions): Promise<CompareResult> {
   const computed = evaluate({ rows, metrics, systems, baseline, useStemmer, samples, seed, confidence })
   const checked = runChecks({ rows, checks })
   const passed = Object.entries(checked.passed).map(([name, scores]) => ({ name: `passes: ${name}`, scores }))
-  const all: MetricResult[] = [...computed, ...(results as MetricResult[]), ...passed]
+  const all: MetricResult[] = [...computed, ...results, ...passed]
   const finished = compareReport({ rows, metrics: all, failures: checked.failures, ...report })
   const files: [name: string, content: string][] = [
     ['report.html', finished.html],

@@ -2,6 +2,8 @@ import { TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 
 const bySystem = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
+/** Not a `z.number()`, which would refuse NaN and infinities. */
+const anyNumber = z.custom<number>()
 const interval = z.strictObject({ low: z.number(), high: z.number() })
 
 export const rowSchema = z.strictObject({
@@ -54,7 +56,7 @@ export function twoSystems(
 export const metricResultSchema = z.strictObject({
   name: z.string(),
   /** Scores per row, by system; a value that is not finite means the row has none. */
-  scores: bySystem(z.array(z.any())).default({}),
+  scores: bySystem(z.array(anyNumber)).default({}),
   /** Scores of the whole corpus, by system, where they are not the mean of the rows' (BLEU, chrF, TER, F1). */
   corpus: bySystem(z.number()).optional(),
   /** Intervals of the corpus scores, by system. */
@@ -74,9 +76,7 @@ export const metricResultSchema = z.strictObject({
   signature: z.string().optional(),
 })
 /** A metric's scores for all systems, ready to be reported. */
-export type MetricResult = Omit<z.input<typeof metricResultSchema>, 'scores'> & {
-  scores?: Record<string, number[]>
-}
+export type MetricResult = z.input<typeof metricResultSchema>
 
 export const checkFailureSchema = z.strictObject({
   system: z.string(),
@@ -117,4 +117,4 @@ export const reportSchema = z.strictObject({
 })
 export type ReportInput = z.output<typeof reportSchema>
 /** See {@link compareReport}. */
-export type ReportOptions = Omit<z.input<typeof reportSchema>, 'metrics'> & { metrics?: MetricResult[] }
+export type ReportOptions = z.input<typeof reportSchema>

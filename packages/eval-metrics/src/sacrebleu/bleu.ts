@@ -5,7 +5,7 @@ import { pairsShape, readPairs, sentenceShape } from '../strings/pairs'
 import { formatFixed, rstrip } from '../strings/python'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { Arithmetic, CorpusMetric } from './metric'
-import { formatSignature, referenceCount, resampleFields } from './signature'
+import { signatureOf } from './signature'
 import { BLEU_TOKENIZERS, bleuTokens } from './tokenizers'
 
 /** sacrebleu's constructor arguments, same defaults. */
@@ -115,15 +115,12 @@ function metricFrom(params: BleuParams): CorpusMetric {
       return [candidate.length, closestLength(candidate.length, alternatives), ...matches, ...totals]
     },
     score: (sums, arithmetic) => bleuFromSums(sums, params, arithmetic).score,
-    signature: (references, note = {}) =>
-      formatSignature([
-        ['nrefs', referenceCount(references)],
-        ...resampleFields(note),
-        ['case', lowercase ? 'lc' : 'mixed'],
-        ['eff', effectiveOrder ? 'yes' : 'no'],
-        ['tok', tokenize],
-        ['smooth', hasValue ? `${smoothMethod}[${formatFixed(smoothValue as number, 2)}]` : smoothMethod],
-      ]),
+    signature: signatureOf([
+      ['case', lowercase ? 'lc' : 'mixed'],
+      ['eff', effectiveOrder],
+      ['tok', tokenize],
+      ['smooth', hasValue ? `${smoothMethod}[${formatFixed(smoothValue as number, 2)}]` : smoothMethod],
+    ]),
   }
 }
 

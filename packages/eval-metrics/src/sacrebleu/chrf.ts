@@ -5,7 +5,7 @@ import { pairsShape, readPairs, sentenceShape } from '../strings/pairs'
 import { codePoints, splitWhitespace } from '../strings/python'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import type { Arithmetic, CorpusMetric } from './metric'
-import { formatSignature, referenceCount, resampleFields } from './signature'
+import { signatureOf } from './signature'
 
 /** sacrebleu's constructor arguments, same defaults. */
 const chrfShape = {
@@ -132,16 +132,13 @@ function metricFrom(params: ChrfParams): CorpusMetric {
     },
     score: (sums, arithmetic) => chrfFromSums(sums, params, arithmetic).x,
     staysSingle: (sums) => chrfFromSums(sums, params, 'float32').single,
-    signature: (references, note = {}) =>
-      formatSignature([
-        ['nrefs', referenceCount(references)],
-        ...resampleFields(note),
-        ['case', lowercase ? 'lc' : 'mixed'],
-        ['eff', epsSmoothing ? 'no' : 'yes'],
-        ['nc', charOrder],
-        ['nw', wordOrder],
-        ['space', whitespace ? 'yes' : 'no'],
-      ]),
+    signature: signatureOf([
+      ['case', lowercase ? 'lc' : 'mixed'],
+      ['eff', !epsSmoothing],
+      ['nc', charOrder],
+      ['nw', wordOrder],
+      ['space', whitespace],
+    ]),
   }
 }
 

@@ -1,5 +1,5 @@
 /** The release whose numbers and signatures ours equal. */
-export const SACREBLEU_VERSION = '2.6.0'
+const SACREBLEU_VERSION = '2.6.0'
 
 const SHORT: Record<string, string> = {
   nrefs: '#',
@@ -20,22 +20,6 @@ export interface Signature {
   signatureShort: string
 }
 
-/** @param fields in sacrebleu's order; `undefined` ones are left out. The version always comes last. */
-export function formatSignature(fields: [name: string, value: string | number | undefined][], ter = false): Signature {
-  const present = [...fields.filter(([, value]) => value !== undefined), ['version', SACREBLEU_VERSION] as const]
-  const short = (name: string) => (ter && name === 'tok' ? 't' : (SHORT[name] ?? name))
-  return {
-    signature: present.map(([name, value]) => `${name}:${value}`).join('|'),
-    signatureShort: present.map(([name, value]) => `${short(name)}:${value}`).join('|'),
-  }
-}
-
-/** How many references the rows have: the number, or "var" when rows differ. */
-export function referenceCount(references: readonly (readonly string[])[]): string {
-  const counts = new Set(references.map((row) => row.length))
-  return counts.size === 1 ? String([...counts][0]) : 'var'
-}
-
 /** What a significance run adds to a signature. */
 export interface ResampleNote {
   bootstrapSamples?: number
@@ -43,10 +27,30 @@ export interface ResampleNote {
   seed?: number
 }
 
-export function resampleFields({ bootstrapSamples, randomizationTrials, seed }: ResampleNote) {
-  return [
-    ['bs', bootstrapSamples],
-    ['ar', randomizationTrials],
-    ['seed', seed],
-  ] as [string, number | undefined][]
+/**
+ * Makes the `signature` of a metric.
+ *
+ * @param settings in sacrebleu's order; after the number of references ("var" when rows differ) and the resampling, before
+ *   the version.
+ */
+export function signatureOf(settings: [name: string, value: string | number | boolean][], ter = false) {
+  return (
+    references: readonly (readonly string[])[],
+    { bootstrapSamples, randomizationTrials, seed }: ResampleNote = {},
+  ): Signature => {
+    const counts = new Set(references.map((row) => row.length))
+    const fields = [
+      ['nrefs', counts.size === 1 ? [...counts][0] : 'var'],
+      ['bs', bootstrapSamples],
+      ['ar', randomizationTrials],
+      ['seed', seed],
+      ...settings.map(([name, value]) => [name, value === true ? 'yes' : value === false ? 'no' : value]),
+      ['version', SACREBLEU_VERSION],
+    ].filter(([, value]) => value !== undefined) as [string, string | number][]
+    const short = (name: string) => (ter && name === 'tok' ? 't' : (SHORT[name] ?? name))
+    return {
+      signature: fields.map(([name, value]) => `${name}:${value}`).join('|'),
+      signatureShort: fields.map(([name, value]) => `${short(name)}:${value}`).join('|'),
+    }
+  }
 }

@@ -6,7 +6,7 @@ import { rstrip } from '../strings/python'
 import { bootstrapOption, type CorpusScore, scoreCorpus } from './corpus'
 import { countEdits } from './edit-rate'
 import type { Arithmetic, CorpusMetric } from './metric'
-import { formatSignature, referenceCount, resampleFields } from './signature'
+import { signatureOf } from './signature'
 import { tercomTokens } from './tercom-tokens'
 
 /** sacrebleu's constructor arguments, same defaults. */
@@ -41,7 +41,6 @@ function terFromSums(sums: ArrayLike<number>, arithmetic: Arithmetic = 'float64'
 }
 
 function metricFrom(params: z.output<typeof metricSchema>): CorpusMetric {
-  const yesNo = (value: boolean) => (value ? 'yes' : 'no')
   const words = (text: string) => tercomTokens(rstrip(text), params)
   // sacrebleu tokenizes references twice, and normalization separates a little more the second time ("John's,").
   const referenceWords = (text: string) => (params.normalized ? words(words(text).join(' ')) : words(text))
@@ -62,19 +61,16 @@ function metricFrom(params: z.output<typeof metricSchema>): CorpusMetric {
     },
     score: terFromSums,
     staysSingle: (sums) => sums[1] > 0,
-    signature: (references, note = {}) =>
-      formatSignature(
-        [
-          ['nrefs', referenceCount(references)],
-          ...resampleFields(note),
-          ['case', params.caseSensitive ? 'mixed' : 'lc'],
-          ['tok', 'tercom'],
-          ['norm', yesNo(params.normalized)],
-          ['punct', yesNo(!params.noPunct)],
-          ['asian', yesNo(params.asianSupport)],
-        ],
-        true,
-      ),
+    signature: signatureOf(
+      [
+        ['case', params.caseSensitive ? 'mixed' : 'lc'],
+        ['tok', 'tercom'],
+        ['norm', params.normalized],
+        ['punct', !params.noPunct],
+        ['asian', params.asianSupport],
+      ],
+      true,
+    ),
   }
 }
 
