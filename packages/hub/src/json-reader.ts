@@ -7,6 +7,8 @@ const MAX_DEPTH = 127
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+/** The bytes that a number is made of. */
+const NUMBER = new Set(Buffer.from('+-.eE0123456789'))
 
 /**
  * Reads JSON of a known form straight from bytes, and refuses what `JSON.parse` would let pass or choke on: a key given
@@ -71,10 +73,9 @@ export class JsonReader {
     }
     if (at >= bytes.length) this.fail('A string does not end')
     this.position = at + 1
-    const content = Buffer.from(bytes.buffer, bytes.byteOffset + start, at - start)
-    if (plain) return content.toString('latin1')
+    if (plain) return this.latin1(start, at)
     try {
-      const text = JSON.parse(`"${utf8.decode(content)}"`) as string
+      const text = JSON.parse(`"${utf8.decode(bytes.subarray(start, at))}"`) as string
       if (isWellFormed(text)) return text
     } catch {}
     return this.fail('A string has a broken escape or broken UTF-8')
@@ -83,17 +84,10 @@ export class JsonReader {
   /** Reads a whole number from 0 to 2^53 - 1, written without fraction or exponent. */
   wholeNumber(): number {
     this.space()
-    const start = this.position
-    let value = 0
-    for (let digit = this.digit(); digit >= 0; digit = this.digit()) {
-      value = value * 10 + digit
-      if (value > Number.MAX_SAFE_INTEGER) this.fail('A number is too large')
-      this.position++
-    }
-    const length = this.position - start
-    if (length === 0 || (length > 1 && this.bytes[start] === 0x30) || '.eE'.includes(this.character() || ' '))
-      this.fail('Expected a whole number')
-    return value
+    const text = this.numberText()
+    if (!/^(0|[1-9]\d*)$/.test(text)) this.fail('Expected a whole number')
+    if (!Number.isSafeInteger(Number(text))) this.fail('A number is too large')
+    return Number(text)
   }
 
   /** True, and read past, when the next value is `null`. */
@@ -120,11 +114,6 @@ export class JsonReader {
 
   private character(): string {
     return this.position < this.bytes.length ? String.fromCharCode(this.bytes[this.position]!) : ''
-  }
-
-  private digit(): number {
-    const byte = this.bytes[this.position]
-    return byte !== undefined && byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : -1
   }
 
   private space(): void {
@@ -163,12 +152,20 @@ export class JsonReader {
     return true
   }
 
-  private skipNumber(): void {
+  private numberText(): string {
     const start = this.position
-    while ('+-.eE'.includes(this.character() || ' ') || this.digit() >= 0) this.position++
-    const text = Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, this.position - start).toString('latin1')
+    while (NUMBER.has(this.bytes[this.position]!)) this.position++
+    return this.latin1(start, this.position)
+  }
+
+  private skipNumber(): void {
+    const text = this.numberText()
     const valid = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text)
     if (!valid || !Number.isFinite(Number(text))) this.fail('Expected a value')
+  }
+
+  private latin1(start: number, end: number): string {
+    return Buffer.from(this.bytes.buffer, this.bytes.byteOffset + start, end - start).toString('latin1')
   }
 }
 

@@ -3,11 +3,10 @@ import { z } from 'zod'
 import { quantMap4bit } from './codebooks'
 import { checkFloatTensor, createConversions, type FloatData, type FloatDtype, floatTensorFields } from './floats'
 import { localKernels } from './four-bit/instance'
-import type { CompareRange } from './four-bit/kernels'
 import { absmaxOf, type Quantized4bit } from './four-bit/quantize'
 import { ownMemory, type SharedMemory, toShared } from './four-bit/shared'
 import type { QuantizedInt8 } from './int8'
-import { createInt8Kernels, type Int8CompareRange } from './int8-kernels'
+import { createInt8Kernels } from './int8-kernels'
 
 /** What quantization lost of one weight. */
 export interface QuantizationError {
@@ -33,67 +32,54 @@ export function addErrorSums(sums: Float64Array, count: number): QuantizationErr
   return { relative: squares === 0 ? 0 : Math.sqrt(squaredErrors / squares), max, mean: errors / count }
 }
 
-export interface Compare4bitOptions {
-  /** The weight before quantization, with its dtype (default float32). */
+/** A weight before quantization, with its dtype (default float32), and what became of it. */
+interface Compared<Quantized> {
   data: FloatData
   dtype?: FloatDtype
-  quantized: Quantized4bit
+  quantized: Quantized
 }
 
-/** Checks the sizes and gets memory for the sums; for threads, shared memory. */
-export function prepareCompare4bit(
-  { data, dtype = 'float32', quantized }: Compare4bitOptions,
-  memory: SharedMemory = ownMemory,
+/** Checks the size and gets memory for the sums, four for each of `groups`; for threads, shared memory. */
+function prepare<Range>(
+  { data, dtype = 'float32' }: Omit<Compared<unknown>, 'quantized'>,
+  { count, groups }: { count: number; groups: number },
+  memory: SharedMemory,
+  range: Range,
 ) {
-  const { shape, packed, blocksize, quantType } = quantized
+  if (data.length !== count)
+    throw new TunesmithError(`the weight has ${data.length} elements, the quantized one ${count}`, {
+      code: 'invalid_options',
+      where: 'quantizationError',
+      remedy: 'Pass the weight that was quantized',
+    })
+  const sums = new Float64Array(memory.take('sums', 32 * groups), 0, 4 * groups)
+  return {
+    range: { ...range, data: toShared(data, memory, 'data'), dtype, begin: 0, sums },
+    finish: () => addErrorSums(sums, count),
+  }
+}
+
+/** What `compareRange` needs to compare a 4-bit weight, and `finish`, which adds up its sums. */
+export function prepareCompare4bit({ quantized, ...weight }: Compared<Quantized4bit>, memory = ownMemory) {
+  const { shape, blocksize, quantType } = quantized
   const count = shape.reduce((product, size) => product * size, 1)
-  if (data.length !== count) throw sizesDiffer(data.length, count)
-  const length = 4 * Math.ceil(count / CHUNK)
-  const sums = new Float64Array(memory.take('sums', 8 * length), 0, length)
-  const range: CompareRange = {
-    data: toShared(data, memory, 'data'),
-    packed: toShared(packed, memory, 'packed'),
+  return prepare(weight, { count, groups: Math.ceil(count / CHUNK) }, memory, {
+    packed: toShared(quantized.packed, memory, 'packed'),
     absmax: toShared(absmaxOf(quantized), memory, 'absmax'),
-    dtype,
-    begin: 0,
+    map: quantMap4bit(quantType),
     end: count,
     blocksize,
-    map: quantMap4bit(quantType),
-    sums,
-  }
-  return { range, finish: () => addErrorSums(sums, count) }
+  })
 }
 
-export interface CompareInt8Options extends Omit<Compare4bitOptions, 'quantized'> {
-  quantized: QuantizedInt8
-}
-
-/** As {@link prepareCompare4bit}. */
-export function prepareCompareInt8(
-  { data, dtype = 'float32', quantized }: CompareInt8Options,
-  memory: SharedMemory = ownMemory,
-) {
+/** As {@link prepareCompare4bit}, for `compareInt8Rows`. */
+export function prepareCompareInt8({ quantized, ...weight }: Compared<QuantizedInt8>, memory = ownMemory) {
   const [rows, columns] = quantized.shape
-  if (data.length !== rows * columns) throw sizesDiffer(data.length, rows * columns)
-  const sums = new Float64Array(memory.take('sums', 32 * rows), 0, 4 * rows)
-  const range: Int8CompareRange = {
-    data: toShared(data, memory, 'data'),
+  return prepare(weight, { count: rows * columns, groups: rows }, memory, {
     codes: toShared(quantized.weight, memory, 'codes'),
     absmax: toShared(quantized.scb, memory, 'absmax'),
-    dtype,
-    begin: 0,
     end: rows,
     columns,
-    sums,
-  }
-  return { range, finish: () => addErrorSums(sums, rows * columns) }
-}
-
-function sizesDiffer(given: number, expected: number): TunesmithError {
-  return new TunesmithError(`the weight has ${given} elements, the quantized one ${expected}`, {
-    code: 'invalid_options',
-    where: 'quantizationError',
-    remedy: 'Pass the weight that was quantized',
   })
 }
 

@@ -69,12 +69,9 @@ export function cleanEnvironment(extra = {}) {
 /** A digest of everything that decides what node_modules must hold. */
 function dependencyStamp() {
   const hash = createHash('sha256').update(`${process.platform} ${process.arch}`)
-  const manifests = workspacePackages().map((entry) => join(entry.path, 'package.json'))
-  for (const file of ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', '.npmrc'].map((name) =>
-    join(root, name),
-  ))
-    hash.update(file).update(readFileSync(file))
-  for (const file of manifests) hash.update(file).update(readFileSync(file))
+  const own = ['package.json', 'pnpm-lock.yaml', 'pnpm-workspace.yaml', '.npmrc'].map((name) => join(root, name))
+  const manifests = workspacePackages().map(({ path }) => join(path, 'package.json'))
+  for (const file of [...own, ...manifests]) hash.update(file).update(readFileSync(file))
   return hash.digest('hex')
 }
 

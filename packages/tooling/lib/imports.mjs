@@ -28,29 +28,13 @@ export function importsOf(path, text) {
   return found
 }
 
-function isTypeOnlyImport(clause) {
-  if (!clause) return false
-  if (clause.isTypeOnly) return true
-  const named = clause.namedBindings
-  return (
-    !clause.name &&
-    named &&
-    ts.isNamedImports(named) &&
-    named.elements.length > 0 &&
-    named.elements.every((each) => each.isTypeOnly)
-  )
-}
+/** Whether every name in `{ ... }` is a type. */
+const allTypes = (named) => named?.elements?.length > 0 && named.elements.every((each) => each.isTypeOnly)
 
-function isTypeOnlyExport(node) {
-  if (node.isTypeOnly) return true
-  const clause = node.exportClause
-  return (
-    clause &&
-    ts.isNamedExports(clause) &&
-    clause.elements.length > 0 &&
-    clause.elements.every((each) => each.isTypeOnly)
-  )
-}
+const isTypeOnlyImport = (clause) =>
+  Boolean(clause && (clause.isTypeOnly || (!clause.name && allTypes(clause.namedBindings))))
+
+const isTypeOnlyExport = (node) => Boolean(node.isTypeOnly || allTypes(node.exportClause))
 
 function isLoader(expression) {
   if (expression.kind === ts.SyntaxKind.ImportKeyword) return true

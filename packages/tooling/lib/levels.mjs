@@ -7,7 +7,7 @@ import { isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { findCycles } from './cycles.mjs'
 import { importsOf } from './imports.mjs'
-import { readJson, workspacePackages } from './workspace.mjs'
+import { readJson, runtimeDependencies, workspacePackages } from './workspace.mjs'
 
 const sourceFile = /\.[cm]?[jt]sx?$/
 const skippedFolder = new Set(['node_modules', 'dist', 'build', 'fixtures', 'coverage', 'runs'])
@@ -94,11 +94,7 @@ export function checkLevels(folder, { levels = readJson(join(folder, 'packages/t
     const { name, manifest } = entry
     if (level.get(name) === -1)
       problems.add(`${entry.folder}/package.json: ${name} has no level; add it to packages/tooling/levels.json`)
-    const shipped = Object.keys({
-      ...manifest.dependencies,
-      ...manifest.peerDependencies,
-      ...manifest.optionalDependencies,
-    })
+    const shipped = runtimeDependencies(manifest)
     const declared = [...shipped, ...Object.keys(manifest.devDependencies ?? {})]
     for (const to of declared) checkEdge(name, to, `${entry.folder}/package.json`)
 
@@ -143,12 +139,8 @@ function tensorProblems(packages, edges, levels) {
         problems.push(`${start} must stay free of tensors, but ${[...trail, name].join(' -> ')}`)
       const entry = byName.get(name)
       if (!entry || isTensorLibrary(name)) return
-      const used = {
-        ...entry.manifest.dependencies,
-        ...entry.manifest.peerDependencies,
-        ...entry.manifest.optionalDependencies,
-      }
-      for (const next of new Set([...Object.keys(used), ...edges.get(name)])) visit(next, [...trail, name])
+      const used = new Set([...runtimeDependencies(entry.manifest), ...edges.get(name)])
+      for (const next of used) visit(next, [...trail, name])
     }
     visit(start, [])
   }

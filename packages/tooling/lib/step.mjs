@@ -36,12 +36,14 @@ export async function openStep(label, work) {
 }
 
 /**
- * Run a command without a shell and without stdin. With `quiet` its output is collected, otherwise it goes to stderr
- * (or to stdout with `stdout: true`). Resolves to `{ code, output }`; a command that cannot be started has code 127.
+ * Run a command without a shell, and without stdin unless `stdin: true` gives it ours. With `quiet` its output is
+ * collected, otherwise it goes to stderr (or to stdout with `stdout: true`). Resolves to `{ code, output }`; a command
+ * that cannot be started has code 127.
  */
-export function command(file, args, { cwd, env = process.env, quiet = false, stdout = false, timeout = 0 } = {}) {
+export function command(file, args, options = {}) {
+  const { cwd, env = process.env, quiet = false, stdin = false, stdout = false, timeout = 0 } = options
   return new Promise((resolve) => {
-    const stdio = quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', stdout ? 1 : 2, 2]
+    const stdio = [stdin ? 0 : 'ignore', ...(quiet ? ['pipe', 'pipe'] : [stdout ? 1 : 2, 2])]
     const child = spawn(file, args, { cwd, env, stdio, timeout })
     let output = ''
     const keep = (chunk) => {

@@ -40,6 +40,10 @@ export function workspacePackages(folder = root) {
     })
 }
 
+/** The names of what a package needs at run time. */
+export const runtimeDependencies = ({ dependencies, optionalDependencies, peerDependencies }) =>
+  Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })
+
 /** All the packages that `name` needs at run time, itself included, by following workspace dependencies. */
 export function runtimeClosure(name, packages = workspacePackages()) {
   const byName = new Map(packages.map((entry) => [entry.name, entry]))
@@ -47,8 +51,7 @@ export function runtimeClosure(name, packages = workspacePackages()) {
   const visit = (current) => {
     if (seen.has(current) || !byName.has(current)) return
     seen.add(current)
-    const { dependencies, optionalDependencies, peerDependencies } = byName.get(current).manifest
-    for (const next of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) visit(next)
+    runtimeDependencies(byName.get(current).manifest).forEach(visit)
   }
   visit(name)
   return [...seen].map((each) => byName.get(each))

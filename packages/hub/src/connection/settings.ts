@@ -3,7 +3,7 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { Token } from './token'
+import { readToken, type Token } from './token'
 
 /** The options every function that talks to the Hub takes. */
 export const connectionOptions = {
@@ -71,10 +71,10 @@ export function linksWanted(): boolean {
 
 async function findToken(option: string | false | undefined): Promise<Token | undefined> {
   if (option === false) return undefined
-  if (option !== undefined) return Token.from(option, 'the option "token"')
+  if (option !== undefined) return readToken(option, 'the option "token"')
   if (flag('HF_HUB_DISABLE_IMPLICIT_TOKEN')) return undefined
   for (const name of ['HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN']) {
-    const token = Token.from(process.env[name] ?? '', `the environment variable ${name}`)
+    const token = readToken(process.env[name] ?? '', `the environment variable ${name}`)
     if (token) return token
   }
   const path = expand(process.env.HF_TOKEN_PATH ?? join(hubHome(), 'token'))
@@ -86,7 +86,7 @@ async function findToken(option: string | false | undefined): Promise<Token | un
       remedy: `Check its permissions, or those of ${dirname(path)}`,
     })
   })
-  return Token.from(text, `the file ${path}`)
+  return readToken(text, `the file ${path}`)
 }
 
 /** Fills in what the options leave open from the environment, read anew at each call. */

@@ -1,43 +1,24 @@
-import { inspect } from 'node:util'
 import { TunesmithError } from '@tunesmith/core'
 
-/** An access token that no log, message or JSON shows: only {@link authorization} gives it away. */
-export class Token {
-  readonly #secret: string
-
-  private constructor(secret: string) {
-    this.#secret = secret
-  }
-
-  /**
-   * @param source where it came from, for the message.
-   * @returns undefined for blank text.
-   * @throws {TunesmithError} `invalid_options`, not showing the token, when no HTTP header could carry it.
-   */
-  static from(text: string, source: string): Token | undefined {
-    const secret = text.trim()
-    if (secret === '') return undefined
-    if (!/^[\x21-\x7e]+$/.test(secret))
-      throw new TunesmithError('The Hub token has a character that no token has', {
-        code: 'invalid_options',
-        where: source,
-        remedy: 'Copy it again from https://huggingface.co/settings/tokens; it is one word that starts with hf_',
-      })
-    return new Token(secret)
-  }
-
+/** An access token that no log, message or JSON shows: only its closure holds the text. */
+export interface Token {
   /** The value of an `Authorization` header. */
-  authorization(): string {
-    return `Bearer ${this.#secret}`
-  }
+  authorization(): string
+}
 
-  toString(): string {
-    return '[token]'
-  }
-  toJSON(): string {
-    return '[token]'
-  }
-  [inspect.custom](): string {
-    return '[token]'
-  }
+/**
+ * @param source where the text came from, for the message.
+ * @returns undefined for blank text.
+ * @throws {TunesmithError} `invalid_options`, not showing the token, when no HTTP header could carry it.
+ */
+export function readToken(text: string, source: string): Token | undefined {
+  const secret = text.trim()
+  if (secret === '') return undefined
+  if (!/^[\x21-\x7e]+$/.test(secret))
+    throw new TunesmithError('The Hub token has a character that no token has', {
+      code: 'invalid_options',
+      where: source,
+      remedy: 'Copy it again from https://huggingface.co/settings/tokens; it is one word that starts with hf_',
+    })
+  return { authorization: () => `Bearer ${secret}` }
 }

@@ -102,10 +102,8 @@ function frontMatter(card: Card): string {
 /** How to load it, for readers of TypeScript and of Python. */
 function usage({ relation, repoId, baseModel }: Card): string {
   const id = JSON.stringify(repoId ?? 'your-name/this-model')
-  const python =
-    relation === 'adapter'
-      ? `from peft import AutoPeftModelForCausalLM\n\nmodel = AutoPeftModelForCausalLM.from_pretrained(${id})`
-      : `from transformers import AutoModelForCausalLM\n\nmodel = AutoModelForCausalLM.from_pretrained(${id})`
+  const loader = relation === 'adapter' ? 'AutoPeftModelForCausalLM' : 'AutoModelForCausalLM'
+  const python = `from ${KINDS[relation][1]} import ${loader}\n\nmodel = ${loader}.from_pretrained(${id})`
   // An adapter names its base model itself, unless that was a folder on somebody's machine.
   const base = relation === 'adapter' && !(baseModel && isRepoId(baseModel)) ? ' --base BASE_MODEL' : ''
   const shell = `npx tunesmith chat ${repoId ?? 'your-name/this-model'}${base}`
