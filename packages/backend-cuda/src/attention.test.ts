@@ -123,7 +123,7 @@ function everyKernel(): tf.Tensor[] {
     const attrs = { ...w.attrs, scaling: 2, dropout: 0.1, seed: 3 }
     const ids = ints([3, 69, 3, 0])
     const labels = ints(Array.from({ length: tokens }, (_, t) => (t % 3 ? t : -100)))
-    const head = { ...w.attrs, needsHiddenGrad: true, needsWeightGrad: true, softcap: 4, mode: 'dft' }
+    const head = { ...w.attrs, needsHiddenGrad: true, needsWeightGrad: true, softcap: 4 }
     all.push(
       ...run('Linear', { x, ...w.inputs }, w.attrs),
       ...run('Linear', { x: make(3, h), ...w.inputs }, w.attrs),

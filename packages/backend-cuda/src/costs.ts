@@ -1,5 +1,6 @@
 import { type NamedTensorInfoMap, type TensorInfo, util } from '@tensorflow/tfjs-core'
-import type { LoraLinearGradAttrs, WeightAttrs } from '@tunesmith/backend'
+import type { WeightAttrs } from '@tunesmith/backend'
+import type { KernelAttrs } from '@tunesmith/backend/contract'
 
 /** One call of a kernel, as TensorFlow.js made it. */
 export interface KernelCost {
@@ -77,7 +78,7 @@ function withBranch({ bytes, flops }: Cost, tokens: number, rank: number, sides:
 
 function loraGrad(call: KernelCost): Cost {
   const { inputs, bytesOf } = call
-  const { needsInputGrad, needsWeightGrad } = call.attrs as unknown as LoraLinearGradAttrs
+  const { needsInputGrad, needsWeightGrad } = call.attrs as unknown as KernelAttrs<'LoraLinearGrad'>
   const { dy, x, xa, loraA, loraB, weight, absmax, code, scale } = inputs
   const unread = [...(needsInputGrad ? [] : [weight, absmax, code, scale, loraA]), ...(needsWeightGrad ? [] : [x, xa])]
   const { bytes, flops } = needsInputGrad ? linear(call, dy) : { bytes: once(call), flops: 0 }
@@ -90,10 +91,10 @@ function loraGrad(call: KernelCost): Cost {
 /** The head's logits are written, read, and turned into their gradient, which two products read. */
 function crossEntropy(call: KernelCost): Cost {
   const { inputs, attrs, bytesOf, hostInts, activationBytes } = call
-  const { outFeatures, inFeatures, needsHiddenGrad, needsWeightGrad } = attrs as unknown as WeightAttrs & {
-    needsHiddenGrad?: boolean
-    needsWeightGrad?: boolean
-  }
+  const { outFeatures, inFeatures, needsHiddenGrad, needsWeightGrad } = attrs as unknown as Partial<
+    KernelAttrs<'LinearCrossEntropy'>
+  > &
+    WeightAttrs
   const labelled = hostInts(inputs.labels!).reduce((sum, label) => sum + (label >= 0 ? 1 : 0), 0)
   const gradients = (needsHiddenGrad ? 1 : 0) + (needsWeightGrad ? 1 : 0)
   const logits = labelled * outFeatures

@@ -102,8 +102,7 @@ struct CrossEntropy {
   const float* bias;
   const int32_t* labels;
   int64_t tokens;
-  float labelSmoothing, softcap;
-  bool dft;
+  float softcap;
   float *nll, *entropy, *correct;  // [tokens]
   float *dHidden, *dWeight;        // or null
   double lossSum;                  // result

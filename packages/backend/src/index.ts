@@ -16,12 +16,9 @@ export {
 } from './compile-step'
 export type {
   AdamWAttrs,
-  AttentionKernelAttrs,
   CausalAttentionAttrs,
-  CrossEntropyAttrs,
   DropoutAttrs,
   LoraLinearAttrs,
-  LoraLinearGradAttrs,
   RMSNormAttrs,
   RotaryEmbeddingAttrs,
   SwiGLUAttrs,

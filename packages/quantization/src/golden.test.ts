@@ -113,3 +113,9 @@ describe.skipIf(!folder)('bit for bit as bitsandbytes', () => {
     expect(differingBytes(dequantized, file.f32(`${prefix}.dequant`))).toBe(0)
   })
 })
+
+test.skipIf(!folder)('the maps of 8-bit optimizers', () => {
+  const file = readGolden(join(folder!, 'adamw8bit.safetensors'))
+  expect(differingBytes(DYNAMIC_MAP_SIGNED, file.f32('qmap1'))).toBe(0)
+  expect(differingBytes(DYNAMIC_MAP_UNSIGNED, file.f32('qmap2'))).toBe(0)
+})

@@ -1,13 +1,4 @@
 export {
-  ADAMW_8BIT_BLOCKSIZE,
-  ADAMW_MIN_8BIT_SIZE,
-  type AdamW8bitState,
-  type AdamW8bitStepOptions,
-  type AdamW32bitState,
-  adamW8bitStep,
-  createAdamWState,
-} from './adamw8bit'
-export {
   bitsandbytesParts,
   fromBitsandbytes,
   QUANT_STORAGE,

@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { Worker } from 'node:worker_threads'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { parseOptions, WorkerPool } from '@tunesmith/core'
 import { z } from 'zod'
 import type { QuantizedWeight } from './bitsandbytes'
 import { prepareCompare4bit, prepareCompareInt8, type QuantizationError, quantizationError } from './error'
@@ -35,19 +34,15 @@ const CHUNK = 65536
 /** Below this many elements a thread's round trip costs more than it saves. */
 const SMALLEST_TO_SHARE = 1 << 19
 
-// The loops go to the workers as source text, which works alike from sources, from the bundle and under a test runner.
-// A bundler that keeps function names wraps them in __name.
-const workerSource = () => `
-const __name = (value) => value
-const { parentPort, workerData } = require('node:worker_threads')
-const createConversions = ${createConversions.toString()}
-const createKernels = ${createKernels.toString()}
-const conversions = createConversions()
-const kernels = { ...createKernels(workerData, conversions), ...(${createInt8Kernels.toString()})(conversions) }
-parentPort.on('message', ({ method, range }) => {
-  kernels[method](range)
-  parentPort.postMessage(null)
-})`
+// The loops go to the threads as source text, which works alike from sources, from the bundle and under a test runner.
+const work = () => `(module) => {
+  const conversions = (${createConversions.toString()})()
+  const kernels = {
+    ...(${createKernels.toString()})(module, conversions),
+    ...(${createInt8Kernels.toString()})(conversions),
+  }
+  return ({ method, range }) => kernels[method](range)
+}`
 
 const poolOptions = z.strictObject({
   /** Default: one per core the process may use. */
@@ -81,55 +76,18 @@ export interface QuantizationPool {
  */
 export function createQuantizationPool(options: z.input<typeof poolOptions> = {}): QuantizationPool {
   const { threads = availableParallelism() } = parseOptions(poolOptions, options, 'createQuantizationPool')
-  let workers: Worker[] = []
+  const pool = new WorkerPool({ name: 'quantization', threads, work: work(), data: blocks4bitModule() })
   let last: Promise<unknown> = Promise.resolve()
-
-  const start = () => {
-    const source = workerSource()
-    workers = Array.from({ length: threads }, () => {
-      const worker = new Worker(source, { eval: true, workerData: blocks4bitModule() })
-      worker.unref()
-      return worker
-    })
-  }
-
-  const stop = async () => {
-    const ending = workers
-    workers = []
-    await Promise.all(ending.map((worker) => worker.terminate()))
-  }
-
-  const post = (worker: Worker, method: Method, range: Range) =>
-    new Promise<void>((resolve, reject) => {
-      const settle = (error?: Error) => {
-        worker.off('message', settleWell).off('error', settle).off('exit', settleGone)
-        worker.unref()
-        if (error) reject(new TunesmithError(`A thread failed: ${error.message}`, { code: 'internal', cause: error }))
-        else resolve()
-      }
-      const settleWell = () => settle()
-      const settleGone = (code: number) => settle(new Error(`it ended with code ${code}`))
-      worker.on('message', settleWell).on('error', settle).on('exit', settleGone)
-      worker.ref()
-      worker.postMessage({ method, range })
-    })
 
   /** Splits a range in shares of whole `unit`s, one per thread, and waits for all. */
   const share = async (method: Method, range: Range, unit: number): Promise<void> => {
-    if (workers.length === 0) start()
     const size = Math.ceil(range.end / unit / threads) * unit
-    const jobs: Promise<void>[] = []
-    for (const worker of workers) {
-      const begin = jobs.length * size
-      if (begin >= range.end) break
-      jobs.push(post(worker, method, { ...range, begin, end: Math.min(range.end, begin + size) }))
-    }
+    const jobs: Promise<unknown>[] = []
+    for (let begin = 0; begin < range.end; begin += size)
+      jobs.push(pool.run({ method, range: { ...range, begin, end: Math.min(range.end, begin + size) } }))
+    // All write to the same memory, which the next weight takes when this one is done.
     const failed = (await Promise.allSettled(jobs)).find((result) => result.status === 'rejected')
-    if (failed) {
-      // A dead thread would never answer again: the next weight gets new ones.
-      await stop()
-      throw failed.reason
-    }
+    if (failed) throw failed.reason
   }
 
   const memory = createSharedMemory()
@@ -175,7 +133,7 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     },
     async close() {
       await last
-      await stop()
+      await pool.close()
     },
   }
 }

@@ -249,9 +249,7 @@ void loss(Fields& f) {
   CrossEntropy p;
   p.tokens = f.count("tokens");
   p.weight = f.weight();
-  p.labelSmoothing = f.real("labelSmoothing");
   p.softcap = f.real("softcap");
-  p.dft = f.count("mode") == 1;
   p.hidden = f.floats("hidden", product(p.tokens, p.weight.cols));
   p.labels = f.ints("labels", p.tokens);
   p.hostLabels = f.hostInts("labelsHost", p.tokens);

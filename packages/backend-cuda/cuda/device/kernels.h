@@ -65,9 +65,8 @@ struct LossRows {
   const int32_t* rows = nullptr;    // [count] rows of the batch
   const int32_t* labels = nullptr;  // [T]
   int64_t count = 0, vocab = 0;
-  float labelSmoothing = 0, softcap = 0;
-  bool dft = false;
-  float *nll = nullptr, *entropy = nullptr, *correct = nullptr, *loss = nullptr;  // [T]
+  float softcap = 0;
+  float *nll = nullptr, *entropy = nullptr, *correct = nullptr;  // [T]
 };
 // Turns logits [count, vocab] into each row's statistics, and into its gradient when that is wanted: in float32, or in
 // bf16 at the start of each row, so that its rows lie 2 vocab elements apart.

@@ -3,7 +3,8 @@
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith::cuda {
+namespace tunesmith {
+namespace cuda {
 namespace {
 
 // Most likely entry so far; of equal ones the first.
@@ -11,9 +12,7 @@ struct Best {
   float value;
   int index;
 };
-__device__ __forceinline__ Best better(Best a, Best b) {
-  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
-}
+__device__ __forceinline__ Best better(Best a, Best b) { return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a; }
 
 __device__ __forceinline__ Best blockBest(Best x, float* values, int* indices) {
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
@@ -36,7 +35,7 @@ __device__ __forceinline__ Best blockBest(Best x, float* values, int* indices) {
 // What a thread knows of its part of a row: the largest entry, and sums relative to it that move along when it grows.
 struct Tally {
   Best best = {-INFINITY, 0};
-  float total = 0, weighted = 0, plain = 0;  // of e, of e (z - best), of z; e = exp(z - best)
+  float total = 0, weighted = 0;  // of e, of e (z - best); e = exp(z - best)
 
   __device__ __forceinline__ void moveTo(float top) {
     // Nothing was added up yet, or nothing changes: the factor would be NaN, or 1.
@@ -55,7 +54,6 @@ struct Tally {
       const float d = z[i] - best.value, e = expf(d);
       total += e;
       weighted += e * d;
-      plain += z[i];
     }
   }
 };
@@ -117,22 +115,16 @@ __global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
   }
   const Best best = blockBest(tally.best, scratch, indices);
   tally.moveTo(best.value);
-  const float total = blockSum(tally.total, scratch), weighted = blockSum(tally.weighted, scratch),
-              plain = blockSum(tally.plain, scratch);
+  const float total = blockSum(tally.total, scratch), weighted = blockSum(tally.weighted, scratch);
   const float logTotal = logf(total);
   const float nll = logTotal - (z[label] - best.value);
-  const float weight = p.dft ? expf(-nll) : 1.0f;
-  const float smooth = p.labelSmoothing;
   if (threadIdx.x == 0) {
-    const float mean = logTotal - (plain / static_cast<float>(vocab) - best.value);
     p.nll[row] = nll;
     p.entropy[row] = logTotal - weighted / total;
     p.correct[row] = best.index == label ? 1.0f : 0.0f;
-    p.loss[row] = ((1.0f - smooth) * nll + smooth * mean) * weight;
   }
   if (!gradient) return;
   T* to = reinterpret_cast<T*>(z);
-  const float uniform = smooth / static_cast<float>(vocab);
   for (int64_t first = 0; first < vocab; first += blockDim.x * V) {
     const int64_t j = first + threadIdx.x * V;
     float v[V];
@@ -140,9 +132,8 @@ __global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
       loadLogits<V>(z + j, v);
       for (int i = 0; i < V; i++) {
         const float value = v[i];
-        v[i] = expf(value - best.value) / total - uniform - (j + i == label ? 1.0f - smooth : 0.0f);
+        v[i] = expf(value - best.value) / total - (j + i == label ? 1.0f : 0.0f);
         if (p.softcap > 0) v[i] *= 1.0f - (value / p.softcap) * (value / p.softcap);
-        v[i] *= weight;
       }
     }
     // What is written lies before what is still to be read, once all have read theirs (and z[label], above).
@@ -176,8 +167,7 @@ void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type
   if (p.count == 0) return;
   const Geometry g = overRows(p.count, p.vocab, 512);
   dispatch(type, p.vocab % 4 == 0, [&](auto kind, auto width) {
-    launch("softmaxLoss", softmaxLossKernel < decltype(kind), width.value == 8 ? 4 : 1 >, dim3(g.blocks),
-        dim3(g.threads), 0, s, logits, p, gradient);
+    launch("softmaxLoss", softmaxLossKernel<decltype(kind), width.value == 8 ? 4 : 1>, dim3(g.blocks), dim3(g.threads), 0, s, logits, p, gradient);
   });
 }
 
@@ -197,8 +187,7 @@ void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count,
     using X = decltype(from);
     dispatch(y.type, false, [&](auto type, auto) {
       using T = decltype(type);
-      launch(
-          "scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
+      launch("scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
     });
   });
 }
@@ -208,4 +197,5 @@ void sumInDouble(Stream s, const float* x, int64_t n, float* y) {
   launch("sumInDouble", sumKernel, dim3(1), dim3(g.threads), 0, s, x, n, y);
 }
 
-}  // namespace tunesmith::cuda
+}  // namespace cuda
+}  // namespace tunesmith

@@ -34,8 +34,7 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
   }
   const bool gradient = p.dHidden || p.dWeight;
   const int64_t chunk = logitRows(count, vocab, 4);
-  const Temp index = upload(c, rows), losses(c, p.tokens, Type::f32);
-  fill(c.stream, losses.array(), 0, p.tokens);
+  const Temp index = upload(c, rows);
   const Temp x(c, chunk * h, c.type), logits(c, chunk * vocab, Type::f32), dx(c, p.dHidden ? chunk * h : 1, c.type);
   for (int64_t first = 0; first < count; first += chunk) {
     const int64_t some = std::min(chunk, count - first);
@@ -44,13 +43,10 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
     l.labels = p.labels;
     l.count = some;
     l.vocab = vocab;
-    l.labelSmoothing = p.labelSmoothing;
     l.softcap = p.softcap;
-    l.dft = p.dft;
     l.nll = p.nll;
     l.entropy = p.entropy;
     l.correct = p.correct;
-    l.loss = losses.floats();
     gatherRows(c.stream, hidden, l.rows, x.array(), some, h);
     GemmCall forward = product(some, vocab, h, x.array(), false, weight, true, logits.array());
     forward.bias = bias.floats();
@@ -72,7 +68,7 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
       c.multiply(forW);
     }
   }
-  sumInDouble(c.stream, losses.floats(), p.tokens, p.lossSum);
+  sumInDouble(c.stream, p.nll, p.tokens, p.lossSum);
 }
 
 void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab,

@@ -48,8 +48,7 @@ struct CrossEntropy {
   Array hidden, bias;
   const int32_t* labels = nullptr;      // device
   const int32_t* hostLabels = nullptr;  // the same, host
-  float labelSmoothing = 0, softcap = 0;
-  bool dft = false;
+  float softcap = 0;
   float *lossSum = nullptr, *nll = nullptr, *entropy = nullptr, *correct = nullptr;
   Array dHidden, dWeight;  // empty when not wanted; dWeight float32
 };

@@ -150,9 +150,7 @@ bool crossEntropy(Fields& f) {
   CrossEntropy p = {};
   p.tokens = f.count("tokens");
   p.weight = f.weight();
-  p.labelSmoothing = f.real("labelSmoothing");
   p.softcap = f.real("softcap");
-  p.dft = f.count("mode") == 1;
   p.hidden = f.floats("hidden", f.product(p.tokens, p.weight.cols));
   p.labels = f.ints("labels", p.tokens);
   p.bias = f.optionalFloats("bias", p.weight.rows);

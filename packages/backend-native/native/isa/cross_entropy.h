@@ -16,10 +16,10 @@ static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& 
   for (; i + VL <= n; i += VL) m = vmax(load(z + i), m);
   float top = maxOf(m);
   for (; i < n; i++) top = z[i] > top ? z[i] : top;
-  double sum = 0, weighted = 0, plain = 0;
+  double sum = 0, weighted = 0;
   for (int64_t from = 0; from < n; from += 1024) {
     const int64_t count = least(1024, n - from);
-    vf s = {}, w = {}, c = {};
+    vf s = {}, w = {};
     for (int64_t j = 0; j < count; j += VL) {
       const int k = static_cast<int>(least(VL, count - j));
       vf d = loadN(z + from + j, k) - top;
@@ -29,11 +29,9 @@ static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& 
       // exp(-inf) * -inf would be NaN in the entropy: such a token adds nothing.
       s += e;
       w += e > vf{} ? e * d : vf{};
-      c += d;
     }
     sum += static_cast<double>(sumOf(s));
     weighted += static_cast<double>(sumOf(w));
-    plain += static_cast<double>(sumOf(c));
   }
   const double logSum = log(sum);
   const double loss = logSum - static_cast<double>(z[label] - top);
@@ -43,24 +41,19 @@ static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& 
   int64_t best = 0;
   while (best < n - 1 && z[best] != top) best++;
   *correct = best == label ? 1.f : 0.f;
-  const double e = static_cast<double>(p.labelSmoothing), rows = static_cast<double>(n);
-  const double smoothed = e > 0 ? (1 - e) * loss + e * (logSum - plain / rows) : loss;
-  const double weight = p.dft ? exp(-loss) : 1;
   if (wantsGrad) {
-    const float shift = static_cast<float>(static_cast<double>(top) + logSum), scale = static_cast<float>(weight);
-    const float spread = static_cast<float>(e / rows), hit = static_cast<float>(1 - e);
+    const float shift = static_cast<float>(static_cast<double>(top) + logSum);
     const float cap = p.softcap > 0 ? 1.f / p.softcap : 0.f;
     const float atLabel = z[label];
     eachVec(n, [&](int64_t j, int k) {
       const vf v = loadN(z + j, k);
-      vf g = (vexp(v - shift) - spread) * scale;
+      vf g = vexp(v - shift);
       if (cap > 0) g *= 1.f - (v * cap) * (v * cap);
       storeN(z + j, g, k);
     });
-    const float slope = cap > 0 ? 1.f - atLabel * cap * atLabel * cap : 1.f;
-    z[label] -= hit * scale * slope;
+    z[label] -= cap > 0 ? 1.f - atLabel * cap * atLabel * cap : 1.f;
   }
-  return smoothed * weight;
+  return loss;
 }
 
 static bool crossEntropy(CrossEntropy& p) {

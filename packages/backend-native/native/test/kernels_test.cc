@@ -165,9 +165,7 @@ std::vector<float> lossRun(int threads, Format format) {
   p.bias = bias.data();
   p.labels = labels.data();
   p.tokens = tokens;
-  p.labelSmoothing = 0.1f;
   p.softcap = 3;
-  p.dft = true;
   p.nll = rows.data();
   p.entropy = p.nll + tokens;
   p.correct = p.entropy + tokens;

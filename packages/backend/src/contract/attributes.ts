@@ -11,6 +11,3 @@ export type DropoutAttrs = KernelAttrs<'Dropout'>
 export type WeightAttrs = KernelAttrs<'Linear'>
 export type LoraLinearAttrs = Pick<KernelAttrs<'LoraLinear'>, 'scaling' | 'dropout' | 'seed'>
 export type AdamWAttrs = KernelAttrs<'AdamWSteps'>
-export type AttentionKernelAttrs = KernelAttrs<'CausalAttention'>
-export type LoraLinearGradAttrs = KernelAttrs<'LoraLinearGrad'>
-export type CrossEntropyAttrs = KernelAttrs<'LinearCrossEntropy'>

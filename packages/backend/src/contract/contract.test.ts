@@ -7,7 +7,7 @@ import { testedBackends } from '../testing/backends'
 const f32 = { format: 'f32', outFeatures: 3, inFeatures: 4, blockSize: 0, roundTo: 'none' }
 const nf4 = { ...f32, format: 'nf4', blockSize: 64 }
 const attention = { numHeads: 2, numKvHeads: 1, headDim: 4, scale: 1, slidingWindow: 0, softcap: 0 }
-const loss = { ...f32, labelSmoothing: 0, softcap: 0, mode: 'nll', needsHiddenGrad: true, needsWeightGrad: false }
+const loss = { ...f32, softcap: 0, needsHiddenGrad: true, needsWeightGrad: false }
 const ints = (...values: number[]) => tf.tensor1d(values, 'int32')
 const w = () => tf.ones([3, 4])
 const qkv = () => ({ q: tf.ones([5, 8]), k: tf.ones([5, 4]), v: tf.ones([5, 4]) })

@@ -328,9 +328,8 @@ export const KERNELS = {
   LinearCrossEntropy: {
     attrs: {
       ...WEIGHT_ATTRS,
-      labelSmoothing: number(0),
+      /** Logits become `softcap * tanh(logit / softcap)` (gemma2). 0 for none. Default 0. */
       softcap: number(0),
-      mode: name(['nll', 'dft'], 'nll'),
       needsHiddenGrad: boolean(false),
       needsWeightGrad: boolean(false),
     },

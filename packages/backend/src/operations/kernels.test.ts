@@ -244,7 +244,6 @@ for (const backend of testedBackends)
           tokens: random.pick([1, 4, 140]),
           vocab: random.pick([2, 11]),
           hidden: random.pick([1, 4]),
-          labelSmoothing: 0,
           softcap: random.pick([0, 3]),
         }
         const labels = Array.from({ length: c.tokens }, () => (random.int(4) ? random.int(c.vocab) : -100))
@@ -261,7 +260,7 @@ for (const backend of testedBackends)
 
     it('tokenLogProbs, and the statistics of linearCrossEntropy, and a batch without labels', () => {
       const random = new Random(3)
-      const c = { tokens: 5, vocab: 7, hidden: 3, labelSmoothing: 0, softcap: 0 }
+      const c = { tokens: 5, vocab: 7, hidden: 3, softcap: 0 }
       const [x, w] = [normals(random, 5, 3), normals(random, 7, 3)]
       const labels = [3, -100, 0, 6, 2]
       const each = (x: Numbers, softcap = 0) =>

@@ -38,7 +38,7 @@ function runCrossEntropy(
   labels: tf.Tensor1D,
   attrs: Pick<KernelAttrs<'LinearCrossEntropy'>, 'softcap' | 'needsHiddenGrad' | 'needsWeightGrad'>,
 ): tf.Tensor[] {
-  const all: KernelAttrs<'LinearCrossEntropy'> = { ...weightAttrs(weight), labelSmoothing: 0, mode: 'nll', ...attrs }
+  const all: KernelAttrs<'LinearCrossEntropy'> = { ...weightAttrs(weight), ...attrs }
   return runKernel('TunesmithLinearCrossEntropy', { hidden, labels, ...weightInputs(weight) }, all)
 }
 

@@ -16,7 +16,6 @@ function labelledRows(labels: ArrayLike<number>): Int32Array {
 }
 
 interface ChunkResult {
-  loss: tf.Tensor
   nll: tf.Tensor
   entropy: tf.Tensor
   correct: tf.Tensor
@@ -24,34 +23,17 @@ interface ChunkResult {
 }
 
 /** Loss, statistics and d loss / d logits of some rows; `logits` `[rows, vocab]`, before capping. */
-function lossOfRows(
-  raw: tf.Tensor2D,
-  labels: tf.Tensor1D,
-  { labelSmoothing, softcap, mode, outFeatures }: Attrs,
-): ChunkResult {
+function lossOfRows(raw: tf.Tensor2D, labels: tf.Tensor1D, { softcap, outFeatures }: Attrs): ChunkResult {
   const tanh = softcap > 0 ? tf.tanh(tf.div(raw, softcap)) : undefined
   const logits = (tanh ? tf.mul(tanh, softcap) : raw) as tf.Tensor2D
   const lse = tf.logSumExp(logits, 1, true)
   const logP = tf.sub(logits, lse)
   const p = tf.exp(logP)
   const oneHot = tf.oneHot(labels, outFeatures) as tf.Tensor2D
-  const nll = tf.neg(tf.sum(tf.mul(oneHot, logP), 1))
-  let rowLoss: tf.Tensor = nll
-  let target: tf.Tensor = tf.cast(oneHot, 'float32')
-  if (labelSmoothing > 0) {
-    rowLoss = tf.add(tf.mul(nll, 1 - labelSmoothing), tf.mul(tf.neg(tf.mean(logP, 1)), labelSmoothing))
-    target = tf.add(tf.mul(target, 1 - labelSmoothing), labelSmoothing / outFeatures)
-  }
-  let dLogits: tf.Tensor = tf.sub(p, target)
-  if (mode === 'dft') {
-    const weight = tf.exp(tf.neg(nll))
-    rowLoss = tf.mul(rowLoss, weight)
-    dLogits = tf.mul(dLogits, tf.expandDims(weight, 1))
-  }
+  let dLogits: tf.Tensor = tf.sub(p, tf.cast(oneHot, 'float32'))
   if (tanh) dLogits = tf.mul(dLogits, tf.sub(1, tf.square(tanh)))
   return {
-    loss: tf.sum(rowLoss),
-    nll,
+    nll: tf.neg(tf.sum(tf.mul(oneHot, logP), 1)),
     entropy: tf.neg(tf.sum(tf.mul(p, logP), 1)),
     correct: tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32'),
     dLogits: dLogits as tf.Tensor2D,
@@ -72,7 +54,7 @@ function crossEntropy(inputs: KernelInputs<'LinearCrossEntropy', tf.Tensor>, att
     const made = tf.tidy(() => {
       const x = tf.gather(hidden as tf.Tensor2D, tf.tensor1d(chunk, 'int32'))
       const result = lossOfRows(timesTransposed(x, weight, attrs), tf.tensor1d(chunkLabels, 'int32'), attrs)
-      const kept = [result.loss, result.nll, result.entropy, result.correct]
+      const kept = [tf.sum(result.nll), result.nll, result.entropy, result.correct]
       if (attrs.needsHiddenGrad) kept.push(times(result.dLogits, weight, attrs))
       if (attrs.needsWeightGrad) {
         const part = tf.matMul(result.dLogits, x, true, false)

@@ -105,12 +105,11 @@ export interface LossShape {
   tokens: number
   vocab: number
   hidden: number
-  labelSmoothing: number
   softcap: number
 }
 
-/** Summed loss of mode `nll`; with `weights`, each row's loss times its weight (what `dft` does with constants). */
-export function crossEntropy(x: Numbers, w: Numbers, labels: Numbers, c: LossShape, weights?: Numbers): number {
+/** Summed negative log-likelihood of the labels. */
+export function crossEntropy(x: Numbers, w: Numbers, labels: Numbers, c: LossShape): number {
   const logits = timesTransposed(x, w, c.tokens, c.vocab, c.hidden).map((z) =>
     c.softcap > 0 ? c.softcap * Math.tanh(z / c.softcap) : z,
   )
@@ -120,8 +119,7 @@ export function crossEntropy(x: Numbers, w: Numbers, labels: Numbers, c: LossSha
     const row = logits.slice(t * c.vocab, (t + 1) * c.vocab)
     const top = Math.max(...row)
     const lse = top + Math.log(row.reduce((sum, z) => sum + Math.exp(z - top), 0))
-    const mean = row.reduce((sum, z) => sum + lse - z, 0) / c.vocab
-    loss += ((1 - c.labelSmoothing) * (lse - row[labels[t]!]!) + c.labelSmoothing * mean) * (weights ? weights[t]! : 1)
+    loss += lse - row[labels[t]!]!
   }
   return loss
 }

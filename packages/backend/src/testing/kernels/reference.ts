@@ -104,13 +104,11 @@ export interface LossCase {
   tokens: number
   vocab: number
   hidden: number
-  labelSmoothing: number
   softcap: number
-  mode: 'nll' | 'dft'
 }
 
 export function crossEntropy(x: Numbers, w: Numbers, bias: Numbers | undefined, labels: Numbers, c: LossCase) {
-  const { tokens, vocab, hidden, labelSmoothing: e, softcap } = c
+  const { tokens, vocab, hidden, softcap } = c
   const result = {
     loss: 0,
     nll: new Float64Array(tokens),
@@ -135,15 +133,13 @@ export function crossEntropy(x: Numbers, w: Numbers, bias: Numbers | undefined, 
     const lse = top + Math.log(total)
     const p = z.map((value) => Math.exp(value - lse))
     const nll = lse - z[label]!
-    const mean = lse - z.reduce((sum, value) => sum + value, 0) / vocab
-    const weight = c.mode === 'dft' ? Math.exp(-nll) : 1
-    result.loss += ((1 - e) * nll + e * mean) * weight
+    result.loss += nll
     result.nll[t] = nll
     result.entropy[t] = -p.reduce((sum, value, j) => sum + (value > 0 ? value * (z[j]! - lse) : 0), 0)
     result.correct[t] = z.indexOf(top) === label ? 1 : 0
     for (let j = 0; j < vocab; j++) {
       const slope = softcap > 0 ? 1 - (z[j]! / softcap) ** 2 : 1
-      const d = (p[j]! - e / vocab - (j === label ? 1 - e : 0)) * weight * slope
+      const d = (p[j]! - (j === label ? 1 : 0)) * slope
       for (let i = 0; i < hidden; i++) {
         result.dHidden[t * hidden + i] = result.dHidden[t * hidden + i]! + d * w[j * hidden + i]!
         result.dWeight[j * hidden + i] = result.dWeight[j * hidden + i]! + d * x[t * hidden + i]!
