@@ -28,7 +28,7 @@ function countBelow(thresholds: Float32Array, x: number): number {
 
 const searches = new WeakMap<Float32Array, MapSearch>()
 
-export function searchOf(map: Float32Array): MapSearch {
+function searchOf(map: Float32Array): MapSearch {
   const known = searches.get(map)
   if (known) return known
   const midpoints = bucketsOf(map).thresholds
@@ -50,7 +50,7 @@ export function searchOf(map: Float32Array): MapSearch {
 }
 
 /** Quantizes `values[begin, end)`, one block, into `codes`; returns the block's absmax. */
-export function quantizeBlock8bit(
+function quantizeBlock8bit(
   values: Float32Array,
   begin: number,
   end: number,
