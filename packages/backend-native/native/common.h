@@ -31,7 +31,16 @@ void freeAligned(void* pointer, size_t bytes);
 
 // Uninitialised working memory of the calling thread, kept between calls; one buffer per slot. Ends the process' kernel
 // call with std::bad_alloc-free semantics: returns nullptr when there is no memory.
-enum ScratchSlot { kScratchA, kScratchB, kScratchRows, kScratchLogits, kScratchHidden, kScratchLora, kScratchAttention, kScratchSlots };
+enum ScratchSlot {
+  kScratchA,
+  kScratchB,
+  kScratchRows,
+  kScratchLogits,
+  kScratchHidden,
+  kScratchLora,
+  kScratchAttention,
+  kScratchSlots
+};
 float* scratch(ScratchSlot slot, size_t floats);
 void releaseScratch();
 
@@ -135,7 +144,8 @@ enum Unary : int { kNeg, kSquare, kSqrt, kRsqrt, kExp, kLog, kTanh, kSigmoid, kR
 enum Binary : int { kAdd, kSub, kMul, kDiv, kMax, kMin };
 enum Activation : int { kSilu, kGeluTanh };
 
-// ---- kernels: one table per instruction set --------------------------------------------------------------------------
+// ---- kernels: one table per instruction set
+// --------------------------------------------------------------------------
 
 // Every function returns false when working memory could not be had; the outputs are then undefined.
 struct Kernels {
@@ -144,14 +154,17 @@ struct Kernels {
   void (*dequantize)(const Matrix& w, int64_t rowStart, int64_t rowEnd, float* out);
   void (*gatherRows)(const Matrix& w, const int32_t* ids, int64_t count, float* out);
   void (*rmsNorm)(const float* x, const float* w, float* y, int64_t tokens, int64_t h, float eps, float offset);
-  void (*rmsNormGrad)(const float* dy, const float* x, const float* w, float* dx, int64_t tokens, int64_t h, float eps, float offset);
+  void (*rmsNormGrad)(
+      const float* dy, const float* x, const float* w, float* dx, int64_t tokens, int64_t h, float eps, float offset);
   bool (*rmsNormWeightGrad)(const float* dy, const float* x, float* dw, int64_t tokens, int64_t h, float eps);
-  void (*rope)(const float* x, const float* cos, const float* sin, float* y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse);
+  void (*rope)(const float* x, const float* cos, const float* sin, float* y, int64_t tokens, int64_t heads,
+      int64_t headDim, int64_t rotaryDim, bool inverse);
   void (*dropout)(const float* x, float* y, int64_t n, const Dropout& d);
   bool (*attention)(const Attention& p, float* out, float* lse);
   bool (*attentionGrad)(const Attention& p, const AttentionGrad& g);
   void (*swiglu)(const float* gate, const float* up, float* y, int64_t n, Activation activation);
-  void (*swigluGrad)(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n, Activation activation);
+  void (*swigluGrad)(
+      const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n, Activation activation);
   bool (*crossEntropy)(CrossEntropy& p);
   void (*embeddingGrad)(const float* dy, const int32_t* ids, int64_t tokens, int64_t h, int64_t vocab, float* dw);
   void (*adamW)(float* p, const float* g, float* m, float* v, int64_t n, const AdamW& o);

@@ -10,8 +10,7 @@ import { join } from 'node:path'
 import { command, runMain } from '../lib/step.mjs'
 import { root } from '../lib/workspace.mjs'
 
-// packages/backend-native/native joins once it is formatted.
-const FOLDERS = ['packages/backend-cuda/cuda']
+const FOLDERS = ['packages/backend-cuda/cuda', 'packages/backend-native/native']
 
 runMain(async () => {
   const files = FOLDERS.flatMap((folder) =>

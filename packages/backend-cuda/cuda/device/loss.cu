@@ -12,7 +12,9 @@ struct Best {
   float value;
   int index;
 };
-__device__ __forceinline__ Best better(Best a, Best b) { return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a; }
+__device__ __forceinline__ Best better(Best a, Best b) {
+  return b.value > a.value || (b.value == a.value && b.index < a.index) ? b : a;
+}
 
 __device__ __forceinline__ Best blockBest(Best x, float* values, int* indices) {
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
@@ -167,7 +169,8 @@ void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type
   if (p.count == 0) return;
   const Geometry g = overRows(p.count, p.vocab, 512);
   dispatch(type, p.vocab % 4 == 0, [&](auto kind, auto width) {
-    launch("softmaxLoss", softmaxLossKernel<decltype(kind), width.value == 8 ? 4 : 1>, dim3(g.blocks), dim3(g.threads), 0, s, logits, p, gradient);
+    launch("softmaxLoss", softmaxLossKernel < decltype(kind), width.value == 8 ? 4 : 1 >, dim3(g.blocks),
+        dim3(g.threads), 0, s, logits, p, gradient);
   });
 }
 
@@ -187,7 +190,8 @@ void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count,
     using X = decltype(from);
     dispatch(y.type, false, [&](auto type, auto) {
       using T = decltype(type);
-      launch("scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
+      launch(
+          "scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
     });
   });
 }

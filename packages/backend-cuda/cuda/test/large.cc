@@ -1,4 +1,5 @@
-// Arrays of more than 2^31 elements, where an index of 32 bits would come round: only a GPU has the memory and the speed.
+// Arrays of more than 2^31 elements, where an index of 32 bits would come round: only a GPU has the memory and the
+// speed.
 #include "lab.h"
 
 namespace tunesmith {
@@ -12,13 +13,16 @@ struct Large {
   int64_t n;
   Type type;
   void* memory;
-  Large(Lab& l, int64_t elements, Type t) : lab(l), n(elements), type(t), memory(l.allocate(static_cast<size_t>(elements) * bytesOf(t))) {}
+  Large(Lab& l, int64_t elements, Type t)
+      : lab(l), n(elements), type(t), memory(l.allocate(static_cast<size_t>(elements) * bytesOf(t))) {}
   ~Large() { lab.release(memory); }
   Large(const Large&) = delete;
   Large& operator=(const Large&) = delete;
   operator Array() const { return {memory, type}; }
   float* floats() const { return static_cast<float*>(memory); }
-  Array from(int64_t element) const { return {static_cast<char*>(memory) + static_cast<size_t>(element) * bytesOf(type), type}; }
+  Array from(int64_t element) const {
+    return {static_cast<char*>(memory) + static_cast<size_t>(element) * bytesOf(type), type};
+  }
 
   double at(int64_t i) const {
     uint32_t bits = 0;
@@ -29,7 +33,10 @@ struct Large {
   }
   void expectValues(const std::string& what, double want, double tolerance = 0) const {
     for (int64_t i : {int64_t{0}, kBeyond - 1, kBeyond, kBeyond + 1, n - 1})
-      if (i < n) expect(std::fabs(at(i) - want) <= tolerance, lab.running + ": " + what + " at " + std::to_string(i) + " is " + std::to_string(at(i)) + ", not " + std::to_string(want));
+      if (i < n)
+        expect(std::fabs(at(i) - want) <= tolerance,
+            lab.running + ": " + what + " at " + std::to_string(i) + " is " + std::to_string(at(i)) + ", not " +
+                std::to_string(want));
   }
 };
 
@@ -69,12 +76,14 @@ bool testLargeArrays(Lab& lab) {
     transpose2d(lab.stream, y, z, 4096, n / 4096);
     z.expectValues("transpose", 2);
     const NormTensor normed = {y.memory, n};
-    const Large sums(lab, n / 4096, Type::f32), partial(lab, 256 * (n / 4096), Type::f32), norm(lab, 1, Type::f32), squares(lab, 2 * normParts(normed), Type::f32);
+    const Large sums(lab, n / 4096, Type::f32), partial(lab, 256 * (n / 4096), Type::f32), norm(lab, 1, Type::f32),
+        squares(lab, 2 * normParts(normed), Type::f32);
     reduceSum(lab.stream, y, sums.floats(), partial.floats(), n / 4096, 4096, 1, 1);
     expect(sums.at(n / 4096 - 1) == 8192, lab.running + ": sums of rows");
     sumSquares(lab.stream, Array(y).type, &normed, 1, static_cast<double*>(squares.memory));
     finishNorm(lab.stream, static_cast<double*>(squares.memory), normParts(normed), norm.floats());
-    expect(std::fabs(norm.at(0) / std::sqrt(4.0 * static_cast<double>(n)) - 1) < 1e-6, lab.running + ": the norm is " + std::to_string(norm.at(0)));
+    expect(std::fabs(norm.at(0) / std::sqrt(4.0 * static_cast<double>(n)) - 1) < 1e-6,
+        lab.running + ": the norm is " + std::to_string(norm.at(0)));
   }
   {
     // Logits of 16,800 rows of Llama 3's vocabulary, and their gradient in place.
@@ -85,7 +94,8 @@ bool testLargeArrays(Lab& lab) {
       labels.push_back(static_cast<int32_t>(vocab - 1));
     }
     const Large logits(lab, rows * vocab, Type::f32);
-    const DeviceArray index(lab, all), wanted(lab, labels), nll(lab, rows, Type::f32, Content::output), entropy(lab, rows, Type::f32, Content::output), correct(lab, rows, Type::f32, Content::output);
+    const DeviceArray index(lab, all), wanted(lab, labels), nll(lab, rows, Type::f32, Content::output),
+        entropy(lab, rows, Type::f32, Content::output), correct(lab, rows, Type::f32, Content::output);
     fill(lab.stream, logits, 0, rows * vocab);
     LossRows p;
     p.rows = index.ints();
@@ -96,9 +106,12 @@ bool testLargeArrays(Lab& lab) {
     p.entropy = entropy.floats();
     p.correct = correct.floats();
     softmaxLoss(lab.stream, logits.floats(), p, true, Type::f32);
-    compare(lab, "nll", nll.now(), std::vector<double>(static_cast<size_t>(rows), std::log(static_cast<double>(vocab))), 1e-5);
+    compare(lab, "nll", nll.now(), std::vector<double>(static_cast<size_t>(rows), std::log(static_cast<double>(vocab))),
+        1e-5);
     const double share = 1 / static_cast<double>(vocab);
-    expect(std::fabs(logits.at(rows * vocab - 1) - (share - 1)) < 1e-5 && std::fabs(logits.at(rows * vocab - 2) - share) < 1e-5 * share, lab.running + ": gradient of the last row");
+    expect(std::fabs(logits.at(rows * vocab - 1) - (share - 1)) < 1e-5 &&
+            std::fabs(logits.at(rows * vocab - 2) - share) < 1e-5 * share,
+        lab.running + ": gradient of the last row");
   }
   {
     // An embedding of more than 2^31 elements: its last row is expanded, looked up, multiplied, and gets a gradient.
@@ -111,7 +124,9 @@ bool testLargeArrays(Lab& lab) {
     w.data = table.memory;
     w.rows = rows;
     w.cols = cols;
-    const DeviceArray id(lab, {static_cast<int32_t>(rows - 1)}), x(lab, Type::f32, std::vector<double>(static_cast<size_t>(cols), 0.25)), row(lab, cols, Type::f32, Content::output), y(lab, rows, Type::f32, Content::output);
+    const DeviceArray id(lab, {static_cast<int32_t>(rows - 1)}),
+        x(lab, Type::f32, std::vector<double>(static_cast<size_t>(cols), 0.25)),
+        row(lab, cols, Type::f32, Content::output), y(lab, rows, Type::f32, Content::output);
     dequantize(lab.stream, w, rows - 1, rows, row);
     compare(lab, "last row", row.now(), std::vector<double>(static_cast<size_t>(cols), 0.5), 0);
     embeddingLookup(lab.stream, w, id.ints(), row, 1);
@@ -122,7 +137,8 @@ bool testLargeArrays(Lab& lab) {
     fill(lab.stream, gradient, 0, rows * cols);
     const DeviceArray first(lab, {0}), bounds(lab, {0, 1});
     embeddingGrad(lab.stream, x, id.ints(), first.ints(), bounds.ints(), 1, gradient.floats(), cols);
-    expect(gradient.at(rows * cols - 1) == 0.25 && gradient.at((rows - 1) * cols - 1) == 0, lab.running + ": the gradient of the last row");
+    expect(gradient.at(rows * cols - 1) == 0.25 && gradient.at((rows - 1) * cols - 1) == 0,
+        lab.running + ": the gradient of the last row");
   }
   return true;
 }

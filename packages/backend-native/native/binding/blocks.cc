@@ -42,7 +42,8 @@ bool rmsNormWeightGrad(Fields& f) {
 }
 
 bool rotaryEmbedding(Fields& f) {
-  const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"), rotaryDim = f.count("rotaryDim");
+  const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"),
+                rotaryDim = f.count("rotaryDim");
   const bool inverse = f.boolean("inverse");
   if (f.ok() && (rotaryDim > headDim || rotaryDim % 2)) f.fail("rotaryDim", "an even rotaryDim up to headDim");
   if (f.ok() && (headDim < 1 || width % headDim)) f.fail("headDim", "whole heads");
@@ -79,7 +80,8 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   p.scale = f.real("scale");
   p.window = f.count("slidingWindow");
   p.softcap = f.real("softcap");
-  if (f.ok() && (p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads)) f.fail("numKvHeads", "heads that share kv heads evenly");
+  if (f.ok() && (p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads))
+    f.fail("numKvHeads", "heads that share kv heads evenly");
   p.qStride = f.product(p.heads, p.headDim);
   p.kvStride = f.product(p.kvHeads, p.headDim);
   p.q = f.floats("q", f.product(tokens, p.qStride));
@@ -89,11 +91,13 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   p.kvStart = f.optionalInts("kvStart", p.sequences);
   p.kvLength = f.optionalInts("kvLength", p.sequences);
   if (!f.ok()) return p;
-  bool good = p.cuSeqlens[0] == 0 && p.cuSeqlens[p.sequences] == tokens && (p.kvStart == nullptr) == (p.kvLength == nullptr);
+  bool good =
+      p.cuSeqlens[0] == 0 && p.cuSeqlens[p.sequences] == tokens && (p.kvStart == nullptr) == (p.kvLength == nullptr);
   for (int64_t s = 0; good && s < p.sequences; s++) {
     const int64_t queries = int64_t{p.cuSeqlens[s + 1]} - p.cuSeqlens[s];
     good = queries >= 0;
-    if (p.kvStart) good = good && p.kvStart[s] >= 0 && p.kvLength[s] >= queries && int64_t{p.kvStart[s]} + p.kvLength[s] <= keys;
+    if (p.kvStart)
+      good = good && p.kvStart[s] >= 0 && p.kvLength[s] >= queries && int64_t{p.kvStart[s]} + p.kvLength[s] <= keys;
   }
   if (!good || (!p.kvStart && keys != tokens)) f.fail("cuSeqlens", "sequences inside q and k");
   return p;
@@ -238,20 +242,11 @@ bool kvCacheUpdate(Fields& f) {
 }  // namespace
 
 const std::vector<NamedBody>& blockKernels() {
-  static const std::vector<NamedBody> all = {{"RMSNorm", rmsNorm},
-                                             {"RMSNormGrad", rmsNormGrad},
-                                             {"RMSNormWeightGrad", rmsNormWeightGrad},
-                                             {"RotaryEmbedding", rotaryEmbedding},
-                                             {"Dropout", dropout},
-                                             {"CausalAttention", attention},
-                                             {"CausalAttentionGrad", attentionGrad},
-                                             {"SwiGLU", swiglu},
-                                             {"SwiGLUGrad", swigluGrad},
-                                             {"LinearCrossEntropy", crossEntropy},
-                                             {"AdamWSteps", adamW},
-                                             {"AdamW8bitSteps", adamW8bit},
-                                             {"GradNorm", gradNorm},
-                                             {"KvCacheUpdate", kvCacheUpdate}};
+  static const std::vector<NamedBody> all = {{"RMSNorm", rmsNorm}, {"RMSNormGrad", rmsNormGrad},
+      {"RMSNormWeightGrad", rmsNormWeightGrad}, {"RotaryEmbedding", rotaryEmbedding}, {"Dropout", dropout},
+      {"CausalAttention", attention}, {"CausalAttentionGrad", attentionGrad}, {"SwiGLU", swiglu},
+      {"SwiGLUGrad", swigluGrad}, {"LinearCrossEntropy", crossEntropy}, {"AdamWSteps", adamW},
+      {"AdamW8bitSteps", adamW8bit}, {"GradNorm", gradNorm}, {"KvCacheUpdate", kvCacheUpdate}};
   return all;
 }
 

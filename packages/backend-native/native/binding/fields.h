@@ -1,5 +1,5 @@
-// A call from JavaScript: the names of its fields, fixed when the function was made, and their values. Reading checks: a
-// wrong type or a short array throws an error that names the field, and never crashes.
+// A call from JavaScript: the names of its fields, fixed when the function was made, and their values. Reading checks:
+// a wrong type or a short array throws an error that names the field, and never crashes.
 #pragma once
 #include <napi.h>
 
@@ -30,7 +30,8 @@ class Fields {
   int64_t count(const char* name) {
     const double d = number(name, "a count");
     if (!ok_) return 0;
-    if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) return fail(name, "a count"), 0;
+    if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d)))
+      return fail(name, "a count"), 0;
     return static_cast<int64_t>(d);
   }
   double number(const char* name, const char* expected = "a number") {
@@ -46,14 +47,21 @@ class Fields {
     if (ok_ && napi_get_value_bool(info_.Env(), v, &b) != napi_ok) fail(name, "a boolean");
     return b;
   }
-  float* floats(const char* name, int64_t count) { return static_cast<float*>(array(name, napi_float32_array, "a Float32Array", count)); }
+  float* floats(const char* name, int64_t count) {
+    return static_cast<float*>(array(name, napi_float32_array, "a Float32Array", count));
+  }
   float* optionalFloats(const char* name, int64_t count) { return has(name) ? floats(name, count) : nullptr; }
-  int32_t* ints(const char* name, int64_t count) { return static_cast<int32_t*>(array(name, napi_int32_array, "an Int32Array", count)); }
+  int32_t* ints(const char* name, int64_t count) {
+    return static_cast<int32_t*>(array(name, napi_int32_array, "an Int32Array", count));
+  }
   int32_t* optionalInts(const char* name, int64_t count) { return has(name) ? ints(name, count) : nullptr; }
 
-  double* doubles(const char* name, int64_t count) { return static_cast<double*>(array(name, napi_float64_array, "a Float64Array", count)); }
+  double* doubles(const char* name, int64_t count) {
+    return static_cast<double*>(array(name, napi_float64_array, "a Float64Array", count));
+  }
 
-  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code and scale as its format has them.
+  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code and scale as its format
+  // has them.
   Matrix weight() {
     Matrix w;
     const int64_t format = count("format"), rounding = count("roundTo");
@@ -136,12 +144,14 @@ class Fields {
     void* data = nullptr;
     bool is = false;
     napi_is_typedarray(info_.Env(), v, &is);
-    if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok || actual != type) {
+    if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok ||
+        actual != type) {
       fail(name, what);
       return nullptr;
     }
     if (count < 0 || length < static_cast<size_t>(count)) {
-      fail(name, std::string(what) + " of at least " + std::to_string(count) + " elements, got " + std::to_string(length));
+      fail(name,
+          std::string(what) + " of at least " + std::to_string(count) + " elements, got " + std::to_string(length));
       return nullptr;
     }
     // An empty array has no address; kernels with nothing to do never look at it.

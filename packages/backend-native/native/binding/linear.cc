@@ -71,7 +71,8 @@ bool linearGrad(Fields& f) {
 }
 
 // dW[out, in] = scale dy^T x, x masked by dropout.
-bool weightGrad(const float* dy, int64_t out, const float* x, int64_t in, int64_t tokens, float* dw, float scale, const Dropout& dropout) {
+bool weightGrad(const float* dy, int64_t out, const float* x, int64_t in, int64_t tokens, float* dw, float scale,
+    const Dropout& dropout) {
   Term t;
   t.a = dy;
   t.aRow = 1;
@@ -145,7 +146,8 @@ bool loraLinearGrad(Fields& f) {
     if (ok) addTo(dx, addend, tokens * w.cols);
   }
   if (dA && dB)
-    ok = ok && weightGrad(low, rank, x, w.cols, tokens, dA, 1, dropout) && weightGrad(dy, w.rows, xa, rank, tokens, dB, scaling, Dropout());
+    ok = ok && weightGrad(low, rank, x, w.cols, tokens, dA, 1, dropout) &&
+        weightGrad(dy, w.rows, xa, rank, tokens, dB, scaling, Dropout());
   return ok;
 }
 
@@ -190,14 +192,9 @@ bool embeddingGrad(Fields& f) {
 }  // namespace
 
 const std::vector<NamedBody>& linearKernels() {
-  static const std::vector<NamedBody> all = {{"Linear", linear},
-                                             {"LinearGrad", linearGrad},
-                                             {"LinearWeightGrad", linearWeightGrad},
-                                             {"LoraLinear", loraLinear},
-                                             {"LoraLinearGrad", loraLinearGrad},
-                                             {"Dequantize", dequantize},
-                                             {"EmbeddingLookup", embeddingLookup},
-                                             {"EmbeddingGrad", embeddingGrad}};
+  static const std::vector<NamedBody> all = {{"Linear", linear}, {"LinearGrad", linearGrad},
+      {"LinearWeightGrad", linearWeightGrad}, {"LoraLinear", loraLinear}, {"LoraLinearGrad", loraLinearGrad},
+      {"Dequantize", dequantize}, {"EmbeddingLookup", embeddingLookup}, {"EmbeddingGrad", embeddingGrad}};
   return all;
 }
 

@@ -85,8 +85,8 @@ bool matMul(Fields& f) {
 }  // namespace
 
 const std::vector<NamedBody>& operations() {
-  static const std::vector<NamedBody> all = {{"binary", binary},           {"unary", unary},   {"softmax", softmax}, {"reduceSum", reduceSum},
-                                             {"transpose2d", transpose2d}, {"matMul", matMul}};
+  static const std::vector<NamedBody> all = {{"binary", binary}, {"unary", unary}, {"softmax", softmax},
+      {"reduceSum", reduceSum}, {"transpose2d", transpose2d}, {"matMul", matMul}};
   return all;
 }
 

@@ -7,7 +7,7 @@
 namespace tunesmith {
 namespace {
 
-constexpr int64_t QB = 4 * MR;                  // queries in a block
+constexpr int64_t QB = 4 * MR;                               // queries in a block
 constexpr int64_t KB = NR * (NR > 16 ? 4 : NR > 8 ? 4 : 8);  // keys in a block
 
 // A block of rows of one sequence, seen from one head.
@@ -40,7 +40,9 @@ static int64_t listBlocks(const Attention& p, int64_t step, bool ofKeys, Block* 
 }
 
 // Keys [lo, hi) that the query at `position` sees.
-TS_INLINE int64_t firstKey(const Attention& p, int64_t position) { return p.window > 0 ? most(0, position - p.window + 1) : 0; }
+TS_INLINE int64_t firstKey(const Attention& p, int64_t position) {
+  return p.window > 0 ? most(0, position - p.window + 1) : 0;
+}
 
 TS_INLINE int64_t padded(int64_t n) { return ceilDiv(n, NR) * NR; }
 
@@ -59,7 +61,8 @@ static void panelsOfBTransposed(const float* src, int64_t stride, int64_t rows, 
   Term t;
   t.b.data = src;
   t.b.cols = stride;
-  for (int64_t j = 0; j < rows; j += NR) packB(t, 0, depth, j, static_cast<int>(least(NR, rows - j)), NR, dst + j * depth, nullptr);
+  for (int64_t j = 0; j < rows; j += NR)
+    packB(t, 0, depth, j, static_cast<int>(least(NR, rows - j)), NR, dst + j * depth, nullptr);
 }
 
 // As B, as it lies: depth runs along the rows; panels [rows][NR], one per NR columns.
@@ -75,16 +78,19 @@ static void panelsOfB(const float* src, int64_t stride, int64_t rows, int64_t co
 }
 
 // C[rows, padded cols] (+)= A B over panels of A and B.
-static void multiply(const float* a, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc, bool add) {
+static void multiply(
+    const float* a, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc, bool add) {
   for (int64_t j = 0; j < cols; j += NR)
     for (int64_t r = 0; r < rows; r += MR) {
       const int n = static_cast<int>(least(MR, rows - r));
-      microOf<NV>(n)(depth, a + r * depth, n, b + j * depth, NR, c + r * ldc + j, ldc, add ? kFromC : kFromZero, nullptr);
+      microOf<NV>(n)(
+          depth, a + r * depth, n, b + j * depth, NR, c + r * ldc + j, ldc, add ? kFromC : kFromZero, nullptr);
     }
 }
 
 // C[cols of A, padded cols of B] += A^T B, A row-major [depth, lda]: its rows are the micro-kernel's panels already.
-static void multiplyTransposed(const float* a, int64_t lda, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc) {
+static void multiplyTransposed(
+    const float* a, int64_t lda, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc) {
   for (int64_t j = 0; j < cols; j += NR)
     for (int64_t r = 0; r < rows; r += MR) {
       const int n = static_cast<int>(least(MR, rows - r));
@@ -118,7 +124,8 @@ static bool attention(const Attention& p, float* out, float* lse) {
   parallel(count * p.heads, [&](int64_t item) {
     const Block& b = blocks[item / p.heads];
     const int64_t head = item % p.heads, kvHead = head * p.kvHeads / p.heads;
-    float* memory = scratch(kScratchAttention, static_cast<size_t>(QB * d + KB * d + 2 * QB * KB + KB * dPad + QB * dPad + 4 * QB + 16 * VL));
+    float* memory = scratch(kScratchAttention,
+        static_cast<size_t>(QB * d + KB * d + 2 * QB * KB + KB * dPad + QB * dPad + 4 * QB + 16 * VL));
     if (!memory) {
       __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
       return;

@@ -6,14 +6,16 @@
 namespace tunesmith {
 namespace {
 
-// p and ds = dloss/dscore of some queries and keys; both [rows, KB], columns up to the padded key count, 0 where masked.
-static void scoreGrads(const Attention& g, const Block& b, int64_t q0, int64_t rows, int64_t k0, int64_t keys, const float* lse,
-                       const float* delta, int64_t head, float* s, float* dp) {
+// p and ds = dloss/dscore of some queries and keys; both [rows, KB], columns up to the padded key count, 0 where
+// masked.
+static void scoreGrads(const Attention& g, const Block& b, int64_t q0, int64_t rows, int64_t k0, int64_t keys,
+    const float* lse, const float* delta, int64_t head, float* s, float* dp) {
   const int64_t keysPad = padded(keys);
   for (int64_t r = 0; r < rows; r++) {
     float *row = s + r * KB, *drow = dp + r * KB;
     const int64_t position = q0 + r + b.shift, at = (b.queryBase + q0 + r) * g.heads + head;
-    const int64_t lo = most(0, least(keysPad, firstKey(g, position) - k0)), hi = most(0, least(keys, position + 1 - k0));
+    const int64_t lo = most(0, least(keysPad, firstKey(g, position) - k0)),
+                  hi = most(0, least(keys, position + 1 - k0));
     const float l = lse[at], dl = delta[at];
     for (int64_t i = 0; i < keysPad; i += VL) {
       vf z = load(row + i);
@@ -32,7 +34,8 @@ static void scoreGrads(const Attention& g, const Block& b, int64_t q0, int64_t r
   }
 }
 
-static void gradsOfKeys(const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t kvHead, float* memory) {
+static void gradsOfKeys(
+    const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t kvHead, float* memory) {
   const int64_t d = p.headDim, dPad = padded(d), group = p.heads / p.kvHeads;
   Carver carve{memory};
   float *bk = carve.take(KB * d), *bv = carve.take(KB * d), *aq = carve.take(QB * d), *ao = carve.take(QB * d);
@@ -65,7 +68,8 @@ static void gradsOfKeys(const Attention& p, const AttentionGrad& g, const float*
   }
 }
 
-static void gradsOfQueries(const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t head, float* memory) {
+static void gradsOfQueries(
+    const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t head, float* memory) {
   const int64_t d = p.headDim, dPad = padded(d), kvHead = head * p.kvHeads / p.heads;
   Carver carve{memory};
   float *bk = carve.take(KB * d), *bv = carve.take(KB * d), *aq = carve.take(QB * d), *ao = carve.take(QB * d);
@@ -103,7 +107,8 @@ static bool attentionGrad(const Attention& p, const AttentionGrad& g) {
       delta[i] = static_cast<float>(rowSum(d, [&](int64_t j, int n) { return loadN(a + j, n) * loadN(b + j, n); }));
     }
   });
-  const size_t need = static_cast<size_t>(2 * KB * d + 2 * QB * d + 2 * QB * dPad + 2 * QB * KB + 3 * KB * dPad + 32 * VL);
+  const size_t need =
+      static_cast<size_t>(2 * KB * d + 2 * QB * d + 2 * QB * dPad + 2 * QB * KB + 3 * KB * dPad + 32 * VL);
   bool ok = true;
   int64_t count = 0;
   const Block* blocks = blocksOf(p, KB, true, count);

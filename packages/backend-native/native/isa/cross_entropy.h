@@ -9,8 +9,10 @@ namespace {
 constexpr int64_t kLogitsBytes = int64_t{32} << 20;  // logits held at a time
 
 // One row of logits: statistics out, and the logits replaced by the loss' gradient. Returns the row's loss.
-static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& p, float* nll, float* entropy, float* correct, bool wantsGrad) {
-  if (p.softcap > 0) eachVec(n, [&](int64_t i, int k) { storeN(z + i, vtanh(loadN(z + i, k) / p.softcap) * p.softcap, k); });
+static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& p, float* nll, float* entropy,
+    float* correct, bool wantsGrad) {
+  if (p.softcap > 0)
+    eachVec(n, [&](int64_t i, int k) { storeN(z + i, vtanh(loadN(z + i, k) / p.softcap) * p.softcap, k); });
   vf m = splat(-INFINITY);
   int64_t i = 0;
   for (; i + VL <= n; i += VL) m = vmax(load(z + i), m);
@@ -101,7 +103,8 @@ static bool crossEntropy(CrossEntropy& p) {
     if (!gemm(n, vocab, &forward, 1, out)) return false;
     parallel(n, [&](int64_t r) {
       const int64_t row = rows[r];
-      losses[r] = lossOfRow(logits + r * vocab, vocab, p.labels[row], p, p.nll + row, p.entropy + row, p.correct + row, wantsGrad);
+      losses[r] = lossOfRow(
+          logits + r * vocab, vocab, p.labels[row], p, p.nll + row, p.entropy + row, p.correct + row, wantsGrad);
     });
     for (int64_t r = 0; r < n; r++) p.lossSum += losses[r];
     if (p.dHidden) {

@@ -40,9 +40,11 @@ TS_INLINE vf fromF16(const uint16_t* p) {
 }
 TS_INLINE vf fromINT8(const int8_t* p) {
 #if TS_VL == 16
-  return reinterpret_cast<vf>(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
+  return reinterpret_cast<vf>(
+      _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))));
 #elif TS_VL == 8
-  return reinterpret_cast<vf>(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));
+  return reinterpret_cast<vf>(
+      _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)))));
 #else
   vf v;
   for (int i = 0; i < VL; i++) v[i] = static_cast<float>(p[i]);
@@ -81,7 +83,8 @@ TS_INLINE vf roundTo(vf x, Rounding rounding) {
 struct NibbleTable {
 #if TS_VL == 16
   __m512 table;
-  NibbleTable(const float* code, float scale, Rounding r) : table(reinterpret_cast<__m512>(roundTo(load(code) * scale, r))) {}
+  NibbleTable(const float* code, float scale, Rounding r)
+      : table(reinterpret_cast<__m512>(roundTo(load(code) * scale, r))) {}
   vf get(const uint8_t* p) const {
     const __m512i bytes = _mm512_cvtepu8_epi64(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
     // even lanes: byte >> 4, odd lanes: byte & 15; the permute looks at the low four bits only
@@ -91,7 +94,8 @@ struct NibbleTable {
 #elif TS_VL == 8
   __m256 low, high;
   NibbleTable(const float* code, float scale, Rounding r)
-      : low(reinterpret_cast<__m256>(roundTo(load(code) * scale, r))), high(reinterpret_cast<__m256>(roundTo(load(code + 8) * scale, r))) {}
+      : low(reinterpret_cast<__m256>(roundTo(load(code) * scale, r))),
+        high(reinterpret_cast<__m256>(roundTo(load(code + 8) * scale, r))) {}
   vf get(const uint8_t* p) const {
     int32_t four;
     memcpy(&four, p, 4);
@@ -150,7 +154,9 @@ static void decodeNibblesAs(const Matrix& w, int64_t first, int64_t n, float* ou
     if (i & 1 && i < end) *out++ = nibbleAt(w, i++);
   }
 }
-static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) { decodeNibblesAs<false>(w, first, n, out); }
+static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) {
+  decodeNibblesAs<false>(w, first, n, out);
+}
 
 // Elements [column, column + n) of one row.
 static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, float* out) {
@@ -205,7 +211,8 @@ constexpr int64_t kStreamed = int64_t{1} << 22;  // floats: beyond what caches h
 
 static void dequantize(const Matrix& w, int64_t rowStart, int64_t rowEnd, float* out) {
   const int64_t first = rowStart * w.cols, n = (rowEnd - rowStart) * w.cols;
-  if (w.format == kNF4 && n >= kStreamed && w.blockSize % VL == 0 && first % w.blockSize == 0 && reinterpret_cast<uintptr_t>(out) % (4 * VL) == 0) {
+  if (w.format == kNF4 && n >= kStreamed && w.blockSize % VL == 0 && first % w.blockSize == 0 &&
+      reinterpret_cast<uintptr_t>(out) % (4 * VL) == 0) {
     // Bound by the memory: streaming stores write each line without reading it before. Whole blocks keep them aligned.
     parallelRange(ceilDiv(n, w.blockSize), most(1, 262144 / w.blockSize), [&](int64_t from, int64_t to) {
       const int64_t begin = from * w.blockSize;

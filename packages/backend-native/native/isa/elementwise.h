@@ -22,7 +22,9 @@ template <Binary Op>
 static void binaryAs(const float* a, const float* b, float* y, int64_t outer, int64_t inner, int mode) {
   if (mode == 0) {
     parallelRange(outer * inner, 65536, [&](int64_t from, int64_t to) {
-      eachVec(to - from, [&](int64_t i, int n) { storeN(y + from + i, apply<Op>(loadN(a + from + i, n), loadN(b + from + i, n)), n); });
+      eachVec(to - from, [&](int64_t i, int n) {
+        storeN(y + from + i, apply<Op>(loadN(a + from + i, n), loadN(b + from + i, n)), n);
+      });
     });
     return;
   }
@@ -46,12 +48,18 @@ static void binaryAs(const float* a, const float* b, float* y, int64_t outer, in
 
 static void binary(Binary op, const float* a, const float* b, float* y, int64_t outer, int64_t inner, int mode) {
   switch (op) {
-    case kAdd: return binaryAs<kAdd>(a, b, y, outer, inner, mode);
-    case kSub: return binaryAs<kSub>(a, b, y, outer, inner, mode);
-    case kMul: return binaryAs<kMul>(a, b, y, outer, inner, mode);
-    case kDiv: return binaryAs<kDiv>(a, b, y, outer, inner, mode);
-    case kMax: return binaryAs<kMax>(a, b, y, outer, inner, mode);
-    case kMin: return binaryAs<kMin>(a, b, y, outer, inner, mode);
+    case kAdd:
+      return binaryAs<kAdd>(a, b, y, outer, inner, mode);
+    case kSub:
+      return binaryAs<kSub>(a, b, y, outer, inner, mode);
+    case kMul:
+      return binaryAs<kMul>(a, b, y, outer, inner, mode);
+    case kDiv:
+      return binaryAs<kDiv>(a, b, y, outer, inner, mode);
+    case kMax:
+      return binaryAs<kMax>(a, b, y, outer, inner, mode);
+    case kMin:
+      return binaryAs<kMin>(a, b, y, outer, inner, mode);
   }
 }
 
@@ -64,16 +72,26 @@ TS_INLINE void mapAll(const float* x, float* y, int64_t n, const Function& f) {
 
 static void unary(Unary op, const float* x, float* y, int64_t n) {
   switch (op) {
-    case kNeg: return mapAll(x, y, n, [](vf v) { return -v; });
-    case kSquare: return mapAll(x, y, n, [](vf v) { return v * v; });
-    case kSqrt: return mapAll(x, y, n, [](vf v) { return vsqrt(v); });
-    case kRsqrt: return mapAll(x, y, n, [](vf v) { return 1.f / vsqrt(v); });
-    case kExp: return mapAll(x, y, n, [](vf v) { return vexp(v); });
-    case kTanh: return mapAll(x, y, n, [](vf v) { return vtanh(v); });
-    case kSigmoid: return mapAll(x, y, n, [](vf v) { return vsigmoid(v); });
-    case kRelu: return mapAll(x, y, n, [](vf v) { return v != v ? v : vmax(v, vf{}); });
-    case kAbs: return mapAll(x, y, n, [](vf v) { return reinterpret_cast<vf>(reinterpret_cast<vi>(v) & 0x7fffffff); });
-    case kReciprocal: return mapAll(x, y, n, [](vf v) { return 1.f / v; });
+    case kNeg:
+      return mapAll(x, y, n, [](vf v) { return -v; });
+    case kSquare:
+      return mapAll(x, y, n, [](vf v) { return v * v; });
+    case kSqrt:
+      return mapAll(x, y, n, [](vf v) { return vsqrt(v); });
+    case kRsqrt:
+      return mapAll(x, y, n, [](vf v) { return 1.f / vsqrt(v); });
+    case kExp:
+      return mapAll(x, y, n, [](vf v) { return vexp(v); });
+    case kTanh:
+      return mapAll(x, y, n, [](vf v) { return vtanh(v); });
+    case kSigmoid:
+      return mapAll(x, y, n, [](vf v) { return vsigmoid(v); });
+    case kRelu:
+      return mapAll(x, y, n, [](vf v) { return v != v ? v : vmax(v, vf{}); });
+    case kAbs:
+      return mapAll(x, y, n, [](vf v) { return reinterpret_cast<vf>(reinterpret_cast<vi>(v) & 0x7fffffff); });
+    case kReciprocal:
+      return mapAll(x, y, n, [](vf v) { return 1.f / v; });
     case kLog:
       parallelRange(n, 16384, [&](int64_t from, int64_t to) {
         for (int64_t i = from; i < to; i++) y[i] = logf(x[i]);
@@ -174,7 +192,8 @@ static double sumSquares(const float* x, int64_t n) {
 
 // Columns in parallel, tokens in order: repeated ids add up the same way every time.
 static void embeddingGrad(const float* dy, const int32_t* ids, int64_t tokens, int64_t h, int64_t vocab, float* dw) {
-  parallelRange(vocab, most(1, 65536 / most(1, h)), [&](int64_t from, int64_t to) { memset(dw + from * h, 0, static_cast<size_t>((to - from) * h) * 4); });
+  parallelRange(vocab, most(1, 65536 / most(1, h)),
+      [&](int64_t from, int64_t to) { memset(dw + from * h, 0, static_cast<size_t>((to - from) * h) * 4); });
   parallelRange(h, 8 * VL, [&](int64_t from, int64_t to) {
     for (int64_t t = 0; t < tokens; t++) {
       float* out = dw + ids[t] * h + from;

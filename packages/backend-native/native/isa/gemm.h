@@ -24,15 +24,16 @@ constexpr int NR = NV * VL;
 #define TS_STRIP 8
 #endif
 constexpr int64_t KC = TS_KC;
-constexpr int STRIP = TS_STRIP;         // panels of B in a strip
-constexpr int64_t kMaxRows = MR * 73;   // rows of A packed at a time,
+constexpr int STRIP = TS_STRIP;          // panels of B in a strip
+constexpr int64_t kMaxRows = MR * 73;    // rows of A packed at a time,
 constexpr int64_t kMaxPacked = 1 << 24;  // and floats, unless that leaves too few rows to pay for unpacking B
 
 // A tile of C, MR_ x (NV_ * VL): starts from C, from the bias or from zero.
 enum Start { kFromZero, kFromC, kFromBias };
 
 template <int MR_, int NV_>
-static void micro(int64_t k, const float* a, int64_t aStride, const float* b, int64_t bStride, float* c, int64_t ldc, Start start, const float* bias) {
+static void micro(int64_t k, const float* a, int64_t aStride, const float* b, int64_t bStride, float* c, int64_t ldc,
+    Start start, const float* bias) {
   vf s[MR_][NV_];
 #pragma GCC unroll 16
   for (int i = 0; i < MR_; i++)
@@ -68,28 +69,43 @@ using Micro = void (*)(int64_t, const float*, int64_t, const float*, int64_t, fl
 template <int NV_>
 static Micro microOf(int rows) {
   switch (rows) {
-    case 1: return micro<1, NV_>;
-    case 2: return micro<2, NV_>;
-    case 3: return micro<3, NV_>;
-    case 4: return micro<4, NV_>;
-    case 5: return micro<5, NV_>;
-    case 6: return micro<6, NV_>;
+    case 1:
+      return micro<1, NV_>;
+    case 2:
+      return micro<2, NV_>;
+    case 3:
+      return micro<3, NV_>;
+    case 4:
+      return micro<4, NV_>;
+    case 5:
+      return micro<5, NV_>;
+    case 6:
+      return micro<6, NV_>;
 #if TS_VL == 16
-    case 7: return micro<7, NV_>;
-    case 8: return micro<8, NV_>;
-    case 9: return micro<9, NV_>;
-    case 10: return micro<10, NV_>;
-    case 11: return micro<11, NV_>;
-    case 12: return micro<12, NV_>;
-    case 13: return micro<13, NV_>;
-    case 14: return micro<14, NV_>;
+    case 7:
+      return micro<7, NV_>;
+    case 8:
+      return micro<8, NV_>;
+    case 9:
+      return micro<9, NV_>;
+    case 10:
+      return micro<10, NV_>;
+    case 11:
+      return micro<11, NV_>;
+    case 12:
+      return micro<12, NV_>;
+    case 13:
+      return micro<13, NV_>;
+    case 14:
+      return micro<14, NV_>;
 #endif
   }
   return nullptr;
 }
 
 // One panel of A times one panel of B (`width` = VL or NR wide, `cols` of it real).
-TS_INLINE void tile(int rows, int width, int cols, int64_t k, const float* a, const float* b, float* c, int64_t ldc, Start start, const float* bias) {
+TS_INLINE void tile(int rows, int width, int cols, int64_t k, const float* a, const float* b, float* c, int64_t ldc,
+    Start start, const float* bias) {
   const Micro kernel = width == VL ? microOf<1>(rows) : microOf<NV>(rows);
   if (cols == width) return kernel(k, a, rows, b, width, c, ldc, start, bias);
   alignas(64) float t[MR * NR];
@@ -168,8 +184,8 @@ static bool gemmBlock(int64_t m0, int64_t m, int64_t n, const Term* terms, int t
           const float* a = aTerm + p * height * term.k + k0 * rows;
           for (int64_t j = 0; j < nn; j += NR) {
             const int cols = static_cast<int>(least(NR, nn - j));
-            tile(rows, widthOf(cols), cols, kn, a, bBuffer + j * KC, out.c + (m0 + p * height) * out.ldc + n0 + j, out.ldc,
-                 start, out.bias ? out.bias + n0 + j : nullptr);
+            tile(rows, widthOf(cols), cols, kn, a, bBuffer + j * KC, out.c + (m0 + p * height) * out.ldc + n0 + j,
+                out.ldc, start, out.bias ? out.bias + n0 + j : nullptr);
           }
         }
         start = kFromC;

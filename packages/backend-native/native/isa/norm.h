@@ -55,13 +55,15 @@ static void rmsNorm(const float* x, const float* w, float* y, int64_t tokens, in
   });
 }
 
-static void rmsNormGrad(const float* dy, const float* x, const float* w, float* dx, int64_t tokens, int64_t h, float eps, float offset) {
+static void rmsNormGrad(
+    const float* dy, const float* x, const float* w, float* dx, int64_t tokens, int64_t h, float eps, float offset) {
   parallelRange(tokens, rowGrain(h), [&](int64_t from, int64_t to) {
     for (int64_t t = from; t < to; t++) {
       const float *row = x + t * h, *grad = dy + t * h;
       float* out = dx + t * h;
       const float r = inverseRms(row, h, eps);
-      const double along = rowSum(h, [&](int64_t i, int n) { return loadN(grad + i, n) * (loadN(w + i, n) + offset) * loadN(row + i, n); });
+      const double along = rowSum(
+          h, [&](int64_t i, int n) { return loadN(grad + i, n) * (loadN(w + i, n) + offset) * loadN(row + i, n); });
       const float c = static_cast<float>(along / static_cast<double>(h) * r * r);
       eachVec(h, [&](int64_t i, int n) {
         storeN(out + i, r * (loadN(grad + i, n) * (loadN(w + i, n) + offset) - loadN(row + i, n) * c), n);
@@ -92,7 +94,8 @@ static bool rmsNormWeightGrad(const float* dy, const float* x, float* dw, int64_
   return true;
 }
 
-static void rope(const float* x, const float* cos, const float* sin, float* y, int64_t tokens, int64_t heads, int64_t headDim, int64_t rotaryDim, bool inverse) {
+static void rope(const float* x, const float* cos, const float* sin, float* y, int64_t tokens, int64_t heads,
+    int64_t headDim, int64_t rotaryDim, bool inverse) {
   const int64_t half = rotaryDim / 2, width = heads * headDim;
   const float sign = inverse ? -1.f : 1.f;
   parallelRange(tokens, rowGrain(width), [&](int64_t from, int64_t to) {
@@ -155,7 +158,8 @@ static void swigluGradAs(const float* dy, const float* gate, const float* up, fl
     });
   });
 }
-static void swigluGrad(const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n, Activation a) {
+static void swigluGrad(
+    const float* dy, const float* gate, const float* up, float* dgate, float* dup, int64_t n, Activation a) {
   a == kSilu ? swigluGradAs<kSilu>(dy, gate, up, dgate, dup, n) : swigluGradAs<kGeluTanh>(dy, gate, up, dgate, dup, n);
 }
 

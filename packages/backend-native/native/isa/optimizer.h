@@ -29,12 +29,15 @@ static void adamW(float* p, const float* g, float* m, float* v, int64_t n, const
 // a * b + c rounded once, whatever the instruction set: torch fuses these, and states in 8 bits must not differ.
 TS_INLINE vf fused(vf a, vf b, vf c) {
 #if TS_VL == 16
-  return reinterpret_cast<vf>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+  return reinterpret_cast<vf>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 #elif TS_VL == 8
-  return reinterpret_cast<vf>(_mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
+  return reinterpret_cast<vf>(
+      _mm256_fmadd_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b), reinterpret_cast<__m256>(c)));
 #else
   vf r;
-  for (int i = 0; i < VL; i++) r[i] = static_cast<float>(static_cast<double>(a[i]) * static_cast<double>(b[i]) + static_cast<double>(c[i]));
+  for (int i = 0; i < VL; i++)
+    r[i] = static_cast<float>(static_cast<double>(a[i]) * static_cast<double>(b[i]) + static_cast<double>(c[i]));
   return r;
 #endif
 }
@@ -81,7 +84,8 @@ static float quantizeState(float* x, int64_t n, const CodeMap& map, uint8_t* cod
 static void adamW8bit(float* p, const float* g, const AdamW8bitState& state, int64_t n, const AdamW& o) {
   const float rate = static_cast<float>(-o.lr / (1 - pow(o.beta1, static_cast<double>(o.step))));
   const float root = static_cast<float>(sqrt(1 - pow(o.beta2, static_cast<double>(o.step))));
-  const float shrink = static_cast<float>(1 - o.lr * o.weightDecay), eps = static_cast<float>(o.eps), scale = static_cast<float>(o.gradScale);
+  const float shrink = static_cast<float>(1 - o.lr * o.weightDecay), eps = static_cast<float>(o.eps),
+              scale = static_cast<float>(o.gradScale);
   const vf b1 = splat(static_cast<float>(o.beta1)), a1 = splat(static_cast<float>(1 - o.beta1));
   const vf b2 = splat(static_cast<float>(o.beta2)), a2 = splat(static_cast<float>(1 - o.beta2));
   const CodeMap &map1 = *state.map1, &map2 = *state.map2;
@@ -103,7 +107,8 @@ static void adamW8bit(float* p, const float* g, const AdamW8bitState& state, int
         store(m + i, first);
         store(v + i, second);
         const vf denominator = rounded(vsqrt(second) / root) + eps;
-        storeN(p + begin + i, rounded(loadN(p + begin + i, k) * shrink) + rounded(rounded(rate * first) / denominator), k);
+        storeN(
+            p + begin + i, rounded(loadN(p + begin + i, k) * shrink) + rounded(rounded(rate * first) / denominator), k);
       });
       state.absmax1[block] = quantizeState(m, count, map1, codes1);
       state.absmax2[block] = quantizeState(v, count, map2, codes2);

@@ -56,7 +56,8 @@ struct Weight {
       uint32_t bits;
       std::memcpy(&bits, &f, 4);
       if (format == kF32) std::memcpy(&bytes[static_cast<size_t>(4 * i)], &f, 4);
-      const uint16_t half = format == kBF16 ? static_cast<uint16_t>(bits >> 16) : static_cast<uint16_t>((bits & 0x80ff) | 0x3400);
+      const uint16_t half =
+          format == kBF16 ? static_cast<uint16_t>(bits >> 16) : static_cast<uint16_t>((bits & 0x80ff) | 0x3400);
       if (format == kBF16 || format == kF16) std::memcpy(&bytes[static_cast<size_t>(2 * i)], &half, 2);
       if (format == kINT8) bytes[static_cast<size_t>(i)] = static_cast<uint8_t>(bits);
       if (format == kNF4) bytes[static_cast<size_t>(i / 2)] = static_cast<uint8_t>(bits);
@@ -91,7 +92,9 @@ void product(Format format, int64_t m, int64_t n, int64_t k, bool transposed, do
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++) {
       double sum = 0;
-      for (int64_t p = 0; p < k; p++) sum += static_cast<double>(a[static_cast<size_t>(i * k + p)]) * dense[static_cast<size_t>(transposed ? j * k + p : p * n + j)];
+      for (int64_t p = 0; p < k; p++)
+        sum += static_cast<double>(a[static_cast<size_t>(i * k + p)]) *
+            dense[static_cast<size_t>(transposed ? j * k + p : p * n + j)];
       want[static_cast<size_t>(i * n + j)] = static_cast<float>(sum * 0.5 + bias[static_cast<size_t>(j)]);
     }
   expect(kernels().gemm(m, n, &t, 1, out), "gemm has memory");
@@ -121,7 +124,8 @@ std::vector<float> attentionRun(int threads, int64_t headDim, int64_t window, fl
   state = 77;
   const int32_t ends[] = {0, 1, 64, 64, 201};
   const int64_t tokens = 201, heads = 4, kvHeads = 2;
-  const std::vector<float> q = randoms(tokens * heads * headDim), k = randoms(tokens * kvHeads * headDim), v = randoms(k.size());
+  const std::vector<float> q = randoms(tokens * heads * headDim), k = randoms(tokens * kvHeads * headDim),
+                           v = randoms(k.size());
   const std::vector<float> dout = randoms(q.size());
   Attention p = {};
   p.q = q.data();
@@ -207,16 +211,21 @@ std::vector<float> smallRun(int threads) {
     map2.push_back(static_cast<float>(i * i) / 65025.f);
   }
   std::vector<uint8_t> codes1(x.size(), 127), codes2(x.size());
-  const AdamW8bitState bytes = {codes1.data(), codes2.data(), absmax1.data(), absmax2.data(), codeMap(map1.data()), codeMap(map2.data())};
+  const AdamW8bitState bytes = {
+      codes1.data(), codes2.data(), absmax1.data(), absmax2.data(), codeMap(map1.data()), codeMap(map2.data())};
   a = x;
-  for (int step = 1; step <= 3; step++) k.adamW8bit(a.data(), y.data(), bytes, tokens * h, {0.1, 0.9, 0.99, 1e-8, 0.1, 1, step});
+  for (int step = 1; step <= 3; step++)
+    k.adamW8bit(a.data(), y.data(), bytes, tokens * h, {0.1, 0.9, 0.99, 1e-8, 0.1, 1, step});
   keep(a), keep(absmax1), keep(absmax2);
-  for (int64_t i = 0; i < tokens * h; i++) all.push_back(static_cast<float>(codes1[static_cast<size_t>(i)] * 256 + codes2[static_cast<size_t>(i)]));
+  for (int64_t i = 0; i < tokens * h; i++)
+    all.push_back(static_cast<float>(codes1[static_cast<size_t>(i)] * 256 + codes2[static_cast<size_t>(i)]));
   all.push_back(static_cast<float>(k.sumSquares(x.data(), tokens * h)));
   for (int op = kAdd; op <= kMin; op++)
-    for (int mode = 0; mode <= 4; mode++) k.binary(static_cast<Binary>(op), x.data(), y.data(), a.data(), tokens, h, mode), keep(a);
+    for (int mode = 0; mode <= 4; mode++)
+      k.binary(static_cast<Binary>(op), x.data(), y.data(), a.data(), tokens, h, mode), keep(a);
   for (int op = kNeg; op <= kReciprocal; op++)
-    if (op != kSqrt && op != kRsqrt && op != kLog) k.unary(static_cast<Unary>(op), x.data(), a.data(), tokens * h), keep(a);
+    if (op != kSqrt && op != kRsqrt && op != kLog)
+      k.unary(static_cast<Unary>(op), x.data(), a.data(), tokens * h), keep(a);
   k.softmax(x.data(), a.data(), tokens, h), keep(a);
   k.reduceSum(x.data(), a.data(), tokens, h, 1), keep(a);
   k.reduceSum(x.data(), a.data(), 1, tokens, h), keep(a);
@@ -237,8 +246,11 @@ int main() {
   largeDequantize();
   for (int64_t headDim : {8, 40})
     for (int64_t window : {0, 20})
-      expect(attentionRun(1, headDim, window, window ? 4.f : 0.f) == attentionRun(3, headDim, window, window ? 4.f : 0.f), "attention on any threads");
-  for (Format format : {kF32, kBF16, kNF4}) expect(lossRun(1, format) == lossRun(3, format), "cross entropy on any threads");
+      expect(
+          attentionRun(1, headDim, window, window ? 4.f : 0.f) == attentionRun(3, headDim, window, window ? 4.f : 0.f),
+          "attention on any threads");
+  for (Format format : {kF32, kBF16, kNF4})
+    expect(lossRun(1, format) == lossRun(3, format), "cross entropy on any threads");
   expect(close(smallRun(1), smallRun(3), 0), "elementwise kernels on any threads");
   releaseScratch();
   std::printf("%s: %s\n", kernels().isa, failures ? "FAILED" : "all kernels passed");
