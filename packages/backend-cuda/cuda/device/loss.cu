@@ -3,8 +3,7 @@
 #include "kernels.h"
 #include "vector.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 // Most likely entry so far; of equal ones the first.
@@ -201,5 +200,4 @@ void sumInDouble(Stream s, const float* x, int64_t n, float* y) {
   launch("sumInDouble", sumKernel, dim3(1), dim3(g.threads), 0, s, x, n, y);
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

@@ -1,9 +1,7 @@
-// Arrays of more than 2^31 elements, where an index of 32 bits would come round: only a GPU has the memory and the
-// speed.
+// Arrays of more than 2^31 elements, where an index of 32 bits overflows: only a GPU has the memory and the speed.
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 constexpr int64_t kBeyond = int64_t{1} << 31;
@@ -143,5 +141,4 @@ bool testLargeArrays(Lab& lab) {
   return true;
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda

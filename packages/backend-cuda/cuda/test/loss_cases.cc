@@ -1,18 +1,16 @@
 // The head's softmax and loss, rows by index, the sum of losses.
 #include "lab.h"
 
-namespace tunesmith {
-namespace cuda {
+namespace tunesmith::cuda {
 namespace {
 
 void losses(Lab& lab) {
   // Gradient: none, over the logits, or over them in bf16.
   for (int way = 0; way < 3; way++)
     for (bool plain : {true, false}) {
-      const int64_t tokens = lab.random.integer(1, 30),
-                    vocab = plain ? lab.random.integer(2, 60)
-          : lab.random.coin()     ? 4 * lab.random.integer(125, 2500)
-                                  : lab.random.integer(500, 5000);
+      const int64_t tokens = lab.random.integer(1, 30);
+      const int64_t large = lab.random.coin() ? 4 * lab.random.integer(125, 2500) : lab.random.integer(500, 5000);
+      const int64_t vocab = plain ? lab.random.integer(2, 60) : large;
       std::vector<int32_t> labels, rows;
       for (int64_t t = 0; t < tokens; t++) {
         labels.push_back(lab.random.coin() ? -100 : static_cast<int32_t>(lab.random.integer(0, vocab - 1)));
@@ -118,5 +116,4 @@ void addLossCases(Cases& cases) {
   cases.push_back({{"sumInDouble"}, sums});
 }
 
-}  // namespace cuda
-}  // namespace tunesmith
+}  // namespace tunesmith::cuda
