@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
  * For long loops on the main thread: what it returns is awaited now and then, and lets timers and sockets have their turn
  * once the loop has worked for `ms` since the last one.
  */
-export function createTurns(ms = 8): () => Promise<void> | undefined {
+export function createTurns(ms = 4): () => Promise<void> | undefined {
   let last = performance.now()
   return () => {
     if (performance.now() - last < ms) return undefined

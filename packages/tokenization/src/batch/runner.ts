@@ -6,7 +6,7 @@ import { threadWork } from './worker-source'
 
 export interface BatchOptions {
   /**
-   * Worker threads. 0 does everything on this thread, in slices of about ten milliseconds. Default: this thread begins,
+   * Worker threads. 0 does everything on this thread, in slices of a few milliseconds. Default: this thread begins,
    * and as many threads as there are cores, at most four, take over when the rest would take it more than a second.
    */
   threads?: number | undefined
@@ -37,8 +37,8 @@ export interface ThreadData {
   fastEngine: boolean
 }
 
-/** About five milliseconds of work: enough to hide the cost of a message to a thread. */
-const CHUNK_UNITS = 1 << 14
+/** A few milliseconds of work: enough to hide the cost of a message to a thread. */
+const CHUNK_UNITS = 1 << 13
 /** After so long on this thread it is worked out what the rest would take. */
 const TRIAL_MS = 300
 /** Each thread reads the vocabulary, which takes up to a second. */
