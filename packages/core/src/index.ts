@@ -5,6 +5,7 @@ export {
   type TunesmithErrorCode,
   type TunesmithErrorOptions,
 } from './errors'
+export { escapeHtml } from './escape-html'
 export {
   EXAMPLE_COLUMNS,
   type ExampleRow,

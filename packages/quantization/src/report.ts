@@ -1,3 +1,4 @@
+import { escapeHtml } from '@tunesmith/core'
 import type { QuantizationError } from './error'
 
 /** One quantized weight. */
@@ -51,9 +52,6 @@ const BOTTOM = 52
 const COLOURS = ['#0072B2', '#D55E00', '#009E73', '#CC79A7', '#E69F00', '#56B4E9', '#444444']
 const SHAPES = ['M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0', 'M-4-4h8v8h-8z', 'M0-5l5 9h-10z', 'M0-5l5 5l-5 5l-5-5z']
 
-const escapeXml = (text: string) =>
-  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!)
-
 /** A round number of at least `x`, for the axis' end. */
 function roundUp(x: number): number {
   const power = 10 ** Math.floor(Math.log10(x || 1))
@@ -83,7 +81,7 @@ export function plotErrors({ format, layers }: QuantizationReport): string {
   const mark = (index: number) =>
     `<path d="${SHAPES[index % SHAPES.length]}" fill="${COLOURS[index % COLOURS.length]}"/>`
   const text = (tx: number, ty: number, content: string, anchor = 'start') =>
-    `<text x="${tx.toFixed(1)}" y="${ty.toFixed(1)}" text-anchor="${anchor}">${escapeXml(content)}</text>`
+    `<text x="${tx.toFixed(1)}" y="${ty.toFixed(1)}" text-anchor="${anchor}">${escapeHtml(content)}</text>`
 
   const grid = Array.from({ length: 6 }, (_, i) => (top * i) / 5).flatMap((value) => [
     `<path d="M${LEFT} ${y(value).toFixed(1)}H${WIDTH - RIGHT}" stroke="#dddddd"/>`,
@@ -95,7 +93,7 @@ export function plotErrors({ format, layers }: QuantizationReport): string {
   )
   const marks = points.map(
     ({ name, relative, block, module }) =>
-      `<g transform="translate(${x(block).toFixed(1)} ${y(relative).toFixed(1)})"><title>${escapeXml(name)}: ${relative.toFixed(5)}</title>${mark(modules.indexOf(module))}</g>`,
+      `<g transform="translate(${x(block).toFixed(1)} ${y(relative).toFixed(1)})"><title>${escapeHtml(name)}: ${relative.toFixed(5)}</title>${mark(modules.indexOf(module))}</g>`,
   )
   const legend = modules.map(
     (module, i) =>

@@ -1,4 +1,4 @@
-import { parseOptions } from '@tunesmith/core'
+import { escapeHtml, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 
 const PERCENTILES = [1, 5, 25, 50, 75, 90, 95, 99] as const
@@ -81,9 +81,6 @@ const svgSchema = z.strictObject({
 })
 export type HistogramSvgOptions = z.input<typeof svgSchema>
 
-const escapeXml = (text: string) =>
-  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!)
-
 /** Draws a histogram as an SVG image of its own, readable on light and dark pages, with the numbers as tooltips. */
 export function histogramSvg({ histogram, mean }: LengthSummary, options: HistogramSvgOptions = {}): string {
   const { title, unit, maxLength, width, height } = parseOptions(svgSchema, options, 'histogramSvg')
@@ -100,7 +97,7 @@ export function histogramSvg({ histogram, mean }: LengthSummary, options: Histog
     const range = step === 1 ? `${from}` : `${from} to ${from + step - 1}`
     return (
       `<rect x="${n(x(from) + 0.5)}" y="${n(y(count))}" width="${n(plotWidth / bars - 1)}" height="${n(plotHeight * (count / most))}">` +
-      `<title>${range} ${escapeXml(unit)}: ${count} rows</title></rect>`
+      `<title>${range} ${escapeHtml(unit)}: ${count} rows</title></rect>`
     )
   })
   const marks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
@@ -111,15 +108,15 @@ export function histogramSvg({ histogram, mean }: LengthSummary, options: Histog
     value < start || value > start + bars * step
       ? ''
       : `<line x1="${n(x(value))}" x2="${n(x(value))}" y1="${top}" y2="${top + plotHeight}" stroke="#d9480f" stroke-dasharray="${dash}"/>` +
-        `<text x="${n(x(value) + 4)}" y="${top + 11}" fill="#d9480f">${escapeXml(label)}</text>`
+        `<text x="${n(x(value) + 4)}" y="${top + 11}" fill="#d9480f">${escapeHtml(label)}</text>`
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="11" fill="#868e96">`,
-    `<title>${escapeXml(title || `Distribution of ${unit}`)}</title>`,
-    title ? `<text x="${left}" y="18" font-size="13">${escapeXml(title)}</text>` : '',
+    `<title>${escapeHtml(title || `Distribution of ${unit}`)}</title>`,
+    title ? `<text x="${left}" y="18" font-size="13">${escapeHtml(title)}</text>` : '',
     `<g fill="#4c6ef5">${parts.join('')}</g>`,
     `<line x1="${left}" x2="${width - right}" y1="${top + plotHeight}" y2="${top + plotHeight}" stroke="#868e96"/>`,
     marks.join(''),
-    `<text x="${left + plotWidth / 2}" y="${height - 6}" text-anchor="middle">${escapeXml(unit)}</text>`,
+    `<text x="${left + plotWidth / 2}" y="${height - 6}" text-anchor="middle">${escapeHtml(unit)}</text>`,
     `<text x="${left - 6}" y="${top + 8}" text-anchor="end">${most}</text>`,
     `<text x="${left - 6}" y="${top + plotHeight}" text-anchor="end">0</text>`,
     line(mean, `mean ${n(Math.round(mean * 10) / 10)}`, '2 3'),

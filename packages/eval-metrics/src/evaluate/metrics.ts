@@ -6,9 +6,9 @@ import type { EvalRow, MetricResult } from '../report/types'
 import { rouge } from '../rouge/rouge'
 import type { RougeType } from '../rouge/score'
 import { bleuMetric, sentenceBleu } from '../sacrebleu/bleu'
-import { chrfMetric, sentenceChrf } from '../sacrebleu/chrf'
+import { chrfMetric } from '../sacrebleu/chrf'
 import type { CorpusMetric } from '../sacrebleu/metric'
-import { sentenceTer, terMetric } from '../sacrebleu/ter'
+import { terMetric } from '../sacrebleu/ter'
 import { compareCorpusScores } from '../significance/corpus-comparison'
 import { entityMicroF1, pubmedQaMacroF1, wantedDecision } from './count-metrics'
 
@@ -61,21 +61,20 @@ function rougeResults(context: EvaluateContext): MetricResult[] {
   }))
 }
 
-/** A sacrebleu metric: the corpus score decides, single sentences only sort the rows. */
+/** A metric whose corpus score decides; the scores of single rows only sort them. */
 function corpusResult(
-  name: string,
   metric: CorpusMetric,
   context: EvaluateContext,
-  sentence: (prediction: string, reference: string[]) => number,
+  rowScore = (prediction: string, reference: string[]) => metric.score(metric.statistics(prediction, reference)),
 ): MetricResult {
-  const references = referencesOf(context, name)
+  const references = referencesOf(context, metric.name)
   const { systems } = context
   const outputs = systems.map((s) => outputsOf(context, s))
   const compared = compareCorpusScores(metric, outputs, references, context)
   const by = <Value>(values: Value[]) => Object.fromEntries(systems.map((s, i) => [s, values[i]]))
   return {
-    name,
-    scores: by(outputs.map((list) => list.map((text, row) => sentence(text, references[row])))),
+    name: metric.name,
+    scores: by(outputs.map((list) => list.map((text, row) => rowScore(text, references[row])))),
     corpus: by(compared.map(({ score }) => score)),
     intervals: by(compared.map(({ low, high }) => ({ low, high }))),
     differences: Object.fromEntries(systems.flatMap((s, i) => (compared[i].paired ? [[s, compared[i].paired]] : []))),
@@ -91,9 +90,7 @@ function pubmedQaResults(context: EvaluateContext): MetricResult[] {
     perRow('pubmedQa accuracy', context, (predictions, references) =>
       predictions.map((prediction, row) => right(prediction, references[row], row)),
     ),
-    corpusResult('pubmedQa macro F1', pubmedQaMacroF1, context, (prediction, reference) =>
-      right(prediction, reference, 0),
-    ),
+    corpusResult(pubmedQaMacroF1, context, (prediction, reference) => right(prediction, reference, 0)),
   ]
 }
 
@@ -107,23 +104,17 @@ function entityRow(prediction: string, reference: string[]): number {
 export const METRICS = {
   rouge: rougeResults,
   bleu: (c) => [
-    corpusResult('BLEU', bleuMetric(), c, (prediction, reference) => sentenceBleu({ prediction, reference }).score),
+    corpusResult(bleuMetric(), c, (prediction, reference) => sentenceBleu({ prediction, reference }).score),
   ],
-  chrf: (c) => [
-    corpusResult('chrF2', chrfMetric(), c, (prediction, reference) => sentenceChrf({ prediction, reference })),
-  ],
-  'chrf++': (c) => [
-    corpusResult('chrF2++', chrfMetric({ wordOrder: 2 }), c, (prediction, reference) =>
-      sentenceChrf({ prediction, reference, wordOrder: 2 }),
-    ),
-  ],
-  ter: (c) => [corpusResult('TER', terMetric(), c, (prediction, reference) => sentenceTer({ prediction, reference }))],
+  chrf: (c) => [corpusResult(chrfMetric(), c)],
+  'chrf++': (c) => [corpusResult(chrfMetric({ wordOrder: 2 }), c)],
+  ter: (c) => [corpusResult(terMetric(), c)],
   exactMatch: (c) => [
     perRow('exactMatch', c, (predictions, references) => exactMatch({ predictions, references }).rows),
   ],
   tokenF1: (c) => [perRow('tokenF1', c, (predictions, references) => tokenF1({ predictions, references }).rows)],
   pubmedQa: pubmedQaResults,
-  entityF1: (c) => [corpusResult('entityF1', entityMicroF1, c, entityRow)],
+  entityF1: (c) => [corpusResult(entityMicroF1, c, entityRow)],
   // Neither longer nor shorter is better: what counts is the distance from the wanted length.
   lengthRatio: (c) => [
     perRow(

@@ -1,4 +1,4 @@
-import { escapeHtml } from './escape'
+import { escapeHtml } from '@tunesmith/core'
 
 export const WIDTH = 480
 export const HEIGHT = 270

@@ -1,12 +1,3 @@
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
-
-/** Text as HTML or SVG text or attribute value. Control characters, which both forbid, and lone surrogates become U+FFFD. */
-export function escapeHtml(text: string): string {
-  return text
-    .replace(/[&<>"']/g, (character) => ENTITIES[character])
-    .replace(/(?![\t\n\r])\p{Cc}|\p{Surrogate}/gu, '\ufffd')
-}
-
 /** A cell of a CSV file (RFC 4180); text a spreadsheet would run as a formula gets a leading apostrophe. */
 function csvCell(value: string | number | boolean | null | undefined): string {
   if (value === null || value === undefined) return ''

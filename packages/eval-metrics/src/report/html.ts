@@ -1,4 +1,4 @@
-import { escapeHtml } from './escape'
+import { escapeHtml } from '@tunesmith/core'
 import { formatDifference, formatPValue, formatRange, formatScore } from './exports'
 import { histogram } from './histogram'
 import { PAGE_STYLE } from './page-style'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { parseOptions, Random } from '@tunesmith/core'
+import { escapeHtml, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
-import { csvText, escapeHtml } from '../report/escape'
+import { csvText } from '../report/escape'
 import { htmlPage } from '../report/html'
 import { type EvalRow, rowSchema, twoSystems } from '../report/types'
 

@@ -1,3 +1,4 @@
+import { escapeHtml } from '@tunesmith/core'
 import type { InspectedToken, Inspection } from './inspect'
 
 const RESET = '\u001b[0m'
@@ -45,9 +46,6 @@ export function renderTerminal(inspection: Inspection, { color = true }: RenderT
   }
   return lines.join('\n')
 }
-
-const escapeHtml = (text: string) =>
-  text.replace(/[&<>"']/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' })[c]!)
 
 const CSS = `body{font:15px/1.6 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 pre{white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.8 ui-monospace,monospace;border:1px solid #ddd;border-radius:6px;padding:1rem}
