@@ -1,11 +1,12 @@
 /**
  * The rule of the house: imports point down the levels of levels.json, never up, never sideways (but for the exceptions
- * listed there), never in a circle, and only to what the package.json declares.
+ * listed there), never in a circle of packages or of a package's files, and only to what the package.json declares.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { findCycles } from './cycles.mjs'
+import { fileCircles } from './file-circles.mjs'
 import { importsOf } from './imports.mjs'
 import { readJson, runtimeDependencies, workspacePackages } from './workspace.mjs'
 
@@ -115,6 +116,9 @@ export function checkLevels(folder, { levels = readJson(join(folder, 'packages/t
     }
   }
 
+  for (const { folder: place, path } of packages)
+    for (const cycle of fileCircles(join(path, 'src')))
+      problems.add(`${place}/src: files import each other in a circle: ${[...cycle, cycle[0]].join(' -> ')}`)
   for (const cycle of findCycles(edges))
     problems.add(`packages import each other in a circle: ${[...cycle, cycle[0]].join(' -> ')}`)
   return [...problems, ...tensorProblems(packages, edges, levels)]
