@@ -1,10 +1,13 @@
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { KERNELS, type KernelName } from './kernels'
-import type { Attribute, Entry, Input, Kernel, Output } from './spec'
+import type { Attribute, Entry, Input, Kernel, Output, Size } from './spec'
 
 type Attrs = Record<string, unknown>
-type When<Spec> = [name: string, spec: Spec | ((attrs: never) => Spec | undefined)]
+interface When<Spec> {
+  name: string
+  spec: Spec | ((attrs: never) => Spec | undefined)
+}
 
 /** What a backend computes with for an input, e.g. a typed array or a handle. */
 export type Hand = (x: TensorInfo, spec: Input | Entry) => unknown
@@ -19,7 +22,10 @@ export interface PlannedCall {
   values: unknown[]
 }
 
-const given = <Spec>(spec: When<Spec>[1], attrs: Attrs): Spec | undefined =>
+const listed = <Spec>(specs: Record<string, When<Spec>['spec']>): When<Spec>[] =>
+  Object.entries(specs).map(([name, spec]) => ({ name, spec }))
+
+const given = <Spec>({ spec }: When<Spec>, attrs: Attrs): Spec | undefined =>
   typeof spec === 'function' ? (spec as (attrs: Attrs) => Spec | undefined)(attrs) : spec
 
 /** The entry of a kernel in the table, made ready to check calls. */
@@ -30,11 +36,13 @@ export class KernelPlan {
   readonly entryFields: readonly string[]
   readonly #kernel: Kernel
   readonly #sizes: number
-  readonly #attributes: [name: string, attribute: Attribute][]
+  readonly #attributes: { name: string; attribute: Attribute }[]
   readonly #inputs: When<Input>[]
   readonly #outputs: When<Output>[]
   readonly #entries: [name: string, entry: Entry][]
   readonly #places: ReadonlyMap<string, number>
+  /** The values of a call before anything is known. */
+  readonly #blank: readonly null[]
 
   /** @param hostIndices whether the addon gets the values of indices on the host beside the tensors. */
   constructor(
@@ -43,19 +51,20 @@ export class KernelPlan {
   ) {
     const kernel: Kernel = KERNELS[name]
     this.#kernel = kernel
-    this.#attributes = Object.entries(kernel.attrs) as [string, Attribute][]
-    this.#inputs = Object.entries(kernel.inputs)
-    this.#outputs = Object.entries(kernel.outputs)
+    this.#attributes = Object.entries(kernel.attrs).map(([name, attribute]) => ({ name, attribute }))
+    this.#inputs = listed<Input>(kernel.inputs)
+    this.#outputs = listed<Output>(kernel.outputs)
     this.#entries = Object.entries(kernel.entries ?? {})
-    const shapes = this.#inputs.flatMap(([, spec]) => (typeof spec === 'function' ? [] : spec.shape))
+    const shapes = this.#inputs.flatMap(({ spec }) => (typeof spec === 'function' ? [] : spec.shape))
     const sizes = new Set(shapes.filter((size) => typeof size === 'string' && !(size in kernel.attrs)) as string[])
-    const inputs = this.#inputs.flatMap(([name, spec]) =>
+    const inputs = this.#inputs.flatMap(({ name, spec }) =>
       hostIndices && 'role' in spec && spec.role === 'indices' ? [name, `${name}Host`] : [name],
     )
     this.#sizes = sizes.size
     this.fields = [...sizes, ...Object.keys(kernel.attrs), ...inputs, ...Object.keys(kernel.outputs)]
     this.entryFields = kernel.entries ? ['size', ...Object.keys(kernel.entries)] : []
     this.#places = new Map(this.fields.map((name, i) => [name, i]))
+    this.#blank = this.fields.map(() => null)
   }
 
   fail(problem: string): never {
@@ -68,11 +77,12 @@ export class KernelPlan {
    * @throws {TunesmithError} `invalid_data` with the kernel and the input or attribute.
    */
   read(inputs: NamedTensorInfoMap, attrs: object, hand: Hand, handIndices?: (x: TensorInfo) => unknown): PlannedCall {
-    const values: unknown[] = new Array(this.fields.length).fill(null)
+    const values: unknown[] = this.#blank.slice()
     const complete = this.#readAttributes(attrs as Attrs, values)
     let place = this.#sizes + this.#attributes.length
-    for (const [name, spec] of this.#inputs) {
-      const input = given<Input>(spec, complete)
+    for (let i = 0; i < this.#inputs.length; i++) {
+      const { name } = this.#inputs[i]!
+      const input = given(this.#inputs[i]!, complete)
       const x = inputs[name]
       const host = this.hostIndices && input?.role === 'indices'
       if (input && (x || !input.optional)) {
@@ -83,8 +93,10 @@ export class KernelPlan {
       }
       place += host ? 2 : 1
     }
-    const problem = this.#kernel.check?.(complete as never, (size) => values[this.#places.get(size)!] as number)
-    if (problem) this.fail(problem)
+    if (this.#kernel.check) {
+      const problem = this.#kernel.check(complete as never, (size) => values[this.#places.get(size)!] as number)
+      if (problem) this.fail(problem)
+    }
     return { attrs: complete, values }
   }
 
@@ -99,14 +111,19 @@ export class KernelPlan {
   /** Makes the outputs of a call and puts them among its values; returns what the kernel does. */
   outputs({ attrs, values }: PlannedCall, make: Make): TensorInfo | TensorInfo[] {
     const first = this.fields.length - this.#outputs.length
-    const infos = this.#outputs.map(([, spec], i) => {
-      const output = given<Output>(spec, attrs)
-      if (!output) return make([0], { kind: 'float32', shape: [0] }).info
-      const shape = output.shape.map((size) => this.#size(size, attrs, values))
+    const infos: TensorInfo[] = []
+    for (let i = 0; i < this.#outputs.length; i++) {
+      const output = given(this.#outputs[i]!, attrs)
+      if (!output) {
+        infos.push(make([0], { kind: 'float32', shape: [0] }).info)
+        continue
+      }
+      const shape: number[] = []
+      for (let d = 0; d < output.shape.length; d++) shape.push(this.#size(output.shape[d]!, attrs, values))
       const { info, value } = make(shape, output)
       values[first + i] = value
-      return info
-    })
+      infos.push(info)
+    }
     return infos.length === 1 ? infos[0]! : infos
   }
 
@@ -133,7 +150,8 @@ export class KernelPlan {
   #readAttributes(attrs: Attrs, values: unknown[]): Attrs {
     let complete = attrs
     let place = this.#sizes
-    for (const [name, attribute] of this.#attributes) {
+    for (let i = 0; i < this.#attributes.length; i++) {
+      const { name, attribute } = this.#attributes[i]!
       let value = attrs[name]
       if (value === undefined) {
         value = attribute.default ?? this.fail(`attribute "${name}" is missing`)
@@ -152,7 +170,7 @@ export class KernelPlan {
     return complete
   }
 
-  #size(size: Input['shape'][number], attrs: Attrs, values: unknown[]): number {
+  #size(size: Size, attrs: Attrs, values: unknown[]): number {
     if (typeof size === 'number') return size
     return typeof size === 'string'
       ? (values[this.#places.get(size)!] as number)
