@@ -80,7 +80,7 @@ const split = source.test
 const base = run.pick({ smoke: EMBEDDED_MODEL, data: EMBEDDED_MODEL, full: 'berkeley-nest/Starling-LM-7B-alpha' })
 const tokenizer = await Tokenizer.fromPretrained(base)
 console.log(
-  descriptionText(describe(split.train.take(2000), { countTokens: (text) => tokenizer.encode(text).ids.length })),
+  descriptionText(await describe(split.train.take(2000), { countTokens: (texts) => tokenizer.countTokens(texts) })),
 )
 
 // %% [markdown]

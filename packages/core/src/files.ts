@@ -2,24 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { TunesmithError } from './errors'
-
-const REMEDIES: Record<string, string> = {
-  ENOSPC: 'Free some disk space or choose another folder; what was saved before is untouched',
-  EACCES: 'Check the permissions of the folder',
-  EROFS: 'Choose a folder on a writable file system',
-  EDQUOT: 'The disk quota is used up; free some space; what was saved before is untouched',
-}
-
-function ioError(error: unknown, path: string): TunesmithError {
-  const { code = 'unknown', message } = error as NodeJS.ErrnoException
-  return new TunesmithError(`Could not write: ${message}`, {
-    code: 'io',
-    where: path,
-    remedy: REMEDIES[code],
-    cause: error,
-  })
-}
+import { fileError } from './file-error'
 
 /** A rename is durable only once its folder is on disk too; file systems that cannot sync a folder are left alone. */
 async function syncFolder(path: string): Promise<void> {
@@ -53,7 +36,7 @@ export async function writeFileAtomic(
     await syncFolder(dirname(path))
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => undefined)
-    throw error instanceof TunesmithError ? error : ioError(error, path)
+    throw fileError(error, path, 'write')
   }
 }
 
@@ -77,6 +60,6 @@ export async function writeFolderAtomic(path: string, fill: (temporary: string) 
     await rm(replaced, { recursive: true, force: true })
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined)
-    throw error instanceof TunesmithError ? error : ioError(error, path)
+    throw fileError(error, path, 'write')
   }
 }

@@ -16,11 +16,13 @@ export {
   type TokenizedExample,
   type TokenList,
 } from './example'
+export { fileError } from './file-error'
 export { writeFileAtomic, writeFolderAtomic } from './files'
+export { parseJson, parseJsonObject } from './json'
 export { camelCase, snakeCase } from './letter-case'
 export { nearestName, parseOptions } from './options'
 export { inParallel } from './parallel'
 export { createProgress, formatDuration, type Progress, type ProgressOptions } from './progress'
 export { Random, type RandomState } from './random'
-export { createTurns } from './turns'
+export { atOnce, createTurns, inTurns } from './turns'
 export { abortedError, mapInOrder, WorkerPool, type WorkerPoolOptions } from './worker-pool'

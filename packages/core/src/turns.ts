@@ -13,3 +13,21 @@ export function createTurns(ms = 4): () => Promise<void> | undefined {
     })
   }
 }
+
+/** Runs a generator to its end in one go. */
+export function atOnce<Result>(work: Generator<void, Result>): Result {
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value
+  }
+}
+
+/** Runs a generator to its end; wherever it yields, the event loop may have its turn. */
+export async function inTurns<Result>(work: Generator<void, Result>): Promise<Result> {
+  const turns = createTurns()
+  for (;;) {
+    const { done, value } = work.next()
+    if (done) return value
+    await turns()
+  }
+}

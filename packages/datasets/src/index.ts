@@ -11,7 +11,13 @@ export {
   type DescribeOptions,
   describe,
 } from './describe/describe'
-export { type Histogram, type HistogramSvgOptions, histogramSvg, type LengthSummary } from './describe/lengths'
+export {
+  type Histogram,
+  type HistogramSvgOptions,
+  histogramSvg,
+  type LengthSummary,
+  summarizeLengths,
+} from './describe/lengths'
 export { findOverlap, type Overlap, type OverlapOptions, type OverlapPair } from './describe/overlap'
 export { descriptionText } from './describe/text'
 export { type ConvertOptions, toExampleRow } from './formats/convert'
@@ -33,6 +39,7 @@ export {
 } from './formats/format-dataset'
 export {
   applyLengthPolicy,
+  applyLengthPolicyInTurns,
   type LengthPolicyOptions,
   type LengthPolicyResult,
   type LengthReport,
@@ -53,7 +60,13 @@ export {
   packBestFitDecreasing,
   packWrapped,
 } from './packing/pack'
-export { type PackedExamples, type PackingReport, type PackOptions, packExamples } from './packing/pack-examples'
+export {
+  type PackedExamples,
+  type PackingReport,
+  type PackOptions,
+  packExamples,
+  packExamplesInTurns,
+} from './packing/pack-examples'
 export { packStream } from './packing/pack-stream'
 export type { Row, RowChunk } from './rows'
 export { createSampler, type Sampler, type SamplerOptions, type SamplerState } from './sampling/sampler'

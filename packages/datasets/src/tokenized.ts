@@ -1,9 +1,10 @@
 import { IGNORE_INDEX, type TokenizedExample, type TokenList } from '@tunesmith/core'
 
-/** Tokens `start` to `end` (exclusive) of an example. */
+/** Tokens `start` to `end` (exclusive) of an example; a view where its ids are a typed array. */
 export function sliceExample(example: TokenizedExample, start: number, end: number): TokenizedExample {
   if (start === 0 && end === example.inputIds.length) return example
-  return { inputIds: example.inputIds.slice(start, end), labels: example.labels.slice(start, end) }
+  const part = (list: TokenList) => (list instanceof Int32Array ? list.subarray(start, end) : list.slice(start, end))
+  return { inputIds: part(example.inputIds), labels: part(example.labels) }
 }
 
 /** Whether any position of a sequence has a target, once labels are shifted: its first label has nothing before it. */

@@ -1,3 +1,4 @@
+import { TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
 import type { Row } from './rows'
 
 /** What a value is, in the words of JSON. */
@@ -8,4 +9,20 @@ export function kindOf(value: unknown): string {
 
 export function isObject(value: unknown): value is Row {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** @throws {TunesmithError} `code` for the first of `columns` that is not among `known`. */
+export function needColumns(
+  columns: Iterable<string>,
+  known: readonly string[],
+  code: TunesmithErrorCode,
+  where?: string,
+): void {
+  for (const column of columns)
+    if (!known.includes(column))
+      throw new TunesmithError(`There is no column "${column}"`, {
+        code,
+        where,
+        remedy: `The columns are: ${known.join(', ')}`,
+      })
 }

@@ -1,6 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { TunesmithError } from '@tunesmith/core'
-import { fileError } from './file-error'
+import { fileError, parseJson, TunesmithError } from '@tunesmith/core'
 
 /** More than any configuration or tokenizer has. */
 const MAX_JSON_BYTES = 400_000_000
@@ -34,23 +33,5 @@ export async function readJsonFile<Value = unknown>(path: string): Promise<Value
   } catch (error) {
     throw new TunesmithError('The file is not UTF-8 text', { code: 'invalid_file', where: path, cause: error })
   }
-  try {
-    return JSON.parse(text) as Value
-  } catch (error) {
-    const empty = text.trim() === ''
-    throw new TunesmithError(empty ? 'The file is empty' : `Not valid JSON: ${(error as Error).message}`, {
-      code: 'invalid_file',
-      where: `${path}${place(text, (error as Error).message)}`,
-      remedy: 'Download or save the file again, or mend it in an editor',
-      cause: error,
-    })
-  }
-}
-
-/** `:line:column` from the position in V8's message, when it gives one. */
-function place(text: string, message: string): string {
-  const position = /position (\d+)/.exec(message)?.[1]
-  if (position === undefined) return ''
-  const before = text.slice(0, Number(position)).split('\n')
-  return `:${before.length}:${before.at(-1)!.length + 1}`
+  return parseJson<Value>(text, path)
 }

@@ -22,6 +22,7 @@ export const tokenizerOptions = z.strictObject({
   where: z.string().default('tokenizer'),
 })
 export type TokenizerOptions = z.input<typeof tokenizerOptions>
+export type ParsedTokenizerOptions = z.output<typeof tokenizerOptions>
 
 export const fromPretrainedOptions = z.strictObject({
   /** Branch, tag or commit on the Hub. Default `main`. */

@@ -312,13 +312,7 @@ export class Tokenizer implements TokenizerState {
     return tokenizer
   }
 
-  private threadData({
-    jsonBytes,
-    fastEngine,
-  }: {
-    jsonBytes?: SharedArrayBuffer | undefined
-    fastEngine: boolean
-  }): ThreadData {
+  private threadData({ jsonBytes, fastEngine }: options.ParsedTokenizerOptions): ThreadData {
     const { json, config, chatTemplates, specialTokens, where } = this
     // The vocabulary comes from the bytes, where there are any; only the added tokens can have changed since.
     const changed = (jsonBytes ? { added_tokens: json.added_tokens } : json) as TokenizerJson
@@ -389,16 +383,12 @@ export class Tokenizer implements TokenizerState {
 
   private settleUnknown(policy: 'error' | 'add' | 'ignore'): void {
     const { roles, additional } = this.specialTokens
-    for (const [role, token] of Object.entries(roles) as [SpecialTokenRole, string][]) {
+    const others = additional.map((token): [string, string] => ['additional_special_tokens', token])
+    for (const [role, token] of [...(Object.entries(roles) as [string, string][]), ...others]) {
       if (this.idOf.has(token)) continue
       if (policy === 'error') throw unknownToken(role, token, this.where)
       if (policy === 'add') this.addTokens([{ content: token, special: true }])
-      else delete roles[role]
-    }
-    for (const token of additional) {
-      if (this.idOf.has(token)) continue
-      if (policy === 'error') throw unknownToken('additional_special_tokens', token, this.where)
-      if (policy === 'add') this.addTokens([{ content: token, special: true }])
+      else delete roles[role as SpecialTokenRole]
     }
   }
 

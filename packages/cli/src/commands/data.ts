@@ -19,8 +19,8 @@ async function run(
 ): Promise<void> {
   const dataset = await loadDataset(source, split ? { split } : {})
   const encoder = tokenizer ? await Tokenizer.fromPretrained(tokenizer) : undefined
-  const description = describe(dataset, {
-    ...(encoder && { countTokens: (text: string) => encoder.encode(text, { addSpecialTokens: false }).ids.length }),
+  const description = await describe(dataset, {
+    ...(encoder && { countTokens: (texts: string[]) => encoder.countTokens(texts) }),
     ...(maxLength && { maxLength }),
     ...(against && { against: await loadDataset(against) }),
   })

@@ -4,6 +4,7 @@ import { fingerprintOf } from '../fingerprint'
 import { ArrayRows, ConcatenatedRows, ProjectedRows, type Row, type Rows, SelectedRows } from '../rows'
 import type { SkipReport } from '../skipped'
 import type { BatchFunction, CachedTransformOptions, RowFunction } from '../transform/options'
+import { needColumns } from '../values'
 import { type WriteParquetOptions, writeParquet } from '../write/parquet'
 import { type WriteCsvOptions, writeCsv, writeJson, writeJsonl } from '../write/text'
 import { type CastType, castRow, dropColumns, keepColumns, renameColumns } from './columns'
@@ -192,13 +193,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   }
 
   #need(names: Iterable<string>) {
-    for (const name of names) {
-      if (this.columns.includes(name)) continue
-      throw new TunesmithError(`There is no column "${name}"`, {
-        code: 'invalid_options',
-        remedy: `The columns are: ${this.columns.join(', ')}`,
-      })
-    }
+    needColumns(names, this.columns, 'invalid_options')
   }
 
   /** @param names old name to new name. */

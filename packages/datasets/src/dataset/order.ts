@@ -10,9 +10,9 @@ const sortSchema = z.strictObject({
 export type SortOptions = z.input<typeof sortSchema>
 
 function compare(a: unknown, b: unknown): number {
-  if (typeof a === typeof b) return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0
   const numeric = (value: unknown) => typeof value === 'number' || typeof value === 'bigint'
-  if (numeric(a) && numeric(b)) return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0
+  if (typeof a === typeof b || (numeric(a) && numeric(b)))
+    return (a as number) < (b as number) ? -1 : (a as number) > (b as number) ? 1 : 0
   return typeof a < typeof b ? -1 : 1 // mixed types keep together, so that the order stays one
 }
 

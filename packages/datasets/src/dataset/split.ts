@@ -93,12 +93,14 @@ export function splitIndices(length: number, column: (name: string) => unknown[]
     return part((row) => inTest.has(row))
   }
 
-  const classes = stratifyBy === undefined ? [order.length] : undefined
   const strata = stratifyBy === undefined ? undefined : groupRows(column(stratifyBy))
-  const sizes = classes ?? [...strata!.values()].map((rows) => rows.length)
-  const wanted = apportion(sizes, testRows)
+  const classes = strata ? [...strata.values()] : [order]
+  const wanted = apportion(
+    classes.map((rows) => rows.length),
+    testRows,
+  )
   const classNumber = new Uint32Array(length)
-  for (const [c, rows] of [...(strata?.values() ?? [])].entries()) for (const row of rows) classNumber[row] = c
+  for (const [c, rows] of classes.entries()) for (const row of rows) classNumber[row] = c
 
   if (groupBy !== undefined) {
     const position = new Uint32Array(length)

@@ -97,8 +97,8 @@ suite('describe', () => {
   }))
   const dataset = Dataset.fromRows([...rows, rows[1]!])
 
-  it('counts nulls, duplicates, lengths, classes and overlap', () => {
-    const result = describe(dataset, { maxLength: 20, against: Dataset.fromRows(rows.slice(0, 3)) })
+  it('counts nulls, duplicates, lengths, classes and overlap', async () => {
+    const result = await describe(dataset, { maxLength: 20, against: Dataset.fromRows(rows.slice(0, 3)) })
     expect(result.rows).toBe(21)
     expect(result.columns[1]).toEqual({ name: 'answer', types: ['string'], nulls: 1, unique: 19 })
     expect([result.duplicates, result.incomplete]).toEqual([1, 1])
@@ -123,16 +123,16 @@ suite('describe', () => {
     expect(text).toMatch(/longer than 20 words: 4/)
   })
 
-  it('counts with a tokenizer, and describes columns of no known format', () => {
-    const result = describe(
+  it('counts with a tokenizer, and describes columns of no known format', async () => {
+    const result = await describe(
       Dataset.fromRows([
         { a: 'xyz', n: 1 },
         { a: 'x', n: 2 },
       ]),
-      { countTokens: (text) => text.length },
+      { countTokens: (texts) => texts.map((text) => text.length) },
     )
     expect(result.format).toMatch(/No known format/)
     expect(result.lengths).toMatchObject({ unit: 'tokens', parts: { a: { mean: 2 } } })
-    expect(descriptionText(describe(Dataset.fromRows([])))).toMatch(/^0 rows/)
+    expect(descriptionText(await describe(Dataset.fromRows([])))).toMatch(/^0 rows/)
   })
 })

@@ -10,9 +10,13 @@ import { type LengthSummary, summarizeLengths } from './lengths'
 import { findOverlap, type Overlap, type OverlapOptions } from './overlap'
 import { partsOfExample } from './parts'
 
+type CountTokens = (texts: string[]) => number[] | Promise<number[]>
+
+const countWords: CountTokens = (texts) => texts.map((text) => text.match(/\S+/g)?.length ?? 0)
+
 const describeSchema = z.strictObject({
-  /** Tokens in a text, by the tokenizer of the model to train. Default: words, separated by white space. */
-  countTokens: z.custom<(text: string) => number>((value) => typeof value === 'function').optional(),
+  /** Tokens in each text, as `tokenizer.countTokens` of the model to train. Default: words, separated by white space. */
+  countTokens: z.custom<CountTokens>((value) => typeof value === 'function').optional(),
   /** Rows longer than this are counted. */
   maxLength: z.int().positive().optional(),
   /** A data set to look for the rows in: the training set, when a test set is described. */
@@ -140,25 +144,22 @@ function overlapTexts(
  * Looks at a data set before training on it: columns, missing and repeated rows, lengths, classes, and overlap with
  * another data set.
  */
-export function describe<R>(dataset: Dataset<R>, options: DescribeOptions = {}): DatasetDescription {
+export async function describe<R>(dataset: Dataset<R>, options: DescribeOptions = {}): Promise<DatasetDescription> {
   const parsed = parseOptions(describeSchema, options, 'describe')
   const rows = dataset as unknown as Dataset<Row>
-  const count = parsed.countTokens ?? ((text: string) => text.match(/\S+/g)?.length ?? 0)
   const columns = rows.columns.map((name) => describeColumn(rows, name))
 
   const { parts, format, incomplete } = readParts(rows, parsed)
+  const texts = (parts as Record<string, string>[]).flatMap((row, i) =>
+    Object.entries(row).map(([part, text]) => ({ row: i, part, text })),
+  )
+  const counts = await (parsed.countTokens ?? countWords)(texts.map(({ text }) => text))
   const lengths: Record<string, number[]> = {}
-  const totals: number[] = []
-  for (const row of parts as Record<string, string>[]) {
-    let total = 0
-    for (const [part, text] of Object.entries(row)) {
-      const length = count(text)
-      const list = lengths[part]
-      if (list) list.push(length)
-      else lengths[part] = [length]
-      total += length
-    }
-    totals.push(total)
+  const totals = new Array<number>(parts.length).fill(0)
+  for (const [i, { row, part }] of texts.entries()) {
+    lengths[part] ??= []
+    lengths[part].push(counts[i]!)
+    totals[row]! += counts[i]!
   }
   const summaries = Object.fromEntries(Object.entries(lengths).map(([part, list]) => [part, summarizeLengths(list)]))
   if (Object.keys(lengths).length > 1) summaries.total = summarizeLengths(totals)

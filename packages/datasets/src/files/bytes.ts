@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { TunesmithError } from '@tunesmith/core'
+import { fileError, TunesmithError } from '@tunesmith/core'
 import { unzstd } from './zstd'
 
 const READ_SIZE = 1 << 20
@@ -12,25 +12,17 @@ export function nameInside(name: string): string {
 }
 
 /** A failure of the file system or of a decompressor, as an error that names the file. */
-export function fileError(error: unknown, file: string): TunesmithError {
-  if (error instanceof TunesmithError) return error
-  const { code, message, syscall } = error as NodeJS.ErrnoException
-  if (code === 'ENOENT')
-    return new TunesmithError('The file is not there', {
-      code: 'not_found',
-      where: file,
-      remedy: 'Check the path; if it was there a moment ago, something deleted or moved it while it was read',
-      cause: error,
-    })
+export function readError(error: unknown, file: string): TunesmithError {
+  const { message, syscall } = error as NodeJS.ErrnoException
   // Decompressors number their errors in ways of their own; those of the file system name the call that failed.
-  if (syscall === undefined && /\.(gz|gzip|zst|zstd)$/i.test(file))
-    return new TunesmithError(`The compressed data is damaged or cut short: ${message}`, {
-      code: 'invalid_file',
-      where: file,
-      remedy: 'Copy or download the file again',
-      cause: error,
-    })
-  return new TunesmithError(`Could not read: ${message}`, { code: 'io', where: file, cause: error })
+  if (error instanceof TunesmithError || syscall !== undefined || nameInside(file) === file)
+    return fileError(error, file, 'read')
+  return new TunesmithError(`The compressed data is damaged or cut short: ${message}`, {
+    code: 'invalid_file',
+    where: file,
+    remedy: 'Copy or download the file again',
+    cause: error,
+  })
 }
 
 /**
@@ -52,7 +44,7 @@ export async function* readBytes(path: string, file = path): AsyncGenerator<Buff
       yield piece
     }
   } catch (error) {
-    throw fileError(error, file)
+    throw readError(error, file)
   } finally {
     raw.destroy()
   }

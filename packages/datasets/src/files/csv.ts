@@ -4,6 +4,7 @@ import { type CsvError, parse } from 'csv-parse'
 import type { Row, RowChunk } from '../rows'
 import { readBytes } from './bytes'
 import { type ColumnType, convertField, PANDAS_NULLS, TypeGuess } from './csv-types'
+import { LineRows } from './line-rows'
 import type { ReadContext } from './reader'
 
 const ROWS_AT_ONCE = 1000
@@ -105,15 +106,7 @@ export async function* readCsv(path: string, context: ReadContext): AsyncGenerat
   const nulls = new Set(options.nullValues ?? (options.inferTypes ? PANDAS_NULLS : ['']))
   const types = options.inferTypes ? await guessTypes(path, context, nulls) : []
   let names: string[] | undefined
-  let rows: Row[] = []
-  let lines: number[] = []
-  const flush = (): RowChunk<Row> => {
-    const numbers = lines
-    const chunk = { rows, where: (index: number) => `${file}:${numbers[index]}` }
-    rows = []
-    lines = []
-    return chunk
-  }
+  let rows = new LineRows(context)
   for await (const record of readRecords(path, context)) {
     if (!names) {
       names = namesOf(record, context)
@@ -134,9 +127,10 @@ export async function* readCsv(path: string, context: ReadContext): AsyncGenerat
       const field = record.fields[i]!
       row[names[i]!] = nulls.has(field) ? null : options.inferTypes ? convertField(field, types[i]!) : field
     }
-    rows.push(row)
-    lines.push(record.line)
-    if (rows.length === ROWS_AT_ONCE) yield flush()
+    rows.push(row, record.line)
+    if (rows.length < ROWS_AT_ONCE) continue
+    yield rows.chunk()
+    rows = new LineRows(context)
   }
-  if (rows.length > 0) yield flush()
+  if (rows.length > 0) yield rows.chunk()
 }

@@ -1,9 +1,10 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
-import { isObject, kindOf } from '../values'
+import { isObject } from '../values'
 import { readBytes } from './bytes'
 import { splitJson } from './json-split'
-import { invalidJson, readJsonl } from './jsonl'
+import { readJsonl } from './jsonl'
+import { invalidJson, LineRows } from './line-rows'
 import type { ReadContext } from './reader'
 
 /**
@@ -55,35 +56,12 @@ async function peek(path: string, file: string): Promise<'array' | 'lines' | 'va
   return 'value'
 }
 
-async function* readArray(path: string, { file, badRow }: ReadContext): AsyncGenerator<RowChunk<Row>> {
-  for await (const elements of splitJson(withoutMark(readBytes(path, file)), file)) {
-    const rows: Row[] = []
-    const lines: number[] = []
-    for (const { text, line } of elements) {
-      let value: unknown
-      try {
-        value = JSON.parse(text)
-      } catch (error) {
-        badRow(invalidJson(error, `${file}:${line}`))
-        continue
-      }
-      if (!isObject(value)) {
-        badRow(notARow(value, `${file}:${line}`))
-        continue
-      }
-      rows.push(value)
-      lines.push(line)
-    }
-    yield { rows, where: (index) => `${file}:${lines[index]}` }
+async function* readArray(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
+  for await (const elements of splitJson(withoutMark(readBytes(path, context.file)), context.file)) {
+    const rows = new LineRows(context)
+    for (const { text, line } of elements) rows.parse(text, line)
+    yield rows.chunk()
   }
-}
-
-function notARow(value: unknown, where: string): TunesmithError {
-  return new TunesmithError(`A row must be an object, not ${kindOf(value)}`, {
-    code: 'invalid_data',
-    where,
-    remedy: 'Write each row as {"column": value, ...}',
-  })
 }
 
 /** What an object or array holds, in the order of the file, which `JSON.parse` would lose for keys that are numbers. */
@@ -102,6 +80,7 @@ async function entriesOf(pieces: AsyncIterable<Buffer>, file: string): Promise<E
 }
 
 type Entries = { key: string | undefined; value: unknown; text: string; line: number }[]
+type Lists = (Entries[number] & { value: unknown[] })[]
 
 async function* readObject(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
   const { file, options } = context
@@ -133,19 +112,13 @@ async function inside({ text, line }: Entries[number], file: string): Promise<En
 
 /** Turns what a file or field holds into rows, by the layout asked for or the one it has. */
 async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<Row>> {
-  const { file, options, badRow } = context
+  const { file, options } = context
   if (entries.length > 0 && entries[0]!.key === undefined) {
-    const rows: Row[] = []
-    const lines: number[] = []
-    for (const { value, line } of entries) {
-      if (isObject(value)) {
-        rows.push(value)
-        lines.push(line)
-      } else badRow(notARow(value, `${file}:${line}`))
-    }
-    return { rows, where: (index) => `${file}:${lines[index]}` }
+    const rows = new LineRows(context)
+    for (const { value, line } of entries) rows.add(value, line)
+    return rows.chunk()
   }
-  const lists = entries.filter(({ value }) => Array.isArray(value)) as (Entries[number] & { value: unknown[] })[]
+  const lists = entries.filter(({ value }) => Array.isArray(value)) as Lists
   const rowLists = lists.filter(({ value }) => value.length > 0 && value.every(isObject))
   const layout = options.layout ?? guessLayout(entries, lists, rowLists, context)
   if (layout === 'columns') return rowsOfColumns(lists, file, entries.length)
@@ -160,8 +133,6 @@ async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<
     })
   return { rows: [Object.fromEntries(entries.map(({ key, value }) => [key, value]))], where: () => file }
 }
-
-type Lists = (Entries[number] & { value: unknown[] })[]
 
 function guessLayout(
   entries: Entries,

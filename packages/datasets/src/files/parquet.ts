@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
-import { fileError } from './bytes'
+import { needColumns } from '../values'
+import { readError } from './bytes'
 import { type ColumnValues, DecoderStopped, leaseDecoder, type ParquetDecoder } from './parquet-decoder'
 import type { ReadContext } from './reader'
 
@@ -14,7 +15,7 @@ function failure(error: unknown, place: string): TunesmithError {
   if (error instanceof TunesmithError) return error
   const { message, code, column, told } = error as Error & { code?: string; column?: string; told?: boolean }
   const where = column === undefined ? place : `${place}, column "${column}"`
-  if (code?.startsWith('E') && !code.startsWith('ERR_')) return fileError(error, place)
+  if (code?.startsWith('E') && !code.startsWith('ERR_')) return readError(error, place)
   const unsupported = /unsupported|not supported/i.test(message)
   return new TunesmithError(told ? message : `Not a readable Parquet file: ${message}`, {
     code: unsupported ? 'unsupported' : 'invalid_file',
@@ -24,29 +25,18 @@ function failure(error: unknown, place: string): TunesmithError {
   })
 }
 
-function chooseColumns(known: string[], wanted: string[] | undefined, file: string): string[] {
-  for (const column of wanted ?? []) {
-    if (known.includes(column)) continue
-    throw new TunesmithError(`There is no column "${column}"`, {
-      code: 'invalid_data',
-      where: file,
-      remedy: `The columns are: ${known.join(', ')}`,
-    })
-  }
-  return wanted ?? known
-}
-
 /** A Parquet file of any codec. A row group is decoded at a time, so that is what a stream holds in memory. */
 export async function* readParquet(path: string, { file, options }: ReadContext): AsyncGenerator<RowChunk<Row>> {
   const { size } = await stat(path).catch((error: unknown) => {
-    throw fileError(error, file)
+    throw readError(error, file)
   })
   const decoder: ParquetDecoder = leaseDecoder(size)
   try {
     const { columns: known, groups } = await decoder.open(path).catch((error: unknown) => {
       throw failure(error, file)
     })
-    const columns = chooseColumns(known, options.columns, file)
+    const columns = options.columns ?? known
+    needColumns(columns, known, 'invalid_data', file)
     const read = (group: number): Promise<ColumnValues[]> | undefined => {
       if (group >= groups.length) return undefined
       const data = decoder.read(group, columns)

@@ -79,6 +79,9 @@ function answerText(parts: Parts): string {
   throw parts.fail(`The row's "${parts.format.columns.answer}" holds no text`)
 }
 
+/** The texts there are, with blank lines between them. */
+const joined = (...texts: (string | undefined)[]) => texts.filter((text) => text !== undefined).join('\n\n')
+
 function conversation(system: string | undefined, prompt: string, completion: string): ExampleRow {
   const user: Message = { role: 'user', content: prompt }
   return {
@@ -92,11 +95,9 @@ function convertInstruction(parts: Parts, { style, system }: ConvertOptions): Ex
   const input = parts.optionalText('input')
   const output = parts.text('output')
   const rowSystem = parts.optionalText('system') ?? system
-  if (style !== 'plain')
-    return conversation(rowSystem, input === undefined ? instruction : `${instruction}\n\n${input}`, output)
-  const sections = [`### Instruction:\n${instruction}`, ...(input === undefined ? [] : [`### Input:\n${input}`])]
-  const head = rowSystem === undefined ? [] : [rowSystem]
-  return { prompt: [...head, ...sections, '### Response:\n'].join('\n\n'), completion: output }
+  if (style !== 'plain') return conversation(rowSystem, joined(instruction, input), output)
+  const given = input === undefined ? undefined : `### Input:\n${input}`
+  return { prompt: joined(rowSystem, `### Instruction:\n${instruction}`, given, '### Response:\n'), completion: output }
 }
 
 function convertQuestion(parts: Parts, { style, system }: ConvertOptions): ExampleRow {
@@ -104,10 +105,9 @@ function convertQuestion(parts: Parts, { style, system }: ConvertOptions): Examp
   const context = parts.optionalText('context')
   const answer = answerText(parts)
   const rowSystem = parts.optionalText('system') ?? system
-  if (style !== 'plain')
-    return conversation(rowSystem, context === undefined ? question : `${context}\n\n${question}`, answer)
-  const sections = [rowSystem, context === undefined ? undefined : `Context: ${context}`].filter((s) => s !== undefined)
-  return { prompt: [...sections, `Question: ${question}\nAnswer:`].join('\n\n'), completion: ` ${answer}` }
+  if (style !== 'plain') return conversation(rowSystem, joined(context, question), answer)
+  const given = context === undefined ? undefined : `Context: ${context}`
+  return { prompt: joined(rowSystem, given, `Question: ${question}\nAnswer:`), completion: ` ${answer}` }
 }
 
 function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): ExampleRow {

@@ -1,5 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { Row } from '../rows'
+import { needColumns } from '../values'
 
 export type FormatName = 'messages' | 'sharegpt' | 'alpaca' | 'promptCompletion' | 'questionAnswer' | 'text'
 
@@ -128,14 +129,7 @@ export function detectFormat(
   options: DetectOptions = {},
 ): DetectedFormat {
   const columns = columnNames(columnsOrRows)
-  for (const column of Object.values(options.columns ?? {})) {
-    if (columns.includes(column)) continue
-    throw new TunesmithError(`There is no column "${column}"`, {
-      code: 'invalid_data',
-      where: options.where,
-      remedy: `The columns are: ${columns.join(', ')}`,
-    })
-  }
+  needColumns(Object.values(options.columns ?? {}), columns, 'invalid_data', options.where)
   const detected = detectColumns(columns, options)
   if (detected) return detected
   throw new TunesmithError(missing(columns, options.format), {

@@ -1,4 +1,4 @@
-import { createTurns, type ExampleRow, parseOptions, TunesmithError } from '@tunesmith/core'
+import { atOnce, type ExampleRow, inTurns, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Dataset } from '../dataset/dataset'
 import { ArrayRows, type Row, type RowChunk } from '../rows'
@@ -111,25 +111,15 @@ function* formatRows<R>(dataset: Dataset<R>, options: FormatOptions<R>): Generat
  *   `onError` is `skip`; the rows left out are in the result's `skipped`.
  */
 export function formatDataset<R = Row>(dataset: Dataset<R>, options: FormatOptions<R> = {}): FormattedDataset {
-  const rows = formatRows(dataset, options)
-  for (;;) {
-    const { done, value } = rows.next()
-    if (done) return value
-  }
+  return atOnce(formatRows(dataset, options))
 }
 
 /** {@link formatDataset} for many rows, which never holds the event loop up. */
-export async function formatDatasetInTurns<R = Row>(
+export function formatDatasetInTurns<R = Row>(
   dataset: Dataset<R>,
   options: FormatOptions<R> = {},
 ): Promise<FormattedDataset> {
-  const rows = formatRows(dataset, options)
-  const turns = createTurns()
-  for (;;) {
-    const { done, value } = rows.next()
-    if (done) return value
-    await turns()
-  }
+  return inTurns(formatRows(dataset, options))
 }
 
 export interface FormattedStream {

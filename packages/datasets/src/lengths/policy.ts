@@ -1,4 +1,4 @@
-import { IGNORE_INDEX, parseOptions, type TokenizedExample, TunesmithError } from '@tunesmith/core'
+import { atOnce, IGNORE_INDEX, inTurns, parseOptions, type TokenizedExample, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { hasTargets, sliceExample } from '../tokenized'
 
@@ -69,6 +69,21 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
   examples: readonly Example[],
   options: LengthPolicyOptions,
 ): LengthPolicyResult<Example> {
+  return atOnce(fitExamples(examples, options))
+}
+
+/** {@link applyLengthPolicy} for many examples, which never holds the event loop up. */
+export function applyLengthPolicyInTurns<Example extends TokenizedExample>(
+  examples: readonly Example[],
+  options: LengthPolicyOptions,
+): Promise<LengthPolicyResult<Example>> {
+  return inTurns(fitExamples(examples, options))
+}
+
+function* fitExamples<Example extends TokenizedExample>(
+  examples: readonly Example[],
+  options: LengthPolicyOptions,
+): Generator<void, LengthPolicyResult<Example>> {
   const parsed = parseOptions(lengthPolicySchema, options, 'applyLengthPolicy')
   const { maxLength, policy, truncationMode, eosTokenId, eosCut, dropWithoutTargets } = parsed
   const kept: Example[] = []
@@ -122,15 +137,19 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
         return []
       }
       if (eosCut === 'keep') {
-        cut.inputIds[maxLength - 1] = example.inputIds[end]!
-        cut.labels[maxLength - 1] = example.labels[end]!
+        // The cut may be a view of the example's own ids.
+        const [inputIds, labels] = [cut.inputIds.slice(), cut.labels.slice()]
+        inputIds[maxLength - 1] = example.inputIds[end]!
+        labels[maxLength - 1] = example.labels[end]!
+        Object.assign(cut, { inputIds, labels })
       }
     }
     report.truncated++
     return [cut]
   }
 
-  examples.forEach((example, index) => {
+  for (const [index, example] of examples.entries()) {
+    if (index % 256 === 255) yield
     for (const piece of pieces(example, index)) {
       if (dropWithoutTargets && !hasTargets(piece.labels)) {
         report.withoutTargets++
@@ -139,7 +158,7 @@ export function applyLengthPolicy<Example extends TokenizedExample>(
       kept.push(piece)
       indices.push(index)
     }
-  })
+  }
   report.kept = kept.length
   return { examples: kept, indices, report: { ...report, summary: summarize(report, maxLength) } }
 }

@@ -1,6 +1,7 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { z } from 'zod'
-import { fileError } from '../files/bytes'
+import { keepColumns } from '../dataset/columns'
+import { readError } from '../files/bytes'
 import { readCsv } from '../files/csv'
 import { readJson } from '../files/json'
 import { readJsonl } from '../files/jsonl'
@@ -10,6 +11,7 @@ import { readText } from '../files/text'
 import { detectColumns } from '../formats/detect'
 import type { Row, RowChunk } from '../rows'
 import { rowErrorHandler, type SkipReport } from '../skipped'
+import { needColumns } from '../values'
 import type { ParsedLoadOptions } from './options'
 import type { FileFormat, SourceFile } from './sources'
 
@@ -24,18 +26,9 @@ const READERS: Record<FileFormat, FileReader> = {
 
 /** Keeps the named columns, null where a row has none; a column that no row of the first chunk has is an error. */
 function project(chunk: RowChunk<Row>, columns: string[], file: string, first: boolean): RowChunk<Row> {
-  if (first && chunk.rows.length > 0) {
-    for (const column of columns) {
-      if (chunk.rows.some((row) => column in row)) continue
-      throw new TunesmithError(`There is no column "${column}"`, {
-        code: 'invalid_data',
-        where: file,
-        remedy: `The columns are: ${Object.keys(chunk.rows[0]!).join(', ')}`,
-      })
-    }
-  }
-  const rows = chunk.rows.map((row) => Object.fromEntries(columns.map((column) => [column, row[column] ?? null])))
-  return { rows, where: chunk.where }
+  if (first && chunk.rows.length > 0)
+    needColumns(columns, [...new Set(chunk.rows.flatMap((row) => Object.keys(row)))], 'invalid_data', file)
+  return { rows: chunk.rows.map(keepColumns(columns)), where: chunk.where }
 }
 
 /** Parses each row by the schema; what does not fit is named by row and column. */
@@ -77,10 +70,7 @@ export async function* readFiles(
       file: name,
       isRow: (fields) => detectColumns(fields) !== undefined,
       badRow,
-      options: {
-        ...options,
-        delimiter: options.delimiter ?? (format === 'tsv' ? '\t' : undefined),
-      },
+      options: { ...options, delimiter: options.delimiter ?? (format === 'tsv' ? '\t' : undefined) },
     }
     let first = true
     try {
@@ -91,7 +81,7 @@ export async function* readFiles(
         if (chunk.rows.length > 0) yield chunk
       }
     } catch (error) {
-      throw fileError(error, name)
+      throw readError(error, name)
     }
   }
 }

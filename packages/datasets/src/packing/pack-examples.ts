@@ -1,4 +1,4 @@
-import { parseOptions, type TokenizedExample } from '@tunesmith/core'
+import { atOnce, inTurns, parseOptions, type TokenizedExample } from '@tunesmith/core'
 import { z } from 'zod'
 import { sliceExample } from '../tokenized'
 import { type PackedBin, packBestFitDecreasing, packWrapped } from './pack'
@@ -70,7 +70,7 @@ export function packBatch(
   })
 }
 
-export function countTokens(examples: readonly TokenizedExample[]): number {
+function countTokens(examples: readonly TokenizedExample[]): number {
   return examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0)
 }
 
@@ -80,10 +80,24 @@ export function countTokens(examples: readonly TokenizedExample[]): number {
  * @throws {TunesmithError} `invalid_options`.
  */
 export function packExamples(examples: readonly TokenizedExample[], options: PackOptions): PackedExamples {
+  return atOnce(packBatches(examples, options))
+}
+
+/** {@link packExamples} for many examples, which never holds the event loop up. */
+export function packExamplesInTurns(
+  examples: readonly TokenizedExample[],
+  options: PackOptions,
+): Promise<PackedExamples> {
+  return inTurns(packBatches(examples, options))
+}
+
+function* packBatches(examples: readonly TokenizedExample[], options: PackOptions): Generator<void, PackedExamples> {
   const parsed = parseOptions(packOptionsSchema, options, 'packExamples')
   const bins: TokenizedExample[][] = []
-  for (let start = 0; start < examples.length; start += parsed.batchSize)
+  for (let start = 0; start < examples.length; start += parsed.batchSize) {
     for (const bin of packBatch(examples.slice(start, start + parsed.batchSize), parsed)) bins.push(bin)
+    yield
+  }
   const tokens = bins.reduce((sum, bin) => sum + countTokens(bin), 0)
   return {
     bins,

@@ -1,5 +1,4 @@
-import type { TokenizedExample } from '@tunesmith/core'
-import { parseOptions } from '@tunesmith/core'
+import { parseOptions, type TokenizedExample } from '@tunesmith/core'
 import type { RowChunk } from '../rows'
 import { DataStream } from '../stream/stream'
 import { type PackOptions, packBatch, packOptionsSchema } from './pack-examples'

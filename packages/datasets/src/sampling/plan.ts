@@ -4,10 +4,10 @@ export interface PlanOptions {
   length: number
   random: Random
   shuffle: boolean
-  batchSize: number | undefined
-  tokenBudget: number | undefined
+  batchSize?: number | undefined
+  tokenBudget?: number | undefined
   groupByLength: boolean
-  lengths: ArrayLike<number> | undefined
+  lengths?: ArrayLike<number> | undefined
   dropLast: boolean
   /** Rows of the epoch already handed out. */
   skip: number

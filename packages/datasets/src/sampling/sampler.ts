@@ -65,7 +65,7 @@ function hashLengths(lengths: ArrayLike<number>): string {
  */
 export function createSampler(options: SamplerOptions, state?: SamplerState): Sampler {
   const parsed = parseOptions(samplerSchema, options, 'createSampler')
-  const { length, shuffle, batchSize, tokenBudget, groupByLength, lengths, dropLast } = parsed
+  const { length, shuffle, batchSize, tokenBudget, groupByLength, lengths } = parsed
   if ((groupByLength || tokenBudget !== undefined) && lengths === undefined)
     throw new TunesmithError('Batches by length need the lengths', {
       code: 'invalid_options',
@@ -95,18 +95,7 @@ export function createSampler(options: SamplerOptions, state?: SamplerState): Sa
   let plan = planEpoch()
 
   function planEpoch(): BatchPlan {
-    const random = new Random(seed, `sampler epoch ${epoch}`)
-    return planBatches({
-      length,
-      random,
-      shuffle,
-      batchSize,
-      tokenBudget,
-      groupByLength,
-      lengths,
-      dropLast,
-      skip: seen,
-    })
+    return planBatches({ ...parsed, random: new Random(seed, `sampler epoch ${epoch}`), skip: seen })
   }
 
   const sampler: Sampler = {

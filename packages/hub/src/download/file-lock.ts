@@ -3,8 +3,7 @@ import { link, mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { TunesmithError } from '@tunesmith/core'
-import { fileError } from '../file-error'
+import { fileError, TunesmithError } from '@tunesmith/core'
 
 const HEARTBEAT_MS = 5_000
 /** A holder that has not shown itself for so long is dead, wherever it ran. */

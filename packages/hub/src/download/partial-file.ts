@@ -1,7 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
-import { TunesmithError } from '@tunesmith/core'
-import { fileError } from '../file-error'
+import { fileError, TunesmithError } from '@tunesmith/core'
 
 const BUFFER_BYTES = 4 * 2 ** 20
 const FLUSH_MS = 250

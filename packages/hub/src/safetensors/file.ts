@@ -1,7 +1,6 @@
 import { constants } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
-import { nearestName, TunesmithError } from '@tunesmith/core'
-import { fileError } from '../file-error'
+import { fileError, nearestName, TunesmithError } from '@tunesmith/core'
 import { quoted } from '../json-reader'
 import { dtypeBits } from './dtype'
 import { parseHeaderLength, parseSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './header'

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { fileError, parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
-import { fileError } from '../file-error'
 import { collectTensors, type SizedTensor, type TensorsToWrite, writeTensors } from './write'
 
 const schema = z.strictObject({

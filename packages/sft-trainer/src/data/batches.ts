@@ -4,7 +4,7 @@ import {
   collate,
   createSampler,
   type PackedBatch,
-  packExamples,
+  packExamplesInTurns,
   type SamplerState,
   type TokenizedExample,
 } from '@tunesmith/datasets'
@@ -25,7 +25,7 @@ export async function batchRows(
   examples: readonly SourcedExample[],
   { packing, packingStrategy, maxLength }: Pick<SFTConfig, 'packing' | 'packingStrategy' | 'maxLength'>,
 ): Promise<BatchRows> {
-  const packed = packing ? packExamples(examples, { maxLength, strategy: packingStrategy }) : undefined
+  const packed = packing ? await packExamplesInTurns(examples, { maxLength, strategy: packingStrategy }) : undefined
   const rows = packed?.bins ?? examples.map((example) => [example])
   let [sequences, tokens, labelledTokens] = [0, 0, 0]
   const turns = createTurns()

@@ -1,6 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import {
-  applyLengthPolicy,
+  applyLengthPolicyInTurns,
   type Dataset,
   type ExampleRow,
   formatDatasetInTurns,
@@ -66,28 +66,28 @@ export async function prepareDataset(
     signal,
   })
   const tokenized = examples.map((example, row) => Object.assign(example, { row }))
-  return { ...fitLengths(tokenized, config, packing, tokenizer.eosTokenId), format: formatted.explanation }
+  return { ...(await fitLengths(tokenized, config, packing, tokenizer.eosTokenId)), format: formatted.explanation }
 }
 
 /** Examples that were tokenized elsewhere. */
-export function prepareTokenized(
+export async function prepareTokenized(
   examples: readonly TokenizedExample[],
   config: SFTConfig,
   packing: boolean,
-): PreparedData {
+): Promise<PreparedData> {
   const sourced = examples.map((example, row) => ({ ...example, row }))
-  return { ...fitLengths(sourced, config, packing), format: 'tokenized' }
+  return { ...(await fitLengths(sourced, config, packing)), format: 'tokenized' }
 }
 
-function fitLengths(
+async function fitLengths(
   examples: SourcedExample[],
   { maxLength, lengthPolicy, truncationMode }: SFTConfig,
   packing: boolean,
   eosTokenId?: number,
-): Omit<PreparedData, 'format'> {
+): Promise<Omit<PreparedData, 'format'>> {
   // Packing cuts or splits by itself, as in TRL; rows are only left out before.
   const cutLater = packing && lengthPolicy !== 'drop'
-  const { examples: kept, report } = applyLengthPolicy(examples, {
+  const { examples: kept, report } = await applyLengthPolicyInTurns(examples, {
     maxLength: cutLater ? Number.MAX_SAFE_INTEGER : maxLength,
     policy: lengthPolicy,
     truncationMode,

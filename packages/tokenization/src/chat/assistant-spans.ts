@@ -62,11 +62,10 @@ function spanOf(
     if (end > start) return [start, end]
   }
   const whole = place === undefined || called
-  const after = last
-    ? options.addGenerationPrompt
-      ? prefixLength(tokenizer, messages, { ...options, addGenerationPrompt: false }, text)
-      : text.length
-    : prefixLength(tokenizer, messages.slice(0, i + 1), { ...options, addGenerationPrompt: false }, text)
+  const after =
+    last && !options.addGenerationPrompt
+      ? text.length
+      : prefixLength(tokenizer, messages.slice(0, i + 1), { ...options, addGenerationPrompt: false }, text)
   const end = whole
     ? after === undefined
       ? undefined
@@ -88,12 +87,15 @@ function prefixLength(
   options: ParsedChatOptions,
   text: string,
 ): number | undefined {
-  if (messages.length === 0) return undefined
+  const prefix = messages.length === 0 ? undefined : renderIfPossible(tokenizer, messages, options)
+  return prefix !== undefined && text.startsWith(prefix) ? prefix.length : undefined
+}
+
+/** Some templates refuse to stop after these messages, for example after two of the user: undefined. */
+function renderIfPossible(tokenizer: TokenizerState, messages: readonly Message[], options: ParsedChatOptions) {
   try {
-    const prefix = renderTemplate(tokenizer, messages, options).text
-    return text.startsWith(prefix) ? prefix.length : undefined
+    return renderTemplate(tokenizer, messages, options).text
   } catch (error) {
-    // Some templates refuse to stop here, for example after two user messages; then other evidence must do.
     if (error instanceof TunesmithError && error.code === 'invalid_data') return undefined
     throw error
   }
@@ -109,14 +111,8 @@ function placeOf(
 ): { start: number | undefined; end: number } | undefined {
   const marked = withMarks(messages[i]!)
   if (!marked) return undefined
-  let rendered: string
-  try {
-    rendered = renderTemplate(tokenizer, messages.with(i, marked), options).text
-  } catch (error) {
-    if (error instanceof TunesmithError && error.code === 'invalid_data') return undefined
-    throw error
-  }
-  if (rendered.replaceAll(OPEN, '').replaceAll(CLOSE, '') !== text) return undefined
+  const rendered = renderIfPossible(tokenizer, messages.with(i, marked), options)
+  if (rendered?.replaceAll(OPEN, '').replaceAll(CLOSE, '') !== text) return undefined
   const [opens, closes] = [rendered.split(OPEN).length - 1, rendered.split(CLOSE).length - 1]
   if (closes !== 1 || opens > 1) return undefined
   const start = rendered.indexOf(OPEN)

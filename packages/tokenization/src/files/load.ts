@@ -1,8 +1,8 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { parseJsonObject, TunesmithError } from '@tunesmith/core'
 import type { TokenizerJson } from '../engine/tokenizer-json'
-import { parseJsonObject, readBytes, readJson, readText } from './json'
+import { readBytes, readJson, readText } from './json'
 
 /** Everything a folder says about its tokenizer. */
 export interface TokenizerFiles {

@@ -1,4 +1,4 @@
-import { TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
+import { TunesmithError, type TunesmithErrorCode } from './errors'
 
 const KINDS: Record<string, [TunesmithErrorCode, string, string?]> = {
   ENOENT: ['not_found', 'There is no such file or folder', 'Check the path'],
@@ -6,9 +6,17 @@ const KINDS: Record<string, [TunesmithErrorCode, string, string?]> = {
   EISDIR: ['invalid_file', 'This is a folder, not a file'],
   EACCES: ['io', 'No permission', 'Check the permissions of the file and its folder'],
   EPERM: ['io', 'No permission', 'Check the permissions of the file and its folder'],
-  EROFS: ['io', 'The file system is read-only', 'Choose another folder, for example with HF_HOME'],
-  ENOSPC: ['io', 'The disk is full', 'Free some space or choose another folder, for example with HF_HOME'],
-  EDQUOT: ['io', 'The disk quota is used up', 'Free some space or choose another folder'],
+  EROFS: ['io', 'The file system is read-only', 'Choose another folder, for downloads with HF_HOME'],
+  ENOSPC: [
+    'io',
+    'The disk is full',
+    'Free some disk space or choose another folder; what was saved before is untouched',
+  ],
+  EDQUOT: [
+    'io',
+    'The disk quota is used up',
+    'Free some space or choose another folder; what was saved before is untouched',
+  ],
   EMFILE: ['io', 'Too many open files', 'Raise the limit with `ulimit -n`'],
 }
 
