@@ -5,11 +5,12 @@ import type { ExampleRun } from './run'
 /** What a run measured, by name; tests read it from `figures.json`. */
 export type Figures = Record<string, unknown>
 
-/** Writes the figures of a run beside its other results. */
-export function saveFigures({ name, mode, outputDir }: ExampleRun, figures: Figures): void {
+/** Writes the figures of a run, and the seconds it took, beside its other results. */
+export function saveFigures({ name, mode, outputDir, started }: ExampleRun, figures: Figures): void {
   const file = join(outputDir, 'figures.json')
+  const seconds = (performance.now() - started) / 1000
   mkdirSync(outputDir, { recursive: true })
-  writeFileSync(file, `${JSON.stringify({ example: name, mode, ...figures }, null, 2)}\n`)
+  writeFileSync(file, `${JSON.stringify({ example: name, mode, seconds, ...figures }, null, 2)}\n`)
   console.log(`figures: ${relative(process.cwd(), file)}`)
 }
 

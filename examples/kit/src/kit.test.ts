@@ -144,7 +144,12 @@ describe('what a run leaves', () => {
   it('are figures and rows', () => {
     vi.spyOn(console, 'log').mockImplementation(() => {})
     saveFigures(run, { loss: 0.5 })
-    expect(JSON.parse(read('figures.json'))).toEqual({ example: 'some-example', mode: 'smoke', loss: 0.5 })
+    expect(JSON.parse(read('figures.json'))).toEqual({
+      example: 'some-example',
+      mode: 'smoke',
+      seconds: expect.any(Number),
+      loss: 0.5,
+    })
     saveRows(run, { train: [{ a: 1 }, { a: 2 }], test: [{ a: 3 }] })
     expect([read('rows/train.jsonl'), read('rows/test.jsonl')]).toEqual(['{"a":1}\n{"a":2}\n', '{"a":3}\n'])
   })

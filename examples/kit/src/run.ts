@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { selectBackend } from '@tunesmith/backend'
 import { isTunesmithError, nearestName, TunesmithError } from '@tunesmith/core'
 
 /** `smoke`: our sample data; `data`: a real data set, both with the embedded model; `full`: the real model and data. */
@@ -34,8 +35,12 @@ export interface ExampleRun {
   confirmed: boolean
   /** Tests ask for less training. */
   quick: boolean
+  /** When it began, by `performance.now()`. */
+  started: number
   /** The value of this run's mode. */
   pick<Value>(values: Record<Mode, Value>): Value
+  /** The base model of this run: `full`, a Hub id, or the embedded one in the other modes. */
+  baseModel(full: string): string
 }
 
 /** The repository's embedded base model. */
@@ -67,17 +72,19 @@ export function readOptions(script: string, args: readonly string[]): ExampleRun
     dataDir: values.data ?? '',
     confirmed: values.yes ?? false,
     quick: values.quick ?? false,
+    started: performance.now(),
     pick: (byMode) => byMode[mode],
+    baseModel: (full) => (mode === 'full' ? full : EMBEDDED_MODEL),
   }
 }
 
 /**
- * Begins an example: reads its options, empties the output folder of a smoke or data run, and from then on prints an
- * error as one message.
+ * Begins an example: reads its options, empties the output folder of a smoke or data run, chooses the backend and prints
+ * both. From then on an error is printed as one message.
  *
  * @param script the script's `import.meta.url`, in `examples/NAME/src/`.
  */
-export function startExample(script: string): ExampleRun {
+export async function startExample(script: string): Promise<ExampleRun> {
   const stop = (error: unknown) => {
     process.stderr.write(`${isTunesmithError(error) ? error.message : ((error as Error)?.stack ?? error)}\n`)
     process.exit(1)
@@ -86,5 +93,7 @@ export function startExample(script: string): ExampleRun {
   process.on('unhandledRejection', stop)
   const run = readOptions(script, process.argv.slice(2))
   if (run.mode !== 'full') rmSync(run.outputDir, { recursive: true, force: true })
+  const { description } = await selectBackend()
+  console.log(`mode ${run.mode}, backend ${description}`)
   return run
 }

@@ -11,7 +11,6 @@
 
 // %%
 import { join } from 'node:path'
-import { selectBackend } from '@tunesmith/backend'
 import { Dataset, loadDataset, type TokenizedExample } from '@tunesmith/datasets'
 import { compare, pubmedQa } from '@tunesmith/eval-metrics'
 import { fitChat, loadModel, savePretrained } from '@tunesmith/models'
@@ -35,10 +34,7 @@ import {
 } from 'example-kit'
 import { answerText, ask, type Question, readQuestion } from './pubmedqa-row'
 
-const run = startExample(import.meta.url)
-const started = performance.now()
-const backend = await selectBackend()
-console.log(`mode ${run.mode}, backend ${backend.description}`)
+const run = await startExample(import.meta.url)
 
 // %% [markdown]
 // ## What the full run takes
@@ -328,10 +324,10 @@ for (const row of test.slice(0, 3)) {
 }
 
 // %% [markdown]
-// ## What retrieval will have to bring
+// ## What the abstract is worth
 //
-// So far every question came with its abstract. Without it the model has only what it remembers, and that is the gap that retrieval is for: `ask(question,
-// passages)` is where the passages it finds will go. The package `retrieval` is not here yet, so this notebook ends with the measure of the gap.
+// So far every question came with its abstract. Without it the model has only what it remembers. The difference is what a search for passages can bring:
+// its results go into `ask(question, passages)`.
 
 // %%
 const alone = await answer(
@@ -352,7 +348,6 @@ showTable(
 const score = (name: string, system: string) =>
   report.summary.metrics.find((metric) => metric.name === name)!.systems.find((each) => each.system === system)!.score
 saveFigures(run, {
-  seconds: (performance.now() - started) / 1000,
   trainable: plan.trainable,
   loss: { first: result.logs[0]!.loss, last: result.logs.at(-1)!.loss },
   tokensPerSecond: result.numTokens / result.trainRuntime,

@@ -2,8 +2,8 @@
 // # Patient notes to summaries, and whether it got better
 //
 // A code model of seven billion parameters learns to summarise patient notes: **CodeLlama-7B**, QLoRA on all linear layers. The pipeline is
-// the one people run on rented machines: long notes are filtered out first, short ones packed, the machine may be taken away at any moment, the result
-// is merged and saved in shards.
+// the one people run on rented machines: long notes are filtered out first, short ones packed, a spot instance may end at any moment, the result is
+// merged and saved in shards.
 //
 // The question such a pipeline often leaves open is the one that counts: **is it better?** The second half answers it five ways: format
 // checks, ROUGE with significance, a blind review sheet for people, a judge, and a report.
@@ -15,7 +15,6 @@
 // %%
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { selectBackend } from '@tunesmith/backend'
 import { writeFileAtomic } from '@tunesmith/core'
 import { applyLengthPolicy, Dataset, formatDataset, histogramSvg, loadDataset } from '@tunesmith/datasets'
 import {
@@ -57,10 +56,7 @@ import { packingTrial } from './packing-trial'
 import { chooseJudge } from './rule-judge'
 import { layOutJob, runJobProcess } from './spot'
 
-const run = startExample(import.meta.url)
-const started = performance.now()
-const backend = await selectBackend()
-console.log(`mode ${run.mode}, backend ${backend.description}`)
+const run = await startExample(import.meta.url)
 
 // %% [markdown]
 // ## What the full run takes
@@ -81,8 +77,7 @@ const plan = showPlan(run, 'codellama/CodeLlama-7b-Instruct-hf', {
 // %% [markdown]
 // ## The notes
 //
-// Each row has a `prompt` (the note), a `completion` (the summary a colleague wrote) and an `id`. The id is there to find the row again, and must never
-// be learnt.
+// Each row has a `prompt` (the note), a `completion` (the summary a colleague wrote) and an `id`. The id names the row and must never be learnt.
 
 // %%
 const source = run.pick({
@@ -108,7 +103,7 @@ console.log(formatDataset(Dataset.fromRows(split.train)).explanation)
 // training, and it is worth looking at which.
 
 // %%
-const base = run.pick({ smoke: EMBEDDED_MODEL, data: EMBEDDED_MODEL, full: 'codellama/CodeLlama-7b-Instruct-hf' })
+const base = run.baseModel('codellama/CodeLlama-7b-Instruct-hf')
 const tokenizer = await Tokenizer.fromPretrained(base)
 const maxLength = run.pick({ smoke: 384, data: 640, full: 2048 })
 const tokenized = split.train.map((note) => ({ ...buildExample(tokenizer, toExample(note)), id: note.id }))
@@ -180,9 +175,9 @@ const prompts = test.map((note) => toExample(note).prompt)
 const before = await answerAll(model, tokenizer, prompts, { label: 'before', maxNewTokens, batchSize: 24 })
 
 // %% [markdown]
-// ## On a machine that may be taken away
+// ## On a spot instance
 //
-// Spot instances are cheap because they may be taken away at short notice: SIGTERM, then nothing. The training runs as a managed service would run it, in the
+// Spot instances are cheap because they end at short notice: SIGTERM, then nothing. The training runs as a managed service would run it, in the
 // container's entry point with its folders laid out as SageMaker does:
 //
 // | folder | what is in it |
@@ -265,8 +260,7 @@ showSvg(
 )
 
 // %% [markdown]
-// That a training killed and resumed ends with the very same adapter, bit for bit, is proven elsewhere: the tests of `sft-trainer` kill one fifty
-// times.
+// A training that is killed and resumed ends with the same adapter, bit for bit: the tests of `sft-trainer` kill one fifty times.
 //
 // ## Merge, in shards
 //
@@ -411,7 +405,6 @@ console.log(`the whole report: ${join(run.outputDir, 'report', 'report.html')}`)
 const score = (name: string, system: string) =>
   report.summary.metrics.find((metric) => metric.name === name)!.systems.find((each) => each.system === system)!
 saveFigures(run, {
-  seconds: (performance.now() - started) / 1000,
   trainable: plan.trainable,
   dropped: dropped.length,
   longestKept: Math.max(...trainExamples.map(({ inputIds }) => inputIds.length)),

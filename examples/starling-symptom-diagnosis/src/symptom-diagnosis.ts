@@ -15,7 +15,6 @@
 // %%
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { selectBackend } from '@tunesmith/backend'
 import { type Dataset, describe, descriptionText, loadDataset } from '@tunesmith/datasets'
 import { compare } from '@tunesmith/eval-metrics'
 import { exportGguf, loadModel, savePretrained } from '@tunesmith/models'
@@ -25,7 +24,6 @@ import {
   answerAll,
   bytesText,
   corpusResult,
-  EMBEDDED_MODEL,
   saveFigures,
   saveRows,
   showPlan,
@@ -38,16 +36,13 @@ import {
 import { entityF1, readEntities } from './entities'
 import type { InstructionRow } from './rows'
 
-const run = startExample(import.meta.url)
-const started = performance.now()
-const backend = await selectBackend()
-console.log(`mode ${run.mode}, backend ${backend.description}`)
+const run = await startExample(import.meta.url)
 
 // %% [markdown]
 // ## What the full run takes
 //
 // LoRA leaves the seven billion weights alone and trains two thin matrices beside the query and the value projection of each
-// layer. The base weights lie in NF4, half a byte each, which is what makes this fit on one card.
+// layer. The base weights are stored in NF4, half a byte each, so that the model fits on one card.
 
 // %%
 const lora = { r: 8, loraAlpha: 16, loraDropout: 0.05, bias: 'none', taskType: 'CAUSAL_LM' } as const
@@ -77,7 +72,7 @@ const split = source.test
   ? { train: rows, test: (await loadDataset(source.test)) as unknown as Dataset<InstructionRow> }
   : rows.trainTestSplit({ testSize: 200, seed: 0 })
 
-const base = run.pick({ smoke: EMBEDDED_MODEL, data: EMBEDDED_MODEL, full: 'berkeley-nest/Starling-LM-7B-alpha' })
+const base = run.baseModel('berkeley-nest/Starling-LM-7B-alpha')
 const tokenizer = await Tokenizer.fromPretrained(base)
 console.log(
   descriptionText(await describe(split.train.take(2000), { countTokens: (texts) => tokenizer.countTokens(texts) })),
@@ -130,7 +125,7 @@ saveRows(run, { train: train.toArray().map(formattingFunc), test: test.toArray()
 // ## The model in four bits
 //
 // The linear layers are quantized while they are read; embeddings and norms stay in 16 bits. Nothing else changes: generation and
-// training compute with the packed weights as they lie.
+// training compute with the packed weights.
 
 // %%
 const quantizationConfig = {
@@ -288,7 +283,7 @@ showTable(
 // %% [markdown]
 // ## A consultation
 //
-// What the web page will do with each message: ask for the diseases and medicines in it.
+// A message of a patient: the model is asked for the diseases and medicines in it.
 
 // %%
 const message = 'I have had gout for 3 weeks and take allopurinol 300 mg .'
@@ -306,7 +301,7 @@ const consulted = await answerAll(
 console.log(`> ${message}\n${consulted.answers[0]}`)
 
 // %% [markdown]
-// The chat page that anyone can open in a browser comes with the package `serve`, which is not here yet. Until then the terminal does:
+// To chat with it in the terminal:
 //
 // ```sh
 // npx tunesmith chat runs/starling-symptom-diagnosis-smoke/merged
@@ -314,7 +309,6 @@ console.log(`> ${message}\n${consulted.answers[0]}`)
 
 // %%
 saveFigures(run, {
-  seconds: (performance.now() - started) / 1000,
   trainableLine: plan.line,
   quantizedLayers: Object.fromEntries(formats),
   loss: { first: result.logs[0]!.loss, last: result.logs.at(-1)!.loss },

@@ -13,7 +13,6 @@
 
 // %%
 import { join } from 'node:path'
-import { selectBackend } from '@tunesmith/backend'
 import { type Dataset, histogramSvg, loadDataset, type TokenizedExample } from '@tunesmith/datasets'
 import { compare } from '@tunesmith/eval-metrics'
 import { loadModel, savePretrained } from '@tunesmith/models'
@@ -22,7 +21,6 @@ import { buildExample, Tokenizer } from '@tunesmith/tokenization'
 import {
   answerAll,
   count,
-  EMBEDDED_MODEL,
   lengthsOf,
   percent,
   saveFigures,
@@ -36,10 +34,7 @@ import {
 } from 'example-kit'
 import { padAsTheNotebookDid, tokenBudget } from './padded'
 
-const run = startExample(import.meta.url)
-const started = performance.now()
-const backend = await selectBackend()
-console.log(`mode ${run.mode}, backend ${backend.description}`)
+const run = await startExample(import.meta.url)
 
 // %% [markdown]
 // ## What the full run takes
@@ -76,7 +71,7 @@ const all = (await loadDataset(source, { columns: ['question', 'answer'] })) as 
 const answered = await all.filter(({ answer }) => answer !== null && answer.trim() !== '')
 const split = answered.trainTestSplit({ testSize: 0.1, seed: 42 })
 
-const base = run.pick({ smoke: EMBEDDED_MODEL, data: EMBEDDED_MODEL, full: 'TinyLlama/TinyLlama-1.1B-Chat-v1.0' })
+const base = run.baseModel('TinyLlama/TinyLlama-1.1B-Chat-v1.0')
 const tokenizer = await Tokenizer.fromPretrained(base)
 
 /** Token ids, and labels that are -100 but for the answer. */
@@ -322,7 +317,6 @@ console.log(`talk to it: npx tunesmith chat ${merged}`)
 const score = (name: string, system: string) =>
   report.summary.metrics.find((metric) => metric.name === name)!.systems.find((each) => each.system === system)!.score
 saveFigures(run, {
-  seconds: (performance.now() - started) / 1000,
   trainableLine: plan.line,
   loss: { first: result.logs[0]!.loss, last: result.logs.at(-1)!.loss },
   evalLosses: result.evals.map(({ evalLoss }) => evalLoss),
