@@ -19,7 +19,7 @@ export {
 export { fileError } from './file-error'
 export { writeFileAtomic, writeFolderAtomic } from './files'
 export { parseJson, parseJsonObject } from './json'
-export { camelCase, snakeCase } from './letter-case'
+export { camelCase, renameKeys, snakeCase } from './letter-case'
 export { nearestName, parseOptions } from './options'
 export { inParallel } from './parallel'
 export { createProgress, formatDuration, type Progress, type ProgressOptions } from './progress'

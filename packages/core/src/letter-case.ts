@@ -7,3 +7,8 @@ export function camelCase(key: string): string {
 export function snakeCase(key: string): string {
   return key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
+
+/** The same entries under keys in another letter case: `renameKeys(config, snakeCase)`. */
+export function renameKeys<Value>(object: Record<string, Value>, letterCase: (key: string) => string) {
+  return Object.fromEntries(Object.entries(object).map(([key, value]) => [letterCase(key), value]))
+}

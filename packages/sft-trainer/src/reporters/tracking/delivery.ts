@@ -1,22 +1,22 @@
 import { RequestError } from './request'
-import type { MetricPoint, RunEnding, RunIdentity, RunStart, TrackingService } from './service'
+import type { RunRecord } from './run-record'
+import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
 
 export interface DeliveryOptions {
   service: TrackingService
   run: RunStart
   /** Called once each: when the run is there, when the service cannot be reached, when reporting ends early. */
   say: (message: string, level: 'info' | 'warning') => void
-  /** What these two throw is left alone: a full disk must not end the reports. */
-  onOpen?: (identity: RunIdentity) => Promise<void>
-  onDelivered?: (points: readonly MetricPoint[]) => Promise<void>
+  /** Gets the run once it is there, and what was delivered. */
+  record: RunRecord
   /** Points that wait at most; beyond that the oldest go. Default 10,000. */
-  capacity?: number
+  capacity: number
   /** Points per request. Default 100. */
-  batchSize?: number
+  batchSize: number
   /** First pause after a failure; doubles up to a minute. Default 1000 ms. */
-  backoffMs?: number
+  backoffMs: number
   /** Default 30,000 ms. */
-  heartbeatMs?: number
+  heartbeatMs: number
 }
 
 /**
@@ -24,7 +24,7 @@ export interface DeliveryOptions {
  * {@link finish}, which has a time limit; no error leaves it.
  */
 export class Delivery {
-  readonly #options: Required<Omit<DeliveryOptions, 'onOpen' | 'onDelivered'>> & DeliveryOptions
+  readonly #options: DeliveryOptions
   readonly #queue: MetricPoint[] = []
   readonly #abort = new AbortController()
   readonly #done: Promise<void>
@@ -41,7 +41,7 @@ export class Delivery {
       const shown = options.service.secrets.reduce((text, secret) => text.replaceAll(secret, '***'), message)
       options.say(shown, level)
     }
-    this.#options = { capacity: 10_000, batchSize: 100, backoffMs: 1000, heartbeatMs: 30_000, ...options, say }
+    this.#options = { ...options, say }
     this.#done = this.#run().catch((error: Error) => this.#stop(error))
   }
 
@@ -73,9 +73,9 @@ export class Delivery {
   }
 
   async #run(): Promise<void> {
-    const { service, run, say, batchSize, heartbeatMs } = this.#options
+    const { service, run, record, say, batchSize, heartbeatMs } = this.#options
     const { identity, url } = await this.#persist((signal) => service.open(run, signal))
-    await this.#options.onOpen?.(identity).catch(() => undefined)
+    await record.save(identity)
     if (url) say(`${service.title}: ${url}`, 'info')
     for (;;) {
       if (this.#queue.length > 0) {
@@ -83,7 +83,7 @@ export class Delivery {
         this.#sending = points.length
         await this.#persist((signal) => service.send(points, signal))
         this.#sending = 0
-        await this.#options.onDelivered?.(points).catch(() => undefined)
+        await record.save(identity, points)
       } else if (this.#ending) break
       else if (!(await this.#pause(heartbeatMs)) && service.heartbeat)
         await this.#persist((signal) => service.heartbeat!(signal))

@@ -2,7 +2,7 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../callbacks/events'
 import { jsonNumber, RequestError, requestJson } from './request'
-import { flatSettings, type MetricPoint, type RunEnding, type RunStart, type TrackingService } from './service'
+import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
 const schema = z.strictObject({
@@ -12,7 +12,6 @@ const schema = z.strictObject({
   experimentName: z.string().optional(),
   /** Default `MLFLOW_TRACKING_TOKEN`, or `MLFLOW_TRACKING_USERNAME` and `MLFLOW_TRACKING_PASSWORD`. */
   token: z.string().optional(),
-  fetch: z.custom<typeof fetch>((value) => typeof value === 'function').default(() => fetch),
 })
 export type MlflowOptions = z.input<typeof schema>
 
@@ -56,18 +55,15 @@ class Mlflow implements TrackingService {
     this.secrets = Object.values(this.#headers).map((value) => value.replace(/^\w+ /, ''))
   }
 
-  #call<Answer>(path: string, body: unknown, signal: AbortSignal, method: 'GET' | 'POST' = 'POST'): Promise<Answer> {
-    const { fetch } = this.options
-    const url = `${this.#root}/api/2.0/mlflow/${path}`
-    const content = method === 'POST' ? { body } : {}
-    return requestJson(url, { method, headers: this.#headers, signal, fetch, ...content }) as Promise<Answer>
+  #call<Answer>(path: string, body: unknown, signal: AbortSignal): Promise<Answer> {
+    return requestJson(`${this.#root}/api/2.0/mlflow/${path}`, { headers: this.#headers, body, signal })
   }
 
   async #experimentId(signal: AbortSignal): Promise<string> {
     const name = this.options.experimentName ?? process.env.MLFLOW_EXPERIMENT_NAME ?? 'Default'
     const find = async () => {
       const path = `experiments/get-by-name?experiment_name=${encodeURIComponent(name)}`
-      const found = await this.#call<{ experiment: { experiment_id: string } }>(path, undefined, signal, 'GET')
+      const found = await this.#call<{ experiment: { experiment_id: string } }>(path, undefined, signal)
       return found.experiment.experiment_id
     }
     try {
@@ -84,7 +80,7 @@ class Mlflow implements TrackingService {
     }
   }
 
-  async open({ runName, config, continued, time }: RunStart, signal: AbortSignal) {
+  async open({ runName, settings, continued, time }: RunStart, signal: AbortSignal) {
     if (continued) {
       this.#runId = continued.runId!
       this.#experiment = continued.experimentId!
@@ -98,7 +94,7 @@ class Mlflow implements TrackingService {
     }
     // A parameter may be written once; a resume with other settings keeps the first ones.
     if (!continued) {
-      const params = Object.entries(flatSettings(config)).map(([key, value]) => ({
+      const params = Object.entries(settings).map(([key, value]) => ({
         key,
         value: (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, LONGEST_PARAM),
       }))

@@ -11,14 +11,14 @@ export class RequestError extends Error {
   }
 }
 
+/** One try may take so long. */
+const TIMEOUT_MS = 20_000
+
 export interface RequestOptions {
-  method?: 'GET' | 'POST'
-  headers?: Record<string, string>
+  headers: Record<string, string>
+  /** Sent as JSON with POST; without it, the request is a GET. */
   body?: unknown
   signal: AbortSignal
-  fetch: typeof fetch
-  /** One try may take so long. Default 20,000 ms. */
-  timeoutMs?: number
 }
 
 /**
@@ -26,21 +26,21 @@ export interface RequestOptions {
  *
  * @throws {RequestError} whose message never holds headers or the query, where keys are.
  */
-export async function requestJson(url: string, options: RequestOptions): Promise<unknown> {
-  const { method = 'POST', headers = {}, body, signal, timeoutMs = 20_000 } = options
-  const place = withoutQuery(url)
+export async function requestJson<Answer>(url: string, { headers, body, signal }: RequestOptions): Promise<Answer> {
+  const { origin, pathname } = new URL(url)
+  const place = origin + pathname
   let response: Response
   let text: string
   try {
-    response = await options.fetch(url, {
-      method,
+    response = await fetch(url, {
+      method: body === undefined ? 'GET' : 'POST',
       headers: {
         accept: 'application/json',
-        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
         ...headers,
       },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      body: JSON.stringify(body),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
     })
     text = await response.text()
   } catch (error) {
@@ -54,17 +54,11 @@ export async function requestJson(url: string, options: RequestOptions): Promise
     const wait = Number(response.headers.get('retry-after'))
     throw new RequestError(`${place} answered ${status}${excerpt(text)}`, retryable, wait > 0 ? wait * 1000 : 0, status)
   }
-  if (text === '') return {}
   try {
-    return JSON.parse(text)
+    return JSON.parse(text || '{}') as Answer
   } catch {
     throw new RequestError(`${place} answered something that is not JSON`, false, 0, status)
   }
-}
-
-function withoutQuery(url: string): string {
-  const { origin, pathname } = new URL(url)
-  return origin + pathname
 }
 
 /** The beginning of what the server said. */
@@ -76,6 +70,5 @@ function excerpt(text: string): string {
   return line === '' ? '' : `: ${line.slice(0, 200)}`
 }
 
-/** JSON has no such numbers; services read them as these words, as protobuf's JSON has it. */
-export const jsonNumber = (value: number): number | string =>
-  Number.isFinite(value) ? value : Number.isNaN(value) ? 'NaN' : value > 0 ? 'Infinity' : '-Infinity'
+/** JSON has no such numbers; services read them as the words `NaN`, `Infinity` and `-Infinity`, as in protobuf's JSON. */
+export const jsonNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value))

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { writeFileAtomic } from '@tunesmith/core'
+import { readJsonFile } from '@tunesmith/hub'
 import type { MetricPoint, RunIdentity } from './service'
 
 interface RunRecordFile {
@@ -13,7 +13,7 @@ const kindOf = ({ metrics }: MetricPoint) =>
 
 /**
  * Which run of a service a training is, and what was delivered: a resumed training goes on with the same run, and the steps
- * it repeats are not sent again.
+ * it repeats are not sent again. A full disk does not end the reports.
  */
 export class RunRecord {
   #content: RunRecordFile | undefined
@@ -21,12 +21,7 @@ export class RunRecord {
   constructor(readonly path: string) {}
 
   async load(): Promise<RunIdentity | undefined> {
-    const text = await readFile(this.path, 'utf8').catch(() => undefined)
-    try {
-      this.#content = text === undefined ? undefined : JSON.parse(text)
-    } catch {
-      this.#content = undefined
-    }
+    this.#content = await readJsonFile<RunRecordFile>(this.path).catch(() => undefined)
     return this.#content?.identity
   }
 
@@ -34,18 +29,11 @@ export class RunRecord {
     return point.step <= (this.#content?.delivered[kindOf(point)] ?? -1)
   }
 
-  async opened(identity: RunIdentity): Promise<void> {
-    await this.#save({ identity, delivered: this.#content?.delivered ?? {} })
-  }
-
-  async delivered(points: readonly MetricPoint[]): Promise<void> {
+  /** Remembers the run, and the points that were delivered to it. */
+  async save(identity: RunIdentity, points: readonly MetricPoint[] = []): Promise<void> {
     const delivered = { ...this.#content?.delivered }
     for (const point of points) delivered[kindOf(point)] = point.step
-    await this.#save({ identity: this.#content!.identity, delivered })
-  }
-
-  async #save(content: RunRecordFile): Promise<void> {
-    this.#content = content
-    await writeFileAtomic(this.path, `${JSON.stringify(content)}\n`)
+    this.#content = { identity, delivered }
+    await writeFileAtomic(this.path, `${JSON.stringify(this.#content)}\n`).catch(() => undefined)
   }
 }

@@ -1,5 +1,4 @@
-import { snakeCase } from '@tunesmith/core'
-import type { TrainPlan, TrainResult } from '../../callbacks/events'
+import type { TrainResult } from '../../callbacks/events'
 
 /** The numbers of one log or evaluation. */
 export interface MetricPoint {
@@ -12,7 +11,8 @@ export interface MetricPoint {
 
 export interface RunStart {
   runName: string
-  config: TrainPlan['config']
+  /** The settings under the names that Python's libraries have, so that runs can be compared. */
+  settings: Record<string, unknown>
   /** What {@link TrackingService.open} returned when this run began, if it goes on from a checkpoint. */
   continued: RunIdentity | undefined
   time: number
@@ -38,9 +38,4 @@ export interface TrackingService {
   close(ending: RunEnding, signal: AbortSignal): Promise<void>
   /** Says that the run is alive when there was nothing to send for `heartbeatMs`. */
   heartbeat?(signal: AbortSignal): Promise<void>
-}
-
-/** Names as Python has them, so that settings can be compared across libraries. */
-export function flatSettings(config: object): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(config).map(([key, value]) => [snakeCase(key), value]))
 }

@@ -1,4 +1,5 @@
 import { basename, join, resolve } from 'node:path'
+import { renameKeys, snakeCase } from '@tunesmith/core'
 import type { EvalLog, TrainerCallback, TrainLog } from '../../callbacks/events'
 import { reportedMetrics } from '../metric-names'
 import { Delivery, type DeliveryOptions } from './delivery'
@@ -24,7 +25,14 @@ const toStandardError: DeliveryOptions['say'] = (message, level) => {
 export function trackingReporter(
   id: string,
   create: () => TrackingService,
-  { say = toStandardError, flushMs = 15_000, ...options }: TrackingOptions = {},
+  {
+    say = toStandardError,
+    flushMs = 15_000,
+    capacity = 10_000,
+    batchSize = 100,
+    backoffMs = 1000,
+    heartbeatMs = 30_000,
+  }: TrackingOptions = {},
 ): TrainerCallback {
   let delivery: Delivery | undefined
   let record: RunRecord
@@ -44,14 +52,8 @@ export function trackingReporter(
       record = new RunRecord(join(config.outputDir, 'reporters', `${id}.json`))
       const runName = config.runName ?? basename(resolve(config.outputDir))
       const continued = resumedStep > 0 ? await record.load() : undefined
-      delivery = new Delivery({
-        ...options,
-        service,
-        say,
-        run: { runName, config, continued, time: Date.now() },
-        onOpen: (identity) => record.opened(identity),
-        onDelivered: (points) => record.delivered(points),
-      })
+      const run = { runName, settings: renameKeys(config, snakeCase), continued, time: Date.now() }
+      delivery = new Delivery({ service, run, record, say, capacity, batchSize, backoffMs, heartbeatMs })
     },
     onLog: report,
     onEvaluate: report,

@@ -3,7 +3,7 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../callbacks/events'
 import { jsonNumber, RequestError, requestJson } from './request'
-import { flatSettings, type MetricPoint, type RunStart, type TrackingService } from './service'
+import type { MetricPoint, RunStart, TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
 const schema = z.strictObject({
@@ -17,7 +17,6 @@ const schema = z.strictObject({
   writeToken: z.string().optional(),
   /** For a Space. Default `HF_TOKEN`. */
   hfToken: z.string().optional(),
-  fetch: z.custom<typeof fetch>((value) => typeof value === 'function').default(() => fetch),
 })
 export type TrackioOptions = z.input<typeof schema>
 
@@ -40,9 +39,9 @@ class Trackio implements TrackingService {
   readonly #hfToken: string | null = null
   readonly #project: string
   #run = { name: '', id: '' }
-  #config: Record<string, unknown> | undefined
+  #settings: Record<string, unknown> | undefined
 
-  constructor(readonly options: z.output<typeof schema>) {
+  constructor(options: z.output<typeof schema>) {
     const { env } = process
     const space = options.spaceId ?? (options.serverUrl ? undefined : env.TRACKIO_SPACE_ID)
     const given = options.serverUrl ?? (space ? spaceUrl(space) : env.TRACKIO_SERVER_URL)
@@ -62,20 +61,18 @@ class Trackio implements TrackingService {
     }
     const writeToken = options.writeToken ?? url.searchParams.get('write_token') ?? env.TRACKIO_WRITE_TOKEN
     if (writeToken) this.#headers['x-trackio-write-token'] = writeToken
-    this.secrets = [writeToken, this.#hfToken].filter(
-      (secret) => typeof secret === 'string' && secret !== '',
-    ) as string[]
+    this.secrets = [writeToken, this.#hfToken].flatMap((secret) => secret || [])
   }
 
-  async open({ runName, config, continued }: RunStart, signal: AbortSignal) {
-    const { fetch } = this.options
-    const version = await requestJson(`${this.#root}/version`, { method: 'GET', headers: this.#headers, signal, fetch })
-    if ((version as { api_version?: number }).api_version !== 1)
+  async open({ runName, settings, continued }: RunStart, signal: AbortSignal) {
+    const version = `${this.#root}/version`
+    const { api_version } = await requestJson<{ api_version?: number }>(version, { headers: this.#headers, signal })
+    if (api_version !== 1)
       throw new RequestError(`${this.#root} is no Trackio dashboard with the HTTP API 1; update it`, false)
     this.#run = continued
       ? { name: continued.name!, id: continued.id! }
       : { name: runName, id: this.#run.id || randomUUID() }
-    this.#config = continued ? undefined : flatSettings(config)
+    this.#settings = continued ? undefined : settings
     return {
       identity: { ...this.#run, project: this.#project },
       url: `${this.#root}/?project=${encodeURIComponent(this.#project)}`,
@@ -89,7 +86,7 @@ class Trackio implements TrackingService {
       run_id: this.#run.id,
       metrics: Object.fromEntries(Object.entries(metrics).map(([key, value]) => [key, jsonNumber(value)])),
       step,
-      config: i === 0 ? (this.#config ?? null) : null,
+      config: i === 0 ? (this.#settings ?? null) : null,
       // The same for the same log, so that the server can leave out what comes twice.
       log_id: createHash('sha256')
         .update(`${this.#run.id} ${step} ${Object.keys(metrics)}`)
@@ -98,10 +95,9 @@ class Trackio implements TrackingService {
     }))
     const url = `${this.#root}/api/bulk_log`
     const body = { args: [], kwargs: { logs, hf_token: this.#hfToken } }
-    const answer = await requestJson(url, { headers: this.#headers, body, signal, fetch: this.options.fetch })
-    const { error } = answer as { error?: string | null }
+    const { error } = await requestJson<{ error?: string | null }>(url, { headers: this.#headers, body, signal })
     if (error != null) throw new RequestError(`${url} refused the logs: ${error}`, false)
-    this.#config = undefined
+    this.#settings = undefined
   }
 
   async close(): Promise<void> {}

@@ -6,7 +6,7 @@ import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../callbacks/events'
 import { RequestError, requestJson } from './request'
-import { flatSettings, type MetricPoint, type RunEnding, type RunStart, type TrackingService } from './service'
+import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
 const schema = z.strictObject({
@@ -18,7 +18,6 @@ const schema = z.strictObject({
   entity: z.string().optional(),
   /** Default `WANDB_PROJECT`, or "tunesmith". */
   project: z.string().optional(),
-  fetch: z.custom<typeof fetch>((value) => typeof value === 'function').default(() => fetch),
 })
 export type WandbOptions = z.input<typeof schema>
 
@@ -113,7 +112,7 @@ class Wandb implements TrackingService {
     this.#headers = { authorization: `Basic ${credentials}` }
   }
 
-  async open({ runName, config, continued, time }: RunStart, signal: AbortSignal) {
+  async open({ runName, settings, continued, time }: RunStart, signal: AbortSignal) {
     const { env } = process
     this.#started = time
     this.#run = {
@@ -121,7 +120,7 @@ class Wandb implements TrackingService {
       project: continued?.project ?? this.options.project ?? env.WANDB_PROJECT ?? 'tunesmith',
       entity: continued?.entity ?? this.options.entity ?? env.WANDB_ENTITY ?? null,
     }
-    this.#settings = Object.fromEntries(Object.entries(flatSettings(config)).map(([key, value]) => [key, { value }]))
+    this.#settings = Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, { value }]))
     const begin = { displayName: env.WANDB_NAME ?? runName, host: hostname(), state: 'running' }
     const bucket = await this.#upsert({ ...begin, ...(continued ? {} : { config: this.#config([]) }) }, signal)
     for (const name of definedNames(bucket.config)) this.#defined.add(name)
@@ -137,17 +136,16 @@ class Wandb implements TrackingService {
   }
 
   async #upsert(values: Record<string, string>, signal: AbortSignal) {
-    const { fetch } = this.options
     const url = `${this.#root}/graphql`
     const body = { operationName: 'UpsertRun', query: UPSERT, variables: { ...this.#run, ...values } }
-    const answer = (await requestJson(url, { headers: this.#headers, body, signal, fetch })) as UpsertAnswer
-    const bucket = answer.data?.upsertBucket?.bucket
-    if (bucket && !answer.errors?.length) return bucket
-    throw new RequestError(`${url} refused the run: ${answer.errors?.[0]?.message ?? 'no run came back'}`, false)
+    const { data, errors } = await requestJson<UpsertAnswer>(url, { headers: this.#headers, body, signal })
+    const bucket = data?.upsertBucket?.bucket
+    if (bucket && !errors?.length) return bucket
+    throw new RequestError(`${url} refused the run: ${errors?.[0]?.message ?? 'no run came back'}`, false)
   }
 
   #post(body: object, signal: AbortSignal): Promise<unknown> {
-    return requestJson(this.#stream, { headers: this.#headers, body, signal, fetch: this.options.fetch })
+    return requestJson(this.#stream, { headers: this.#headers, body, signal })
   }
 
   async send(points: readonly MetricPoint[], signal: AbortSignal): Promise<void> {
