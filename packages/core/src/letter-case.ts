@@ -9,6 +9,6 @@ export function snakeCase(key: string): string {
 }
 
 /** The same entries under keys in another letter case: `renameKeys(config, snakeCase)`. */
-export function renameKeys<Value>(object: Record<string, Value>, letterCase: (key: string) => string) {
+export function renameKeys(object: object, letterCase: (key: string) => string): Record<string, unknown> {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [letterCase(key), value]))
 }

@@ -1,4 +1,4 @@
-import { camelCase, parseOptions } from '@tunesmith/core'
+import { camelCase, parseOptions, renameKeys } from '@tunesmith/core'
 import type { z } from 'zod'
 
 /**
@@ -11,6 +11,5 @@ export function parseKeywords<Schema extends z.ZodType>(
   given: Record<string, unknown>,
   where: string,
 ): z.output<Schema> {
-  const camel = Object.fromEntries(Object.entries(given).map(([key, value]) => [camelCase(key), value]))
-  return parseOptions(schema, camel, where)
+  return parseOptions(schema, renameKeys(given, camelCase), where)
 }

@@ -33,10 +33,15 @@ function parseSource(text: string): Source {
 
 const isPredictions = ({ path }: Source) => ['.json', '.jsonl', '.csv', '.parquet'].includes(extname(path))
 
+interface Prediction {
+  id: string
+  reference?: string
+  prompt?: string
+  output: string
+}
+
 /** The answers in a file: a column `prediction`, `output` or `completion`, matched by `id` where there is one. */
-async function readPredictions({
-  path,
-}: Source): Promise<{ id: string; reference?: string; prompt?: string; output: string }[]> {
+async function readPredictions({ path }: Source): Promise<Prediction[]> {
   const dataset = await loadDataset(path)
   return dataset.toArray().map((row, index) => {
     const output = row.prediction ?? row.output ?? row.completion
@@ -55,34 +60,22 @@ async function readPredictions({
   })
 }
 
-/** The rows to score: from `--data`, or from the references in the first file of predictions. */
-async function readRows(sources: Source[], { data, maxRows }: EvalOptions) {
-  if (data) {
-    const dataset = await loadDataset(data)
-    return { dataset: dataset.take(maxRows ?? dataset.length), rows: undefined }
-  }
+const needsData = (what: string, where: string) =>
+  new TunesmithError(what, { code: 'invalid_options', where, remedy: 'Name the held-out rows with --data' })
+
+/** The references in the first file of predictions. */
+async function referenceRows(sources: Source[]): Promise<Prediction[]> {
   const first = sources.find(isPredictions)
-  if (!first)
-    throw new TunesmithError('There is nothing to compare the answers with', {
-      code: 'invalid_options',
-      where: 'eval',
-      remedy: 'Name the held-out rows with --data',
-    })
-  const rows = (await readPredictions(first)).slice(0, maxRows)
-  return { dataset: undefined, rows }
+  if (!first) throw needsData('There is nothing to compare the answers with', 'eval')
+  return readPredictions(first)
 }
 
 async function run(texts: string[], options: EvalOptions): Promise<void> {
   const sources = texts.map(parseSource)
-  const { dataset, rows: given } = await readRows(sources, options)
-  const blank = (row: Pick<EvalRow, 'id' | 'prompt' | 'reference'>): EvalRow => ({
-    id: row.id,
-    prompt: row.prompt,
-    reference: row.reference,
-    outputs: {},
-  })
-  const asked = dataset && testRows(dataset)
-  const rows = (asked ?? given!).map(blank)
+  const dataset = options.data ? await loadDataset(options.data) : undefined
+  const asked = dataset && testRows(dataset.take(options.maxRows ?? dataset.length))
+  const given = asked ?? (await referenceRows(sources)).slice(0, options.maxRows)
+  const rows = given.map(({ id, prompt, reference }): EvalRow => ({ id, prompt, reference, outputs: {} }))
   if (sources.some((source) => !isPredictions(source))) await selectBackend()
   for (const source of sources) {
     if (isPredictions(source)) {
@@ -98,12 +91,7 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
       }
       continue
     }
-    if (!asked)
-      throw new TunesmithError('A model needs prompts to answer', {
-        code: 'invalid_options',
-        where: source.path,
-        remedy: 'Name the held-out rows with --data',
-      })
+    if (!asked) throw needsData('A model needs prompts to answer', source.path)
     const { model, tokenizer } = await loadModelOrAdapter(source.path, options.base)
     const heldOut = heldOutRows(asked, tokenizer)
     const answers = await answerRows(model, tokenizer, heldOut, { label: source.name, ...options }, console.warn)

@@ -1,19 +1,8 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import { resolveModelFolder } from '@tunesmith/hub'
-import {
-  type ExportGgufOptions,
-  exportGguf,
-  loadModel,
-  type SavePretrainedOptions,
-  savePretrained,
-} from '@tunesmith/models'
-import { adapterBaseModel, loadPeftModel } from '@tunesmith/peft-lora'
-import { Tokenizer } from '@tunesmith/tokenization'
+import { exportGguf, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
 import { Command, Option } from 'commander'
-import { isAdapter } from '../run/load'
+import { loadModelOrAdapter } from '../run/load'
 
 const GGUF_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
@@ -39,19 +28,13 @@ async function run(path: string, options: ExportOptions): Promise<void> {
       remedy: 'Choose one of these, use --to gguf, or `tunesmith quantize` for 4 bits in safetensors',
     })
   await selectBackend()
-  const folder = await resolveModelFolder(path)
-  const adapter = isAdapter(folder) ? folder : options.adapter && (await resolveModelFolder(options.adapter))
-  const basePath = isAdapter(folder) ? (options.base ?? (await adapterBaseModel(folder))) : path
-  const model = await loadModel(basePath)
-  const own = adapter !== undefined && existsSync(join(adapter, 'tokenizer.json'))
-  const tokenizer = await Tokenizer.fromPretrained(own ? adapter : basePath)
-  if (adapter !== undefined) (await loadPeftModel(model, adapter)).mergeAndUnload()
+  const { model, peft, tokenizer } = await loadModelOrAdapter(path, options.base, options.adapter)
+  peft?.mergeAndUnload()
   if (to === 'safetensors') {
     await savePretrained(model, out, { dtype, tokenizer, ...(maxShardSize !== undefined && { maxShardSize }) })
     console.log(`written to ${out}`)
   } else {
-    const settings: ExportGgufOptions = { type, name, preTokenizer }
-    const { file, notes } = await exportGguf(model, tokenizer, out, settings)
+    const { file, notes } = await exportGguf(model, tokenizer, out, { type, name, preTokenizer })
     for (const note of notes) console.warn(`Note: ${note}.`)
     console.log(`written to ${file}`)
     console.log(`for Ollama: cd ${out} && ollama create ${name ?? 'my-model'} -f Modelfile`)

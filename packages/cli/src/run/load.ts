@@ -2,28 +2,29 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { type CausalLM, loadModel } from '@tunesmith/models'
-import { adapterBaseModel, loadPeftModel } from '@tunesmith/peft-lora'
+import { adapterBaseModel, loadPeftModel, type PeftModel } from '@tunesmith/peft-lora'
 import { Tokenizer } from '@tunesmith/tokenization'
 
 export interface Loaded {
   model: CausalLM
+  /** The adapter on it, if there is one. */
+  peft: PeftModel | undefined
   tokenizer: Tokenizer
 }
 
-/** Whether a folder holds an adapter rather than a model. */
-export const isAdapter = (folder: string) => existsSync(join(folder, 'adapter_config.json'))
-
 /**
- * Loads a model or an adapter on its base model, each a folder or a Hub id.
+ * Loads a model, or an adapter on its base model, each a folder or a Hub id. The tokenizer is the adapter's where it has one.
  *
- * @param base replaces the base model that the adapter names.
+ * @param base replaces the base model that the adapter at `path` names.
+ * @param adapter for the model at `path`.
  */
-export async function loadModelOrAdapter(path: string, base?: string): Promise<Loaded> {
+export async function loadModelOrAdapter(path: string, base?: string, adapter?: string): Promise<Loaded> {
   const folder = await resolveModelFolder(path)
-  if (!isAdapter(folder)) return { model: await loadModel(path), tokenizer: await Tokenizer.fromPretrained(path) }
-  const basePath = base ?? (await adapterBaseModel(folder))
+  const isAdapter = existsSync(join(folder, 'adapter_config.json'))
+  const adapterFolder = isAdapter ? folder : adapter && (await resolveModelFolder(adapter))
+  const basePath = isAdapter ? (base ?? (await adapterBaseModel(folder))) : path
   const model = await loadModel(basePath)
-  await loadPeftModel(model, folder)
-  const own = existsSync(join(folder, 'tokenizer.json'))
-  return { model, tokenizer: await Tokenizer.fromPretrained(own ? folder : basePath) }
+  const peft = adapterFolder ? await loadPeftModel(model, adapterFolder) : undefined
+  const own = adapterFolder && existsSync(join(adapterFolder, 'tokenizer.json'))
+  return { model, peft, tokenizer: await Tokenizer.fromPretrained(own ? adapterFolder : basePath) }
 }

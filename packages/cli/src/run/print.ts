@@ -1,9 +1,17 @@
 import { relative } from 'node:path'
-import type { Score } from './compare'
+import type { ComparisonScores, Score } from './compare'
 import type { FineTuneResult } from './fine-tune'
 
 const range = ({ score, low, high }: Score, digits: number) =>
   `${score.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
+
+/** Scores by the label they are shown under, and their decimals. */
+const SHOWN: Record<string, [name: keyof ComparisonScores['base'], digits: number]> = {
+  'ROUGE-1': ['rouge1', 3],
+  'ROUGE-2': ['rouge2', 3],
+  'ROUGE-L': ['rougeL', 3],
+  BLEU: ['bleu', 1],
+}
 
 /** The scores of both models as a table. */
 export function scoreTable({ metrics }: FineTuneResult): string {
@@ -11,19 +19,10 @@ export function scoreTable({ metrics }: FineTuneResult): string {
   if (!test) return ''
   const rows = [
     ['', 'base', 'tuned', 'difference (95% interval)'],
-    ...(
-      [
-        ['ROUGE-1', 'rouge1'],
-        ['ROUGE-2', 'rouge2'],
-        ['ROUGE-L', 'rougeL'],
-      ] as const
-    ).map(([label, name]) => [
+    ...Object.entries(SHOWN).map(([label, [name, digits]]) => [
       label,
-      range(test.base[name], 3),
-      range(test.tuned[name], 3),
-      range(test.difference[name], 3),
+      ...[test.base, test.tuned, test.difference].map((scores) => range(scores[name], digits)),
     ]),
-    ['BLEU', range(test.base.bleu, 1), range(test.tuned.bleu, 1), range(test.difference.bleu, 1)],
   ]
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
   return rows

@@ -1,25 +1,17 @@
-import { access } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
-import { openCheckpoint, openSafetensors, readJsonFile, type TensorReader } from '@tunesmith/hub'
-import type { Optimizer } from '../optimizers'
-import { ADAPTER_FILE, OPTIMIZER_FILE, STATE_FILE, TRAINABLE_FILE } from './save'
-import type { SavedRun } from './saved-run'
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  )
+import { openCheckpoint, openSafetensors, type TensorReader } from '@tunesmith/hub'
+import { ADAPTER_FILE, TRAINABLE_FILE } from './save'
 
 /** Puts a checkpoint's weights into the trainable variables, bit for bit. */
 export async function loadParameters(folder: string, parameters: ReadonlyMap<string, tf.Variable>): Promise<void> {
   const readers: TensorReader[] = []
   try {
-    if (await exists(join(folder, TRAINABLE_FILE))) readers.push(await openSafetensors(join(folder, TRAINABLE_FILE)))
+    if (existsSync(join(folder, TRAINABLE_FILE))) readers.push(await openSafetensors(join(folder, TRAINABLE_FILE)))
     const adapter = join(folder, ADAPTER_FILE)
-    readers.push((await exists(adapter)) ? await openSafetensors(adapter) : await openCheckpoint(folder))
+    readers.push(existsSync(adapter) ? await openSafetensors(adapter) : await openCheckpoint(folder))
     const fits = (reader: TensorReader, name: string, { shape }: tf.Variable) =>
       reader.tensors.get(name)?.dtype === 'F32' && reader.tensors.get(name)!.shape.join() === shape.join()
     const missing = [...parameters].filter(
@@ -42,28 +34,4 @@ export async function loadParameters(folder: string, parameters: ReadonlyMap<str
   } finally {
     for (const reader of readers) await reader.close()
   }
-}
-
-export async function loadOptimizer(
-  folder: string,
-  optimizer: Optimizer,
-  scalars: Record<string, number>,
-): Promise<void> {
-  const file = await openSafetensors(join(folder, OPTIMIZER_FILE))
-  try {
-    await optimizer.load(scalars, file)
-  } finally {
-    await file.close()
-  }
-}
-
-export async function readSavedRun(folder: string): Promise<SavedRun> {
-  const path = join(folder, STATE_FILE)
-  const { tunesmith } = await readJsonFile<{ tunesmith?: SavedRun }>(path)
-  if (tunesmith) return tunesmith
-  throw new TunesmithError('The checkpoint was not saved by this trainer', {
-    code: 'incompatible',
-    where: path,
-    remedy: 'Load its weights as a model or adapter instead, and start a new run with them',
-  })
 }

@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import { TunesmithError } from '@tunesmith/core'
-import { readJsonFile } from '@tunesmith/hub'
+import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import type { TrainerControl } from '../callbacks/events'
 import type { SFTConfig } from '../config'
 import type { RunState } from '../loop/run-state'
 import type { TrainRun } from '../loop/train-run'
 import { besideCheckpoint, type ResumePoint } from './keeper'
-import { loadOptimizer, loadParameters, readSavedRun } from './load'
-import type { SavedRun } from './saved-run'
+import { loadParameters } from './load'
+import { OPTIMIZER_FILE, STATE_FILE } from './save'
+import { logHistory, type SavedRun } from './saved-run'
 
 export interface ResumedRun {
   folder: string
@@ -35,7 +36,14 @@ async function changedSettings(folder: string, config: SFTConfig): Promise<strin
  * @throws {TunesmithError} `incompatible` when it was made with other data.
  */
 export async function readForResume(folder: string, config: SFTConfig, dataDigest: string): Promise<ResumedRun> {
-  const saved = await readSavedRun(folder)
+  const path = join(folder, STATE_FILE)
+  const { tunesmith: saved } = await readJsonFile<{ tunesmith?: SavedRun }>(path)
+  if (!saved)
+    throw new TunesmithError('The checkpoint was not saved by this trainer', {
+      code: 'incompatible',
+      where: path,
+      remedy: 'Load its weights as a model or adapter instead, and start a new run with them',
+    })
   if (saved.dataDigest !== dataDigest)
     throw new TunesmithError('The training data is not what the checkpoint was made with', {
       code: 'incompatible',
@@ -54,15 +62,12 @@ export async function readForResume(folder: string, config: SFTConfig, dataDiges
   const changed = await changedSettings(folder, config)
   if (changed.length > 0)
     notices.push({ message: `settings changed since the checkpoint: ${changed.join(', ')}`, level: 'warning' })
-  const logHistory = [...run.logs, ...run.evals].sort((a, b) => a.step - b.step)
   return {
     folder,
     saved,
     state: {
       ...run,
-      logHistory,
-      bestMetric: run.bestMetric,
-      bestGlobalStep: run.bestGlobalStep,
+      logHistory: logHistory(run),
       bestModelCheckpoint: besideCheckpoint(folder, run.bestModelCheckpoint),
       lastCheckpoint: besideCheckpoint(folder, run.lastCheckpoint),
     },
@@ -74,7 +79,8 @@ export async function readForResume(folder: string, config: SFTConfig, dataDiges
 /** Puts weights, optimizer and everything that counts back to where they were. */
 export async function restoreRun({ folder, saved }: ResumedRun, run: TrainRun): Promise<void> {
   await loadParameters(folder, new Map([...run.parameters, ...(run.peft?.trainingState() ?? [])]))
-  await loadOptimizer(folder, run.optimizer, saved.optimizer)
+  const file = await openSafetensors(join(folder, OPTIMIZER_FILE))
+  await run.optimizer.load(saved.optimizer, file).finally(() => file.close())
   run.schedule.load(saved.schedule)
   run.scaler.load(saved.scaler)
   run.window.load(saved.window)

@@ -1,4 +1,4 @@
-import { snakeCase } from '@tunesmith/core'
+import { renameKeys, snakeCase } from '@tunesmith/core'
 import type { TrainerControl } from '../callbacks/events'
 import type { BatchStreamState } from '../data/batches'
 import type { GradScalerState } from '../loop/grad-scaler'
@@ -41,19 +41,19 @@ export function savedRun(run: TrainRun): SavedRun {
   }
 }
 
-const withSnakeKeys = (log: object) =>
-  Object.fromEntries(Object.entries(log).map(([key, value]) => [snakeCase(key), value]))
+/** Logs and evaluations in the order of their steps. */
+export const logHistory = ({ logs, evals }: Pick<RunState, 'logs' | 'evals'>): RunState['logHistory'] =>
+  [...logs, ...evals].sort((a, b) => a.step - b.step)
 
 export function toTrainerStateJson(saved: SavedRun): object {
   const { run } = saved
-  const history = [...run.logs, ...run.evals].sort((a, b) => a.step - b.step)
   return {
     best_global_step: run.bestGlobalStep ?? null,
     best_metric: run.bestMetric ?? null,
     best_model_checkpoint: run.bestModelCheckpoint ?? null,
     epoch: run.epoch,
     global_step: run.globalStep,
-    log_history: history.map(withSnakeKeys),
+    log_history: logHistory(run).map((log) => renameKeys(log, snakeCase)),
     max_steps: run.maxSteps,
     num_input_tokens_seen: run.numTokens,
     tunesmith: saved,

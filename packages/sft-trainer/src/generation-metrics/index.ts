@@ -6,6 +6,6 @@ export {
   type GenerationMetricsOptions,
   type GenerationResult,
   type GenerationSample,
+  generationMetricsOf,
 } from './generation-metrics'
-export { generationMetricsOf } from './of-trainer'
 export { GENERATION_METRICS, type GenerationMetric } from './scores'

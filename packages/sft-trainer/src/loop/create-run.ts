@@ -12,7 +12,7 @@ import { greaterIsBetter } from './best-metric'
 import { GradScaler } from './grad-scaler'
 import { LogWindow } from './log-window'
 import { newRunState, noControl } from './run-state'
-import type { TrainRun } from './train-run'
+import type { TrainParts, TrainRun } from './train-run'
 
 /** @throws {TunesmithError} `invalid_options` when `lrSchedulerKwargs` do not fit. */
 export function scheduleOf(config: SFTConfig, totalSteps: number): Schedule {
@@ -35,17 +35,6 @@ export function optimizerOf(config: SFTConfig, parameters: ReadonlyMap<string, t
   })
 }
 
-type FromTrainer =
-  | 'config'
-  | 'model'
-  | 'peft'
-  | 'parameters'
-  | 'tokenizer'
-  | 'objective'
-  | 'interrupt'
-  | 'signal'
-  | 'dataDigest'
-
 interface FromCall {
   /** When training began, by `performance.now()`. */
   start: number
@@ -55,7 +44,7 @@ interface FromCall {
 
 /** The parts of a training, new or with the counters of a checkpoint; its tensors come with `restoreRun`. */
 export function createRun(
-  parts: Pick<TrainRun, FromTrainer>,
+  parts: TrainParts,
   data: BatchRows,
   resumed: ResumedRun | undefined,
   { start, callbacks, evaluate }: FromCall,
@@ -68,8 +57,7 @@ export function createRun(
   const totalSteps = plannedSteps(stream.stepsPerEpoch, config)
   state.maxSteps = totalSteps
   const run: TrainRun = {
-    ...parts,
-    ...{ state, control, stream, totalSteps },
+    ...{ ...parts, state, control, stream, totalSteps },
     emitter: createEmitter(reporters, callbacks, { config, state, control }),
     optimizer: optimizerOf(config, parameters),
     schedule: scheduleOf(config, totalSteps),

@@ -1,14 +1,10 @@
+import type { EvalLog } from '../callbacks/events'
 import type { SFTConfig } from '../config'
 import { type BatchRows, evalBatches } from '../data/batches'
 import { evaluateBatch } from './micro-batch'
 import type { Objective } from './objective'
 
-export interface LossMetrics {
-  evalLoss: number
-  evalPerplexity: number
-  evalMeanTokenAccuracy: number
-  evalEntropy: number
-}
+export type LossMetrics = Pick<EvalLog, 'evalLoss' | 'evalPerplexity' | 'evalMeanTokenAccuracy' | 'evalEntropy'>
 
 /**
  * Loss and perplexity without gradients. The loss is TRL's: each batch's mean per labelled token, weighted by its rows;

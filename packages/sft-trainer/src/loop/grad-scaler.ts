@@ -18,11 +18,8 @@ export interface GradScalerState {
 export class GradScaler {
   #state: GradScalerState
 
-  constructor(
-    readonly enabled: boolean,
-    { initialScale = INITIAL_SCALE }: { initialScale?: number } = {},
-  ) {
-    this.#state = { scale: enabled ? initialScale : 1, growthTracker: 0 }
+  constructor(readonly enabled: boolean) {
+    this.#state = { scale: enabled ? INITIAL_SCALE : 1, growthTracker: 0 }
   }
 
   get scale(): number {

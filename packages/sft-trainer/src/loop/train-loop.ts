@@ -5,7 +5,7 @@ import type { TrainResult } from '../callbacks/events'
 import { saveAndRotate } from '../checkpoints/keeper'
 import { isBetter, metricValue } from './best-metric'
 import { forwardBackward, type LossSums } from './micro-batch'
-import { NonFiniteGuard } from './non-finite'
+import { mustHaveUpdates, reportNonFinite } from './non-finite'
 import type { TrainRun } from './train-run'
 
 /** Dropout and noise must differ between micro-batches and be the same when a run is repeated or resumed. */
@@ -27,7 +27,6 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
   const { config, objective, peft, parameters, stream, optimizer, schedule, scaler } = run
   const { state, control, window, totalSteps, interrupt } = run
   const { emit } = run.emitter
-  const guard = new NonFiniteGuard(run.emitter, config.maxNonFiniteSteps)
 
   for (;;) {
     // What the last step asked for. A checkpoint keeps these wishes, so that a resumed run begins with those not yet met.
@@ -64,7 +63,7 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     }
     if (interrupt.reason) return 'interrupted'
     if (state.globalStep >= totalSteps) {
-      guard.finish(state)
+      mustHaveUpdates(state)
       return 'finished'
     }
     if (control.shouldTrainingStop) return 'stopped'
@@ -120,7 +119,7 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     } else if (!finite) {
       state.skippedSteps++
       const overflow = Number.isFinite(loss) && scaler.canBackOff
-      if (!overflow) await guard.report(state, { step, loss, norm, sums, micros })
+      if (!overflow) await reportNonFinite(run, { loss, norm, sums, micros })
     }
     if (finite) state.nonFiniteInARow = 0
     scaler.update(!finite)

@@ -14,8 +14,8 @@ import type { LogWindow } from './log-window'
 import type { Objective } from './objective'
 import type { RunState } from './run-state'
 
-/** One training with everything it needs, new or just restored from a checkpoint. */
-export interface TrainRun {
+/** What a training gets from its trainer. */
+export interface TrainParts {
   config: SFTConfig
   model: CausalLM
   /** Saved beside the weights, when there is one. */
@@ -24,6 +24,14 @@ export interface TrainRun {
   /** The adapter that is trained; without one, `parameters` are the model's own. */
   peft: PeftModel | undefined
   parameters: ReadonlyMap<string, tf.Variable>
+  interrupt: Interrupt
+  signal: AbortSignal | undefined
+  /** Tells whether a checkpoint was made with the same data. */
+  dataDigest: string
+}
+
+/** One training with everything it needs, new or just restored from a checkpoint. */
+export interface TrainRun extends TrainParts {
   stream: BatchStream
   optimizer: Optimizer
   schedule: Schedule
@@ -36,14 +44,10 @@ export interface TrainRun {
   position: BatchStreamState
   totalSteps: number
   emitter: Emitter
-  interrupt: Interrupt
-  signal: AbortSignal | undefined
   /** Undefined when it was interrupted. */
   evaluate: () => Promise<EvalLog | undefined>
   /** Of the last save; 0 before the first. */
   saveSeconds: number
-  /** Tells whether a checkpoint was made with the same data. */
-  dataDigest: string
   /** Training time so far, that before a resume included. */
   seconds: () => number
 }

@@ -4,9 +4,7 @@ import { join } from 'node:path'
 import type { TrainerCallback } from '../callbacks/events'
 import { reportedMetrics } from './metric-names'
 
-// Protocol buffers: a message is written field by field.
-
-/** A message, written field by field. */
+/** A protocol buffer's message, written field by field. */
 type Message = Uint8Array
 
 function varint(value: number): number[] {
@@ -22,34 +20,18 @@ const key = (field: number, wireType: number) => varint(field * 8 + wireType)
 /** int64 and enum fields; not negative. */
 const integer = (field: number, value: number): Message => Uint8Array.from([...key(field, 0), ...varint(value)])
 
-function double(field: number, value: number): Message {
-  const bytes = Uint8Array.from([...key(field, 1), 0, 0, 0, 0, 0, 0, 0, 0])
-  new DataView(bytes.buffer).setFloat64(bytes.length - 8, value, true)
-  return bytes
-}
+const double = (field: number, value: number): Message =>
+  Uint8Array.from([...key(field, 1), ...new Uint8Array(Float64Array.of(value).buffer)])
 
-function float(field: number, value: number): Message {
-  const bytes = Uint8Array.from([...key(field, 5), 0, 0, 0, 0])
-  new DataView(bytes.buffer).setFloat32(bytes.length - 4, value, true)
-  return bytes
-}
+const float = (field: number, value: number): Message =>
+  Uint8Array.from([...key(field, 5), ...new Uint8Array(Float32Array.of(value).buffer)])
 
 const bytes = (field: number, value: Uint8Array): Message =>
-  concat([Uint8Array.from([...key(field, 2), ...varint(value.length)]), value])
+  Buffer.concat([Uint8Array.from([...key(field, 2), ...varint(value.length)]), value])
 
 const text = (field: number, value: string): Message => bytes(field, new TextEncoder().encode(value))
 
-const message = (field: number, ...fields: Message[]): Message => bytes(field, concat(fields))
-
-function concat(parts: readonly Message[]): Message {
-  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0))
-  let offset = 0
-  for (const part of parts) {
-    all.set(part, offset)
-    offset += part.length
-  }
-  return all
-}
+const message = (field: number, ...fields: Message[]): Message => bytes(field, Buffer.concat(fields))
 
 // TFRecord files.
 
@@ -88,10 +70,10 @@ function tfRecord(data: Uint8Array): Uint8Array {
 // Field numbers of tensorflow's event.proto, summary.proto and tensor.proto.
 
 const event = (wallTime: number, step: number, ...content: Message[]) =>
-  concat([double(1, wallTime), integer(2, step), ...content])
+  Buffer.concat([double(1, wallTime), integer(2, step), ...content])
 
 /** The first record of every file. */
-const fileVersion = (wallTime: number): Message => concat([double(1, wallTime), text(3, 'brain.Event:2')])
+const fileVersion = (wallTime: number): Message => Buffer.concat([double(1, wallTime), text(3, 'brain.Event:2')])
 
 /** Tells readers that training (re)starts at `step`: what older files have from there on is void. */
 const sessionStart = (wallTime: number, step: number): Message => event(wallTime, step, message(7, integer(1, 1)))
