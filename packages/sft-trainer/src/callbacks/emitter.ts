@@ -7,7 +7,6 @@ type EventOf<Name extends EventName> = Parameters<NonNullable<TrainerCallback[Na
 export interface Emitter {
   emit<Name extends EventName>(name: Name, event: EventOf<Name>): Promise<void>
   notice(message: string, level?: Notice['level']): Promise<void>
-  readonly context: CallbackContext
   readonly callbacks: readonly TrainerCallback[]
 }
 
@@ -47,5 +46,5 @@ export function createEmitter(
     await emit('onNotice', { level, step: context.state.globalStep, message })
   }
 
-  return { emit, notice, context, callbacks: everyone }
+  return { emit, notice, callbacks: everyone }
 }

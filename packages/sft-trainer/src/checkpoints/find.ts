@@ -2,11 +2,8 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MANIFEST_FILE, type Manifest, readManifest, verifyFiles } from './manifest'
 
-export interface FoundCheckpoint {
+export interface FoundCheckpoint extends Manifest {
   folder: string
-  step: number
-  /** When the run began that saved it. */
-  run: number
 }
 
 const NAME = /^checkpoint-\d+$/
@@ -16,17 +13,14 @@ const UNFINISHED = /^\.checkpoint-\d+\..*\.tmp(\.old)?$/
 export const checkpointName = (step: number) => `checkpoint-${step}`
 
 /** The checkpoints in a folder, the newest run's newest first, and what looks like one and is not. Nothing is verified. */
-export async function listCheckpoints(
-  outputDir: string,
-): Promise<{ found: (FoundCheckpoint & { manifest: Manifest })[]; problems: string[] }> {
+export async function listCheckpoints(outputDir: string): Promise<{ found: FoundCheckpoint[]; problems: string[] }> {
   const names = await readdir(outputDir).catch(() => [])
-  const found: (FoundCheckpoint & { manifest: Manifest })[] = []
+  const found: FoundCheckpoint[] = []
   const problems: string[] = []
   for (const name of names.filter((name) => NAME.test(name))) {
     const folder = join(outputDir, name)
     try {
-      const manifest = await readManifest(folder)
-      found.push({ folder, step: manifest.step, run: manifest.run, manifest })
+      found.push({ folder, ...(await readManifest(folder)) })
     } catch {
       problems.push(`${name} was ignored: it has no readable ${MANIFEST_FILE}, so it is half-written or not ours`)
     }
@@ -40,9 +34,9 @@ export async function newestWholeCheckpoint(
   outputDir: string,
 ): Promise<{ checkpoint: FoundCheckpoint | undefined; problems: string[] }> {
   const { found, problems } = await listCheckpoints(outputDir)
-  for (const { manifest, ...checkpoint } of found) {
+  for (const checkpoint of found) {
     try {
-      await verifyFiles(checkpoint.folder, manifest)
+      await verifyFiles(checkpoint.folder, checkpoint)
       return { checkpoint, problems }
     } catch (error) {
       problems.push(`${checkpointName(checkpoint.step)} was ignored: ${(error as Error).message}`)

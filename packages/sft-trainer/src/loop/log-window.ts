@@ -4,29 +4,21 @@ import type { LossSums } from './micro-batch'
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** What happened since the last log; plain JSON, so that a resumed run logs the same means. */
-export interface LogWindowState {
-  losses: number[]
-  accuracies: number[]
-  entropies: number[]
-  gradNorm: number
-  learningRate: number
-  rows: number
-  sequences: number
-}
+export type LogWindowState = ReturnType<typeof emptyWindow>
 
-const EMPTY: LogWindowState = {
-  losses: [],
-  accuracies: [],
-  entropies: [],
+const emptyWindow = () => ({
+  losses: [] as number[],
+  accuracies: [] as number[],
+  entropies: [] as number[],
   gradNorm: 0,
   learningRate: 0,
   rows: 0,
   sequences: 0,
-}
+})
 
 /** Collects what happened since the last log. */
 export class LogWindow {
-  #state: LogWindowState = structuredClone(EMPTY)
+  #state = emptyWindow()
   #tokens = 0
   #start = performance.now()
 
@@ -64,7 +56,7 @@ export class LogWindow {
       paddingShare: 0,
       sequencesPerRow: sequences / Math.max(1, rows),
     }
-    this.#state = structuredClone(EMPTY)
+    this.#state = emptyWindow()
     this.restartClock()
     return log
   }

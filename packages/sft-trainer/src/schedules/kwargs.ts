@@ -86,4 +86,3 @@ export const SCHEDULES = Object.keys(SCHEDULE_KWARGS) as [ScheduleName, ...Sched
 
 /** The kwargs of one schedule, checked and with defaults. */
 export type ScheduleKwargs<Name extends ScheduleName = ScheduleName> = z.output<(typeof SCHEDULE_KWARGS)[Name]>
-export type ScheduleKwargsInput<Name extends ScheduleName = ScheduleName> = z.input<(typeof SCHEDULE_KWARGS)[Name]>
