@@ -90,6 +90,32 @@ struct GemmOutput {
   bool accumulate = false;      // add to what C holds
 };
 
+static inline Matrix floatMatrix(const float* data, int64_t rows, int64_t cols) {
+  Matrix m;
+  m.data = data;
+  m.rows = rows;
+  m.cols = cols;
+  return m;
+}
+
+// x W^T for rows of x, and with `transposed` false dy W.
+static inline Term productTerm(const float* a, const Matrix& w, bool transposed = true) {
+  Term t;
+  t.a = a;
+  t.b = w;
+  t.bTransposed = transposed;
+  t.aRow = t.k = transposed ? w.cols : w.rows;
+  return t;
+}
+
+// A^T B for A [tokens, columns] and B of as many rows.
+static inline Term transposedTerm(const float* a, int64_t columns, const Matrix& b) {
+  Term t = productTerm(a, b, false);
+  t.aRow = 1;
+  t.aCol = columns;
+  return t;
+}
+
 struct Attention {
   const float *q, *k, *v;
   const int32_t* cuSeqlens;
@@ -144,8 +170,7 @@ enum Unary : int { kNeg, kSquare, kSqrt, kRsqrt, kExp, kLog, kTanh, kSigmoid, kR
 enum Binary : int { kAdd, kSub, kMul, kDiv, kMax, kMin };
 enum Activation : int { kSilu, kGeluTanh };
 
-// ---- kernels: one table per instruction set
-// --------------------------------------------------------------------------
+// ---- kernels: one table per instruction set ------------------------------------------------------------------------
 
 // Every function returns false when working memory could not be had; the outputs are then undefined.
 struct Kernels {

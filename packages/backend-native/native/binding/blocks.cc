@@ -13,9 +13,7 @@ bool rmsNorm(Fields& f) {
   const float* x = f.floats("x", f.product(tokens, width));
   const float* w = f.floats("weight", width);
   float* y = f.floats("y", f.product(tokens, width));
-  if (!f.ok()) return false;
-  kernels().rmsNorm(x, w, y, tokens, width, eps, offset);
-  return true;
+  return f.run([&] { kernels().rmsNorm(x, w, y, tokens, width, eps, offset); });
 }
 
 bool rmsNormGrad(Fields& f) {
@@ -52,9 +50,7 @@ bool rotaryEmbedding(Fields& f) {
   const float* cos = f.floats("cos", f.product(tokens, rotaryDim / 2));
   const float* sin = f.floats("sin", f.product(tokens, rotaryDim / 2));
   float* y = f.floats("y", n);
-  if (!f.ok()) return false;
-  kernels().rope(x, cos, sin, y, tokens, width / headDim, headDim, rotaryDim, inverse);
-  return true;
+  return f.run([&] { kernels().rope(x, cos, sin, y, tokens, width / headDim, headDim, rotaryDim, inverse); });
 }
 
 bool dropout(Fields& f) {
@@ -62,9 +58,7 @@ bool dropout(Fields& f) {
   const Dropout d = f.dropout("rate");
   const float* x = f.floats("x", n);
   float* y = f.floats("y", n);
-  if (!f.ok()) return false;
-  kernels().dropout(x, y, n, d);
-  return true;
+  return f.run([&] { kernels().dropout(x, y, n, d); });
 }
 
 // Reads the fields attention and its gradient share, and checks that every sequence lies inside q, k and v.
@@ -132,9 +126,7 @@ bool swiglu(Fields& f) {
   const float* gate = f.floats("gate", n);
   const float* up = f.floats("up", n);
   float* y = f.floats("y", n);
-  if (!f.ok()) return false;
-  kernels().swiglu(gate, up, y, n, a);
-  return true;
+  return f.run([&] { kernels().swiglu(gate, up, y, n, a); });
 }
 
 bool swigluGrad(Fields& f) {
@@ -145,9 +137,7 @@ bool swigluGrad(Fields& f) {
   const float* up = f.floats("up", n);
   float* dGate = f.floats("dGate", n);
   float* dUp = f.floats("dUp", n);
-  if (!f.ok()) return false;
-  kernels().swigluGrad(dy, gate, up, dGate, dUp, n, a);
-  return true;
+  return f.run([&] { kernels().swigluGrad(dy, gate, up, dGate, dUp, n, a); });
 }
 
 bool crossEntropy(Fields& f) {
@@ -192,9 +182,7 @@ bool adamW(Fields& f) {
   const float* g = f.floats("grad", n);
   float* m = f.floats("expAvg", n);
   float* v = f.floats("expAvgSq", n);
-  if (!f.ok()) return false;
-  kernels().adamW(p, g, m, v, n, o);
-  return true;
+  return f.run([&] { kernels().adamW(p, g, m, v, n, o); });
 }
 
 bool adamW8bit(Fields& f) {
@@ -222,9 +210,7 @@ bool gradNorm(Fields& f) {
   const int64_t n = f.count("size");
   const float* x = f.floats("x", n);
   double* sum = f.doubles("sum", 1);
-  if (!f.ok()) return false;
-  *sum += kernels().sumSquares(x, n);
-  return true;
+  return f.run([&] { *sum += kernels().sumSquares(x, n); });
 }
 
 bool kvCacheUpdate(Fields& f) {

@@ -20,6 +20,13 @@ class Fields {
   // False once any field was wrong; a JavaScript exception is then pending.
   bool ok() const { return ok_; }
 
+  // Runs a kernel that needs no working memory, once all fields are right.
+  template <class Function>
+  bool run(const Function& kernel) const {
+    if (ok_) kernel();
+    return ok_;
+  }
+
   // Whether the field is given and not null.
   bool has(const char* name) {
     napi_valuetype type = napi_undefined;

@@ -4,41 +4,6 @@
 namespace tunesmith {
 namespace {
 
-Term forwardTerm(const float* x, const Matrix& w) {
-  Term t;
-  t.a = x;
-  t.aRow = w.cols;
-  t.b = w;
-  t.bTransposed = true;
-  t.k = w.cols;
-  return t;
-}
-
-Term backwardTerm(const float* dy, const Matrix& w) {
-  Term t;
-  t.a = dy;
-  t.aRow = w.rows;
-  t.b = w;
-  t.bTransposed = false;
-  t.k = w.rows;
-  return t;
-}
-
-Matrix floatMatrix(const float* data, int64_t rows, int64_t cols) {
-  Matrix m;
-  m.data = data;
-  m.rows = rows;
-  m.cols = cols;
-  return m;
-}
-
-GemmOutput into(float* c, int64_t ldc) {
-  GemmOutput out;
-  out.c = c;
-  out.ldc = ldc;
-  return out;
-}
-
 // dx += addend, the gradient that came by other paths, where there is one.
 void addTo(float* dx, const float* addend, int64_t n) {
   if (addend) kernels().binary(kAdd, addend, dx, dx, 1, n, 0);
@@ -51,10 +16,8 @@ bool linear(Fields& f) {
   const float* bias = f.optionalFloats("bias", w.rows);
   float* y = f.floats("y", f.product(tokens, w.rows));
   if (!f.ok()) return false;
-  const Term t = forwardTerm(x, w);
-  GemmOutput out = into(y, w.rows);
-  out.bias = bias;
-  return kernels().gemm(tokens, w.rows, &t, 1, out);
+  const Term t = productTerm(x, w);
+  return kernels().gemm(tokens, w.rows, &t, 1, {y, w.rows, bias});
 }
 
 bool linearGrad(Fields& f) {
@@ -64,8 +27,8 @@ bool linearGrad(Fields& f) {
   const float* addend = f.optionalFloats("addend", f.product(tokens, w.cols));
   float* dx = f.floats("dx", f.product(tokens, w.cols));
   if (!f.ok()) return false;
-  const Term t = backwardTerm(dy, w);
-  const bool done = kernels().gemm(tokens, w.cols, &t, 1, into(dx, w.cols));
+  const Term t = productTerm(dy, w, false);
+  const bool done = kernels().gemm(tokens, w.cols, &t, 1, {dx, w.cols});
   if (done) addTo(dx, addend, tokens * w.cols);
   return done;
 }
@@ -73,16 +36,10 @@ bool linearGrad(Fields& f) {
 // dW[out, in] = scale dy^T x, x masked by dropout.
 bool weightGrad(const float* dy, int64_t out, const float* x, int64_t in, int64_t tokens, float* dw, float scale,
     const Dropout& dropout) {
-  Term t;
-  t.a = dy;
-  t.aRow = 1;
-  t.aCol = out;
-  t.b = floatMatrix(x, tokens, in);
-  t.bTransposed = false;
+  Term t = transposedTerm(dy, out, floatMatrix(x, tokens, in));
   t.bDropout = dropout;
-  t.k = tokens;
   t.alpha = scale;
-  return kernels().gemm(out, in, &t, 1, into(dw, in));
+  return kernels().gemm(out, in, &t, 1, {dw, in});
 }
 
 bool linearWeightGrad(Fields& f) {
@@ -106,14 +63,12 @@ bool loraLinear(Fields& f) {
   float* y = f.floats("y", f.product(tokens, w.rows));
   float* xa = f.floats("xa", f.product(tokens, rank));
   if (!f.ok()) return false;
-  Term down = forwardTerm(x, floatMatrix(loraA, rank, w.cols));
+  Term down = productTerm(x, floatMatrix(loraA, rank, w.cols));
   down.aDropout = dropout;
-  if (!kernels().gemm(tokens, rank, &down, 1, into(xa, rank))) return false;
-  Term terms[2] = {forwardTerm(x, w), forwardTerm(xa, floatMatrix(loraB, w.rows, rank))};
+  if (!kernels().gemm(tokens, rank, &down, 1, {xa, rank})) return false;
+  Term terms[2] = {productTerm(x, w), productTerm(xa, floatMatrix(loraB, w.rows, rank))};
   terms[1].alpha = scaling;
-  GemmOutput out = into(y, w.rows);
-  out.bias = bias;
-  return kernels().gemm(tokens, w.rows, terms, 2, out);
+  return kernels().gemm(tokens, w.rows, terms, 2, {y, w.rows, bias});
 }
 
 // low = scaling dy B; dx = mask low A + dy W, its masked term first, so that the mask touches nothing else;
@@ -136,13 +91,13 @@ bool loraLinearGrad(Fields& f) {
   if (!f.ok()) return false;
   float* low = scratch(kScratchLora, static_cast<size_t>(tokens * rank));
   if (!low) return false;
-  Term down = backwardTerm(dy, floatMatrix(loraB, w.rows, rank));
+  Term down = productTerm(dy, floatMatrix(loraB, w.rows, rank), false);
   down.alpha = scaling;
-  bool ok = kernels().gemm(tokens, rank, &down, 1, into(low, rank));
+  bool ok = kernels().gemm(tokens, rank, &down, 1, {low, rank});
   if (dx) {
-    Term terms[2] = {backwardTerm(low, floatMatrix(loraA, rank, w.cols)), backwardTerm(dy, w)};
+    Term terms[2] = {productTerm(low, floatMatrix(loraA, rank, w.cols), false), productTerm(dy, w, false)};
     terms[0].outDropout = dropout;
-    ok = ok && kernels().gemm(tokens, w.cols, terms, 2, into(dx, w.cols));
+    ok = ok && kernels().gemm(tokens, w.cols, terms, 2, {dx, w.cols});
     if (ok) addTo(dx, addend, tokens * w.cols);
   }
   if (dA && dB)
@@ -156,9 +111,7 @@ bool dequantize(Fields& f) {
   const Matrix w = f.weight();
   if (f.ok() && (rowStart > rowEnd || rowEnd > w.rows)) f.fail("rowEnd", "rows inside the matrix");
   float* y = f.floats("y", f.ok() ? f.product(rowEnd - rowStart, w.cols) : 0);
-  if (!f.ok()) return false;
-  kernels().dequantize(w, rowStart, rowEnd, y);
-  return true;
+  return f.run([&] { kernels().dequantize(w, rowStart, rowEnd, y); });
 }
 
 // Ids outside the table are refused.
@@ -174,9 +127,7 @@ bool embeddingLookup(Fields& f) {
   const Matrix w = f.weight();
   const int32_t* ids = idsInside(f, tokens, w.rows);
   float* y = f.floats("y", f.product(tokens, w.cols));
-  if (!f.ok()) return false;
-  kernels().gatherRows(w, ids, tokens, y);
-  return true;
+  return f.run([&] { kernels().gatherRows(w, ids, tokens, y); });
 }
 
 bool embeddingGrad(Fields& f) {
@@ -184,9 +135,7 @@ bool embeddingGrad(Fields& f) {
   const float* dy = f.floats("dy", f.product(tokens, width));
   const int32_t* ids = idsInside(f, tokens, vocab);
   float* dw = f.floats("dWeight", f.product(vocab, width));
-  if (!f.ok()) return false;
-  kernels().embeddingGrad(dy, ids, tokens, width, vocab, dw);
-  return true;
+  return f.run([&] { kernels().embeddingGrad(dy, ids, tokens, width, vocab, dw); });
 }
 
 }  // namespace

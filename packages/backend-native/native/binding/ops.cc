@@ -12,9 +12,7 @@ bool binary(Fields& f) {
   const float* a = f.floats("a", mode == 3 ? inner : mode == 4 ? outer : n);
   const float* b = f.floats("b", mode == 1 ? inner : mode == 2 ? outer : n);
   float* y = f.floats("y", n);
-  if (!f.ok()) return false;
-  kernels().binary(static_cast<Binary>(op), a, b, y, outer, inner, static_cast<int>(mode));
-  return true;
+  return f.run([&] { kernels().binary(static_cast<Binary>(op), a, b, y, outer, inner, static_cast<int>(mode)); });
 }
 
 bool unary(Fields& f) {
@@ -22,36 +20,30 @@ bool unary(Fields& f) {
   if (f.ok() && op > kReciprocal) f.fail("op", "an operation");
   const float* x = f.floats("x", n);
   float* y = f.floats("y", n);
-  if (!f.ok()) return false;
-  kernels().unary(static_cast<Unary>(op), x, y, n);
-  return true;
+  return f.run([&] { kernels().unary(static_cast<Unary>(op), x, y, n); });
 }
 
 bool softmax(Fields& f) {
   const int64_t rows = f.count("rows"), cols = f.count("cols");
   const float* x = f.floats("x", f.product(rows, cols));
   float* y = f.floats("y", f.product(rows, cols));
-  if (!f.ok()) return false;
-  if (cols > 0) kernels().softmax(x, y, rows, cols);
-  return true;
+  return f.run([&] {
+    if (cols > 0) kernels().softmax(x, y, rows, cols);
+  });
 }
 
 bool reduceSum(Fields& f) {
   const int64_t outer = f.count("outer"), axis = f.count("axis"), inner = f.count("inner");
   const float* x = f.floats("x", f.product(f.product(outer, axis), inner));
   float* y = f.floats("y", f.product(outer, inner));
-  if (!f.ok()) return false;
-  kernels().reduceSum(x, y, outer, axis, inner);
-  return true;
+  return f.run([&] { kernels().reduceSum(x, y, outer, axis, inner); });
 }
 
 bool transpose2d(Fields& f) {
   const int64_t rows = f.count("rows"), cols = f.count("cols");
   const float* x = f.floats("x", f.product(rows, cols));
   float* y = f.floats("y", f.product(rows, cols));
-  if (!f.ok()) return false;
-  kernels().transpose2d(x, y, rows, cols);
-  return true;
+  return f.run([&] { kernels().transpose2d(x, y, rows, cols); });
 }
 
 // c[i] = a[i] b[i], each [m, k] and [k, n] or transposed; a factor that is not batched is the same for all.
@@ -65,19 +57,14 @@ bool matMul(Fields& f) {
   float* c = f.floats("c", f.product(batch, mn));
   if (!f.ok()) return false;
   for (int64_t i = 0; i < batch; i++) {
-    Term t;
-    t.a = a + (aBatched ? i * mk : 0);
-    t.aRow = transposeA ? 1 : k;
-    t.aCol = transposeA ? m : 1;
-    t.b.data = b + (bBatched ? i * kn : 0);
-    t.b.rows = transposeB ? n : k;
-    t.b.cols = transposeB ? k : n;
-    t.bTransposed = transposeB;
-    t.k = k;
-    GemmOutput out;
-    out.c = c + i * mn;
-    out.ldc = n;
-    if (!kernels().gemm(m, n, &t, 1, out)) return false;
+    const float* left = a + (aBatched ? i * mk : 0);
+    const Matrix right = floatMatrix(b + (bBatched ? i * kn : 0), transposeB ? n : k, transposeB ? k : n);
+    Term t = productTerm(left, right, transposeB);
+    if (transposeA) {
+      t.aRow = 1;
+      t.aCol = m;
+    }
+    if (!kernels().gemm(m, n, &t, 1, {c + i * mn, n})) return false;
   }
   return true;
 }

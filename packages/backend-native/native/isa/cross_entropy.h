@@ -13,11 +13,7 @@ static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& 
     float* correct, bool wantsGrad) {
   if (p.softcap > 0)
     eachVec(n, [&](int64_t i, int k) { storeN(z + i, vtanh(loadN(z + i, k) / p.softcap) * p.softcap, k); });
-  vf m = splat(-INFINITY);
-  int64_t i = 0;
-  for (; i + VL <= n; i += VL) m = vmax(load(z + i), m);
-  float top = maxOf(m);
-  for (; i < n; i++) top = z[i] > top ? z[i] : top;
+  const float top = rowMax(z, n);
   double sum = 0, weighted = 0;
   for (int64_t from = 0; from < n; from += 1024) {
     const int64_t count = least(1024, n - from);
@@ -91,16 +87,8 @@ static bool crossEntropy(CrossEntropy& p) {
         rows[n++] = static_cast<int32_t>(t);
       }
     if (n == 0) break;
-    Term forward;
-    forward.a = x;
-    forward.aRow = h;
-    forward.b = p.weight;
-    forward.k = h;
-    GemmOutput out;
-    out.c = logits;
-    out.ldc = vocab;
-    out.bias = p.bias;
-    if (!gemm(n, vocab, &forward, 1, out)) return false;
+    const Term forward = productTerm(x, p.weight);
+    if (!gemm(n, vocab, &forward, 1, {logits, vocab, p.bias})) return false;
     parallel(n, [&](int64_t r) {
       const int64_t row = rows[r];
       losses[r] = lossOfRow(
@@ -108,34 +96,13 @@ static bool crossEntropy(CrossEntropy& p) {
     });
     for (int64_t r = 0; r < n; r++) p.lossSum += losses[r];
     if (p.dHidden) {
-      Term back;
-      back.a = logits;
-      back.aRow = vocab;
-      back.b = p.weight;
-      back.bTransposed = false;
-      back.k = vocab;
-      out.c = dx;
-      out.ldc = h;
-      out.bias = nullptr;
-      if (!gemm(n, h, &back, 1, out)) return false;
+      const Term back = productTerm(logits, p.weight, false);
+      if (!gemm(n, h, &back, 1, {dx, h})) return false;
       for (int64_t r = 0; r < n; r++) memcpy(p.dHidden + rows[r] * h, dx + r * h, static_cast<size_t>(h) * 4);
     }
     if (p.dWeight) {
-      Term weight;
-      weight.a = logits;
-      weight.aRow = 1;
-      weight.aCol = vocab;
-      weight.b.data = x;
-      weight.b.rows = n;
-      weight.b.cols = h;
-      weight.bTransposed = false;
-      weight.k = n;
-      out.c = p.dWeight;
-      out.ldc = h;
-      out.bias = nullptr;
-      out.accumulate = !first;
-      if (!gemm(vocab, h, &weight, 1, out)) return false;
-      out.accumulate = false;
+      const Term weight = transposedTerm(logits, vocab, floatMatrix(x, n, h));
+      if (!gemm(vocab, h, &weight, 1, {p.dWeight, h, nullptr, !first})) return false;
     }
   }
   return true;

@@ -154,9 +154,6 @@ static void decodeNibblesAs(const Matrix& w, int64_t first, int64_t n, float* ou
     if (i & 1 && i < end) *out++ = nibbleAt(w, i++);
   }
 }
-static void decodeNibbles(const Matrix& w, int64_t first, int64_t n, float* out) {
-  decodeNibblesAs<false>(w, first, n, out);
-}
 
 // Elements [column, column + n) of one row.
 static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, float* out) {
@@ -189,7 +186,7 @@ static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, f
       return;
     }
     case kNF4:
-      decodeNibbles(w, first, n, out);
+      decodeNibblesAs<false>(w, first, n, out);
       return;
   }
 }

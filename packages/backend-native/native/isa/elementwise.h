@@ -47,20 +47,10 @@ static void binaryAs(const float* a, const float* b, float* y, int64_t outer, in
 }
 
 static void binary(Binary op, const float* a, const float* b, float* y, int64_t outer, int64_t inner, int mode) {
-  switch (op) {
-    case kAdd:
-      return binaryAs<kAdd>(a, b, y, outer, inner, mode);
-    case kSub:
-      return binaryAs<kSub>(a, b, y, outer, inner, mode);
-    case kMul:
-      return binaryAs<kMul>(a, b, y, outer, inner, mode);
-    case kDiv:
-      return binaryAs<kDiv>(a, b, y, outer, inner, mode);
-    case kMax:
-      return binaryAs<kMax>(a, b, y, outer, inner, mode);
-    case kMin:
-      return binaryAs<kMin>(a, b, y, outer, inner, mode);
-  }
+  // in the order of Binary
+  static constexpr decltype(&binaryAs<kAdd>) all[] = {
+      binaryAs<kAdd>, binaryAs<kSub>, binaryAs<kMul>, binaryAs<kDiv>, binaryAs<kMax>, binaryAs<kMin>};
+  all[op](a, b, y, outer, inner, mode);
 }
 
 template <class Function>
@@ -100,16 +90,21 @@ static void unary(Unary op, const float* x, float* y, int64_t n) {
   }
 }
 
+TS_INLINE float rowMax(const float* x, int64_t n) {
+  vf m = splat(-INFINITY);
+  int64_t i = 0;
+  for (; i + VL <= n; i += VL) m = vmax(load(x + i), m);
+  float top = maxOf(m);
+  for (; i < n; i++) top = x[i] > top ? x[i] : top;
+  return top;
+}
+
 static void softmax(const float* x, float* y, int64_t rows, int64_t cols) {
   parallelRange(rows, rowGrain(cols), [&](int64_t from, int64_t to) {
     for (int64_t r = from; r < to; r++) {
       const float* in = x + r * cols;
       float* out = y + r * cols;
-      vf m = splat(-INFINITY);
-      int64_t i = 0;
-      for (; i + VL <= cols; i += VL) m = vmax(load(in + i), m);
-      float top = maxOf(m);
-      for (; i < cols; i++) top = in[i] > top ? in[i] : top;
+      const float top = rowMax(in, cols);
       eachVec(cols, [&](int64_t j, int n) { storeN(out + j, vexp(loadN(in + j, n) - top), n); });
       const double sum = rowSum(cols, [&](int64_t j, int n) { return loadN(out + j, n); });
       const float inverse = static_cast<float>(1.0 / sum);
@@ -118,23 +113,27 @@ static void softmax(const float* x, float* y, int64_t rows, int64_t cols) {
   });
 }
 
+// The sum of fixed pieces of n elements, which are worked on in parallel and added in order; false without memory.
+template <class Sum, class Piece>
+static bool sumOfPieces(int64_t n, Sum& sum, const Piece& piece) {
+  constexpr int64_t size = 65536;
+  const int64_t pieces = ceilDiv(n, size);
+  double* parts = reinterpret_cast<double*>(scratch(kScratchHidden, static_cast<size_t>(2 * pieces)));
+  if (!parts) return false;
+  parallel(pieces, [&](int64_t p) { parts[p] = piece(p * size, least(size, n - p * size)); });
+  double total = 0;
+  for (int64_t p = 0; p < pieces; p++) total += parts[p];
+  sum = static_cast<Sum>(total);
+  return true;
+}
+
 // y[o, i] = sum over a of x[o, a, i].
 static void reduceSum(const float* x, float* y, int64_t outer, int64_t axis, int64_t inner) {
   if (inner == 1) {
     if (outer == 1 && axis > 65536) {
-      // One long sum: fixed pieces, added in order.
-      const int64_t pieces = ceilDiv(axis, 65536);
-      double* parts = reinterpret_cast<double*>(scratch(kScratchHidden, static_cast<size_t>(2 * pieces)));
-      if (parts) {
-        parallel(pieces, [&](int64_t p) {
-          const float* in = x + p * 65536;
-          parts[p] = rowSum(least(65536, axis - p * 65536), [&](int64_t i, int n) { return loadN(in + i, n); });
-        });
-        double total = 0;
-        for (int64_t p = 0; p < pieces; p++) total += parts[p];
-        y[0] = static_cast<float>(total);
-        return;
-      }
+      const bool done = sumOfPieces(axis, y[0],
+          [&](int64_t from, int64_t n) { return rowSum(n, [&](int64_t i, int k) { return loadN(x + from + i, k); }); });
+      if (done) return;
     }
     parallelRange(outer, rowGrain(axis), [&](int64_t from, int64_t to) {
       for (int64_t o = from; o < to; o++)
@@ -174,20 +173,13 @@ static void transpose2d(const float* x, float* y, int64_t rows, int64_t cols) {
 }
 
 static double sumSquares(const float* x, int64_t n) {
-  const int64_t pieces = ceilDiv(n, 65536);
-  if (pieces == 0) return 0;
-  double* parts = reinterpret_cast<double*>(scratch(kScratchHidden, static_cast<size_t>(2 * pieces)));
-  if (!parts) return NAN;
-  parallel(pieces, [&](int64_t p) {
-    const float* in = x + p * 65536;
+  double sum = NAN;
+  sumOfPieces(n, sum, [&](int64_t from, int64_t count) {
     double s = 0;
-    const int64_t count = least(65536, n - p * 65536);
-    for (int64_t i = 0; i < count; i++) s += static_cast<double>(in[i]) * static_cast<double>(in[i]);
-    parts[p] = s;
+    for (int64_t i = from; i < from + count; i++) s += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+    return s;
   });
-  double total = 0;
-  for (int64_t p = 0; p < pieces; p++) total += parts[p];
-  return total;
+  return sum;
 }
 
 // Columns in parallel, tokens in order: repeated ids add up the same way every time.

@@ -9,13 +9,7 @@
 namespace tunesmith {
 namespace {
 
-#if TS_VL == 16
-constexpr int MR = 14, NV = 2;
-#elif TS_VL == 8
-constexpr int MR = 6, NV = 2;
-#else
-constexpr int MR = 6, NV = 2;
-#endif
+constexpr int MR = TS_VL == 16 ? 14 : 6, NV = 2;
 constexpr int NR = NV * VL;
 #ifndef TS_KC
 #define TS_KC 256
@@ -68,39 +62,25 @@ using Micro = void (*)(int64_t, const float*, int64_t, const float*, int64_t, fl
 
 template <int NV_>
 static Micro microOf(int rows) {
-  switch (rows) {
-    case 1:
-      return micro<1, NV_>;
-    case 2:
-      return micro<2, NV_>;
-    case 3:
-      return micro<3, NV_>;
-    case 4:
-      return micro<4, NV_>;
-    case 5:
-      return micro<5, NV_>;
-    case 6:
-      return micro<6, NV_>;
+  static constexpr Micro all[] = {
+      micro<1, NV_>,
+      micro<2, NV_>,
+      micro<3, NV_>,
+      micro<4, NV_>,
+      micro<5, NV_>,
+      micro<6, NV_>,
 #if TS_VL == 16
-    case 7:
-      return micro<7, NV_>;
-    case 8:
-      return micro<8, NV_>;
-    case 9:
-      return micro<9, NV_>;
-    case 10:
-      return micro<10, NV_>;
-    case 11:
-      return micro<11, NV_>;
-    case 12:
-      return micro<12, NV_>;
-    case 13:
-      return micro<13, NV_>;
-    case 14:
-      return micro<14, NV_>;
+      micro<7, NV_>,
+      micro<8, NV_>,
+      micro<9, NV_>,
+      micro<10, NV_>,
+      micro<11, NV_>,
+      micro<12, NV_>,
+      micro<13, NV_>,
+      micro<14, NV_>,
 #endif
-  }
-  return nullptr;
+  };
+  return all[rows - 1];
 }
 
 // One panel of A times one panel of B (`width` = VL or NR wide, `cols` of it real).

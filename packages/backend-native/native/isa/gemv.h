@@ -83,32 +83,16 @@ static void gemvRows(int64_t from, int64_t to, const Term& t, const GemmOutput& 
 template <Format F>
 static void gemvFormat(int64_t m, int64_t n, const Term& t, const GemmOutput& out) {
   parallelRange(n, most(16, 262144 / most(1, t.k)), [&](int64_t from, int64_t to) {
-    switch (m) {
-      case 1:
-        return gemvRows<F, 1>(from, to, t, out);
-      case 2:
-        return gemvRows<F, 2>(from, to, t, out);
-      case 3:
-        return gemvRows<F, 3>(from, to, t, out);
-      case 4:
-        return gemvRows<F, 4>(from, to, t, out);
-    }
+    static constexpr decltype(&gemvRows<F, 1>) all[] = {gemvRows<F, 1>, gemvRows<F, 2>, gemvRows<F, 3>, gemvRows<F, 4>};
+    all[m - 1](from, to, t, out);
   });
 }
 
 static void gemv(int64_t m, int64_t n, const Term& t, const GemmOutput& out) {
-  switch (t.b.format) {
-    case kF32:
-      return gemvFormat<kF32>(m, n, t, out);
-    case kBF16:
-      return gemvFormat<kBF16>(m, n, t, out);
-    case kF16:
-      return gemvFormat<kF16>(m, n, t, out);
-    case kINT8:
-      return gemvFormat<kINT8>(m, n, t, out);
-    case kNF4:
-      return gemvFormat<kNF4>(m, n, t, out);
-  }
+  // in the order of Format
+  static constexpr decltype(&gemvFormat<kF32>) all[] = {
+      gemvFormat<kF32>, gemvFormat<kBF16>, gemvFormat<kF16>, gemvFormat<kNF4>, gemvFormat<kINT8>};
+  all[t.b.format](m, n, t, out);
 }
 
 }  // namespace

@@ -19,17 +19,14 @@ typedef float vf __attribute__((vector_size(TS_VL * 4)));
 typedef int32_t vi __attribute__((vector_size(TS_VL * 4)));
 typedef uint32_t vu __attribute__((vector_size(TS_VL * 4)));
 typedef uint16_t vh __attribute__((vector_size(TS_VL * 2)));
-typedef int8_t vb __attribute__((vector_size(TS_VL)));
 typedef float vfu __attribute__((vector_size(TS_VL * 4), aligned(4), may_alias));
 typedef uint16_t vhu __attribute__((vector_size(TS_VL * 2), aligned(2), may_alias));
-typedef int8_t vbu __attribute__((vector_size(TS_VL), aligned(1), may_alias));
 
 #define TS_INLINE static inline __attribute__((always_inline))
 
 TS_INLINE vf load(const float* p) { return *reinterpret_cast<const vfu*>(p); }
 TS_INLINE void store(float* p, vf v) { *reinterpret_cast<vfu*>(p) = v; }
 TS_INLINE vf splat(float x) { return x - vf{}; }
-TS_INLINE vi splatInt(int32_t x) { return x - vi{}; }
 TS_INLINE vf vmax(vf a, vf b) { return a > b ? a : b; }
 TS_INLINE vf vmin(vf a, vf b) { return a < b ? a : b; }
 
@@ -143,14 +140,6 @@ TS_INLINE vu counters(int64_t first) {
 }
 TS_INLINE vf dropped(vf x, int64_t first, const Dropout& d) {
   return hashOf(counters(first), d.seed) >= (d.threshold - vu{}) ? x * d.keepScale : vf{};
-}
-
-// Calls f(offset, lanes used) over [0, n): whole vectors, then the rest.
-template <class Whole, class Rest>
-TS_INLINE void eachVector(int64_t n, const Whole& whole, const Rest& rest) {
-  int64_t i = 0;
-  for (; i + VL <= n; i += VL) whole(i);
-  if (i < n) rest(i, n - i);
 }
 
 // Work in pieces big enough to be worth a thread's attention.

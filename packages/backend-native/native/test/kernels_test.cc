@@ -78,17 +78,9 @@ void product(Format format, int64_t m, int64_t n, int64_t k, bool transposed, do
   const Weight w(format, transposed ? n : k, transposed ? k : n, 48);
   const std::vector<float> dense = w.dense(), a = randoms(m * k), bias = randoms(n);
   std::vector<float> c(static_cast<size_t>(m * n)), want(c.size());
-  Term t;
-  t.a = a.data();
-  t.aRow = k;
-  t.b = w.matrix;
-  t.bTransposed = transposed;
-  t.k = k;
+  Term t = productTerm(a.data(), w.matrix, transposed);
   t.alpha = 0.5f;
-  GemmOutput out;
-  out.c = c.data();
-  out.ldc = n;
-  out.bias = bias.data();
+  const GemmOutput out = {c.data(), n, bias.data()};
   for (int64_t i = 0; i < m; i++)
     for (int64_t j = 0; j < n; j++) {
       double sum = 0;

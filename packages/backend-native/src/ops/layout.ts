@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type NativeBackend, replaceNativeKernel } from '../backend'
+import type { NativeBackend } from '../backend'
+import { accelerate } from './accelerate'
 
 type Info = tf.TensorInfo
 type Numeric = 'float32' | 'int32'
@@ -15,16 +16,12 @@ function valuesOf(backend: NativeBackend, x: Info): Float32Array {
 const asFloats = (x: Float32Array | Int32Array) => new Float32Array(x.buffer, x.byteOffset, x.length)
 
 function registerTranspose(): void {
-  const fallback = tf.getKernel(tf.Transpose, 'cpu')!.kernelFunc
-  replaceNativeKernel(tf.Transpose, (args) => {
-    const { x } = args.inputs as { x: Info }
-    const { perm } = args.attrs as unknown as tf.TransposeAttrs
-    const backend = args.backend as NativeBackend
+  accelerate<{ x: Info }, tf.TransposeAttrs>(tf.Transpose, (backend, { x }, { perm }) => {
     const rank = x.shape.length
     const shape = perm.map((axis) => x.shape[axis]!)
-    if (!isNumeric(x) || rank < 2) return fallback(args)
+    if (!isNumeric(x) || rank < 2) return undefined
     const kept = perm.findIndex((axis, i) => axis !== i)
-    if (kept < 0) return fallback(args)
+    if (kept < 0) return undefined
     const moved = perm.slice(kept)
     const size = moved.length
     // Rotations of the trailing axes are matrices transposed; swaps of two axes with a long tail are rows moved.
@@ -36,7 +33,7 @@ function registerTranspose(): void {
       moved[1] === kept &&
       moved.slice(2).every((axis, i) => axis === kept + 2 + i)
     const tail = sizeOf(x.shape.slice(kept + 2))
-    if (!rotates && !(swapsHeads && tail >= 8)) return fallback(args)
+    if (!rotates && !(swapsHeads && tail >= 8)) return undefined
     const batch = sizeOf(x.shape.slice(0, kept))
     const { info, values } = backend.output(shape, x.dtype)
     const from = valuesOf(backend, x)
@@ -61,35 +58,31 @@ function registerTranspose(): void {
 }
 
 function registerGather(): void {
-  const fallback = tf.getKernel(tf.GatherV2, 'cpu')!.kernelFunc
-  replaceNativeKernel(tf.GatherV2, (args) => {
-    const { x, indices } = args.inputs as { x: Info; indices: Info }
-    const { axis, batchDims = 0 } = args.attrs as unknown as tf.GatherV2Attrs
-    const backend = args.backend as NativeBackend
-    if (!isNumeric(x) || axis !== 0 || batchDims !== 0 || indices.dtype !== 'int32') return fallback(args)
-    const ids = backend.ints(indices)
-    const rows = x.shape[0]!
-    // An id outside the table is the CPU backend's to refuse.
-    if (ids.some((id) => id < 0 || id >= rows)) return fallback(args)
-    const cols = sizeOf(x.shape.slice(1))
-    const { info, values } = backend.output([...indices.shape, ...x.shape.slice(1)], x.dtype)
-    const table = asFloats(valuesOf(backend, x))
-    backend.operations.EmbeddingLookup({
-      ...{ tokens: ids.length, format: 0, roundTo: 0, outFeatures: rows, inFeatures: cols, blockSize: 0 },
-      ...{ weight: table, ids, y: asFloats(values) },
-    })
-    return info
-  })
+  accelerate<{ x: Info; indices: Info }, tf.GatherV2Attrs>(
+    tf.GatherV2,
+    (backend, { x, indices }, { axis, batchDims = 0 }) => {
+      if (!isNumeric(x) || axis !== 0 || batchDims !== 0 || indices.dtype !== 'int32') return undefined
+      const ids = backend.ints(indices)
+      const rows = x.shape[0]!
+      // An id outside the table is the CPU backend's to refuse.
+      if (ids.some((id) => id < 0 || id >= rows)) return undefined
+      const cols = sizeOf(x.shape.slice(1))
+      const { info, values } = backend.output([...indices.shape, ...x.shape.slice(1)], x.dtype)
+      const table = asFloats(valuesOf(backend, x))
+      backend.operations.EmbeddingLookup({
+        ...{ tokens: ids.length, format: 0, roundTo: 0, outFeatures: rows, inFeatures: cols, blockSize: 0 },
+        ...{ weight: table, ids, y: asFloats(values) },
+      })
+      return info
+    },
+  )
 }
 
 function registerConcat(): void {
-  const fallback = tf.getKernel(tf.Concat, 'cpu')!.kernelFunc
-  replaceNativeKernel(tf.Concat, (args) => {
-    const inputs = args.inputs as unknown as Info[]
-    const backend = args.backend as NativeBackend
+  accelerate<Info[], tf.ConcatAttrs>(tf.Concat, (backend, inputs, { axis: wanted }) => {
     const first = inputs[0]!
-    const axis = tf.util.parseAxisParam((args.attrs as unknown as tf.ConcatAttrs).axis, first.shape)[0]!
-    if (!isNumeric(first) || inputs.some((x) => x.dtype !== first.dtype)) return fallback(args)
+    const axis = tf.util.parseAxisParam(wanted, first.shape)[0]!
+    if (!isNumeric(first) || inputs.some((x) => x.dtype !== first.dtype)) return undefined
     tf.backend_util.assertParamsConsistent(
       inputs.map((x) => x.shape),
       axis,
@@ -115,12 +108,8 @@ function registerConcat(): void {
 }
 
 function registerSlice(): void {
-  const fallback = tf.getKernel(tf.Slice, 'cpu')!.kernelFunc
-  replaceNativeKernel(tf.Slice, (args) => {
-    const { x } = args.inputs as { x: Info }
-    const { begin, size } = args.attrs as unknown as tf.SliceAttrs
-    const backend = args.backend as NativeBackend
-    if (!isNumeric(x)) return fallback(args)
+  accelerate<{ x: Info }, tf.SliceAttrs>(tf.Slice, (backend, { x }, { begin, size }) => {
+    if (!isNumeric(x)) return undefined
     const [start, shape] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size)
     tf.slice_util.assertParamsValid(x as tf.Tensor, start, shape)
     // Everything behind the last cut axis is one contiguous run.
@@ -128,7 +117,7 @@ function registerSlice(): void {
     while (last >= 0 && shape[last] === x.shape[last]) last--
     const tail = sizeOf(x.shape.slice(last + 1))
     const run = last < 0 ? tail : shape[last]! * tail
-    if (last >= 0 && run < 8 && sizeOf(shape) > 64) return fallback(args)
+    if (last >= 0 && run < 8 && sizeOf(shape) > 64) return undefined
     const { info, values } = backend.output(shape, x.dtype)
     const from = valuesOf(backend, x)
     const strides = tf.util.computeStrides(x.shape).concat(1)

@@ -1,17 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { BINARY, span } from '@tunesmith/backend/contract'
-import { type NativeBackend, replaceNativeKernel } from '../backend'
+import { accelerate } from './accelerate'
 
 /** Sums and means of float32, accumulated in blocks so that long ones keep their precision. */
 export function registerReduce(): void {
   for (const name of [tf.Sum, tf.Mean]) {
-    const fallback = tf.getKernel(name, 'cpu')!.kernelFunc
-    replaceNativeKernel(name, (args) => {
-      const { x } = args.inputs as { x: tf.TensorInfo }
-      const { axis, keepDims } = args.attrs as unknown as tf.SumAttrs
-      const backend = args.backend as NativeBackend
+    accelerate<{ x: tf.TensorInfo }, tf.SumAttrs>(name, (backend, { x }, { axis, keepDims }) => {
       const sizes = x.dtype === 'float32' ? span(x.shape, axis) : undefined
-      if (!sizes) return fallback(args)
+      if (!sizes) return undefined
       const { axes, outer, count, inner } = sizes
       const kept = x.shape.map((n, i) => (axes.includes(i) ? 1 : n))
       const { info, values } = backend.output(keepDims ? kept : x.shape.filter((_, i) => !axes.includes(i)), 'float32')
