@@ -92,49 +92,28 @@ function plan({ emulated, tests, sanitize, arch }) {
   const checks = sanitize ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g1'] : []
   const cxx = process.env.CXX ?? 'g++'
   const gxx = ['-std=c++17', sanitize ? '-O1' : '-O2', '-fPIC', '-fvisibility=hidden', ...WARNINGS, ...checks]
-  const host = inFolder('host', /\.cc$/)
   const names = `-DTUNESMITH_LAUNCHES="${launches().join(' ')}"`
   const units = []
   const unit = (files, compiler, flags) => units.push(...files.map((file) => ({ file, compiler, flags })))
+  // `#pragma unroll` is nvcc's.
+  const flags = emulated ? [...gxx, '-Wno-unknown-pragmas', '-DTUNESMITH_EMULATED_BUILD'] : gxx
+  const device = inFolder('device', /\.cu$/)
   if (emulated) {
-    // `#pragma unroll` is nvcc's.
-    const flags = [...gxx, '-Wno-unknown-pragmas', '-DTUNESMITH_EMULATED_BUILD']
-    unit(inFolder('device', /\.cu$/), cxx, [...flags, '-x', 'c++'])
+    unit(device, cxx, [...flags, '-x', 'c++'])
     unit(inFolder('emulator', /\.cc$/), cxx, flags)
-    unit(
-      host.filter((file) => !file.includes('cublaslt_library')),
-      cxx,
-      flags,
-    )
-    unit(inFolder('ops', /\.cc$/), cxx, flags)
-    if (tests) unit(inFolder('test', /\.cc$/), cxx, [...flags, names])
-    else unit(inFolder('binding', /\.cc$/), cxx, [...flags, ...NODE_API, ...headers])
   } else {
-    const nvcc = findNvcc()?.nvcc
-    const flags = [
-      '-std=c++17',
-      '-O3',
-      ...codeFlags(arch),
-      '-Werror',
-      'all-warnings',
+    unit([...device, ...inFolder('host', /\.cu$/)], findNvcc()?.nvcc, [
+      ...['-std=c++17', '-O3', '--extended-lambda', ...codeFlags(arch), '-Werror', 'all-warnings'],
       // Registers and spills of each kernel: scripts/cuda-resources.mjs reads them.
-      '-Xptxas',
-      '-v',
-      '-Xcompiler',
-      '-fPIC,-fvisibility=hidden,-Wall,-Wextra',
-    ]
-    unit([...inFolder('device', /\.cu$/), ...inFolder('host', /\.cu$/)], nvcc, flags)
-    unit([...host, ...inFolder('ops', /\.cc$/)], cxx, gxx)
-    if (tests) unit(inFolder('test', /\.cc$/), cxx, [...gxx, names])
-    else unit(inFolder('binding', /\.cc$/), cxx, [...gxx, ...NODE_API, ...headers])
+      ...['-Xptxas', '-v', '-Xcompiler', '-fPIC,-fvisibility=hidden,-Wall,-Wextra'],
+    ])
   }
-  const name = tests
-    ? `cuda_test${emulated ? '_emulated' : arch ? `_${arch}` : ''}${sanitize ? '_sanitized' : ''}`
-    : emulated
-      ? 'tunesmith_cuda_emulated.node'
-      : arch
-        ? `tunesmith_cuda_${arch}.node`
-        : 'tunesmith_cuda.node'
+  const host = inFolder('host', /\.cc$/).filter((file) => !emulated || !file.includes('cublaslt_library'))
+  unit([...host, ...inFolder('ops', /\.cc$/)], cxx, flags)
+  if (tests) unit(inFolder('test', /\.cc$/), cxx, [...flags, names])
+  else unit(inFolder('binding', /\.cc$/), cxx, [...flags, ...NODE_API, ...headers])
+  const what = [tests ? 'cuda_test' : 'tunesmith_cuda', emulated ? 'emulated' : arch, sanitize && 'sanitized']
+  const name = what.filter(Boolean).join('_') + (tests ? '' : '.node')
   const shared = tests ? [] : ['-shared']
   const link = (objects, target) =>
     emulated

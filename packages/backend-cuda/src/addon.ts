@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { bindOperations } from '@tunesmith/backend/contract'
 import { TunesmithError } from '@tunesmith/core'
-import { ownVersion, releaseFile } from './release-file'
 
 /** A number that stands for device memory in the addon; 0 is none. */
 export type Handle = number
@@ -141,17 +141,13 @@ export const operationsOf = (addon: CudaAddon) =>
     return (values) => call(...values)
   })
 
+/** The path of something compiled on this machine; the same from the sources and from the bundle. */
+export const releaseFile = (name: string): string => fileURLToPath(new URL(`../build/Release/${name}`, import.meta.url))
+
 let loaded: CudaAddon | undefined
 
 // What is published for whom (scripts/prebuilt.mjs).
 const PREBUILT_FOR = ['linux-x64']
-
-/** The prebuilt addon of this package's version. */
-function requirePrebuilt(require: NodeJS.Require, name: string): CudaAddon {
-  const { version } = require(`${name}/package.json`) as { version: string }
-  if (version !== ownVersion()) throw new Error(`is version ${version}, this package is ${ownVersion()}`)
-  return require(name) as CudaAddon
-}
 
 /**
  * The CUDA addon: the file in `TUNESMITH_CUDA_ADDON`, a package prebuilt for this platform, or what `npm run build:cuda`
@@ -162,6 +158,8 @@ function requirePrebuilt(require: NodeJS.Require, name: string): CudaAddon {
 export function loadCudaAddon(): CudaAddon {
   if (loaded) return loaded
   const require = createRequire(import.meta.url)
+  const versionOf = (place: string) => (require(`${place}/package.json`) as { version: string }).version
+  const own = versionOf('..')
   const target = `${process.platform}-${process.arch}`
   const prebuilt = `@tunesmith/backend-cuda-${target}`
   const places =
@@ -174,7 +172,9 @@ export function loadCudaAddon(): CudaAddon {
   for (const place of places)
     try {
       if (place !== prebuilt && !existsSync(place)) throw new Error('not there')
-      loaded = place === prebuilt ? requirePrebuilt(require, place) : (require(place) as CudaAddon)
+      if (place === prebuilt && versionOf(place) !== own)
+        throw new Error(`is version ${versionOf(place)}, this package is ${own}`)
+      loaded = require(place) as CudaAddon
       return loaded
     } catch (error) {
       const missing = (error as NodeJS.ErrnoException).code === 'MODULE_NOT_FOUND'
@@ -185,8 +185,6 @@ export function loadCudaAddon(): CudaAddon {
   const build = '`npm run build:cuda` in @tunesmith/backend-cuda (needs the CUDA toolkit, nvcc)'
   throw new TunesmithError(`The CUDA addon is not there (${problems.join('; ')})`, {
     code: 'backend',
-    remedy: PREBUILT_FOR.includes(target)
-      ? `Run \`npm install ${prebuilt}@${ownVersion()}\`, or ${build}`
-      : `Run ${build}`,
+    remedy: PREBUILT_FOR.includes(target) ? `Run \`npm install ${prebuilt}@${own}\`, or ${build}` : `Run ${build}`,
   })
 }

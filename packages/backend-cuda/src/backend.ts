@@ -100,10 +100,10 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     return this.data.get(dataId) as unknown as TensorData
   }
 
-  /** A tensor on the device for a kernel to fill. */
-  output(shape: number[], storage: Storage, dtype: DataType = storage === STORAGE.i32 ? 'int32' : 'float32'): Output {
+  /** A tensor on the device for a kernel to fill; `floats`: how float32 is stored. */
+  output(shape: number[], dtype: DataType = 'float32', floats: Storage = STORAGE.f32): Output {
     const data = new TensorData(this.device, undefined, dtype, 1, util.sizeFromShape(shape))
-    const handle = data.allocate(storage)
+    const handle = data.allocate(dtype === 'float32' ? floats : STORAGE.i32)
     const dataId = { id: this.#nextId++ }
     this.data.set(dataId, data as never)
     this.#made?.push(dataId)
@@ -112,7 +112,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
 
   /** Likewise, stored as another tensor is. */
   outputLike(x: TensorInfo, shape: number[]): Output {
-    return this.output(shape, this.tensor(x).storage, x.dtype)
+    return this.output(shape, x.dtype, this.tensor(x).storage)
   }
 
   /** The same memory as another tensor. */
@@ -134,7 +134,7 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
   }
 
   /** The tensor's device memory; uploads what is on the host only. */
-  floats(x: TensorInfo): Handle {
+  memoryOf(x: TensorInfo): Handle {
     return this.tensor(x).onDevice()
   }
 
@@ -146,10 +146,6 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
     // A cache that began as float32 zeros is read as activations for the rest of its life.
     if (role === 'cache') return data.writable(this.device.activation)
     return data.onDevice()
-  }
-
-  ints(x: TensorInfo): Handle {
-    return this.floats(x)
   }
 
   /** The values of integers that host code looks at: boundaries, ids, labels. */
@@ -236,20 +232,21 @@ export class CudaBackend extends MathBackendCPU implements StepBackend {
   }
 
   createInput(shape: number[], dtype: 'float32' | 'int32'): TensorInfo {
-    const { info } = this.output(shape, dtype === 'int32' ? STORAGE.i32 : STORAGE.f32)
+    const { info } = this.output(shape, dtype)
     this.tensor(info).input = true
     return info
   }
 
   assignInputs(inputs: TensorInfo[], values: (Float32Array | Int32Array)[]): void {
-    assignInputs(this.device, this.#tensors(inputs), values)
+    assignInputs(
+      this.device,
+      inputs.map((x) => this.tensor(x)),
+      values,
+    )
   }
 
   captureStep(inputs: TensorInfo[], f: () => Tensor): BackendStep | undefined {
-    return captureStep(this.device, this.#tensors(inputs), f, (x) => this.tensor(x))
-  }
-
-  #tensors(all: TensorInfo[]): TensorData[] {
-    return all.map((x) => this.tensor(x))
+    const tensor = (x: TensorInfo) => this.tensor(x)
+    return captureStep(this.device, inputs.map(tensor), f, tensor)
   }
 }

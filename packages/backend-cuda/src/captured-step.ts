@@ -41,41 +41,24 @@ export function captureStep(
   dataOf: (x: Tensor) => TensorData,
 ): BackendStep | undefined {
   const { addon } = device
-  let output: Tensor | undefined
+  let made: Tensor | undefined
+  let step: number
   try {
     guarded(() => addon.beginCapture())
     device.capturing = true
-    output = f()
-    const step = guarded(() => addon.endCapture(1))
-    return capturedStep(device, step, inputs, output, dataOf(output))
+    made = f()
+    step = guarded(() => addon.endCapture(1))
   } catch (error) {
     guarded(() => addon.abandonCapture())
     device.capturing = false
-    output?.dispose()
+    made?.dispose()
     warn(error as Error)
     return undefined
   } finally {
     device.capturing = false
   }
-}
-
-function warn(error: Error): void {
-  const reason = isTunesmithError(error) ? problemOf(error) : error.message
-  if (notCaptured.has(reason)) return
-  notCaptured.add(reason)
-  process.emitWarning(
-    `Decoding goes on without a CUDA graph, kernel by kernel: ${reason}. TUNESMITH_CUDA_GRAPHS=0 does not try`,
-    { code: 'TUNESMITH_CUDA_GRAPH' },
-  )
-}
-
-function capturedStep(
-  { addon }: Device,
-  step: number,
-  inputs: readonly TensorData[],
-  output: Tensor,
-  outputData: TensorData,
-): BackendStep {
+  const output = made
+  const outputData = dataOf(output)
   return {
     output,
     launch(values) {
@@ -95,4 +78,14 @@ function capturedStep(
       output.dispose()
     },
   }
+}
+
+function warn(error: Error): void {
+  const reason = isTunesmithError(error) ? problemOf(error) : error.message
+  if (notCaptured.has(reason)) return
+  notCaptured.add(reason)
+  process.emitWarning(
+    `Decoding goes on without a CUDA graph, kernel by kernel: ${reason}. TUNESMITH_CUDA_GRAPHS=0 does not try`,
+    { code: 'TUNESMITH_CUDA_GRAPH' },
+  )
 }

@@ -18,7 +18,7 @@ export function registerCudaKernels(addon: CudaAddon): void {
       const outputs = plan.outputs(call, (shape, { kind, over }) => {
         const reused = over ? reuse(backend, inputs, over) : undefined
         const storage = kind === 'activation' ? backend.device.activation : STORAGE.f32
-        const { info, handle } = reused ?? backend.output(shape, storage)
+        const { info, handle } = reused ?? backend.output(shape, 'float32', storage)
         return { info, value: handle }
       })
       if (list) call.values.push(list)

@@ -1,26 +1,19 @@
-import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { defineCudaKernel } from './kernel-call'
+import type { TensorData } from './tensor-data'
 
-function tensorOf({ x }: NamedTensorInfoMap): TensorInfo {
-  if (!x) throw new TunesmithError('input "x" is missing', { code: 'invalid_data' })
-  return x
+const MOVES: Record<string, (x: TensorData, attrs: { pageable?: boolean }) => void> = {
+  Offload: (x) => x.offload(),
+  Prefetch: (x) => x.prefetch(),
+  OptimizerState: (x, { pageable }) => x.markOptimizerState(pageable!),
 }
 
 /** Moving tensors between the device and pinned host memory: the seam is `offload.ts` of `@tunesmith/backend`. */
 export function registerCudaMoving(): void {
-  defineCudaKernel('Offload', (backend, inputs) => {
-    backend.tensor(tensorOf(inputs)).offload()
-    return []
-  })
-
-  defineCudaKernel('Prefetch', (backend, inputs) => {
-    backend.tensor(tensorOf(inputs)).prefetch()
-    return []
-  })
-
-  defineCudaKernel('OptimizerState', (backend, inputs, { pageable }) => {
-    backend.tensor(tensorOf(inputs)).markOptimizerState(pageable as boolean)
-    return []
-  })
+  for (const [name, move] of Object.entries(MOVES))
+    defineCudaKernel(name, (backend, { x }, attrs) => {
+      if (!x) throw new TunesmithError('input "x" is missing', { code: 'invalid_data' })
+      move(backend.tensor(x), attrs)
+      return []
+    })
 }

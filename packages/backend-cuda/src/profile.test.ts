@@ -28,7 +28,7 @@ function counted(name: string, inputs: Record<string, tf.Tensor | undefined>, at
   return tf.tidy(() => {
     // Small tensors stay on the host until their first use; that copy is not the kernel's.
     for (const x of Object.values(inputs))
-      if (x) (tf.backend() as unknown as { floats(x: tf.Tensor): number }).floats(x)
+      if (x) (tf.backend() as unknown as { memoryOf(x: tf.Tensor): number }).memoryOf(x)
     startCudaProfile()
     run(name, inputs, attrs)
     const { operations, ...totals } = stopCudaProfile()

@@ -1,8 +1,7 @@
 // The addon in several threads of one process, on the emulated device.
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
-import { type CudaAddon, loadCudaAddon, STORAGE } from './addon'
-import { releaseFile } from './release-file'
+import { type CudaAddon, loadCudaAddon, releaseFile, STORAGE } from './addon'
 import { emulateCuda } from './testing/emulated'
 
 const there = emulateCuda('f32')

@@ -29,6 +29,8 @@ Context& context();
   throw Failure("invalid_data", what + ": expected " + expected);
 }
 
+inline std::string quoted(const char* name) { return "\"" + std::string(name) + "\""; }
+
 // A count that a JavaScript number can hold.
 inline int64_t wholeNumber(double d, const std::string& what, const char* expected) {
   if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) refuse(what, expected);
@@ -63,9 +65,14 @@ class Args {
     if (!next("a string").IsString()) fail("a string");
     return last_.As<Napi::String>().Utf8Value();
   }
-  Napi::TypedArray hostArray() {
+  // A tensor's values on the host, or the array for them: float32, or int32 as the tensor is.
+  void* valuesOf(const Buffer* b) {
     if (!next("a typed array").IsTypedArray()) fail("a typed array");
-    return last_.As<Napi::TypedArray>();
+    const Napi::TypedArray values = last_.As<Napi::TypedArray>();
+    const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
+    if (!b || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements)
+      fail("an array of the tensor's type and size");
+    return static_cast<char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
   }
   bool atEnd() const { return index_ >= info_.Length(); }
   [[noreturn]] void fail(const char* expected) const { refuse(what(), expected); }
@@ -85,6 +92,9 @@ class Args {
   Napi::Value last_;
 };
 
+// The next argument's values, for a tensor that is to have them.
+Staging::Upload uploadOf(Args& a, const Buffer* b);
+
 // How a tensor must be stored: floats are float32 or bf16.
 enum class Stored { floats, f32, ints, any };
 
@@ -96,8 +106,7 @@ inline Array tensorOf(int64_t handle, int64_t count, Stored stored, const char* 
       (stored == Stored::f32 && type == Type::f32) || (stored == Stored::ints && type == Type::i32);
   static const char* const kNames[] = {"floats", "float32 elements", "int32 elements", "elements"};
   if (!b || !fits || b->elements < count)
-    refuse("\"" + std::string(name) + "\"",
-        "a tensor of at least " + std::to_string(count) + " " + kNames[static_cast<int>(stored)]);
+    refuse(quoted(name), "a tensor of at least " + std::to_string(count) + " " + kNames[static_cast<int>(stored)]);
   return b->array;
 }
 
@@ -126,10 +135,8 @@ class Tensors {
   Array floats(const char* name, int64_t n) { return tensorOf(count(name), n, Stored::floats, name); }
   Array optionalFloats(const char* name, int64_t n) { return self().has(name) ? floats(name, n) : Array(); }
   // Float32 as stored: parameters, statistics, tables.
-  float* f32(const char* name, int64_t n) {
-    return static_cast<float*>(tensorOf(count(name), n, Stored::f32, name).data);
-  }
-  float* optionalF32(const char* name, int64_t n) { return self().has(name) ? f32(name, n) : nullptr; }
+  Array f32Array(const char* name, int64_t n) { return tensorOf(count(name), n, Stored::f32, name); }
+  float* f32(const char* name, int64_t n) { return static_cast<float*>(f32Array(name, n).data); }
   int32_t* ints(const char* name, int64_t n) {
     return static_cast<int32_t*>(tensorOf(count(name), n, Stored::ints, name).data);
   }
@@ -139,7 +146,6 @@ class Tensors {
   [[noreturn]] static void fail(const char* name, const std::string& expected) { refuse(quoted(name), expected); }
 
  private:
-  static std::string quoted(const char* name) { return "\"" + std::string(name) + "\""; }
   Source& self() { return static_cast<Source&>(*this); }
 };
 
@@ -348,7 +354,5 @@ void checked(const char* name, const std::vector<CheckedInts>& ints, Check check
 void addCapture(Napi::Env env, Napi::Object exports);
 // Before the device is closed.
 void dropCapturedSteps();
-void addRuntime(Napi::Env env, Napi::Object exports);
-void closeWithThread(Napi::Env env);
 
 }  // namespace tunesmith::cuda

@@ -1,4 +1,5 @@
 // Steps that are captured once and launched again with other values in their inputs.
+#include <map>
 #include <vector>
 
 #include "args.h"
@@ -6,17 +7,16 @@
 namespace tunesmith::cuda {
 namespace {
 
-// Slot 0 stays empty: step 0 is none.
-std::vector<std::unique_ptr<CapturedStep>>& steps() {
-  static auto* all = new std::vector<std::unique_ptr<CapturedStep>>(1);
+// By number; step 0 is none.
+std::map<int64_t, std::unique_ptr<CapturedStep>>& steps() {
+  static auto* all = new std::map<int64_t, std::unique_ptr<CapturedStep>>;
   return *all;
 }
 
 // Steps that use memory which is given back must not run again.
 void noteRelease(const void* memory) {
   if (context().capture) context().capture->released(memory);
-  for (const std::unique_ptr<CapturedStep>& step : steps())
-    if (step) step->released(memory);
+  for (const auto& [number, step] : steps()) step->released(memory);
 }
 
 void begin(Args&) {
@@ -33,18 +33,15 @@ Napi::Value end(Args& a) {
   if (!c.capture) throw Failure("backend", "no step is being captured");
   std::unique_ptr<CapturedStep> step = std::move(c.capture);
   step->finish(static_cast<size_t>(outputs));
-  size_t slot = 1;
-  while (slot < steps().size() && steps()[slot]) slot++;
-  if (slot == steps().size()) steps().emplace_back();
-  steps()[slot] = std::move(step);
-  return Napi::Number::New(a.env(), static_cast<double>(slot));
+  const int64_t number = steps().empty() ? 1 : steps().rbegin()->first + 1;
+  steps()[number] = std::move(step);
+  return Napi::Number::New(a.env(), static_cast<double>(number));
 }
 
-std::unique_ptr<CapturedStep>& stepOf(Args& a) {
-  const int64_t slot = a.integer();
-  if (slot <= 0 || static_cast<size_t>(slot) >= steps().size() || !steps()[static_cast<size_t>(slot)])
-    a.fail("a captured step");
-  return steps()[static_cast<size_t>(slot)];
+auto stepOf(Args& a) {
+  const auto at = steps().find(a.integer());
+  if (at == steps().end()) a.fail("a captured step");
+  return at;
 }
 
 // Tensors with the values they get, in pairs up to the last argument.
@@ -53,16 +50,10 @@ struct Inputs {
   explicit Inputs(Args& a, CapturedStep* step) {
     while (!a.atEnd()) {
       const Buffer* b = bufferOf(a.integer());
-      const Napi::TypedArray values = a.hostArray();
-      const bool ints = b && b->array.type == Type::i32;
-      if (!b || b->array.type == Type::bf16 ||
-          values.TypedArrayType() != (ints ? napi_int32_array : napi_float32_array) ||
-          static_cast<int64_t>(values.ElementLength()) != b->elements)
-        a.fail("values of the tensor's type and size");
-      const void* from = static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
-      if (step && ints)
-        step->assign(static_cast<const int32_t*>(b->array.data), static_cast<const int32_t*>(from), b->elements);
-      uploads.push_back({b->array.data, from, values.ByteLength()});
+      uploads.push_back(uploadOf(a, b));
+      if (step && b->array.type == Type::i32)
+        step->assign(
+            static_cast<const int32_t*>(b->array.data), static_cast<const int32_t*>(uploads.back().from), b->elements);
     }
   }
 };
@@ -76,7 +67,7 @@ void assign(Args& a) {
 // launchStep(step, then tensors and values as in assign). A check that fails leaves everything as it was. False when
 // the step must be captured again, because memory that it uses was given back.
 Napi::Value launch(Args& a) {
-  CapturedStep& step = *stepOf(a);
+  CapturedStep& step = *stepOf(a)->second;
   if (!step.intact()) return Napi::Boolean::New(a.env(), false);
   const Inputs inputs(a, &step);
   step.check();
@@ -91,7 +82,6 @@ void dropCapturedSteps() {
   context().capture.reset();
   context().allocator->onRelease = nullptr;
   steps().clear();
-  steps().emplace_back();
 }
 
 void addCapture(Napi::Env env, Napi::Object exports) {
@@ -100,7 +90,7 @@ void addCapture(Napi::Env env, Napi::Object exports) {
   add(env, exports, "abandonCapture", [](Args&) { context().capture.reset(); });
   add(env, exports, "assign", assign);
   add(env, exports, "launchStep", launch);
-  add(env, exports, "dropStep", [](Args& a) { stepOf(a).reset(); });
+  add(env, exports, "dropStep", [](Args& a) { steps().erase(stepOf(a)); });
 }
 
 }  // namespace tunesmith::cuda

@@ -36,7 +36,7 @@ void linearBackward(Fields& f) {
 void weightGrad(Fields& f) {
   const int64_t tokens = f.count("tokens"), out = f.count("out"), in = f.count("in");
   const Array dy = f.floats("dy", product(tokens, out)), x = f.floats("x", product(tokens, in));
-  linearWeightGrad(context(), tokens, out, in, dy, x, {f.f32("dWeight", product(out, in)), Type::f32});
+  linearWeightGrad(context(), tokens, out, in, dy, x, f.f32Array("dWeight", product(out, in)));
 }
 
 Lora loraOf(Fields& f, const Weight& w) {
@@ -66,8 +66,8 @@ void loraGrad(Fields& f) {
   g.xa = f.optionalFloats("xa", product(tokens, l.rank));
   g.addend = f.optionalFloats("addend", product(tokens, w.cols));
   g.dx = f.optionalFloats("dx", product(tokens, w.cols));
-  if (float* dA = f.optionalF32("dA", product(l.rank, w.cols))) g.dA = {dA, Type::f32};
-  if (float* dB = f.optionalF32("dB", product(w.rows, l.rank))) g.dB = {dB, Type::f32};
+  if (f.has("dA")) g.dA = f.f32Array("dA", product(l.rank, w.cols));
+  if (f.has("dB")) g.dB = f.f32Array("dB", product(w.rows, l.rank));
   if (!g.dA != !g.dB || (g.dA && (!g.x || !g.xa))) f.fail("dA", "both gradients of A and B with x and xa, or neither");
   loraLinearGrad(context(), tokens, w, l, g);
 }
@@ -90,8 +90,7 @@ void embeddingBack(Fields& f) {
   const Array dy = f.floats("dy", product(tokens, width));
   const int32_t* ids = f.ints("ids", tokens);
   const int32_t* host = f.hostInts("idsHost", tokens);
-  embeddingGradient(
-      context(), dy, ids, host, tokens, vocab, width, {f.f32("dWeight", product(vocab, width)), Type::f32});
+  embeddingGradient(context(), dy, ids, host, tokens, vocab, width, f.f32Array("dWeight", product(vocab, width)));
 }
 
 void norm(Fields& f) {
@@ -249,105 +248,91 @@ void loss(Fields& f) {
   CrossEntropy p;
   p.tokens = f.count("tokens");
   p.weight = f.weight();
-  p.softcap = f.real("softcap");
+  p.rows.softcap = f.real("softcap");
   p.hidden = f.floats("hidden", product(p.tokens, p.weight.cols));
-  p.labels = f.ints("labels", p.tokens);
+  p.rows.labels = f.ints("labels", p.tokens);
   p.hostLabels = f.hostInts("labelsHost", p.tokens);
   p.bias = f.optionalFloats("bias", p.weight.rows);
   p.lossSum = f.f32("loss", 1);
-  p.nll = f.f32("nll", p.tokens);
-  p.entropy = f.f32("entropy", p.tokens);
-  p.correct = f.f32("correct", p.tokens);
+  p.rows.nll = f.f32("nll", p.tokens);
+  p.rows.entropy = f.f32("entropy", p.tokens);
+  p.rows.correct = f.f32("correct", p.tokens);
   p.dHidden = f.optionalFloats("dHidden", product(p.tokens, p.weight.cols));
-  if (float* dw = f.optionalF32("dWeight", product(p.weight.rows, p.weight.cols))) p.dWeight = {dw, Type::f32};
+  if (f.has("dWeight")) p.dWeight = f.f32Array("dWeight", product(p.weight.rows, p.weight.cols));
   crossEntropy(context(), p);
 }
 
-struct AdamWNumbers {
-  double lr, beta1, beta2, eps, weightDecay, step, gradScale;
-  explicit AdamWNumbers(Fields& f)
-      : lr(f.number("lr")), beta1(f.number("beta1")), beta2(f.number("beta2")), eps(f.number("eps")),
-        weightDecay(f.number("weightDecay")), step(static_cast<double>(f.count("step"))),
-        gradScale(f.number("gradScale")) {}
-};
-
-// The bf16 copy of a parameter, or null.
-void* copyOf(Entry& e, int64_t n) {
-  const Array copy = e.optionalFloats("copy", n);
-  if (copy && copy.type != Type::bf16) e.fail("copy", "a bf16 copy of the parameter");
-  return copy.data;
+// The steps of all entries of the list: `state` reads what the optimizer keeps of one beside the parameter.
+template <class Tensor, class Options>
+void step(Fields& f, const Options& o, void (*state)(Entry&, Tensor&),
+    void (*submit)(Stream, const Tensor*, int, const Options&)) {
+  Context& c = context();
+  std::vector<Tensor> tensors;
+  std::vector<Operand> grads;
+  const auto read = [&](Entry& e) {
+    Tensor t;
+    t.n = e.count("size");
+    t.param = e.f32("param", t.n);
+    const Array copy = e.optionalFloats("copy", t.n), grad = e.floats("grad", t.n);
+    if (copy && copy.type != Type::bf16) e.fail("copy", "a bf16 copy of the parameter");
+    t.copy = copy.data;
+    state(e, t);
+    grads.emplace_back(c, grad, t.n, Type::f32);
+    t.grad = grads.back().floats();
+    tensors.push_back(t);
+  };
+  f.eachEntry(read, [&] {
+    submit(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
+    tensors.clear();
+    grads.clear();
+  });
 }
 
 void optimize(Fields& f) {
-  Context& c = context();
-  const AdamWNumbers given(f);
   AdamW o;
-  o.lr = static_cast<float>(given.lr);
-  o.beta1 = static_cast<float>(given.beta1);
-  o.beta2 = static_cast<float>(given.beta2);
-  o.eps = static_cast<float>(given.eps);
-  o.weightDecay = static_cast<float>(given.weightDecay);
-  o.gradScale = static_cast<float>(given.gradScale);
-  o.correction1 = static_cast<float>(1 - std::pow(given.beta1, given.step));
-  o.correction2 = static_cast<float>(std::sqrt(1 - std::pow(given.beta2, given.step)));
-  std::vector<AdamWTensor> tensors;
-  std::vector<Operand> grads;
-  const auto read = [&](Entry& e) {
-    AdamWTensor t;
-    t.n = e.count("size");
-    t.param = e.f32("param", t.n);
-    t.copy = copyOf(e, t.n);
-    const Array grad = e.floats("grad", t.n);
-    t.expAvg = e.f32("expAvg", t.n);
-    t.expAvgSq = e.f32("expAvgSq", t.n);
-    grads.emplace_back(c, grad, t.n, Type::f32);
-    t.grad = grads.back().floats();
-    tensors.push_back(t);
-  };
-  f.eachEntry(read, [&] {
-    adamW(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
-    tensors.clear();
-    grads.clear();
-  });
+  o.lr = f.real("lr");
+  o.beta1 = f.real("beta1");
+  o.beta2 = f.real("beta2");
+  o.eps = f.real("eps");
+  o.weightDecay = f.real("weightDecay");
+  o.gradScale = f.real("gradScale");
+  const double steps = static_cast<double>(f.count("step"));
+  o.correction1 = static_cast<float>(1 - std::pow(f.number("beta1"), steps));
+  o.correction2 = static_cast<float>(std::sqrt(1 - std::pow(f.number("beta2"), steps)));
+  step<AdamWTensor, AdamW>(
+      f, o,
+      [](Entry& e, AdamWTensor& t) {
+        t.expAvg = e.f32("expAvg", t.n);
+        t.expAvgSq = e.f32("expAvgSq", t.n);
+      },
+      adamW);
 }
 
 void optimize8bit(Fields& f) {
-  Context& c = context();
-  const AdamWNumbers given(f);
+  const double lr = f.number("lr"), beta1 = f.number("beta1"), beta2 = f.number("beta2"),
+               steps = static_cast<double>(f.count("step"));
   AdamW8bit o;
   o.qmap1 = f.f32("qmap1", 256);
   o.qmap2 = f.f32("qmap2", 256);
-  o.eps = static_cast<float>(given.eps);
-  o.gradScale = static_cast<float>(given.gradScale);
-  o.rate = static_cast<float>(-given.lr / (1 - std::pow(given.beta1, given.step)));
-  o.root = static_cast<float>(std::sqrt(1 - std::pow(given.beta2, given.step)));
-  o.shrink = static_cast<float>(1 - given.lr * given.weightDecay);
-  o.beta1 = static_cast<float>(given.beta1);
-  o.rest1 = static_cast<float>(1 - given.beta1);
-  o.beta2 = static_cast<float>(given.beta2);
-  o.rest2 = static_cast<float>(1 - given.beta2);
-  std::vector<AdamW8bitTensor> tensors;
-  std::vector<Operand> grads;
-  const auto read = [&](Entry& e) {
-    AdamW8bitTensor t;
-    t.n = e.count("size");
-    const int64_t words = (t.n + 3) / 4, blocks = (t.n + 255) / 256;
-    t.param = e.f32("param", t.n);
-    t.copy = copyOf(e, t.n);
-    const Array grad = e.floats("grad", t.n);
-    t.codes1 = reinterpret_cast<uint8_t*>(e.ints("state1", words));
-    t.codes2 = reinterpret_cast<uint8_t*>(e.ints("state2", words));
-    t.absmax1 = e.f32("absmax1", blocks);
-    t.absmax2 = e.f32("absmax2", blocks);
-    grads.emplace_back(c, grad, t.n, Type::f32);
-    t.grad = grads.back().floats();
-    tensors.push_back(t);
-  };
-  f.eachEntry(read, [&] {
-    adamW8bit(c.stream, tensors.data(), static_cast<int>(tensors.size()), o);
-    tensors.clear();
-    grads.clear();
-  });
+  o.eps = f.real("eps");
+  o.gradScale = f.real("gradScale");
+  o.rate = static_cast<float>(-lr / (1 - std::pow(beta1, steps)));
+  o.root = static_cast<float>(std::sqrt(1 - std::pow(beta2, steps)));
+  o.shrink = static_cast<float>(1 - lr * f.number("weightDecay"));
+  o.beta1 = static_cast<float>(beta1);
+  o.rest1 = static_cast<float>(1 - beta1);
+  o.beta2 = static_cast<float>(beta2);
+  o.rest2 = static_cast<float>(1 - beta2);
+  step<AdamW8bitTensor, AdamW8bit>(
+      f, o,
+      [](Entry& e, AdamW8bitTensor& t) {
+        const int64_t words = (t.n + 3) / 4, blocks = (t.n + 255) / 256;
+        t.codes1 = reinterpret_cast<uint8_t*>(e.ints("state1", words));
+        t.codes2 = reinterpret_cast<uint8_t*>(e.ints("state2", words));
+        t.absmax1 = e.f32("absmax1", blocks);
+        t.absmax2 = e.f32("absmax2", blocks);
+      },
+      adamW8bit);
 }
 
 void norms(Fields& f) {

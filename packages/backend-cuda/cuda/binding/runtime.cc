@@ -2,8 +2,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -29,24 +29,18 @@ Context* opened = nullptr;
 
 // The addon is shared by all threads of a process (worker threads load the same one), the device belongs to the one
 // that opened it: tensors, the allocator and CUDA's current device are that thread's.
-std::mutex ownerLock;
-std::thread::id owner;
+std::atomic<std::thread::id> owner;
 
-bool ownedHere() {
-  const std::lock_guard<std::mutex> guard(ownerLock);
-  return owner == std::this_thread::get_id();
-}
+bool ownedHere() { return owner.load() == std::this_thread::get_id(); }
 void takeOwnership() {
-  const std::lock_guard<std::mutex> guard(ownerLock);
-  if (owner == std::thread::id()) owner = std::this_thread::get_id();
-  if (owner != std::this_thread::get_id())
+  std::thread::id before;
+  owner.compare_exchange_strong(before, std::this_thread::get_id());
+  if (!ownedHere())
     throw Failure("backend", "The CUDA backend is in use in another thread of this program",
         "Use it from one thread at a time; it is free again when that worker thread has ended");
 }
-void giveUpOwnership() {
-  const std::lock_guard<std::mutex> guard(ownerLock);
-  owner = std::thread::id();
-}
+void giveUpOwnership() { owner = std::thread::id(); }
+
 LaunchProfile*& profile = launchProfile();
 
 void endProfile() {
@@ -64,16 +58,29 @@ std::vector<size_t>& freeSlots() {
   return *all;
 }
 
+// Numbers, with other values beside them.
+Napi::Object numbers(Napi::Env env, std::initializer_list<std::pair<const char*, size_t>> all) {
+  Napi::Object o = Napi::Object::New(env);
+  for (const auto& [name, value] : all) o.Set(name, static_cast<double>(value));
+  return o;
+}
+// A list of what `object` makes of each.
+template <class T, class F>
+Napi::Array listOf(Napi::Env env, const std::vector<T>& all, F object) {
+  Napi::Array list = Napi::Array::New(env);
+  uint32_t i = 0;
+  for (const T& x : all) list.Set(i++, object(x));
+  return list;
+}
+
 Napi::Object describe(Napi::Env env, Context& c) {
   const DeviceInfo d = c.runtime->info();
-  Napi::Object o = Napi::Object::New(env);
+  const auto count = [](int n) { return static_cast<size_t>(n); };
+  Napi::Object o = numbers(env,
+      {{"totalBytes", d.totalBytes}, {"freeBytes", d.freeBytes}, {"multiprocessors", count(d.multiprocessors)},
+          {"driver", count(d.driverVersion)}, {"runtime", count(d.runtimeVersion)}});
   o.Set("name", d.name);
-  o.Set("totalBytes", static_cast<double>(d.totalBytes));
-  o.Set("freeBytes", static_cast<double>(d.freeBytes));
   o.Set("capability", std::to_string(d.major) + "." + std::to_string(d.minor));
-  o.Set("multiprocessors", d.multiprocessors);
-  o.Set("driver", d.driverVersion);
-  o.Set("runtime", d.runtimeVersion);
   o.Set("matrixProducts", c.gemm->description());
   o.Set("emulated", kEmulated);
   return o;
@@ -138,14 +145,13 @@ Napi::Value allocate(Args& a) {
   b.elements = elements;
   b.array.data = c.allocator->allocate(
       static_cast<size_t>(product(elements, 4) / 4) * bytesOf(b.array.type), c.stream, c.allocator->label(label));
-  size_t slot = buffers().size();
   if (freeSlots().empty()) {
-    buffers().push_back(b);
-  } else {
-    slot = freeSlots().back();
-    freeSlots().pop_back();
-    buffers()[slot] = b;
+    freeSlots().push_back(buffers().size());
+    buffers().emplace_back();
   }
+  const size_t slot = freeSlots().back();
+  freeSlots().pop_back();
+  buffers()[slot] = b;
   return Napi::Number::New(a.env(), static_cast<double>(slot));
 }
 
@@ -203,14 +209,7 @@ void optimizerState(Args& a) {
 
 void write(Args& a) {
   const Buffer* b = bufferOf(a.integer());
-  const Napi::TypedArray values = a.hostArray();
-  const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
-  if (!b || b->array.type == Type::bf16 || values.TypedArrayType() != wanted ||
-      static_cast<int64_t>(values.ElementLength()) != b->elements)
-    a.fail("values of the tensor's type and size");
-  Context& c = context();
-  c.staging->upload(b->array.data, static_cast<const char*>(values.ArrayBuffer().Data()) + values.ByteOffset(),
-      values.ByteLength(), c.stream);
+  context().staging->upload({uploadOf(a, b)}, context().stream);
 }
 
 // A tensor that is on the host is read where it is.
@@ -224,16 +223,11 @@ void copyOut(const Buffer& b, void* to) {
 
 void read(Args& a) {
   const Buffer* b = slotOf(a.integer());
-  Napi::TypedArray values = a.hostArray();
-  const napi_typedarray_type wanted = b && b->array.type == Type::i32 ? napi_int32_array : napi_float32_array;
-  if (!b || values.TypedArrayType() != wanted || static_cast<int64_t>(values.ElementLength()) != b->elements)
-    a.fail("an array of the tensor's type and size");
-  char* to = static_cast<char*>(values.ArrayBuffer().Data()) + values.ByteOffset();
-  if (b->array.type != Type::bf16) return copyOut(*b, to);
-  // Half the bytes over the bus; widened here from the back, so that one buffer is enough.
-  const size_t n = static_cast<size_t>(b->elements);
+  char* to = static_cast<char*>(a.valuesOf(b));
   copyOut(*b, to);
-  for (size_t i = n; i-- > 0;) {
+  if (b->array.type != Type::bf16) return;
+  // Half the bytes over the bus; widened here from the back, so that one buffer is enough.
+  for (size_t i = static_cast<size_t>(b->elements); i-- > 0;) {
     uint16_t half;
     std::memcpy(&half, to + 2 * i, 2);
     const uint32_t bits = static_cast<uint32_t>(half) << 16;
@@ -245,28 +239,16 @@ Napi::Value memory(Args& a) {
   Context& c = context();
   const MemoryUse use = c.allocator->use();
   const DeviceInfo d = c.runtime->info();
-  Napi::Object o = Napi::Object::New(a.env());
-  o.Set("live", static_cast<double>(use.live));
-  o.Set("cached", static_cast<double>(use.cached));
-  o.Set("peak", static_cast<double>(use.peak));
-  o.Set("away", static_cast<double>(c.pager->away()));
-  o.Set("pinned", static_cast<double>(c.pager->pinned()));
-  o.Set("free", static_cast<double>(d.freeBytes));
-  o.Set("total", static_cast<double>(d.totalBytes));
-  const auto list = [&](const std::vector<Allocator::Consumer>& all) {
-    Napi::Array consumers = Napi::Array::New(a.env());
-    uint32_t i = 0;
-    for (const Allocator::Consumer& consumer : all) {
-      Napi::Object entry = Napi::Object::New(a.env());
-      entry.Set("name", consumer.name);
-      entry.Set("bytes", static_cast<double>(consumer.bytes));
-      entry.Set("count", static_cast<double>(consumer.count));
-      consumers.Set(i++, entry);
-    }
-    return consumers;
+  Napi::Object o = numbers(a.env(),
+      {{"live", use.live}, {"cached", use.cached}, {"peak", use.peak}, {"away", c.pager->away()},
+          {"pinned", c.pager->pinned()}, {"free", d.freeBytes}, {"total", d.totalBytes}});
+  const auto entry = [&](const Allocator::Consumer& consumer) {
+    Napi::Object e = numbers(a.env(), {{"bytes", consumer.bytes}, {"count", consumer.count}});
+    e.Set("name", consumer.name);
+    return e;
   };
-  o.Set("consumers", list(c.allocator->consumers()));
-  o.Set("peakConsumers", list(c.allocator->peakConsumers()));
+  o.Set("consumers", listOf(a.env(), c.allocator->consumers(), entry));
+  o.Set("peakConsumers", listOf(a.env(), c.allocator->peakConsumers(), entry));
   return o;
 }
 
@@ -301,17 +283,14 @@ void startProfile(Args& a) {
 }
 
 Napi::Value stopProfile(Args& a) {
-  Napi::Array rows = Napi::Array::New(a.env());
-  if (!profile) return rows;
-  uint32_t i = 0;
-  for (const LaunchProfile::Row& row : profile->rows()) {
-    Napi::Object entry = Napi::Object::New(a.env());
+  if (!profile) return Napi::Array::New(a.env());
+  const Napi::Array rows = listOf(a.env(), profile->rows(), [&](const LaunchProfile::Row& row) {
+    Napi::Object entry = numbers(a.env(), {{"launches", row.launches}});
     entry.Set("operation", row.operation);
     entry.Set("kernel", row.kernel);
-    entry.Set("launches", static_cast<double>(row.launches));
     entry.Set("seconds", row.milliseconds / 1000);
-    rows.Set(i++, entry);
-  }
+    return entry;
+  });
   endProfile();
   return rows;
 }
@@ -339,14 +318,15 @@ Context& context() {
   return *opened;
 }
 
-// A worker thread that ends gives its device back; at the end of the process the driver does that faster.
-void closeWithThread(Napi::Env env) {
-  env.AddCleanupHook([] {
-    if (opened && ownedHere() && syscall(SYS_gettid) != getpid()) closeDevice();
-  });
+Staging::Upload uploadOf(Args& a, const Buffer* b) {
+  const void* values = a.valuesOf(b);
+  if (b->array.type == Type::bf16) a.fail("a tensor that is not bf16");
+  return {b->array.data, values, static_cast<size_t>(b->elements) * 4};
 }
 
-void addRuntime(Napi::Env env, Napi::Object exports) {
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bind", Napi::Function::New(env, bindByName));
   add(env, exports, "open", open);
   add(env, exports, "close", close);
@@ -378,17 +358,15 @@ void addRuntime(Napi::Env env, Napi::Object exports) {
   // Sum of 1: the compute stream runs early, 2: the others do. Default 0: nothing runs before it is waited for.
   add(env, exports, "setStreamSchedule", [](Args& a) { emulator::setStreamSchedule(a.small()); });
 #endif
-}
-
-}  // namespace tunesmith::cuda
-
-namespace {
-Napi::Object init(Napi::Env env, Napi::Object exports) {
-  tunesmith::cuda::addRuntime(env, exports);
-  tunesmith::cuda::addCapture(env, exports);
-  tunesmith::cuda::closeWithThread(env);
+  addCapture(env, exports);
+  // A worker thread that ends gives its device back; at the end of the process the driver does that faster.
+  env.AddCleanupHook([] {
+    if (opened && ownedHere() && syscall(SYS_gettid) != getpid()) closeDevice();
+  });
   return exports;
 }
-}  // namespace
 
 NODE_API_MODULE(tunesmith_cuda, init)
+
+}  // namespace
+}  // namespace tunesmith::cuda

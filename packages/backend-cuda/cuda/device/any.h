@@ -45,13 +45,4 @@ struct Any {
 };
 inline Any any(Array a) { return {a.data, a.type}; }
 
-// Calls f(float()) or f(int32_t()): what a kernel over these operands computes with.
-template <class F>
-inline void dispatchNumber(bool integers, F f) {
-  if (integers)
-    f(int32_t());
-  else
-    f(float());
-}
-
 }  // namespace tunesmith::cuda

@@ -1,24 +1,29 @@
 // RMSNorm, rotary embedding and the gated activation, forward and backward. All are bound by memory: one pass, 16-byte
 // accesses where the width allows (V = 8), float32 inside.
-#include "../host/launch_geometry.h"
 #include "kernels.h"
 #include "vector.h"
 
 namespace tunesmith::cuda {
 namespace {
 
+// 1 / sqrt(mean(x^2) + eps) of a block's row.
+template <int V, class T>
+__device__ __forceinline__ float inverseRms(const T* x, int64_t h, float eps, float* scratch) {
+  float sum = 0;
+  for (int64_t i = threadIdx.x * V; i < h; i += blockDim.x * V) {
+    float v[V];
+    load<V>(x + i, v);
+    for (int j = 0; j < V; j++) sum += v[j] * v[j];
+  }
+  return rsqrtf(blockSum(sum, scratch) / static_cast<float>(h) + eps);
+}
+
 template <class T, int V>
 __global__ void rmsNormKernel(const T* x, const float* w, T* y, int64_t h, float eps, float offset) {
   __shared__ float scratch[32];
   const int64_t row = blockIdx.x;
   const T* xr = x + row * h;
-  float sum = 0;
-  for (int64_t i = threadIdx.x * V; i < h; i += blockDim.x * V) {
-    float v[V];
-    load<V>(xr + i, v);
-    for (int j = 0; j < V; j++) sum += v[j] * v[j];
-  }
-  const float r = rsqrtf(blockSum(sum, scratch) / static_cast<float>(h) + eps);
+  const float r = inverseRms<V>(xr, h, eps, scratch);
   for (int64_t i = threadIdx.x * V; i < h; i += blockDim.x * V) {
     float v[V], scale[V];
     load<V>(xr + i, v);
@@ -67,15 +72,8 @@ __global__ void rmsNormGradKernel(
 template <class T, int V>
 __global__ void inverseRmsKernel(const T* x, float* inverse, int64_t h, float eps) {
   __shared__ float scratch[32];
-  const int64_t row = blockIdx.x;
-  float sum = 0;
-  for (int64_t i = threadIdx.x * V; i < h; i += blockDim.x * V) {
-    float v[V];
-    load<V>(x + row * h + i, v);
-    for (int j = 0; j < V; j++) sum += v[j] * v[j];
-  }
-  sum = blockSum(sum, scratch);
-  if (threadIdx.x == 0) inverse[row] = rsqrtf(sum / static_cast<float>(h) + eps);
+  const float r = inverseRms<V>(x + blockIdx.x * h, h, eps, scratch);
+  if (threadIdx.x == 0) inverse[blockIdx.x] = r;
 }
 
 // partial[split, column] = sum over the split's rows of dy x r; a thread owns a column, neighbours read neighbours.
@@ -103,8 +101,7 @@ template <class T, int V>
 __global__ void rotaryKernel(const T* x, const float* cosines, const float* sines, T* y, int64_t items, int64_t heads,
     int64_t headDim, int64_t half, float sign) {
   const int64_t perHead = half / V;
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < items;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  eachItem(items, [&](int64_t i) {
     const int64_t at = i % perHead * V, head = i / perHead, token = head / heads;
     const int64_t base = head * headDim + at;
     float a[V], b[V], c[V], s[V];
@@ -121,7 +118,7 @@ __global__ void rotaryKernel(const T* x, const float* cosines, const float* sine
     store<V>(y + base + half, b);
     if (at == 0)
       for (int64_t d = 2 * half; d < headDim; d++) y[head * headDim + d] = x[head * headDim + d];
-  }
+  });
 }
 
 // The activation's value, and its slope in `slope`.
@@ -139,8 +136,7 @@ __device__ __forceinline__ float activate(float g, bool gelu, float& slope) {
 
 template <class T, int V>
 __global__ void swigluKernel(const T* gate, const T* up, T* y, int64_t n, bool gelu) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
+  eachItem<V>(n, [&](int64_t i) {
     float g[V], u[V];
     load<V>(gate + i, g);
     load<V>(up + i, u);
@@ -149,14 +145,13 @@ __global__ void swigluKernel(const T* gate, const T* up, T* y, int64_t n, bool g
       g[j] = activate(g[j], gelu, slope) * u[j];
     }
     store<V>(y + i, g);
-  }
+  });
 }
 
 // dgate and dup may be gate and up themselves: every element is read before it is written, by the same thread.
 template <class T, int V>
 __global__ void swigluGradKernel(const T* dy, const T* gate, const T* up, T* dgate, T* dup, int64_t n, bool gelu) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
+  eachItem<V>(n, [&](int64_t i) {
     float d[V], g[V], u[V];
     load<V>(dy + i, d);
     load<V>(gate + i, g);
@@ -169,31 +164,25 @@ __global__ void swigluGradKernel(const T* dy, const T* gate, const T* up, T* dga
     }
     store<V>(dgate + i, g);
     store<V>(dup + i, u);
-  }
+  });
 }
-
-dim3 blocksOf(const Geometry& g) { return dim3(g.blocks); }
-dim3 threadsOf(const Geometry& g) { return dim3(g.threads); }
 
 }  // namespace
 
 void rmsNorm(Stream s, Array x, const float* w, Array y, int64_t tokens, int64_t h, float eps, float offset) {
   if (tokens == 0) return;
-  const Geometry g = overRows(tokens, h);
   dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    launch("rmsNorm", rmsNormKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), w, as<T>(y), h, eps,
-        offset);
+    launch("rmsNorm", rmsNormKernel<T, width.value>, overRows(tokens, h), s, as<T>(x), w, as<T>(y), h, eps, offset);
   });
 }
 
 void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Array dx, int64_t tokens, int64_t h,
     float eps, float offset) {
   if (tokens == 0) return;
-  const Geometry g = overRows(tokens, h);
   dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    launch("rmsNormGrad", rmsNormGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(x), w,
+    launch("rmsNormGrad", rmsNormGradKernel<T, width.value>, overRows(tokens, h), s, as<T>(dy), as<T>(x), w,
         as<T>(addend), as<T>(dx), h, eps, offset);
   });
 }
@@ -201,13 +190,11 @@ void rmsNormGrad(Stream s, Array dy, Array x, const float* w, Array addend, Arra
 void rmsNormWeightGrad(Stream s, Array dy, Array x, float* dw, float* partial, int64_t tokens, int64_t h, float eps) {
   const int64_t splits = columnSplits(tokens, h), perSplit = ceilDiv(tokens, splits);
   float* inverse = partial + splits * h;
-  const Geometry g = overRows(tokens, h);
   const dim3 columns(static_cast<unsigned>(ceilDiv(h, 128)));
   if (tokens > 0)
     dispatch(x.type, h % 8 == 0, [&](auto type, auto width) {
       using T = decltype(type);
-      launch(
-          "inverseRms", inverseRmsKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), inverse, h, eps);
+      launch("inverseRms", inverseRmsKernel<T, width.value>, overRows(tokens, h), s, as<T>(x), inverse, h, eps);
     });
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
@@ -225,9 +212,8 @@ void rotaryEmbedding(Stream s, Array x, const float* cos, const float* sin, Arra
   dispatch(x.type, wide, [&](auto type, auto width) {
     using T = decltype(type);
     const int64_t items = tokens * heads * (half / width.value);
-    const Geometry g = overItems(items);
-    launch("rotaryEmbedding", rotaryKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(x), cos, sin,
-        as<T>(y), items, heads, headDim, half, inverse ? -1.0f : 1.0f);
+    launch("rotaryEmbedding", rotaryKernel<T, width.value>, overItems(items), s, as<T>(x), cos, sin, as<T>(y), items,
+        heads, headDim, half, inverse ? -1.0f : 1.0f);
   });
 }
 
@@ -235,9 +221,8 @@ void swiglu(Stream s, Array gate, Array up, Array y, int64_t n, Activation activ
   if (n == 0) return;
   dispatch(gate.type, n % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    const Geometry g = overItems(ceilDiv(n, width.value));
-    launch("swiglu", swigluKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(gate), as<T>(up), as<T>(y), n,
-        activation == Activation::geluTanh);
+    launch("swiglu", swigluKernel<T, width.value>, overItems(ceilDiv(n, width.value)), s, as<T>(gate), as<T>(up),
+        as<T>(y), n, activation == Activation::geluTanh);
   });
 }
 
@@ -245,9 +230,8 @@ void swigluGrad(Stream s, Array dy, Array gate, Array up, Array dgate, Array dup
   if (n == 0) return;
   dispatch(gate.type, n % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    const Geometry g = overItems(ceilDiv(n, width.value));
-    launch("swigluGrad", swigluGradKernel<T, width.value>, blocksOf(g), threadsOf(g), 0, s, as<T>(dy), as<T>(gate),
-        as<T>(up), as<T>(dgate), as<T>(dup), n, activation == Activation::geluTanh);
+    launch("swigluGrad", swigluGradKernel<T, width.value>, overItems(ceilDiv(n, width.value)), s, as<T>(dy),
+        as<T>(gate), as<T>(up), as<T>(dgate), as<T>(dup), n, activation == Activation::geluTanh);
   });
 }
 

@@ -4,7 +4,6 @@
 // the query heads that share a key head are computed together, so that each row is read once. The keys are split over
 // blocks (Flash-Decoding, Dao et al. 2023), whose softmaxes a second kernel merges. No launch depends on a length:
 // blocks find their keys from the lengths in device memory, and a block without any returns at once.
-#include "../host/launch_geometry.h"
 #include "attention.h"
 #include "kernels.h"
 #include "vector.h"
@@ -44,12 +43,7 @@ __device__ __forceinline__ Raw<T> loadRaw(const T* from) {
 __device__ __forceinline__ void unpack(const Raw<bf16>& r, float* v) { unpackEight(r.words[0], v); }
 __device__ __forceinline__ void unpack(const Raw<float>& r, float* v) {
 #pragma unroll
-  for (int i = 0; i < 2; i++) {
-    v[4 * i] = bitsToFloat(r.words[i].x);
-    v[4 * i + 1] = bitsToFloat(r.words[i].y);
-    v[4 * i + 2] = bitsToFloat(r.words[i].z);
-    v[4 * i + 3] = bitsToFloat(r.words[i].w);
-  }
+  for (int i = 0; i < 2; i++) unpackFour(r.words[i], v + 4 * i);
 }
 
 // LANES lanes to a row, HEADS query heads (of one key head) to a block. `partial` holds for each token, head and split
@@ -195,23 +189,6 @@ __global__ void combineKernel(Attention p, int splits, const float* partial, T* 
   if (threadIdx.x == 0) lse[row] = (highest + log2f(total)) * kLn2;
 }
 
-template <class F>
-void withLanes(int headDim, F f) {
-  if (headDim <= 64)
-    f(std::integral_constant<int, 8>());
-  else if (headDim <= 128)
-    f(std::integral_constant<int, 16>());
-  else
-    f(std::integral_constant<int, 32>());
-}
-template <class F>
-void withHeads(int heads, F f) {
-  if (heads == 1) f(std::integral_constant<int, 1>());
-  if (heads == 2) f(std::integral_constant<int, 2>());
-  if (heads == 4) f(std::integral_constant<int, 4>());
-  if (heads == 8) f(std::integral_constant<int, 8>());
-}
-
 }  // namespace
 
 bool hasDecodeAttention(int headDim) { return headDim % 8 == 0 && headDim <= 256; }
@@ -233,14 +210,17 @@ void decodeAttention(Stream s, const Attention& p, const AttentionTensors& t, in
       static_cast<unsigned>(splits), static_cast<unsigned>(p.kvHeads * rounds), static_cast<unsigned>(p.tokens));
   dispatch(t.q.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    withLanes(p.headDim, [&](auto lanes) {
-      withHeads(heads, [&](auto h) {
-        const size_t shared =
-            sizeof(float) * h.value * (kAttentionThreads / lanes.value) * static_cast<size_t>(p.headDim);
-        launch("decodeAttention", decodeKernel<T, lanes.value, h.value>, grid, dim3(kAttentionThreads), shared, s, p,
-            splits, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.out), t.lse, partial);
-      });
-    });
+    withConstant<8, 16, 32>(p.headDim <= 64 ? 8
+            : p.headDim <= 128              ? 16
+                                            : 32,
+        [&](auto lanes) {
+          withConstant<1, 2, 4, 8>(heads, [&](auto h) {
+            const size_t shared =
+                sizeof(float) * h.value * (kAttentionThreads / lanes.value) * static_cast<size_t>(p.headDim);
+            launch("decodeAttention", decodeKernel<T, lanes.value, h.value>, grid, dim3(kAttentionThreads), shared, s,
+                p, splits, as<T>(t.q), as<T>(t.k), as<T>(t.v), as<T>(t.out), t.lse, partial);
+          });
+        });
     if (splits > 1)
       launch("combineSplits", combineKernel<T>, dim3(static_cast<unsigned>(p.heads), static_cast<unsigned>(p.tokens)),
           dim3(kAttentionThreads), 0, s, p, splits, partial, as<T>(t.out), t.lse);

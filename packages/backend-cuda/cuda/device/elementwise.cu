@@ -4,57 +4,25 @@
 namespace tunesmith::cuda {
 namespace {
 
-// One operand is a number that came with the launch.
-__global__ void binaryNumberKernel(Binary op, Any a, float b, bool reversed, Any y, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
-    const float x = a.get(i);
-    y.set(i, reversed ? apply(op, b, x) : apply(op, x, b));
-  }
-}
-
-__global__ void binaryKernel(Binary op, int mode, Any a, Any b, Any y, int64_t n, int64_t inner) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
-    const int64_t ai = mode == 3 ? i % inner : mode == 4 ? i / inner : i;
-    const int64_t bi = mode == 1 ? i % inner : mode == 2 ? i / inner : i;
-    y.set(i, apply(op, a.get(ai), b.get(bi)));
-  }
-}
-
 // The residual addition: same type, same shape, eight at a time. y may be a or b.
 template <class T>
 __global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
+  eachItem<8>(n, [&](int64_t i) {
     float u[8], v[8];
     loadEight(a + i, u);
     loadEight(b + i, v);
     for (int j = 0; j < 8; j++) u[j] += v[j];
     storeEight(y + i, u);
-  }
+  });
 }
 
 template <class Number>
 __global__ void unaryKernel(Unary op, Any x, Any y, int64_t n, Number p, Number q) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  eachItem(n, [&](int64_t i) {
     Number v;
     x.read(i, v);
     y.write(i, apply(op, v, p, q));
-  }
-}
-
-__global__ void convertKernel(Any x, Any y, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
-    y.set(i, x.get(i));
-}
-
-__global__ void fillKernel(Any y, float value, int64_t n) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
-    y.set(i, value);
+  });
 }
 
 __global__ void softmaxKernel(Any x, Any y, int64_t cols) {
@@ -118,53 +86,46 @@ void binary(Stream s, Binary op, int mode, Array a, Array b, Array y, int64_t ou
   if (op == Binary::add && mode == 0 && a.type == b.type && a.type == y.type && a.type != Type::i32 && n % 8 == 0)
     return dispatch(a.type, true, [&](auto type, auto) {
       using T = decltype(type);
-      const Geometry g = overItems(n / 8);
-      launch("add", addKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(a), as<T>(b), as<T>(y), n);
+      launch("add", addKernel<T>, overItems(n / 8), s, as<T>(a), as<T>(b), as<T>(y), n);
     });
-  const Geometry g = overItems(n);
-  launch("binary", binaryKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, mode, any(a), any(b), any(y), n, inner);
+  launchEach("binary", s, n, [op, mode, a = any(a), b = any(b), y = any(y), inner] __device__(int64_t i) {
+    const int64_t ai = mode == 3 ? i % inner : mode == 4 ? i / inner : i;
+    const int64_t bi = mode == 1 ? i % inner : mode == 2 ? i / inner : i;
+    y.set(i, apply(op, a.get(ai), b.get(bi)));
+  });
 }
 
 void binaryNumber(Stream s, Binary op, Array a, float b, bool reversed, Array y, int64_t n) {
-  if (n == 0) return;
-  const Geometry g = overItems(n);
-  launch("binary", binaryNumberKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, any(a), b, reversed, any(y), n);
+  launchEach("binary", s, n, [op, a = any(a), b, reversed, y = any(y)] __device__(int64_t i) {
+    const float x = a.get(i);
+    y.set(i, reversed ? apply(op, b, x) : apply(op, x, b));
+  });
 }
 
 void unary(Stream s, Unary op, Array x, Array y, int64_t n, float p, float q) {
   if (n == 0) return;
-  const Geometry g = overItems(n);
   if (x.type == Type::i32 && y.type == Type::i32)
-    launch("unary", unaryKernel<int32_t>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, toInt(p),
-        toInt(q));
+    launch("unary", unaryKernel<int32_t>, overItems(n), s, op, any(x), any(y), n, toInt(p), toInt(q));
   else
-    launch("unary", unaryKernel<float>, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), n, p, q);
+    launch("unary", unaryKernel<float>, overItems(n), s, op, any(x), any(y), n, p, q);
 }
 
 void convert(Stream s, Array x, Array y, int64_t n) {
-  if (n == 0) return;
-  const Geometry g = overItems(n);
-  launch("convert", convertKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(x), any(y), n);
+  launchEach("convert", s, n, [x = any(x), y = any(y)] __device__(int64_t i) { y.set(i, x.get(i)); });
 }
 
 void fill(Stream s, Array y, float value, int64_t n) {
-  if (n == 0) return;
-  const Geometry g = overItems(n);
-  launch("fill", fillKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(y), value, n);
+  launchEach("fill", s, n, [y = any(y), value] __device__(int64_t i) { y.set(i, value); });
 }
 
 void softmax(Stream s, Array x, Array y, int64_t rows, int64_t cols) {
   if (rows * cols == 0) return;
-  const Geometry g = overRows(rows, cols);
-  launch("softmax", softmaxKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(x), any(y), cols);
+  launch("softmax", softmaxKernel, overRows(rows, cols), s, any(x), any(y), cols);
 }
 
 void reduceSum(Stream s, Array x, float* y, float* partial, int64_t outer, int64_t axis, int64_t inner, float scale) {
   if (outer * inner == 0) return;
-  if (inner == 1) {
-    const Geometry g = overRows(outer, axis);
-    return launch("sumRows", sumRowsKernel, dim3(g.blocks), dim3(g.threads), 0, s, any(x), y, axis, scale);
-  }
+  if (inner == 1) return launch("sumRows", sumRowsKernel, overRows(outer, axis), s, any(x), y, axis, scale);
   const int64_t splits = columnSplits(axis, inner);
   const unsigned across = static_cast<unsigned>(ceilDiv(inner, 128));
   for (int64_t first = 0; first < outer; first += kMaxBlocksYZ) {

@@ -21,12 +21,7 @@ constexpr size_t kExchangeBytes = kPairs * kPieces * 32 * sizeof(uint4);
 static_assert(tileBytes<128>(4 * kTile) + kExchangeBytes + 1024 <= kSmallestShared, "fits every device");
 
 __device__ __forceinline__ void handOver(Exchange exchange, int k, int m, const uint32_t* a) {
-  uint4 u;
-  u.x = a[0];
-  u.y = a[1];
-  u.z = a[2];
-  u.w = a[3];
-  exchange[2 * k + m][laneOf()] = u;
+  exchange[2 * k + m][laneOf()] = {a[0], a[1], a[2], a[3]};
 }
 __device__ __forceinline__ void takeOver(Exchange exchange, int k, int m, uint32_t* a) {
   const uint4 u = exchange[2 * k + m][laneOf()];
@@ -143,7 +138,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
   loadTile<D, kTile>(shared, k + kvBase, kvStride, keyFirst, s.keys);
   loadTile<D, kTile>(shared + kSize, v + kvBase, kvStride, keyFirst, s.keys);
   commitCopies();
-  waitCopies<0>();
+  waitCopies();
   __syncthreads();
   const int first = q0 + pair * kWarpRows, rows = s.queries - first;  // the pair's queries
   const bf16* own = shared + (2 + role) * kSize + pair * kWarpRows * kRow<D>;
@@ -169,7 +164,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
   for (int k0 = keyFirst; k0 < keyEnd; k0 += kTile, buffer ^= 1) {
     const bf16* keys = shared + buffer * 2 * kSize;
     bf16* next = shared + (buffer ^ 1) * 2 * kSize;
-    waitCopies<0>();
+    waitCopies();
     __syncthreads();
     if (k0 + kTile < keyEnd) {
       loadTile<D, kTile>(next, k + kvBase, kvStride, k0 + kTile, s.keys);
@@ -249,7 +244,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2)
       nextHead++;
       nextQuery = k0;
     }
-    waitCopies<0>();
+    waitCopies();
     __syncthreads();
     if (buffers == 2 && nextHead < heads) start(nextHead, nextQuery, nextBuffer);
     commitCopies();
@@ -301,14 +296,15 @@ __global__ void sumPartsKernel(const bf16* x, bf16* y, int64_t n, int parts) {
 
 size_t flashGradShared(int headDim, int buffers) {
   size_t bytes = 0;
-  withFlashHeadDim(headDim, [&](auto d) { bytes = tileBytes<d.value>(kTile * (2 + 2 * buffers)) + kExchangeBytes; });
+  withConstant<64, 96, 128>(
+      headDim, [&](auto d) { bytes = tileBytes<d.value>(kTile * (2 + 2 * buffers)) + kExchangeBytes; });
   return bytes;
 }
 
 void flashAttentionGrad(Stream s, const Attention& p, const AttentionTensors& t, const FlashGrad& plan) {
   if (plan.count == 0) return;
   const unsigned count = static_cast<unsigned>(plan.count);
-  withFlashHeadDim(p.headDim, [&](auto d) {
+  withConstant<64, 96, 128>(p.headDim, [&](auto d) {
     constexpr size_t shared = tileBytes<d.value>(4 * kTile) + kExchangeBytes;
     launch("flashAttentionQueryGrad", queryGradKernel<d.value>, dim3(static_cast<unsigned>(p.heads), count),
         dim3(kAttentionThreads), shared, s, p, exponentsOf(p), plan.queryTiles, as<bf16>(t.q), as<bf16>(t.k),

@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) forwardKernel(Attention 
   for (int k0 = keyFirst; k0 < keyEnd; k0 += kTile) {
     // Rows of this warp may see nothing of a tile that others of the block need.
     const auto busy = [&] { return first < s.queries && someSee(p, s.shift, first, kWarpRows, k0, kTile); };
-    waitCopies<0>();
+    waitCopies();
     __syncthreads();
     loadTile<D, kTile, 1>(vTiles, v + kvBase, kvStride, k0, keyEnd);
     commitCopies();
@@ -114,7 +114,7 @@ __global__ void __launch_bounds__(kAttentionThreads, 2) forwardKernel(Attention 
     } else {
       if (busy()) timesTransposed<D>(z, qTile + row * kRow<D>, kTiles);
     }
-    waitCopies<0>();
+    waitCopies();
     __syncthreads();
     if (k0 + kTile < keyEnd) loadTile<D, kTile, 1>(kTiles, k + kvBase, kvStride, k0 + kTile, keyEnd);
     commitCopies();
@@ -154,7 +154,7 @@ void flashAttention(
   if (count == 0) return;
   // Heads first: the longest tiles of all heads start before shorter ones, and heads that share keys run together.
   const dim3 grid(static_cast<unsigned>(p.heads), static_cast<unsigned>(count));
-  withFlashHeadDim(p.headDim, [&](auto d) {
+  withConstant<64, 96, 128>(p.headDim, [&](auto d) {
     launch("flashAttention", forwardKernel<d.value>, grid, dim3(kAttentionThreads),
         tileBytes<d.value>(kQueries + 2 * kTile), s, p, exponentsOf(p), tiles, as<bf16>(t.q), as<bf16>(t.k),
         as<bf16>(t.v), as<bf16>(t.out), t.lse);

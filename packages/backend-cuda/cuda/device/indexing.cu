@@ -74,45 +74,34 @@ __global__ void reduceRowsKernel(Reduction op, Any x, Any y, int64_t cols) {
 
 template <class Word>
 __global__ void gatherKernel(Gather g, const Word* x, const int32_t* ids, Word* y, int64_t n, Word outside) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  eachItem(n, [&](int64_t i) {
     const int64_t column = i % g.inner, row = i / g.inner % g.count, block = i / (g.inner * g.count);
     const int64_t id = ids[block / g.outer * g.count + row];
     y[i] = id >= 0 && id < g.rows ? x[(block * g.rows + id) * g.inner + column] : outside;
-  }
-}
-
-__global__ void oneHotKernel(const int32_t* ids, Any y, int64_t n, int64_t depth, float on, float off) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
-    y.set(i, ids[i / depth] == i % depth ? on : off);
+  });
 }
 
 }  // namespace
 
 void reduceRows(Stream s, Reduction op, Array x, Array y, int64_t rows, int64_t cols) {
   if (rows == 0) return;
-  const Geometry g = overRows(rows, cols, kReduceThreads);
-  launch("reduceRows", reduceRowsKernel, dim3(g.blocks), dim3(g.threads), 0, s, op, any(x), any(y), cols);
+  launch("reduceRows", reduceRowsKernel, overRows(rows, cols, kReduceThreads), s, op, any(x), any(y), cols);
 }
 
 void gather(Stream s, const Gather& g, Array x, const int32_t* ids, Array y) {
   const int64_t n = g.batch * g.outer * g.count * g.inner;
   if (n == 0) return;
-  const Geometry geometry = overItems(n);
   if (bytesOf(x.type) == 2)
-    launch("gather", gatherKernel<uint16_t>, dim3(geometry.blocks), dim3(geometry.threads), 0, s, g, as<uint16_t>(x),
-        ids, as<uint16_t>(y), n, uint16_t{0x7fc0});
+    launch("gather", gatherKernel<uint16_t>, overItems(n), s, g, as<uint16_t>(x), ids, as<uint16_t>(y), n,
+        uint16_t{0x7fc0});
   else
-    launch("gather", gatherKernel<uint32_t>, dim3(geometry.blocks), dim3(geometry.threads), 0, s, g, as<uint32_t>(x),
-        ids, as<uint32_t>(y), n, x.type == Type::i32 ? 0u : 0x7fc00000u);
+    launch("gather", gatherKernel<uint32_t>, overItems(n), s, g, as<uint32_t>(x), ids, as<uint32_t>(y), n,
+        x.type == Type::i32 ? 0u : 0x7fc00000u);
 }
 
 void oneHot(Stream s, const int32_t* ids, Array y, int64_t count, int64_t depth, float on, float off) {
-  const int64_t n = count * depth;
-  if (n == 0) return;
-  const Geometry g = overItems(n);
-  launch("oneHot", oneHotKernel, dim3(g.blocks), dim3(g.threads), 0, s, ids, any(y), n, depth, on, off);
+  launchEach("oneHot", s, count * depth,
+      [=, y = any(y)] __device__(int64_t i) { y.set(i, ids[i / depth] == i % depth ? on : off); });
 }
 
 }  // namespace tunesmith::cuda

@@ -1,5 +1,4 @@
 // The head's softmax: a row of logits becomes its loss, statistics and gradient while it is still in the cache.
-#include "../host/launch_geometry.h"
 #include "kernels.h"
 #include "vector.h"
 
@@ -61,39 +60,24 @@ struct Tally {
 
 template <int V>
 __device__ __forceinline__ void loadLogits(const float* p, float* z) {
-  if constexpr (V == 4) {
-    const uint4 u = *reinterpret_cast<const uint4*>(p);
-    z[0] = bitsToFloat(u.x);
-    z[1] = bitsToFloat(u.y);
-    z[2] = bitsToFloat(u.z);
-    z[3] = bitsToFloat(u.w);
-  } else {
+  if constexpr (V == 4)
+    unpackFour(*reinterpret_cast<const uint4*>(p), z);
+  else
     z[0] = *p;
-  }
 }
 template <int V>
 __device__ __forceinline__ void storeGradient(float* p, const float* d) {
-  if constexpr (V == 4) {
-    uint4 u;
-    u.x = floatToBits(d[0]);
-    u.y = floatToBits(d[1]);
-    u.z = floatToBits(d[2]);
-    u.w = floatToBits(d[3]);
-    *reinterpret_cast<uint4*>(p) = u;
-  } else {
+  if constexpr (V == 4)
+    *reinterpret_cast<uint4*>(p) = packFour(d);
+  else
     *p = d[0];
-  }
 }
 template <int V>
 __device__ __forceinline__ void storeGradient(bf16* p, const float* d) {
-  if constexpr (V == 4) {
-    uint2 u;
-    u.x = packBf16(d[0], d[1]);
-    u.y = packBf16(d[2], d[3]);
-    *reinterpret_cast<uint2*>(p) = u;
-  } else {
+  if constexpr (V == 4)
+    *reinterpret_cast<uint2*>(p) = {packBf16(d[0], d[1]), packBf16(d[2], d[3])};
+  else
     *p = fromFloat<bf16>(d[0]);
-  }
 }
 
 // A block per row, which is read twice: once for all sums, once for the gradient. That goes where the row began, in T.
@@ -143,61 +127,40 @@ __global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
   }
 }
 
-template <class T>
-__global__ void gatherKernel(const T* x, const int32_t* rows, T* y, int64_t width) {
-  const int64_t from = static_cast<int64_t>(rows[blockIdx.x]) * width, to = static_cast<int64_t>(blockIdx.x) * width;
-  for (int64_t i = threadIdx.x; i < width; i += blockDim.x) y[to + i] = x[from + i];
-}
-template <class X, class T>
-__global__ void scatterKernel(const X* x, const int32_t* rows, T* y, int64_t width) {
-  const int64_t to = static_cast<int64_t>(rows[blockIdx.x]) * width, from = static_cast<int64_t>(blockIdx.x) * width;
-  for (int64_t i = threadIdx.x; i < width; i += blockDim.x) y[to + i] = fromFloat<T>(toFloat(x[from + i]));
-}
-
-__global__ void sumKernel(const float* x, int64_t n, float* y) {
-  __shared__ double scratch[32];
-  double sum = 0;
-  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += static_cast<double>(x[i]);
-  sum = blockSum(sum, scratch);
-  if (threadIdx.x == 0) *y = static_cast<float>(sum);
+template <bool scatter, class X, class T>
+__global__ void moveRowsKernel(const X* x, const int32_t* rows, T* y, int64_t width) {
+  const int64_t there = static_cast<int64_t>(rows[blockIdx.x]) * width, here = static_cast<int64_t>(blockIdx.x) * width;
+  for (int64_t i = threadIdx.x; i < width; i += blockDim.x)
+    y[(scatter ? there : here) + i] = fromFloat<T>(toFloat(x[(scatter ? here : there) + i]));
 }
 
 }  // namespace
 
 void softmaxLoss(Stream s, float* logits, const LossRows& p, bool gradient, Type type) {
   if (p.count == 0) return;
-  const Geometry g = overRows(p.count, p.vocab, 512);
   dispatch(type, p.vocab % 4 == 0, [&](auto kind, auto width) {
-    launch("softmaxLoss", softmaxLossKernel < decltype(kind), width.value == 8 ? 4 : 1 >, dim3(g.blocks),
-        dim3(g.threads), 0, s, logits, p, gradient);
+    launch("softmaxLoss", softmaxLossKernel < decltype(kind), width.value == 8 ? 4 : 1 >,
+        overRows(p.count, p.vocab, 512), s, logits, p, gradient);
   });
 }
 
 void gatherRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width) {
   if (count == 0) return;
-  const Geometry g = overRows(count, width);
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("gatherRows", gatherKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(x), rows, as<T>(y), width);
+    launch("gatherRows", moveRowsKernel<false, T, T>, overRows(count, width), s, as<T>(x), rows, as<T>(y), width);
   });
 }
 
 void scatterRows(Stream s, Array x, const int32_t* rows, Array y, int64_t count, int64_t width) {
   if (count == 0) return;
-  const Geometry g = overRows(count, width);
   dispatch(x.type, false, [&](auto from, auto) {
-    using X = decltype(from);
-    dispatch(y.type, false, [&](auto type, auto) {
-      using T = decltype(type);
-      launch(
-          "scatterRows", scatterKernel<X, T>, dim3(g.blocks), dim3(g.threads), 0, s, as<X>(x), rows, as<T>(y), width);
+    dispatch(y.type, false, [&](auto to, auto) {
+      using X = decltype(from);
+      using Y = decltype(to);
+      launch("scatterRows", moveRowsKernel<true, X, Y>, overRows(count, width), s, as<X>(x), rows, as<Y>(y), width);
     });
   });
-}
-
-void sumInDouble(Stream s, const float* x, int64_t n, float* y) {
-  const Geometry g = overRows(1, n, 512);
-  launch("sumInDouble", sumKernel, dim3(1), dim3(g.threads), 0, s, x, n, y);
 }
 
 }  // namespace tunesmith::cuda

@@ -1,5 +1,4 @@
-// AdamW over many tensors in one launch, and the norm of all gradients in float64.
-#include "../host/launch_geometry.h"
+// AdamW over many tensors in one launch, the norm of all gradients and other sums in float64.
 #include "kernels.h"
 #include "vector.h"
 
@@ -194,12 +193,14 @@ __global__ void sumSquaresKernel(NormTable n) {
   if (threadIdx.x == 0) n.partial[blockIdx.x] = sum;
 }
 
-__global__ void finishNormKernel(const double* partial, int64_t n, float* y) {
+// One block.
+template <class T, bool root>
+__global__ void sumKernel(const T* x, int64_t n, float* y) {
   __shared__ double scratch[32];
   double sum = 0;
-  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += partial[i];
+  for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += static_cast<double>(x[i]);
   sum = blockSum(sum, scratch);
-  if (threadIdx.x == 0) *y = static_cast<float>(sqrt(sum));
+  if (threadIdx.x == 0) *y = static_cast<float>(root ? sqrt(sum) : sum);
 }
 
 }  // namespace
@@ -233,7 +234,11 @@ void sumSquares(Stream s, Type type, const NormTensor* tensors, int count, doubl
 }
 
 void finishNorm(Stream s, const double* partial, int64_t n, float* y) {
-  launch("finishNorm", finishNormKernel, dim3(1), dim3(1024), 0, s, partial, n, y);
+  launch("finishNorm", sumKernel<double, true>, {1, 1024}, s, partial, n, y);
+}
+
+void sumInDouble(Stream s, const float* x, int64_t n, float* y) {
+  launch("sumInDouble", sumKernel<float, false>, {1, overRows(1, n, 512).threads}, s, x, n, y);
 }
 
 }  // namespace tunesmith::cuda

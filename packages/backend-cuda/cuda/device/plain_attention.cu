@@ -2,7 +2,6 @@
 //
 // A block owns a query of a head (or a key, for the gradients of k and v). Its 16 groups of 8 lanes take every 16th key
 // each; a lane holds every 8th element of the head. The groups' softmaxes are merged at the end.
-#include "../host/launch_geometry.h"
 #include "attention.h"
 #include "kernels.h"
 #include "vector.h"
@@ -17,45 +16,37 @@ __device__ __forceinline__ float groupSum(float x) {
   return x;
 }
 
-template <class T>
-__device__ __forceinline__ void loadHead(const T* p, int headDim, float* v) {
+// Calls f(j, d) for the elements d of a head that are this lane's; d is the j-th of them.
+template <class F>
+__device__ __forceinline__ void eachOfLane(int headDim, F f) {
   const int lane = static_cast<int>(threadIdx.x) & 7;
 #pragma unroll
   for (int j = 0; j < kSlots; j++) {
     if (8 * j >= headDim) break;
-    v[j] = 8 * j + lane < headDim ? toFloat(p[8 * j + lane]) : 0.0f;
+    if (8 * j + lane < headDim) f(j, 8 * j + lane);
   }
+}
+// Into zeros.
+template <class T>
+__device__ __forceinline__ void loadHead(const T* p, int headDim, float* v) {
+  eachOfLane(headDim, [&](int j, int d) { v[j] = toFloat(p[d]); });
 }
 template <class T>
 __device__ __forceinline__ float dotHead(const float* v, const T* p, int headDim) {
-  const int lane = static_cast<int>(threadIdx.x) & 7;
   float sum = 0;
-#pragma unroll
-  for (int j = 0; j < kSlots; j++) {
-    if (8 * j >= headDim) break;
-    if (8 * j + lane < headDim) sum += v[j] * toFloat(p[8 * j + lane]);
-  }
+  eachOfLane(headDim, [&](int j, int d) { sum += v[j] * toFloat(p[d]); });
   return groupSum(sum);
 }
 template <class T>
 __device__ __forceinline__ void addHead(float* v, float factor, const T* p, int headDim) {
-  const int lane = static_cast<int>(threadIdx.x) & 7;
-#pragma unroll
-  for (int j = 0; j < kSlots; j++) {
-    if (8 * j >= headDim) break;
-    if (8 * j + lane < headDim) v[j] += factor * toFloat(p[8 * j + lane]);
-  }
+  eachOfLane(headDim, [&](int j, int d) { v[j] += factor * toFloat(p[d]); });
 }
 // Sum over the groups of factors[group] * v, as one row of T.
 template <class T>
 __device__ __forceinline__ void mergeHeads(const float* v, float factor, float* parts, T* out, int headDim) {
-  const int lane = static_cast<int>(threadIdx.x) & 7, group = static_cast<int>(threadIdx.x) >> 3;
+  const int group = static_cast<int>(threadIdx.x) >> 3;
   __syncthreads();
-#pragma unroll
-  for (int j = 0; j < kSlots; j++) {
-    if (8 * j >= headDim) break;
-    if (8 * j + lane < headDim) parts[group * headDim + 8 * j + lane] = v[j] * factor;
-  }
+  eachOfLane(headDim, [&](int j, int d) { parts[group * headDim + d] = v[j] * factor; });
   __syncthreads();
   for (int d = static_cast<int>(threadIdx.x); d < headDim; d += kThreads) {
     float sum = 0;

@@ -1,6 +1,9 @@
 // What every kernel is written against: CUDA under nvcc, the emulator under g++. Everything that is an instruction of
 // the hardware and not C++ (mma, ldmatrix, cp.async, bf16 rounding, the launch itself) is named here once.
 #pragma once
+#include <cstring>
+
+#include "../host/launch_geometry.h"
 #include "../host/launch_profile.h"
 #include "../host/types.h"
 #ifdef __CUDACC__
@@ -14,114 +17,112 @@ namespace tunesmith::cuda {
 
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// ---- bfloat16 -------------------------------------------------------------------------------------------------------
+__host__ __device__ __forceinline__ float bitsToFloat(uint32_t bits) {
+  float f;
+  memcpy(&f, &bits, 4);
+  return f;
+}
+__host__ __device__ __forceinline__ uint32_t floatToBits(float f) {
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  return bits;
+}
 
 struct bf16 {
   uint16_t bits;
 };
 
-__host__ __device__ __forceinline__ float bitsToFloat(uint32_t bits) {
-#ifdef __CUDA_ARCH__
-  return __uint_as_float(bits);
-#else
-  union {
-    uint32_t u;
-    float f;
-  } v = {bits};
-  return v.f;
-#endif
+// ---- instructions ---------------------------------------------------------------------------------------------------
+
+#ifdef __CUDACC__
+// Two floats rounded to the nearest bf16, ties to even; the first in the low half.
+__device__ __forceinline__ uint32_t packBf16(float lo, float hi) {
+  uint32_t r;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
+  return r;
 }
-__host__ __device__ __forceinline__ uint32_t floatToBits(float f) {
-#ifdef __CUDA_ARCH__
-  return __float_as_uint(f);
-#else
-  union {
-    float f;
-    uint32_t u;
-  } v = {f};
-  return v.u;
-#endif
+// A product that is rounded before anything is added to it; the compiler would otherwise fuse the two.
+__device__ __forceinline__ float roundedProduct(float a, float b) { return __fmul_rn(a, b); }
+// 2^x and 1 / x to 2 units in the last place; what is too small for a normal float becomes 0.
+__device__ __forceinline__ float fastExp2(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 }
+__device__ __forceinline__ float fastReciprocal(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+// c += a b on tensor cores, in the fragments of m16n8k16.
+__device__ __forceinline__ void mma(float* c, const uint32_t* a, const uint32_t* b) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+template <bool transposed>
+__device__ __forceinline__ void loadMatrices(uint32_t* r, const bf16* row) {
+  const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
+  if (transposed)
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+        : "r"(at)
+        : "memory");
+  else
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
+        : "r"(at)
+        : "memory");
+}
+// Copies 16 bytes into shared memory behind the computation, or writes zeros when `valid` is false.
+__device__ __forceinline__ void copyAsync16(void* shared, const void* global, bool valid) {
+  const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
+  const int bytes = valid ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void commitCopies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Waits for the copies this thread has committed; a barrier must follow.
+__device__ __forceinline__ void waitCopies() { asm volatile("cp.async.wait_group 0;" ::: "memory"); }
+// A barrier of some of the block's warps, by number (1 to 15; 0 is __syncthreads): those that arrive go on at once,
+// those that wait do so until `threads` have come, and then see what all of them wrote before.
+__device__ __forceinline__ void arriveAt(int barrier, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+__device__ __forceinline__ void waitAt(int barrier, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
+}
+template <class T>
+__device__ __forceinline__ T* dynamicShared() {
+  extern __shared__ __align__(128) unsigned char tunesmithShared[];
+  return reinterpret_cast<T*>(tunesmithShared);
+}
+#else
+using namespace emulator::instructions;
+#endif
+
+// ---- bfloat16 -------------------------------------------------------------------------------------------------------
 
 __device__ __forceinline__ float toFloat(float x) { return x; }
 __device__ __forceinline__ float toFloat(bf16 x) { return bitsToFloat(static_cast<uint32_t>(x.bits) << 16); }
 
-// Two floats rounded to the nearest bf16, ties to even; the first in the low half.
-__device__ __forceinline__ uint32_t packBf16(float lo, float hi) {
-#ifdef __CUDA_ARCH__
-  uint32_t r;
-  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(r) : "f"(hi), "f"(lo));
-  return r;
-#else
-  const float both[2] = {lo, hi};
-  uint32_t r = 0;
-  for (int i = 0; i < 2; i++) {
-    const uint32_t u = floatToBits(both[i]);
-    const uint32_t rounded = (u & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
-    r |= rounded << (16 * i);
-  }
-  return r;
-#endif
-}
-
 template <class T>
-__device__ __forceinline__ T fromFloat(float x);
-template <>
-__device__ __forceinline__ float fromFloat<float>(float x) {
-  return x;
-}
-template <>
-__device__ __forceinline__ bf16 fromFloat<bf16>(float x) {
-  bf16 r;
-  r.bits = static_cast<uint16_t>(packBf16(x, 0.0f));
-  return r;
+__device__ __forceinline__ T fromFloat(float x) {
+  if constexpr (sizeof(T) == 4)
+    return x;
+  else
+    return {static_cast<uint16_t>(packBf16(x, 0.0f))};
 }
 
-// A product that is rounded before anything is added to it; the compiler would otherwise fuse the two.
-__device__ __forceinline__ float roundedProduct(float a, float b) {
-#ifdef __CUDA_ARCH__
-  return __fmul_rn(a, b);
-#else
-  const volatile float product = a * b;
-  return product;
-#endif
+// ---- several elements at once: 16 bytes of four floats or eight bf16 -----------------------------------------------
+
+__device__ __forceinline__ void unpackFour(uint4 u, float* v) {
+  v[0] = bitsToFloat(u.x);
+  v[1] = bitsToFloat(u.y);
+  v[2] = bitsToFloat(u.z);
+  v[3] = bitsToFloat(u.w);
 }
-
-// 2^x and 1 / x to 2 units in the last place; what is too small for a normal float becomes 0.
-__device__ __forceinline__ float fastExp2(float x) {
-#ifdef __CUDA_ARCH__
-  float y;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-#else
-  return exp2f(x);
-#endif
-}
-__device__ __forceinline__ float fastReciprocal(float x) {
-#ifdef __CUDA_ARCH__
-  float y;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
-  return y;
-#else
-  return 1.0f / x;
-#endif
-}
-
-// ---- eight elements at once: 16 bytes of bf16, 32 of float ----------------------------------------------------------
-
-struct alignas(16) Eight {
-  float v[8];
-};
-
-__device__ __forceinline__ void loadEight(const float* p, float* v) {
-  const uint4* q = reinterpret_cast<const uint4*>(p);
-  for (int i = 0; i < 2; i++) {
-    const uint4 u = q[i];
-    v[4 * i] = bitsToFloat(u.x);
-    v[4 * i + 1] = bitsToFloat(u.y);
-    v[4 * i + 2] = bitsToFloat(u.z);
-    v[4 * i + 3] = bitsToFloat(u.w);
-  }
+__device__ __forceinline__ uint4 packFour(const float* v) {
+  return {floatToBits(v[0]), floatToBits(v[1]), floatToBits(v[2]), floatToBits(v[3])};
 }
 __device__ __forceinline__ void unpackEight(uint4 u, float* v) {
   const uint32_t words[4] = {u.x, u.y, u.z, u.w};
@@ -130,27 +131,18 @@ __device__ __forceinline__ void unpackEight(uint4 u, float* v) {
     v[2 * i + 1] = bitsToFloat(words[i] & 0xffff0000u);
   }
 }
+__device__ __forceinline__ void loadEight(const float* p, float* v) {
+  for (int i = 0; i < 2; i++) unpackFour(reinterpret_cast<const uint4*>(p)[i], v + 4 * i);
+}
 __device__ __forceinline__ void loadEight(const bf16* p, float* v) {
   unpackEight(*reinterpret_cast<const uint4*>(p), v);
 }
 __device__ __forceinline__ void storeEight(float* p, const float* v) {
-  uint4* q = reinterpret_cast<uint4*>(p);
-  for (int i = 0; i < 2; i++) {
-    uint4 u;
-    u.x = floatToBits(v[4 * i]);
-    u.y = floatToBits(v[4 * i + 1]);
-    u.z = floatToBits(v[4 * i + 2]);
-    u.w = floatToBits(v[4 * i + 3]);
-    q[i] = u;
-  }
+  for (int i = 0; i < 2; i++) reinterpret_cast<uint4*>(p)[i] = packFour(v + 4 * i);
 }
 __device__ __forceinline__ void storeEight(bf16* p, const float* v) {
-  uint4 u;
-  u.x = packBf16(v[0], v[1]);
-  u.y = packBf16(v[2], v[3]);
-  u.z = packBf16(v[4], v[5]);
-  u.w = packBf16(v[6], v[7]);
-  *reinterpret_cast<uint4*>(p) = u;
+  *reinterpret_cast<uint4*>(p) = {
+      packBf16(v[0], v[1]), packBf16(v[2], v[3]), packBf16(v[4], v[5]), packBf16(v[6], v[7])};
 }
 
 // ---- sums over a warp and a block -----------------------------------------------------------------------------------
@@ -180,119 +172,52 @@ __device__ __forceinline__ T blockSum(T x, T* scratch) {
   return sum;
 }
 
-// ---- tensor cores and asynchronous copies ---------------------------------------------------------------------------
-
-__device__ __forceinline__ void mma(float* c, const uint32_t* a, const uint32_t* b) {
-#ifdef __CUDA_ARCH__
-  asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-#elif defined(TUNESMITH_EMULATED)
-  emulator::mma16816(c, a, b);
-#endif
-}
-
-template <bool transposed>
-__device__ __forceinline__ void loadMatrices(uint32_t* r, const bf16* row) {
-#ifdef __CUDA_ARCH__
-  const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
-  if (transposed)
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-        : "r"(at)
-        : "memory");
-  else
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-        : "=r"(r[0]), "=r"(r[1]), "=r"(r[2]), "=r"(r[3])
-        : "r"(at)
-        : "memory");
-#elif defined(TUNESMITH_EMULATED)
-  emulator::loadMatrices(r, row, transposed);
-#endif
-}
-
-// Copies 16 bytes into shared memory behind the computation, or writes zeros when `valid` is false.
-__device__ __forceinline__ void copyAsync16(void* shared, const void* global, bool valid) {
-#ifdef __CUDA_ARCH__
-  const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(shared));
-  const int bytes = valid ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global), "r"(bytes) : "memory");
-#elif defined(TUNESMITH_EMULATED)
-  emulator::copyAsync16(shared, global, valid);
-#endif
-}
-__device__ __forceinline__ void commitCopies() {
-#ifdef __CUDA_ARCH__
-  asm volatile("cp.async.commit_group;" ::: "memory");
-#elif defined(TUNESMITH_EMULATED)
-  emulator::commitCopies();
-#endif
-}
-// Waits until at most `pending` groups of this thread's copies are under way; a barrier must follow.
-template <int pending>
-__device__ __forceinline__ void waitCopies() {
-#ifdef __CUDA_ARCH__
-  asm volatile("cp.async.wait_group %0;" ::"n"(pending) : "memory");
-#elif defined(TUNESMITH_EMULATED)
-  emulator::waitCopies(pending);
-#endif
-}
-
-// A barrier of some of the block's warps, by number (1 to 15; 0 is __syncthreads): those that arrive go on at once,
-// those that wait do so until `threads` have come, and then see what all of them wrote before.
-__device__ __forceinline__ void arriveAt(int barrier, int threads) {
-#ifdef __CUDA_ARCH__
-  asm volatile("bar.arrive %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-#elif defined(TUNESMITH_EMULATED)
-  emulator::arriveAt(barrier, threads);
-#endif
-}
-__device__ __forceinline__ void waitAt(int barrier, int threads) {
-#ifdef __CUDA_ARCH__
-  asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
-#elif defined(TUNESMITH_EMULATED)
-  emulator::waitAt(barrier, threads);
-#endif
-}
-
-template <class T>
-__device__ __forceinline__ T* dynamicShared() {
-#ifdef __CUDACC__
-  extern __shared__ __align__(128) unsigned char tunesmithShared[];
-  return reinterpret_cast<T*>(tunesmithShared);
-#else
-  return static_cast<T*>(emulator::dynamicShared());
-#endif
-}
-
 // ---- launching ------------------------------------------------------------------------------------------------------
 
 // Notes the first error of a launch; the next synchronising call reports it with the kernel's name.
 void noteLaunch(const char* name, int error);
 
-#ifdef __CUDACC__
 void allowShared(const void* kernel, size_t bytes);
 
 template <class... Parameters, class... Arguments>
 void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream,
     Arguments... arguments) {
   const LaunchScope scope(name, stream);
+#ifdef __CUDACC__
   if (shared > 48 * 1024) allowShared(reinterpret_cast<const void*>(kernel), shared);
-  kernel<<<grid, block, shared, static_cast<cudaStream_t>(stream)>>>(static_cast<Parameters>(arguments)...);
+  kernel<<<grid, block, shared, stream>>>(static_cast<Parameters>(arguments)...);
   noteLaunch(name, static_cast<int>(cudaGetLastError()));
-}
 #else
-template <class... Parameters, class... Arguments>
-void launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, size_t shared, Stream stream,
-    Arguments... arguments) {
-  const LaunchScope scope(name, stream);
   // By value, as a launch takes its parameters: it may run long after.
   emulator::submit(stream, [=] {
     auto body = [&] { kernel(static_cast<Parameters>(arguments)...); };
     using Body = decltype(body);
     emulator::run(name, grid, block, shared, [](void* context) { (*static_cast<const Body*>(context))(); }, &body);
   });
-}
 #endif
+}
+
+// The same with the blocks and threads of `g`, and no shared memory.
+template <class... Parameters, class... Arguments>
+void launch(const char* name, void (*kernel)(Parameters...), const Geometry& g, Stream stream, Arguments... arguments) {
+  launch(name, kernel, dim3(g.blocks), dim3(g.threads), 0, stream, arguments...);
+}
+
+// Calls f(i) for every `step`-th i below n: for each thread of the grid its own.
+template <int step = 1, class F>
+__device__ __forceinline__ void eachItem(int64_t n, F f) {
+  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * step; i < n;
+      i += static_cast<int64_t>(gridDim.x) * blockDim.x * step)
+    f(i);
+}
+template <class F>
+__global__ void eachItemKernel(int64_t n, F f) {
+  eachItem(n, f);
+}
+// A launch that calls f(i), a `__device__` lambda, for i = 0 .. n - 1.
+template <class F>
+void launchEach(const char* name, Stream stream, int64_t n, F f) {
+  if (n > 0) launch(name, eachItemKernel<F>, overItems(n), stream, n, f);
+}
 
 }  // namespace tunesmith::cuda

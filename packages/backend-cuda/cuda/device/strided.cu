@@ -27,15 +27,14 @@ template <class Number, class Index>
 __global__ void stridedBinaryKernel(Binary op, Extent e, Strided a, Strided b, Any y, int64_t n) {
   const Any first = {a.array.data, a.array.type}, second = {b.array.data, b.array.type};
   const Strided* operands[2] = {&a, &b};
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  eachItem(n, [&](int64_t i) {
     int64_t at[2];
     locate<Index, 2>(e, operands, i, at);
     Number u, v;
     first.read(at[0], u);
     second.read(at[1], v);
     y.write(i, apply(op, u, v));
-  }
+  });
 }
 
 template <class Number, class Index>
@@ -43,8 +42,7 @@ __global__ void stridedSelectKernel(Extent e, Strided c, Strided a, Strided b, A
   const Any condition = {c.array.data, c.array.type}, first = {a.array.data, a.array.type},
             second = {b.array.data, b.array.type};
   const Strided* operands[3] = {&c, &a, &b};
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  eachItem(n, [&](int64_t i) {
     int64_t at[3];
     locate<Index, 3>(e, operands, i, at);
     Number value;
@@ -53,26 +51,23 @@ __global__ void stridedSelectKernel(Extent e, Strided c, Strided a, Strided b, A
     else
       second.read(at[2], value);
     y.write(i, value);
-  }
+  });
 }
 
 template <class Word, class Index>
 __global__ void stridedCopyKernel(Extent e, Strided x, Strided y, int64_t n) {
   const Strided* operands[2] = {&x, &y};
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x) {
+  eachItem(n, [&](int64_t i) {
     int64_t at[2];
     locate<Index, 2>(e, operands, i, at);
     static_cast<Word*>(y.array.data)[at[1]] = static_cast<const Word*>(x.array.data)[at[0]];
-  }
+  });
 }
 
+// Calls f(Index()).
 template <class F>
 void dispatchIndex(int64_t n, F f) {
-  if (n <= 0x7fffffff)
-    f(uint32_t());
-  else
-    f(int64_t());
+  either<uint32_t, int64_t>(n <= 0x7fffffff, f);
 }
 
 bool integers(Array a, Array b) { return a.type == Type::i32 && b.type == Type::i32; }
@@ -82,11 +77,10 @@ bool integers(Array a, Array b) { return a.type == Type::i32 && b.type == Type::
 void stridedBinary(Stream s, Binary op, const Extent& e, const Strided& a, const Strided& b, Array y) {
   const int64_t n = e.count();
   if (n == 0) return;
-  const Geometry g = overItems(n);
-  dispatchNumber(integers(a.array, b.array), [&](auto number) {
+  either<int32_t, float>(integers(a.array, b.array), [&](auto number) {
     dispatchIndex(n, [&](auto index) {
-      launch("stridedBinary", stridedBinaryKernel<decltype(number), decltype(index)>, dim3(g.blocks), dim3(g.threads),
-          0, s, op, e, a, b, any(y), n);
+      launch("stridedBinary", stridedBinaryKernel<decltype(number), decltype(index)>, overItems(n), s, op, e, a, b,
+          any(y), n);
     });
   });
 }
@@ -94,11 +88,10 @@ void stridedBinary(Stream s, Binary op, const Extent& e, const Strided& a, const
 void stridedSelect(Stream s, const Extent& e, const Strided& condition, const Strided& a, const Strided& b, Array y) {
   const int64_t n = e.count();
   if (n == 0) return;
-  const Geometry g = overItems(n);
-  dispatchNumber(integers(a.array, b.array), [&](auto number) {
+  either<int32_t, float>(integers(a.array, b.array), [&](auto number) {
     dispatchIndex(n, [&](auto index) {
-      launch("select", stridedSelectKernel<decltype(number), decltype(index)>, dim3(g.blocks), dim3(g.threads), 0, s, e,
-          condition, a, b, any(y), n);
+      launch("select", stridedSelectKernel<decltype(number), decltype(index)>, overItems(n), s, e, condition, a, b,
+          any(y), n);
     });
   });
 }
@@ -106,13 +99,10 @@ void stridedSelect(Stream s, const Extent& e, const Strided& condition, const St
 void stridedCopy(Stream s, const Extent& e, const Strided& x, const Strided& y) {
   const int64_t n = e.count();
   if (n == 0) return;
-  const Geometry g = overItems(n);
   dispatchIndex(n, [&](auto index) {
-    using Index = decltype(index);
-    if (bytesOf(x.array.type) == 2)
-      launch("stridedCopy", stridedCopyKernel<uint16_t, Index>, dim3(g.blocks), dim3(g.threads), 0, s, e, x, y, n);
-    else
-      launch("stridedCopy", stridedCopyKernel<uint32_t, Index>, dim3(g.blocks), dim3(g.threads), 0, s, e, x, y, n);
+    either<uint16_t, uint32_t>(bytesOf(x.array.type) == 2, [&](auto word) {
+      launch("stridedCopy", stridedCopyKernel<decltype(word), decltype(index)>, overItems(n), s, e, x, y, n);
+    });
   });
 }
 

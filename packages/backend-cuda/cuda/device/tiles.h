@@ -4,8 +4,6 @@
 // asks for 128 bytes a clock at its full rate, which is all that shared memory has. Accumulators acc[m][n][4] hold, for
 // lane 4 g + t, rows 16 m + g (0, 1) and 16 m + g + 8 (2, 3), columns 8 n + 2 t and the next.
 #pragma once
-#include <type_traits>
-
 #include "attention.h"
 
 namespace tunesmith::cuda {
@@ -203,14 +201,6 @@ __device__ __forceinline__ bool someSee(const Attention& p, int shift, int query
 }
 __device__ __forceinline__ bool allSee(const Attention& p, int shift, int query, int queries, int key, int keys) {
   return key + keys - 1 <= query + shift && (p.window == 0 || key > query + queries - 1 + shift - p.window);
-}
-
-// Calls f with the head size as a constant.
-template <class F>
-void withFlashHeadDim(int headDim, F f) {
-  if (headDim == 64) f(std::integral_constant<int, 64>());
-  if (headDim == 96) f(std::integral_constant<int, 96>());
-  if (headDim == 128) f(std::integral_constant<int, 128>());
 }
 
 }  // namespace tunesmith::cuda

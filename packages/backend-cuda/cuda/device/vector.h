@@ -22,22 +22,24 @@ __device__ __forceinline__ void store(T* p, const float* v) {
     p[0] = fromFloat<T>(v[0]);
 }
 
+// Calls f(A()) or f(B()).
+template <class A, class B, class F>
+void either(bool first, F f) {
+  if (first)
+    f(A());
+  else
+    f(B());
+}
+// Calls f with x, which is one of `values`, as a constant.
+template <auto... values, class X, class F>
+void withConstant(X x, F f) {
+  ((x == values ? f(std::integral_constant<decltype(values), values>()) : void()), ...);
+}
+
 // Calls f(T(), integral_constant<int, V>()) with T the storage type and V 8 when `wide`, else 1.
 template <class F>
-inline void dispatch(Type type, bool wide, F f) {
-  using One = std::integral_constant<int, 1>;
-  using EightWide = std::integral_constant<int, 8>;
-  if (type == Type::bf16) {
-    if (wide)
-      f(bf16(), EightWide());
-    else
-      f(bf16(), One());
-  } else {
-    if (wide)
-      f(float(), EightWide());
-    else
-      f(float(), One());
-  }
+void dispatch(Type type, bool wide, F f) {
+  either<bf16, float>(type == Type::bf16, [&](auto t) { withConstant<1, 8>(wide ? 8 : 1, [&](auto v) { f(t, v); }); });
 }
 
 template <class T>

@@ -1,6 +1,6 @@
 // Reading the elements of a weight in whatever format it is stored.
 #pragma once
-#include "portable.h"
+#include "vector.h"
 
 namespace tunesmith::cuda {
 
@@ -113,19 +113,8 @@ inline bool readsInEights(const Weight& w) {
 }
 
 template <class F>
-inline void dispatchFormat(Format format, F f) {
-  switch (format) {
-    case Format::f32:
-      return f(std::integral_constant<Format, Format::f32>());
-    case Format::bf16:
-      return f(std::integral_constant<Format, Format::bf16>());
-    case Format::f16:
-      return f(std::integral_constant<Format, Format::f16>());
-    case Format::nf4:
-      return f(std::integral_constant<Format, Format::nf4>());
-    case Format::int8:
-      return f(std::integral_constant<Format, Format::int8>());
-  }
+void dispatchFormat(Format format, F f) {
+  withConstant<Format::f32, Format::bf16, Format::f16, Format::nf4, Format::int8>(format, f);
 }
 
 }  // namespace tunesmith::cuda

@@ -1,6 +1,5 @@
 // Weights: expanding rows for the matrix product, products of a few rows that read a weight once as it lies (decoding),
 // embedding rows and their gradient, dropout.
-#include "../host/launch_geometry.h"
 #include "kernels.h"
 #include "vector.h"
 #include "weight_access.h"
@@ -12,8 +11,7 @@ template <Format F, class T>
 __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
   __shared__ float code[512];
   spreadCode(w, code);
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * 8; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x * 8) {
+  eachItem<8>(n, [&](int64_t i) {
     float v[8];
     eightWeights<F>(w, code, first + i, v);
     if constexpr (F == Format::int8) {
@@ -22,14 +20,12 @@ __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
       for (int j = 0; j < 8; j++) v[j] *= scale;
     }
     storeEight(y + i, v);
-  }
+  });
 }
 
 template <class T>
 __global__ void dequantizeKernel(Weight w, int64_t first, int64_t n, T* y) {
-  for (int64_t i = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x)
-    y[i] = fromFloat<T>(weightAt(w, w.code, first + i));
+  eachItem(n, [&](int64_t i) { y[i] = fromFloat<T>(weightAt(w, w.code, first + i)); });
 }
 
 template <class T>
@@ -54,10 +50,31 @@ __global__ void embeddingGradKernel(
 
 constexpr int kDecodeWarps = 8;
 
+// What a product of few rows has beside the weight. B may be null, and the bias.
+template <class T>
+struct Decode {
+  const T *x, *bias, *xa, *loraB;
+  int rank;
+  float scaling;
+  T* y;
+  int m;
+
+  // Every `step`-th part, from `first` on, of what LoRA adds to an output.
+  __device__ __forceinline__ float branch(int64_t row, int64_t token, int first, int step) const {
+    float sum = 0;
+    if (loraB)
+      for (int r = first; r < rank; r += step)
+        sum += scaling * toFloat(xa[token * rank + r]) * toFloat(loraB[row * rank + r]);
+    return sum;
+  }
+  __device__ __forceinline__ void put(int64_t rows, int64_t row, int64_t token, float sum) const {
+    y[token * rows + row] = fromFloat<T>(sum + (bias ? toFloat(bias[row]) : 0.0f));
+  }
+};
+
 // A warp owns an output feature: it reads that row of the weight once and multiplies it with up to M rows of x.
 template <Format F, class T, int M>
-__global__ void decodeKernel(
-    Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
+__global__ void decodeKernel(Weight w, Decode<T> d) {
   __shared__ float code[512];
   spreadCode(w, code);
   const int lane = static_cast<int>(threadIdx.x) & 31;
@@ -71,41 +88,33 @@ __global__ void decodeKernel(
     eightWeights<F>(w, code, row * w.cols + i, v);
 #pragma unroll
     for (int k = 0; k < M; k++) {
-      if (k >= m) break;
+      if (k >= d.m) break;
       float u[8];
-      loadEight(x + k * w.cols + i, u);
+      loadEight(d.x + k * w.cols + i, u);
       for (int j = 0; j < 8; j++) sum[k] += v[j] * u[j];
     }
   }
   const float scale = F == Format::int8 ? w.scale[row] : 1.0f;
 #pragma unroll
   for (int k = 0; k < M; k++) {
-    if (k >= m) break;
-    float total = sum[k] * scale;
-    if (loraB)
-      for (int r = lane; r < rank; r += 32)
-        total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
-    total = warpSum(total);
-    if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? toFloat(bias[row]) : 0.0f));
+    if (k >= d.m) break;
+    const float total = warpSum(sum[k] * scale + d.branch(row, k, lane, 32));
+    if (lane == 0) d.put(w.rows, row, k, total);
   }
 }
 
 // The same for widths and block sizes that do not come in eights.
 template <class T>
-__global__ void decodeAnyKernel(
-    Weight w, const T* x, const T* bias, const T* xa, const T* loraB, int rank, float scaling, T* y, int m) {
+__global__ void decodeAnyKernel(Weight w, Decode<T> d) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kDecodeWarps + (threadIdx.x >> 5);
   if (row >= w.rows) return;
-  for (int k = 0; k < m; k++) {
-    float total = 0;
+  for (int k = 0; k < d.m; k++) {
+    float total = d.branch(row, k, lane, 32);
     for (int64_t i = lane; i < w.cols; i += 32)
-      total += weightAt(w, w.code, row * w.cols + i) * toFloat(x[k * w.cols + i]);
-    if (loraB)
-      for (int r = lane; r < rank; r += 32)
-        total += scaling * toFloat(xa[k * rank + r]) * toFloat(loraB[row * rank + r]);
+      total += weightAt(w, w.code, row * w.cols + i) * toFloat(d.x[k * w.cols + i]);
     total = warpSum(total);
-    if (lane == 0) y[k * w.rows + row] = fromFloat<T>(total + (bias ? toFloat(bias[row]) : 0.0f));
+    if (lane == 0) d.put(w.rows, row, k, total);
   }
 }
 
@@ -114,8 +123,7 @@ __global__ void decodeAnyKernel(
 // g + 8, and the same of x for token g: the product may take columns in any order as long as both sides do.
 constexpr int kNf4Rows = 16, kNf4Columns = 64;
 
-__global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const bf16* xa, const bf16* loraB, int rank,
-    float scaling, bf16* y, int m) {
+__global__ void decodeNf4Kernel(Weight w, Decode<bf16> d) {
   // Both values of a byte for each lane, so that no two lanes meet in a bank: byte b of lane l at [32 b + l].
   __shared__ uint4 table[256 * 8];
   __shared__ float sums[kDecodeWarps][kNf4Rows][kDecodeRows];
@@ -140,14 +148,14 @@ __global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const
   const int shift = w.blockShift - 6;
   const uint2* upper = static_cast<const uint2*>(w.data) + top * parts * 4 + t;
   const uint2* lower = static_cast<const uint2*>(w.data) + bottom * parts * 4 + t;
-  const uint4* given = reinterpret_cast<const uint4*>(x + g * w.cols) + t * 2;
+  const uint4* given = reinterpret_cast<const uint4*>(d.x + g * w.cols) + t * 2;
   float total[4] = {};
 #pragma unroll 4
   for (int64_t part = warp; part < parts; part += kDecodeWarps) {
     const uint2 up = upper[part * 4], low = lower[part * 4];
     const float upScale = w.scale[(top * parts + part) >> shift], lowScale = w.scale[(bottom * parts + part) >> shift];
     uint4 left = {0, 0, 0, 0}, right = {0, 0, 0, 0};
-    if (g < m) {
+    if (g < d.m) {
       left = given[part * 8];
       right = given[part * 8 + 1];
     }
@@ -171,20 +179,17 @@ __global__ void decodeNf4Kernel(Weight w, const bf16* x, const bf16* bias, const
   // Four threads to a result: two warps' sums each, and every fourth of the ranks.
   const int row = id >> 4, token = id >> 2 & 3, quarter = id & 3;
   float result = sums[quarter][row][token] + sums[quarter + 4][row][token];
-  const bool there = first + row < w.rows && token < m;
-  if (there && loraB)
-    for (int r = quarter; r < rank; r += 4)
-      result += scaling * toFloat(xa[token * rank + r]) * toFloat(loraB[(first + row) * rank + r]);
+  const bool there = first + row < w.rows && token < d.m;
+  if (there) result += d.branch(first + row, token, quarter, 4);
   for (int step = 1; step < 4; step *= 2) result += __shfl_xor_sync(kAllLanes, result, step);
-  if (there && quarter == 0)
-    y[token * w.rows + first + row] = fromFloat<bf16>(result + (bias ? toFloat(bias[first + row]) : 0.0f));
+  if (there && quarter == 0) d.put(w.rows, first + row, token, result);
 }
 static_assert(
     kDecodeWarps == 8 && kDecodeRows == 4, "256 threads: a table entry each, and four to each of 16 x 4 results");
 
-// The scale must be one for 64 columns.
-bool onTensorCores(const Weight& w, Type type) {
-  return w.format == Format::nf4 && type == Type::bf16 && w.cols % kNf4Columns == 0 && w.blockShift >= 6;
+// With x in bf16; the scale must be one for 64 columns.
+bool onTensorCores(const Weight& w) {
+  return w.format == Format::nf4 && w.cols % kNf4Columns == 0 && w.blockShift >= 6;
 }
 
 __device__ __forceinline__ bool kept(uint32_t i, const Dropout& d) {
@@ -196,13 +201,12 @@ __device__ __forceinline__ bool kept(uint32_t i, const Dropout& d) {
 
 template <class T, int V>
 __global__ void dropoutKernel(const T* x, T* y, int64_t n, Dropout d) {
-  for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * V; i < n;
-      i += static_cast<int64_t>(gridDim.x) * blockDim.x * V) {
+  eachItem<V>(n, [&](int64_t i) {
     float v[V];
     load<V>(x + i, v);
     for (int j = 0; j < V; j++) v[j] = kept(static_cast<uint32_t>(i + j), d) ? v[j] * d.keepScale : 0.0f;
     store<V>(y + i, v);
-  }
+  });
 }
 
 }  // namespace
@@ -219,33 +223,28 @@ void dequantize(Stream s, const Weight& given, int64_t rowStart, int64_t rowEnd,
     using T = decltype(type);
     if (wide)
       dispatchFormat(w.format, [&](auto format) {
-        launch("dequantize", dequantizeWideKernel<format.value, T>, dim3(g.blocks), dim3(g.threads), 0, s, w,
-            rowStart * w.cols, n, as<T>(y));
+        launch("dequantize", dequantizeWideKernel<format.value, T>, g, s, w, rowStart * w.cols, n, as<T>(y));
       });
     else
-      launch(
-          "dequantize", dequantizeKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, w, rowStart * w.cols, n, as<T>(y));
+      launch("dequantize", dequantizeKernel<T>, g, s, w, rowStart * w.cols, n, as<T>(y));
   });
 }
 
 void embeddingLookup(Stream s, const Weight& given, const int32_t* ids, Array y, int64_t tokens) {
   const Weight w = withBlockShift(given);
   if (tokens == 0) return;
-  const Geometry g = overRows(tokens, w.cols);
   dispatch(y.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("embeddingLookup", embeddingKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, w, ids, as<T>(y));
+    launch("embeddingLookup", embeddingKernel<T>, overRows(tokens, w.cols), s, w, ids, as<T>(y));
   });
 }
 
 void embeddingGrad(Stream s, Array dy, const int32_t* ids, const int32_t* order, const int32_t* starts,
     int64_t distinct, float* dw, int64_t h) {
   if (distinct == 0) return;
-  const Geometry g = overRows(distinct, h);
   dispatch(dy.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    launch("embeddingGrad", embeddingGradKernel<T>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(dy), ids, order,
-        starts, dw, h);
+    launch("embeddingGrad", embeddingGradKernel<T>, overRows(distinct, h), s, as<T>(dy), ids, order, starts, dw, h);
   });
 }
 
@@ -253,23 +252,17 @@ void decodeLinear(Stream s, const Weight& given, Array x, Array bias, Array xa, 
     Array y, int64_t m) {
   const Weight w = withBlockShift(given);
   if (m == 0 || w.rows == 0) return;
-  const dim3 grid(static_cast<unsigned>(ceilDiv(w.rows, kDecodeWarps)));
-  const dim3 block(32 * kDecodeWarps);
-  if (onTensorCores(w, x.type))
-    return launch("decodeLinear", decodeNf4Kernel, dim3(static_cast<unsigned>(ceilDiv(w.rows, kNf4Rows))), block, 0, s,
-        w, as<bf16>(x), as<bf16>(bias), as<bf16>(xa), as<bf16>(loraB), rank, scaling, as<bf16>(y), static_cast<int>(m));
   dispatch(x.type, false, [&](auto type, auto) {
     using T = decltype(type);
-    const auto run = [&](auto kernel) {
-      launch("decodeLinear", kernel, grid, block, 0, s, w, as<T>(x), as<T>(bias), as<T>(xa), as<T>(loraB), rank,
-          scaling, as<T>(y), static_cast<int>(m));
+    const Decode<T> d = {as<T>(x), as<T>(bias), as<T>(xa), as<T>(loraB), rank, scaling, as<T>(y), static_cast<int>(m)};
+    const auto run = [&](auto kernel, int rows = kDecodeWarps) {
+      launch("decodeLinear", kernel, {static_cast<uint32_t>(ceilDiv(w.rows, rows)), 32 * kDecodeWarps}, s, w, d);
     };
+    if constexpr (sizeof(T) == 2)
+      if (onTensorCores(w)) return run(decodeNf4Kernel, kNf4Rows);
     if (!readsInEights(w)) return run(decodeAnyKernel<T>);
     dispatchFormat(w.format, [&](auto format) {
-      if (m == 1)
-        run(decodeKernel<format.value, T, 1>);
-      else
-        run(decodeKernel<format.value, T, static_cast<int>(kDecodeRows)>);
+      run(m == 1 ? decodeKernel<format.value, T, 1> : decodeKernel<format.value, T, static_cast<int>(kDecodeRows)>);
     });
   });
 }
@@ -278,8 +271,7 @@ void dropout(Stream s, Array x, Array y, int64_t n, const Dropout& d) {
   if (n == 0) return;
   dispatch(x.type, n % 8 == 0, [&](auto type, auto width) {
     using T = decltype(type);
-    const Geometry g = overItems(ceilDiv(n, width.value));
-    launch("dropout", dropoutKernel<T, width.value>, dim3(g.blocks), dim3(g.threads), 0, s, as<T>(x), as<T>(y), n, d);
+    launch("dropout", dropoutKernel<T, width.value>, overItems(ceilDiv(n, width.value)), s, as<T>(x), as<T>(y), n, d);
   });
 }
 

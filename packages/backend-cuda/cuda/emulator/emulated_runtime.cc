@@ -1,4 +1,6 @@
 // The device and the matrix product of the emulated build: host memory, streams that are queues; a plain loop.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -13,37 +15,29 @@
 #include "../host/gemm.h"
 #include "../host/requirements.h"
 #include "../host/runtime.h"
-#include "dry_runtime.h"
 #include "streams.h"
 
 namespace tunesmith::cuda {
 namespace {
 
+size_t megabytes(const char* variable, double otherwise) {
+  const char* text = std::getenv(variable);
+  return static_cast<size_t>((text ? std::atof(text) : otherwise) * (1 << 20));
+}
+
 // A guard behind each block shows writes beyond its end when it is given back.
 constexpr size_t kGuard = 64;
 
-class EmulatedRuntime final : public Runtime {
+class EmulatedRuntime : public Runtime {
  public:
   ~EmulatedRuntime() override {
     emulator::dropStreams();
     for (auto& [p, bytes] : sizes_) std::free(p);
   }
-  DeviceInfo info() override {
-    DeviceInfo d;
-    d.name = "emulated device";
-    d.totalBytes = limit();
-    d.freeBytes = limit() > used_ ? limit() - used_ : 0;
-    d.major = 8;
-    d.multiprocessors = 4;
-    d.sharedPerBlock = emulator::kSharedPerBlock;
-    d.sharedPerMultiprocessor = emulator::kSharedPerBlock + 1024;
-    return d;
-  }
+  DeviceInfo info() override { return describe("emulated device", 8, 4, emulator::kSharedPerBlock); }
   void* allocate(size_t bytes) override {
-    if (used_ + bytes > limit()) return nullptr;
-    char* p = static_cast<char*>(std::aligned_alloc(256, (bytes + kGuard + 255) / 256 * 256));
+    void* p = used_ + bytes > limit() ? nullptr : take(bytes);
     if (!p) return nullptr;
-    std::memset(p + bytes, 0xff, kGuard);
     sizes_[p] = bytes;
     used_ += bytes;
     return p;
@@ -53,31 +47,27 @@ class EmulatedRuntime final : public Runtime {
     refuseInCapture("memory goes back to the driver");
     emulator::drainAll();
     const auto at = sizes_.find(pointer);
-    const char* guard = static_cast<const char*>(pointer) + at->second;
-    for (size_t i = 0; i < kGuard; i++)
-      if (guard[i] != '\xff') throw Failure("internal", "a kernel wrote behind the end of its memory");
+    if (at == sizes_.end()) throw Failure("internal", "memory was released twice or never allocated");
+    give(pointer, at->second);
     used_ -= at->second;
     sizes_.erase(at);
-    std::free(pointer);
   }
   void* allocatePinned(size_t bytes) override {
-    const char* text = std::getenv("TUNESMITH_CUDA_EMULATED_PINNED_MB");
-    if (text && static_cast<double>(pinned_ + bytes) > std::atof(text) * (1 << 20)) return nullptr;
-    void* p = std::malloc(bytes);
+    void* p = pinned_ + bytes > megabytes("TUNESMITH_CUDA_EMULATED_PINNED_MB", 1e9) ? nullptr : takePinned(bytes);
     if (!p) return nullptr;
-    std::memset(p, 0xff, bytes);
     pinnedSizes_[p] = bytes;
     pinned_ += bytes;
     return p;
   }
   void releasePinned(void* pointer) override {
     emulator::drainAll();
-    pinned_ -= pinnedSizes_.at(pointer);
-    pinnedSizes_.erase(pointer);
-    std::free(pointer);
+    const auto at = pinnedSizes_.find(pointer);
+    givePinned(pointer, at->second);
+    pinned_ -= at->second;
+    pinnedSizes_.erase(at);
   }
-  Stream createStream() override { return emulator::makeStream(streams_++ == 0); }
-  Event createEvent() override { return emulator::makeEvent(); }
+  Stream createStream() override { return static_cast<Stream>(emulator::makeStream(streams_++ == 0)); }
+  Event createEvent(bool) override { return static_cast<Event>(emulator::makeEvent()); }
   void destroyEvent(Event event) override { emulator::dropEvent(event); }
   void record(Event event, Stream stream) override {
     refuseInCapture("an event is recorded");
@@ -106,7 +96,6 @@ class EmulatedRuntime final : public Runtime {
   void setBytes(void* to, int value, size_t bytes, Stream stream) override {
     emulator::submit(stream, [=] { std::memset(to, value, bytes); });
   }
-  void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override { copy(to, from, bytes, stream); }
 
   void beginCapture(Stream stream) override {
     refuseInCapture("another capture begins");
@@ -118,7 +107,7 @@ class EmulatedRuntime final : public Runtime {
     capturing_ = false;
     std::vector<std::function<void()>> work = emulator::endRecording(stream);
     if (!broken_.empty()) throw Failure("backend", "the capture failed: " + broken_);
-    return new std::shared_ptr<Work>(std::make_shared<Work>(std::move(work)));
+    return reinterpret_cast<Graph>(new std::shared_ptr<Work>(std::make_shared<Work>(std::move(work))));
   }
   void abandonCapture(Stream stream) override {
     capturing_ = false;
@@ -126,11 +115,44 @@ class EmulatedRuntime final : public Runtime {
   }
   void launchGraph(Graph graph, Stream stream) override {
     refuseInCapture("a graph is launched");
-    emulator::submit(stream, [work = *static_cast<std::shared_ptr<Work>*>(graph)] {
+    emulator::submit(stream, [work = *reinterpret_cast<std::shared_ptr<Work>*>(graph)] {
       for (const std::function<void()>& part : *work) part();
     });
   }
-  void destroyGraph(Graph graph) override { delete static_cast<std::shared_ptr<Work>*>(graph); }
+  void destroyGraph(Graph graph) override { delete reinterpret_cast<std::shared_ptr<Work>*>(graph); }
+
+ protected:
+  virtual void* take(size_t bytes) {
+    char* p = static_cast<char*>(std::aligned_alloc(256, (bytes + kGuard + 255) / 256 * 256));
+    if (p) std::memset(p + bytes, 0xff, kGuard);
+    return p;
+  }
+  virtual void give(void* pointer, size_t bytes) {
+    const char* guard = static_cast<const char*>(pointer) + bytes;
+    for (size_t i = 0; i < kGuard; i++)
+      if (guard[i] != '\xff') throw Failure("internal", "a kernel wrote behind the end of its memory");
+    std::free(pointer);
+  }
+  virtual void* takePinned(size_t bytes) {
+    void* p = std::malloc(bytes);
+    if (p) std::memset(p, 0xff, bytes);
+    return p;
+  }
+  virtual void givePinned(void* pointer, size_t) { std::free(pointer); }
+  // Read at each call: tests change it while the device is open.
+  virtual size_t limit() const { return megabytes("TUNESMITH_CUDA_EMULATED_MB", 1024); }
+  DeviceInfo describe(const char* name, int major, int multiprocessors, size_t shared) const {
+    DeviceInfo d;
+    d.name = name;
+    d.totalBytes = limit();
+    d.freeBytes = limit() > used_ ? limit() - used_ : 0;
+    d.major = major;
+    d.multiprocessors = multiprocessors;
+    d.sharedPerBlock = shared;
+    d.sharedPerMultiprocessor = shared + 1024;
+    return d;
+  }
+  std::unordered_map<void*, size_t> sizes_, pinnedSizes_;
 
  private:
   using Work = std::vector<std::function<void()>>;
@@ -143,15 +165,57 @@ class EmulatedRuntime final : public Runtime {
   static void copy(void* to, const void* from, size_t bytes, Stream stream) {
     emulator::submit(stream, [=] { std::memmove(to, from, bytes); });
   }
-  // Read at each call: tests change it while the device is open.
-  static size_t limit() {
-    const char* text = std::getenv("TUNESMITH_CUDA_EMULATED_MB");
-    return static_cast<size_t>((text ? std::atof(text) : 1024) * (1 << 20));
-  }
-  std::unordered_map<void*, size_t> sizes_, pinnedSizes_;
   size_t used_ = 0, pinned_ = 0;
   int streams_ = 0;
   std::string broken_;
+};
+
+// TUNESMITH_CUDA_DRY=1: a device that computes nothing, for counting what a step of a model that would never fit here
+// allocates and launches, and how long the thread takes that submits it. Memory is address space without pages behind
+// it; what is read back is zero.
+class DryRuntime final : public EmulatedRuntime {
+ public:
+  DryRuntime() {
+    addresses_ = map(kAddresses, PROT_NONE);
+    if (!addresses_)
+      throw Failure(
+          "backend", "the dry device found no address space", "Raise the limit of virtual memory (ulimit -v)");
+    emulator::dry = true;
+  }
+  ~DryRuntime() override {
+    emulator::dry = false;
+    munmap(addresses_, kAddresses);
+    sizes_.clear();
+  }
+  DeviceInfo info() override { return describe("dry device", 9, 132, 227 * 1024); }
+  void copyToDevice(void*, const void*, size_t, Stream) override {}
+  void copyToHost(void* to, const void*, size_t bytes, Stream) override {
+    // Large copies give their pages back, which reads as zero and costs nothing.
+    if (bytes < kLargeCopy || !pinnedSizes_.count(to) || madvise(to, bytes, MADV_DONTNEED) != 0)
+      std::memset(to, 0, bytes);
+  }
+  void setBytes(void*, int, size_t, Stream) override {}
+
+ private:
+  static constexpr size_t kAddresses = size_t{1} << 45, kLargeCopy = size_t{1} << 20;
+  static char* map(size_t bytes, int access) {
+    void* p = mmap(nullptr, bytes, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return p == MAP_FAILED ? nullptr : static_cast<char*>(p);
+  }
+  // Addresses are handed out once and never again, so that a stale one is never another tensor's. A page that anybody
+  // touches ends the program.
+  void* take(size_t bytes) override {
+    if (next_ + bytes > kAddresses) return nullptr;
+    void* p = addresses_ + next_;
+    next_ += (bytes + 511) / 512 * 512;
+    return p;
+  }
+  void give(void*, size_t) override {}
+  void* takePinned(size_t bytes) override { return map(bytes, PROT_READ | PROT_WRITE); }
+  void givePinned(void* pointer, size_t bytes) override { munmap(pointer, bytes); }
+  size_t limit() const override { return megabytes("TUNESMITH_CUDA_EMULATED_MB", 142336); }
+  char* addresses_;
+  size_t next_ = 0;
 };
 
 std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld) {
@@ -167,10 +231,13 @@ std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld
 class LoopGemm final : public Gemm {
  public:
   size_t workspaceBytes() const override { return kWorkspaceBytes; }
-  std::string description() const override { return "emulated matrix product"; }
+  std::string description() const override {
+    return emulator::dry ? "no matrix product (dry)" : "emulated matrix product";
+  }
   void run(Stream stream, const GemmCall& g, void*) override {
     if (g.a.type != g.b.type || (g.c.type != g.a.type && g.c.type != Type::f32))
       throw Failure("internal", "a product of types that cuBLASLt does not have");
+    if (emulator::dry) return;
     emulator::submit(stream, [g] {
       for (int64_t i = 0; i < g.batch; i++) multiply(g, i);
     });
@@ -225,11 +292,8 @@ bool machineIs(const char* name) {
   return machine && std::strcmp(machine, name) == 0;
 }
 System emptySystem() {
-  System s;
-  s.environment = [](const std::string&) { return std::string(); };
+  System s = realSystem();
   s.exists = [](const std::string&) { return false; };
-  s.list = [](const std::string&) { return std::vector<std::string>(); };
-  s.resolve = s.environment;
   s.open = [](const std::string&, std::string&) -> void* { return nullptr; };
   return s;
 }
@@ -247,12 +311,12 @@ void requireMachine(int device) {
 void noteLaunch(const char*, int) {}
 std::unique_ptr<Runtime> makeRuntime(int device) {
   requireMachine(device);
-  if (dryWanted()) return makeDryRuntime();
+  const char* dry = std::getenv("TUNESMITH_CUDA_DRY");
+  if (dry && std::strcmp(dry, "1") == 0) return std::make_unique<DryRuntime>();
   return std::make_unique<EmulatedRuntime>();
 }
 std::unique_ptr<Gemm> makeGemm(bool, Runtime&) {
   if (machineIs("no cuBLASLt")) requireLibrary(findLibrary(cublasLtSpec(), emptySystem()), cublasLtSpec());
-  if (dryDevice()) return makeDryGemm();
   return std::make_unique<LoopGemm>();
 }
 

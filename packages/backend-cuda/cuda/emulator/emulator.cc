@@ -7,8 +7,6 @@
 #include <random>
 #include <vector>
 
-#include "dry_runtime.h"
-
 #if !defined(__x86_64__)
 #include <ucontext.h>
 #endif
@@ -177,8 +175,8 @@ std::vector<size_t> inOrder(size_t count) {
 
 }  // namespace
 
+bool dry = false;
 void setSchedule(Schedule schedule) { chosen = schedule; }
-Schedule schedule() { return chosen; }
 const Place& place() { return current->place; }
 void* dynamicShared() { return sharedMemory; }
 int lane() { return current->lane; }
@@ -192,7 +190,7 @@ void run(const char* name, dim3 grid, dim3 size, size_t sharedBytes, void (*body
   if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.y > 65535 || grid.z > 65535 || grid.x > 2147483647u)
     fail("a grid outside CUDA's limits");
   if (sharedBytes > kSharedPerBlock) fail("more shared memory than a block of the device can have");
-  if (tunesmith::cuda::dryDevice()) return;
+  if (dry) return;
   std::vector<Thread> threads(count);
   std::vector<Warp> warps((count + 31) / 32);
   std::vector<size_t> warpOrder = inOrder(warps.size()), laneOrder = inOrder(32);
@@ -257,9 +255,9 @@ bool arrive(int number, int threads) {
 }
 }  // namespace
 
-void arriveAt(int barrier, int threads) { arrive(barrier, threads); }
+void instructions::arriveAt(int barrier, int threads) { arrive(barrier, threads); }
 
-void waitAt(int barrier, int threads) {
+void instructions::waitAt(int barrier, int threads) {
   if (!arrive(barrier, threads)) yieldWhile(&block.named[barrier].generation);
 }
 
@@ -284,18 +282,18 @@ void warpBarrier() {
   exchange(&nothing, 1, nullptr);
 }
 
-void copyAsync16(void* shared, const void* global, bool valid) {
+void instructions::copyAsync16(void* shared, const void* global, bool valid) {
   if (reinterpret_cast<uintptr_t>(shared) % 16 || reinterpret_cast<uintptr_t>(global) % 16)
     fail("cp.async needs 16-byte boundaries");
   current->copies.push_back({shared, valid ? global : nullptr, current->group});
 }
 
-void commitCopies() { current->group++; }
+void instructions::commitCopies() { current->group++; }
 
-void waitCopies(int pending) {
+void instructions::waitCopies() {
   std::vector<Copy> rest;
   for (const Copy& c : current->copies) {
-    if (c.group >= current->group - pending)
+    if (c.group == current->group)
       rest.push_back(c);
     else if (c.from)
       std::memcpy(c.to, c.from, 16);
@@ -309,19 +307,12 @@ void waitCopies(int pending) {
 
 namespace {
 
-float low(uint32_t pair) {
-  const uint32_t bits = pair << 16;
+float half(uint32_t pair, int which) {
+  const uint32_t bits = which ? pair & 0xffff0000u : pair << 16;
   float f;
   std::memcpy(&f, &bits, 4);
   return f;
 }
-float high(uint32_t pair) {
-  const uint32_t bits = pair & 0xffff0000u;
-  float f;
-  std::memcpy(&f, &bits, 4);
-  return f;
-}
-float half(uint32_t pair, int which) { return which ? high(pair) : low(pair); }
 
 // Words of a lane: a0..a3, b0, b1, c0..c3. With g = lane / 4 and t = lane % 4, register a_r holds row g + 8 (r & 1) and
 // columns 2t, 2t + 1, plus 8 for r >= 2; b_r holds rows 2t, 2t + 1, plus 8 for r = 1, of column g; c holds row g,
@@ -367,7 +358,7 @@ void combineLoad(Table& lanes) {
 
 }  // namespace
 
-void mma16816(float* c, const uint32_t* a, const uint32_t* b) {
+void instructions::mma(float* c, const uint32_t* a, const uint32_t* b) {
   uint32_t words[10];
   std::copy(a, a + 4, words);
   std::copy(b, b + 2, words + 4);
@@ -376,11 +367,22 @@ void mma16816(float* c, const uint32_t* a, const uint32_t* b) {
   std::memcpy(c, &lanes[current->lane][6], 16);
 }
 
-void loadMatrices(uint32_t* r, const void* row, bool transposed) {
+template <bool transposed>
+void instructions::loadMatrices(uint32_t* r, const void* row) {
   uint32_t words[2];
   std::memcpy(words, &row, sizeof row);
-  const Table& lanes = exchange(words, 2, transposed ? combineLoad<true> : combineLoad<false>);
+  const Table& lanes = exchange(words, 2, combineLoad<transposed>);
   std::copy(lanes[current->lane], lanes[current->lane] + 4, r);
+}
+template void instructions::loadMatrices<false>(uint32_t* r, const void* row);
+template void instructions::loadMatrices<true>(uint32_t* r, const void* row);
+
+uint32_t instructions::packBf16(float lo, float hi) {
+  uint32_t words[2];
+  std::memcpy(words, &lo, 4);
+  std::memcpy(words + 1, &hi, 4);
+  for (uint32_t& u : words) u = (u & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : (u + 0x7fffu + ((u >> 16) & 1u)) >> 16;
+  return words[0] | words[1] << 16;
 }
 
 }  // namespace emulator

@@ -12,7 +12,6 @@
 #include <cstdint>
 #include <cstring>
 
-#define TUNESMITH_EMULATED 1
 #define __global__
 #define __device__
 #define __host__
@@ -26,7 +25,6 @@ struct dim3 {
   unsigned x, y, z;
   dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
-using cudaStream_t = void*;
 struct alignas(8) uint2 {
   uint32_t x, y;
 };
@@ -38,7 +36,9 @@ namespace emulator {
 
 enum class Schedule : int { forward, reverse, shuffled };
 void setSchedule(Schedule schedule);
-Schedule schedule();
+
+// Launches are checked and then do nothing.
+extern bool dry;
 
 constexpr size_t kSharedPerBlock = 227 * 1024;  // of sm_90
 
@@ -54,9 +54,6 @@ void* dynamicShared();
 void run(const char* name, dim3 grid, dim3 block, size_t sharedBytes, void (*body)(void*), void* context);
 
 void blockBarrier();
-// PTX bar.arrive and bar.sync with a number and a count of threads.
-void arriveAt(int barrier, int threads);
-void waitAt(int barrier, int threads);
 void warpBarrier();
 // What the 32 lanes put in, after all of them did. `combine` runs once, with the table of all lanes, before any goes
 // on.
@@ -66,17 +63,34 @@ using Combine = void (*)(Table& lanes);
 const Table& exchange(const uint32_t* words, int count, Combine combine);
 int lane();
 
-uint32_t shuffle(uint32_t value, int source);
-// PTX mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32: c += a b.
-void mma16816(float* c, const uint32_t* a, const uint32_t* b);
-// PTX ldmatrix.sync.aligned.m8n8.x4.shared.b16, with .trans or without.
-void loadMatrices(uint32_t* r, const void* row, bool transposed);
+// What device/portable.h gives kernels under nvcc.
+namespace instructions {
 
+// PTX bar.arrive and bar.sync with a number and a count of threads.
+void arriveAt(int barrier, int threads);
+void waitAt(int barrier, int threads);
+// PTX mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32: c += a b.
+void mma(float* c, const uint32_t* a, const uint32_t* b);
+// PTX ldmatrix.sync.aligned.m8n8.x4.shared.b16, with .trans or without.
+template <bool transposed>
+void loadMatrices(uint32_t* r, const void* row);
 // cp.async: nothing arrives before this thread waits for the group the copy belongs to.
 void copyAsync16(void* shared, const void* global, bool valid);
 void commitCopies();
-void waitCopies(int pending);
+void waitCopies();
+uint32_t packBf16(float lo, float hi);
+inline float roundedProduct(float a, float b) {
+  const volatile float product = a * b;
+  return product;
+}
+inline float fastExp2(float x) { return exp2f(x); }
+inline float fastReciprocal(float x) { return 1.0f / x; }
+template <class T>
+T* dynamicShared() {
+  return static_cast<T*>(emulator::dynamicShared());
+}
 
+}  // namespace instructions
 }  // namespace emulator
 
 #define threadIdx (emulator::place().thread)
@@ -88,7 +102,7 @@ inline void __syncthreads() { emulator::blockBarrier(); }
 inline void __syncwarp() { emulator::warpBarrier(); }
 
 template <class T>
-inline T emulatedShuffle(T value, int source) {
+inline T __shfl_sync(unsigned, T value, int source) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "4 or 8 bytes");
   uint32_t words[2] = {0, 0};
   std::memcpy(words, &value, sizeof(T));
@@ -97,12 +111,8 @@ inline T emulatedShuffle(T value, int source) {
   return value;
 }
 template <class T>
-inline T __shfl_sync(unsigned, T value, int source) {
-  return emulatedShuffle(value, source);
-}
-template <class T>
-inline T __shfl_xor_sync(unsigned, T value, int mask) {
-  return emulatedShuffle(value, emulator::lane() ^ mask);
+inline T __shfl_xor_sync(unsigned lanes, T value, int mask) {
+  return __shfl_sync(lanes, value, emulator::lane() ^ mask);
 }
 inline int __any_sync(unsigned, int predicate) {
   const uint32_t word = predicate ? 1 : 0;
@@ -112,9 +122,3 @@ inline int __any_sync(unsigned, int predicate) {
   return any;
 }
 inline float rsqrtf(float x) { return 1.0f / std::sqrt(x); }
-template <class T>
-inline T atomicAdd(T* p, T value) {
-  const T old = *p;
-  *p += value;
-  return old;
-}

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "dry_runtime.h"
+#include "emulator.h"
 
 namespace emulator {
 namespace {
@@ -56,7 +56,7 @@ void* makeStream(bool compute) {
 }
 
 void submit(void* stream, std::function<void()> work) {
-  if (!stream || tunesmith::cuda::dryDevice()) return work();
+  if (!stream || dry) return work();
   Queue& queue = *static_cast<Queue*>(stream);
   if (queue.recording) return queue.recorded.push_back(std::move(work));
   queue.work.push_back(std::move(work));

@@ -80,16 +80,11 @@ void* Allocator::fromPool(size_t size, Stream stream) {
 void* Allocator::allocate(size_t bytes, Stream stream, int label) {
   const size_t size = roundedSize(bytes);
   const bool pooled = open_ && pools_.at(open_).stream == stream;
-  void* pointer = nullptr;
-  if (pooled) {
-    pointer = fromPool(size, stream);
-  } else {
+  void* pointer = pooled ? fromPool(size, stream) : nullptr;
+  while (!pointer && !pooled) {
     pointer = fromStream(size, stream);
     if (!pointer) pointer = fromDevice(size, stream);
-    while (!pointer && onShortage && onShortage(size)) {
-      pointer = fromStream(size, stream);
-      if (!pointer) pointer = fromDevice(size, stream);
-    }
+    if (!pointer && !(onShortage && onShortage(size))) break;
   }
   if (!pointer) fail(size, label);
   Block& block = live_[pointer];

@@ -179,7 +179,7 @@ class CublasLt final : public Gemm {
     const int64_t rows = (c.batch - 1) * c.strideC + (c.m - 1) * c.ldc + c.n;
     void* aside = runtime_.allocate(static_cast<size_t>(rows) * bytesOf(c.c.type));
     if (!aside) return candidates[0].algo;
-    const Event from = runtime_.createTimingEvent(), to = runtime_.createTimingEvent();
+    const Event from = runtime_.createEvent(true), to = runtime_.createEvent(true);
     const Algo* best = &candidates[0].algo;
     double shortest = 0;
     for (const Heuristic& candidate : candidates) {

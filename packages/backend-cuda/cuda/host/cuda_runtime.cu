@@ -133,59 +133,41 @@ class CudaRuntime final : public Runtime {
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "creating a stream");
     return stream;
   }
-  Event createEvent() override {
+  Event createEvent(bool timed) override {
     cudaEvent_t event = nullptr;
-    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "creating an event");
-    return event;
-  }
-  Event createTimingEvent() override {
-    cudaEvent_t event = nullptr;
-    check(cudaEventCreate(&event), "creating a timing event");
+    check(cudaEventCreateWithFlags(&event, timed ? cudaEventDefault : cudaEventDisableTiming), "creating an event");
     return event;
   }
   double milliseconds(Event from, Event to) override {
     float ms = 0;
-    check(cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(from), static_cast<cudaEvent_t>(to)),
-        "asking for the time between events");
+    check(cudaEventElapsedTime(&ms, from, to), "asking for the time between events");
     return ms;
   }
-  void destroyEvent(Event event) override { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
-  void record(Event event, Stream stream) override {
-    check(cudaEventRecord(static_cast<cudaEvent_t>(event), static_cast<cudaStream_t>(stream)), "recording an event");
-  }
-  void waitFor(Event event) override {
-    check(cudaEventSynchronize(static_cast<cudaEvent_t>(event)), "work before an event");
-  }
+  void destroyEvent(Event event) override { cudaEventDestroy(event); }
+  void record(Event event, Stream stream) override { check(cudaEventRecord(event, stream), "recording an event"); }
+  void waitFor(Event event) override { check(cudaEventSynchronize(event), "work before an event"); }
   void streamWaits(Stream stream, Event event) override {
-    check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), static_cast<cudaEvent_t>(event), 0),
-        "waiting on a stream");
+    check(cudaStreamWaitEvent(stream, event, 0), "waiting on a stream");
   }
   void synchronize(Stream stream) override {
     checkLaunches();
-    check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "work on the GPU");
+    check(cudaStreamSynchronize(stream), "work on the GPU");
   }
 
   void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) override {
-    check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream)),
-        "copying to the GPU");
+    check(cudaMemcpyAsync(to, pinned, bytes, cudaMemcpyHostToDevice, stream), "copying to the GPU");
   }
   void copyToHost(void* to, const void* from, size_t bytes, Stream stream) override {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, static_cast<cudaStream_t>(stream)),
-        "copying from the GPU");
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream), "copying from the GPU");
   }
   void setBytes(void* to, int value, size_t bytes, Stream stream) override {
-    check(cudaMemsetAsync(to, value, bytes, static_cast<cudaStream_t>(stream)), "filling memory");
-  }
-  void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) override {
-    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)),
-        "copying on the GPU");
+    check(cudaMemsetAsync(to, value, bytes, stream), "filling memory");
   }
 
   // Relaxed: memory may still come from the driver meanwhile.
   void beginCapture(Stream stream) override {
     checkLaunches();
-    check(
-        cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeRelaxed), "beginning a capture");
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeRelaxed), "beginning a capture");
     capturing_ = true;
   }
   Graph endCapture(Stream stream) override {
@@ -202,7 +184,7 @@ class CudaRuntime final : public Runtime {
               ": " + reasonOf(error));
     }
     // The first launch would send it otherwise.
-    cudaGraphUpload(ready, static_cast<cudaStream_t>(stream));
+    cudaGraphUpload(ready, stream);
     return ready;
   }
   void abandonCapture(Stream stream) override {
@@ -212,16 +194,14 @@ class CudaRuntime final : public Runtime {
     if (graph) cudaGraphDestroy(graph);
     cudaGetLastError();
   }
-  void launchGraph(Graph graph, Stream stream) override {
-    check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph), static_cast<cudaStream_t>(stream)), "launching a graph");
-  }
-  void destroyGraph(Graph graph) override { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
+  void launchGraph(Graph graph, Stream stream) override { check(cudaGraphLaunch(graph, stream), "launching a graph"); }
+  void destroyGraph(Graph graph) override { cudaGraphExecDestroy(graph); }
 
  private:
   // A launch that failed in a capture fails the capture and nothing after it.
   cudaError_t takeCapture(Stream stream, cudaGraph_t* graph, LaunchError& launched) {
     capturing_ = false;
-    const cudaError_t ended = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), graph);
+    const cudaError_t ended = cudaStreamEndCapture(stream, graph);
     launched = launchError();
     launchError() = {};
     return ended != cudaSuccess ? ended : launched.error;

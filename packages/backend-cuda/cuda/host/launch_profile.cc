@@ -27,7 +27,7 @@ void LaunchProfile::begin(const char* kernel, Stream stream) {
   if (!timed_ || runtime_.capturing()) return;
   if (pairs_.size() >= kPairs) collect();
   const auto next = [&] {
-    if (idle_.empty()) return runtime_.createTimingEvent();
+    if (idle_.empty()) return runtime_.createEvent(true);
     Event event = idle_.back();
     idle_.pop_back();
     return event;

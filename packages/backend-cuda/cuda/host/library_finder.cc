@@ -1,25 +1,27 @@
 #include "library_finder.h"
 
-#include <dirent.h>
 #include <dlfcn.h>
-#include <sys/stat.h>
 
 #include <algorithm>
-#include <climits>
 #include <cstdlib>
+#include <filesystem>
+#include <sstream>
 
 namespace tunesmith::cuda {
 namespace {
 
+namespace fs = std::filesystem;
+
+// The parts that are not empty.
 std::vector<std::string> split(const std::string& text, char separator) {
   std::vector<std::string> parts;
-  size_t start = 0;
-  while (start <= text.size()) {
-    const size_t end = std::min(text.find(separator, start), text.size());
-    if (end > start) parts.push_back(text.substr(start, end - start));
-    start = end + 1;
-  }
+  std::istringstream rest(text);
+  for (std::string part; std::getline(rest, part, separator);)
+    if (!part.empty()) parts.push_back(part);
   return parts;
+}
+bool contains(const std::vector<std::string>& all, const std::string& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
 }
 
 std::string parentOf(const std::string& path) {
@@ -105,7 +107,7 @@ std::vector<std::string> candidates(const LibrarySpec& spec, const System& syste
     for (const std::string& wheel : spec.wheels) addFolder(packages + "/nvidia/" + wheel + "/lib");
   std::vector<std::string> distinct;
   for (const std::string& file : files)
-    if (std::find(distinct.begin(), distinct.end(), file) == distinct.end()) distinct.push_back(file);
+    if (!contains(distinct, file)) distinct.push_back(file);
   return distinct;
 }
 
@@ -118,8 +120,7 @@ FoundLibrary findLibrary(const LibrarySpec& spec, const System& system) {
       continue;
     }
     std::string error;
-    if (void* handle = system.open(file, error)) {
-      found.handle = handle;
+    if ((found.handle = system.open(file, error))) {
       found.path = file;
       return found;
     }
@@ -136,7 +137,7 @@ std::string FoundLibrary::explain(const LibrarySpec& spec) const {
   std::vector<std::string> folders, broken;
   for (const auto& [file, reason] : tried) {
     const std::string folder = file.find('/') == std::string::npos ? "the system's library path" : parentOf(file);
-    if (std::find(folders.begin(), folders.end(), folder) == folders.end()) folders.push_back(folder);
+    if (!contains(folders, folder)) folders.push_back(folder);
     if (reason != "not there" && file.find('/') != std::string::npos) broken.push_back(file + ": " + reason);
   }
   text += " in";
@@ -152,28 +153,24 @@ System realSystem() {
     return std::string(value ? value : "");
   };
   s.exists = [](const std::string& path) {
-    struct stat info;
-    return stat(path.c_str(), &info) == 0;
+    std::error_code failed;
+    return fs::exists(path, failed);
   };
   s.list = [](const std::string& folder) {
     std::vector<std::string> names;
-    if (DIR* d = opendir(folder.c_str())) {
-      while (const dirent* entry = readdir(d)) names.push_back(entry->d_name);
-      closedir(d);
-    }
+    std::error_code failed;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, failed))
+      names.push_back(entry.path().filename());
     std::sort(names.begin(), names.end());
     return names;
   };
   s.resolve = [](const std::string& path) {
-    char buffer[PATH_MAX];
-    return std::string(realpath(path.c_str(), buffer) ? buffer : "");
+    std::error_code failed;
+    return fs::canonical(path, failed).string();
   };
   s.open = [](const std::string& path, std::string& error) {
     void* handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-      const char* text = dlerror();
-      error = text ? text : "dlopen failed";
-    }
+    if (!handle) error = dlerror();
     return handle;
   };
   return s;

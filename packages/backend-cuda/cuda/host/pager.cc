@@ -7,19 +7,20 @@
 
 namespace tunesmith::cuda {
 
-Pager::Pager(Runtime& runtime, Allocator& allocator, StreamOrder& order, int compute)
-    : runtime_(runtime), allocator_(allocator), order_(order), compute_(compute), copies_(order.add()),
-      pinned_(runtime, order.stream(copies_)) {
+Pager::Pager(Runtime& runtime, Allocator& allocator, Stream compute)
+    : runtime_(runtime), allocator_(allocator), compute_(compute), copies_(runtime.createStream()),
+      event_(runtime.createEvent()), pinned_(runtime, copies_) {
   allocator_.onShortage = [this](size_t bytes) { return makeRoom(bytes); };
 }
 
 Pager::~Pager() {
   allocator_.onShortage = nullptr;
   try {
-    runtime_.synchronize(order_.stream(copies_));
+    runtime_.synchronize(copies_);
   } catch (...) {
     // Whoever wanted the values was told already.
   }
+  runtime_.destroyEvent(event_);
 }
 
 Pager::Page* Pager::add(void* device, size_t bytes) {
@@ -34,7 +35,7 @@ Pager::Page* Pager::add(void* device, size_t bytes) {
 
 void Pager::remove(Page* page) {
   // The memory's next owner must not be overwritten by what still arrives.
-  if (page->place_ == Page::Place::arriving) order_.waitFor(compute_, copies_);
+  if (page->place_ == Page::Place::arriving) computeWaits();
   if (page->device_) {
     allocator_.release(page->device_);
   } else {
@@ -91,7 +92,7 @@ void Pager::prefetch(Page* page) {
 
 const void* Pager::onHost(Page* page) {
   if (page->place_ != Page::Place::host) return nullptr;
-  runtime_.synchronize(order_.stream(copies_));
+  runtime_.synchronize(copies_);
   return page->pinned_;
 }
 
@@ -120,24 +121,32 @@ bool Pager::makeRoom(size_t bytes) {
 
 // The copies that come next run after everything the computation has been asked for.
 void Pager::copiesWait() {
-  order_.submitted(compute_);
-  order_.waitFor(copies_, compute_);
+  runtime_.record(event_, compute_);
+  runtime_.streamWaits(copies_, event_);
+}
+
+// What the computation is asked for next runs after the copies so far.
+void Pager::computeWaits() {
+  if (!copied_) return;
+  runtime_.record(event_, copies_);
+  runtime_.streamWaits(compute_, event_);
+  copied_ = false;
 }
 
 bool Pager::copyOut(Page& page) {
   page.pinned_ = pinned_.take(page.bytes_);
   if (!page.pinned_) return false;
   copiesWait();
-  const LaunchScope scope("copyToHost", order_.stream(copies_));
-  runtime_.copyToHost(page.pinned_, page.device_, page.bytes_, order_.stream(copies_));
-  order_.submitted(copies_);
+  const LaunchScope scope("copyToHost", copies_);
+  runtime_.copyToHost(page.pinned_, page.device_, page.bytes_, copies_);
+  copied_ = true;
   page.place_ = Page::Place::leaving;
   return true;
 }
 
 void Pager::leave(Page& page) {
   // Its memory is reused by the compute stream, which therefore has to come after the copy.
-  order_.waitFor(compute_, copies_);
+  computeWaits();
   allocator_.release(page.device_);
   page.device_ = nullptr;
   page.place_ = Page::Place::host;
@@ -145,12 +154,12 @@ void Pager::leave(Page& page) {
 }
 
 void Pager::fetch(Page& page) {
-  page.device_ = allocator_.allocate(page.bytes_, order_.stream(compute_), page.label_);
+  page.device_ = allocator_.allocate(page.bytes_, compute_, page.label_);
   // The memory's last owner may still be at work.
   copiesWait();
-  const LaunchScope scope("copyToDevice", order_.stream(copies_));
-  runtime_.copyToDevice(page.device_, page.pinned_, page.bytes_, order_.stream(copies_));
-  order_.submitted(copies_);
+  const LaunchScope scope("copyToDevice", copies_);
+  runtime_.copyToDevice(page.device_, page.pinned_, page.bytes_, copies_);
+  copied_ = true;
   pinned_.give(page.pinned_);
   page.pinned_ = nullptr;
   page.place_ = Page::Place::arriving;
@@ -158,7 +167,7 @@ void Pager::fetch(Page& page) {
 }
 
 void Pager::arrive(Page& page) {
-  order_.waitFor(compute_, copies_);
+  computeWaits();
   page.place_ = Page::Place::device;
 }
 

@@ -8,7 +8,6 @@
 
 #include "allocator.h"
 #include "pinned_pool.h"
-#include "stream_order.h"
 
 namespace tunesmith::cuda {
 
@@ -17,8 +16,8 @@ class Pager {
   // The memory of a tensor that may move.
   class Page;
 
-  // `compute`: the node of `order` on which all operations run. Must not outlive any of the three.
-  Pager(Runtime& runtime, Allocator& allocator, StreamOrder& order, int compute);
+  // `compute`: the stream on which all operations run. Must not outlive any of the three.
+  Pager(Runtime& runtime, Allocator& allocator, Stream compute);
   ~Pager();
   Pager(const Pager&) = delete;
   Pager& operator=(const Pager&) = delete;
@@ -56,11 +55,13 @@ class Pager {
   void fetch(Page& page);
   void arrive(Page& page);
   void copiesWait();
+  void computeWaits();
 
   Runtime& runtime_;
   Allocator& allocator_;
-  StreamOrder& order_;
-  int compute_, copies_;
+  Stream compute_, copies_;
+  Event event_;
+  bool copied_ = false;  // something that the compute stream does not wait for yet
   PinnedPool pinned_;
   std::list<Page> pages_;  // used longest ago first
   uint64_t operation_ = 1;

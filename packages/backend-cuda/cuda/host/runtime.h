@@ -26,9 +26,8 @@ class Runtime {
   virtual void releasePinned(void* pointer) = 0;
 
   virtual Stream createStream() = 0;
-  virtual Event createEvent() = 0;
-  // An event that knows when it was passed; a device without a clock gives any.
-  virtual Event createTimingEvent() { return createEvent(); }
+  // `timed`: knows when it was passed, where the device has a clock.
+  virtual Event createEvent(bool timed = false) = 0;
   // Between two timing events that were passed.
   virtual double milliseconds(Event, Event) { return 0; }
   virtual void destroyEvent(Event event) = 0;
@@ -41,7 +40,6 @@ class Runtime {
   virtual void copyToDevice(void* to, const void* pinned, size_t bytes, Stream stream) = 0;
   virtual void copyToHost(void* to, const void* from, size_t bytes, Stream stream) = 0;
   virtual void setBytes(void* to, int value, size_t bytes, Stream stream) = 0;
-  virtual void copyOnDevice(void* to, const void* from, size_t bytes, Stream stream) = 0;
 
   // Until endCapture, what is asked for on `stream` is written down instead of done. Nothing may wait meanwhile, and no
   // copy may come from or go to the host.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 
 #include "failure.h"
 #include "launch_profile.h"
@@ -43,51 +44,46 @@ void Staging::refuseInCapture(const char* what) const {
 
 void Staging::upload(const std::vector<Upload>& all, Stream stream) {
   refuseInCapture("values go to the GPU");
-  size_t total = 0;
-  for (const Upload& u : all) total += (u.bytes + 15) / 16 * 16;
-  if (total > slotBytes_) {
-    for (const Upload& u : all) upload(u.to, u.from, u.bytes, stream);
-    return;
-  }
-  Slot& s = next();
-  size_t at = 0;
-  for (const Upload& u : all) {
-    std::memcpy(static_cast<char*>(s.memory) + at, u.from, u.bytes);
-    runtime_.copyToDevice(u.to, static_cast<char*>(s.memory) + at, u.bytes, stream);
-    at += (u.bytes + 15) / 16 * 16;
-  }
-  runtime_.record(s.event, stream);
-  s.busy = true;
-}
-
-void Staging::upload(void* to, const void* from, size_t bytes, Stream stream) {
-  refuseInCapture("values go to the GPU");
-  for (size_t at = 0; at < bytes; at += slotBytes_) {
-    Slot& s = next();
-    const size_t some = std::min(slotBytes_, bytes - at);
-    std::memcpy(s.memory, static_cast<const char*>(from) + at, some);
-    const LaunchScope scope("copyToDevice", stream);
-    runtime_.copyToDevice(static_cast<char*>(to) + at, s.memory, some, stream);
-    runtime_.record(s.event, stream);
-    s.busy = true;
-  }
+  Slot* slot = nullptr;
+  size_t used = 0;
+  const auto close = [&] {
+    runtime_.record(slot->event, stream);
+    slot->busy = true;
+    slot = nullptr;
+  };
+  for (const Upload& u : all)
+    for (size_t at = 0, some = 0; at < u.bytes; at += some) {
+      if (!slot) {
+        slot = &next();
+        used = 0;
+      }
+      some = std::min(slotBytes_ - used, u.bytes - at);
+      char* pinned = static_cast<char*>(slot->memory) + used;
+      std::memcpy(pinned, static_cast<const char*>(u.from) + at, some);
+      const LaunchScope scope("copyToDevice", stream);
+      runtime_.copyToDevice(static_cast<char*>(u.to) + at, pinned, some, stream);
+      used += (some + 15) / 16 * 16;
+      if (used >= slotBytes_) close();
+    }
+  if (slot) close();
 }
 
 void Staging::download(void* to, const void* from, size_t bytes, Stream stream) {
   refuseInCapture("values come from the GPU");
-  // One slot ahead: the device fills the next while this thread empties the last.
+  // The device fills the next slots while this thread empties the last.
   struct Part {
     Slot* slot;
     size_t at, bytes;
   };
-  std::vector<Part> parts;
-  const auto empty = [&](const Part& p) {
+  std::deque<Part> parts;
+  const auto emptyFirst = [&] {
+    const Part p = parts.front();
+    parts.pop_front();
     runtime_.waitFor(p.slot->event);
     std::memcpy(static_cast<char*>(to) + p.at, p.slot->memory, p.bytes);
-    p.slot->busy = false;
   };
   for (size_t at = 0; at < bytes; at += slotBytes_) {
-    if (parts.size() >= slots_.size()) empty(parts[parts.size() - slots_.size()]);
+    if (parts.size() == slots_.size()) emptyFirst();
     Slot& s = next();
     const size_t some = std::min(slotBytes_, bytes - at);
     const LaunchScope scope("copyToHost", stream);
@@ -95,8 +91,7 @@ void Staging::download(void* to, const void* from, size_t bytes, Stream stream) 
     runtime_.record(s.event, stream);
     parts.push_back({&s, at, some});
   }
-  for (size_t i = parts.size() > slots_.size() ? parts.size() - slots_.size() : 0; i < parts.size(); i++)
-    empty(parts[i]);
+  while (!parts.empty()) emptyFirst();
   // Says so when any kernel before the copy failed.
   runtime_.synchronize(stream);
 }

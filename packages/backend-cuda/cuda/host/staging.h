@@ -13,15 +13,15 @@ class Staging {
   Staging(const Staging&) = delete;
   Staging& operator=(const Staging&) = delete;
 
-  // Copies behind what `stream` has to do already; `from` is free again on return.
-  void upload(void* to, const void* from, size_t bytes, Stream stream);
-  // Small arrays in one slot, so that a step's inputs cost one wait for a slot and not one each.
   struct Upload {
     void* to;
     const void* from;
     size_t bytes;
   };
+  // Copies behind what `stream` has to do already; `from` is free again on return. Small arrays share a slot, so that a
+  // step's inputs cost one wait for a slot and not one each.
   void upload(const std::vector<Upload>& all, Stream stream);
+  void upload(void* to, const void* from, size_t bytes, Stream stream) { upload({{to, from, bytes}}, stream); }
   // Copies and waits.
   void download(void* to, const void* from, size_t bytes, Stream stream);
 

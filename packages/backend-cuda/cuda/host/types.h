@@ -1,13 +1,17 @@
-// What host and device code share: plain types, no CUDA in them.
+// What host and device code share: plain types, of CUDA the names of its handles only.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
+struct CUstream_st;
+struct CUevent_st;
+struct CUgraphExec_st;
+
 namespace tunesmith::cuda {
 
-using Stream = void*;  // cudaStream_t
-using Event = void*;   // cudaEvent_t
-using Graph = void*;   // cudaGraphExec_t
+using Stream = CUstream_st*;
+using Event = CUevent_st*;
+using Graph = CUgraphExec_st*;
 
 // How a tensor's elements are stored; what TensorFlow.js calls float32 may be either of the first two.
 enum class Type : int { f32 = 0, bf16 = 1, i32 = 2 };

@@ -9,17 +9,18 @@
 namespace tunesmith::cuda {
 
 // Lists of tiles on the device. A step has the same sequences in every layer, so that uploading them once is enough, or
-// once for each of a few windows.
+// once for each of a few windows: of forward's queries, of backward's, and of its keys.
+enum class Rows { forward, queries, keys };
 struct AttentionLists {
   static constexpr size_t kKept = 4;
   struct List {
     std::vector<int32_t> key;
     std::vector<AttentionTile> tiles;
-    std::vector<Temp> memory;
-    const AttentionTile* device() const { return reinterpret_cast<const AttentionTile*>(memory.front().ints()); }
+    Temp memory;
+    const AttentionTile* device() const { return reinterpret_cast<const AttentionTile*>(memory.ints()); }
   };
   // The next one to be replaced is the first.
-  std::deque<List> forward, queries, keys;
+  std::deque<List> kept[3];
 };
 
 namespace {
@@ -53,12 +54,9 @@ namespace {
 // their sequences on the device.
 bool useFlash(const Context& c, const Attention& p) { return hasFlashAttention(c.type, p) && !c.capture; }
 
-enum class Rows { forward, queries, keys };
-
 const AttentionLists::List& tilesFor(Context& c, const Attention& p, const AttentionBounds& host, Rows rows) {
   if (!c.attentionLists) c.attentionLists = std::make_shared<AttentionLists>();
-  AttentionLists& all = *c.attentionLists;
-  auto& kept = rows == Rows::forward ? all.forward : rows == Rows::queries ? all.queries : all.keys;
+  std::deque<AttentionLists::List>& kept = c.attentionLists->kept[static_cast<int>(rows)];
   std::vector<int32_t> key = {p.sequences, p.window};
   key.insert(key.end(), host.cuSeqlens, host.cuSeqlens + p.sequences + 1);
   if (host.kvLength) key.insert(key.end(), host.kvLength, host.kvLength + p.sequences);
@@ -69,16 +67,13 @@ const AttentionLists::List& tilesFor(Context& c, const Attention& p, const Atten
     const int64_t queries = host.cuSeqlens[s + 1] - host.cuSeqlens[s];
     lengths.push_back({queries, host.kvLength ? host.kvLength[s] : queries});
   }
-  AttentionLists::List list;
-  list.tiles =
+  const std::vector<AttentionTile> tiles =
       attentionTiles(lengths, rows == Rows::forward ? kForwardTile : kBackwardTile, p.window, rows == Rows::keys);
-  check(static_cast<int64_t>(list.tiles.size()) <= kMaxBlocksYZ, "fewer tokens");
+  check(static_cast<int64_t>(tiles.size()) <= kMaxBlocksYZ, "fewer tokens");
   std::vector<int32_t> flat;
-  for (const AttentionTile& tile : list.tiles) flat.insert(flat.end(), {tile.sequence, tile.first});
-  list.memory.push_back(upload(c, flat));
-  list.key = key;
+  for (const AttentionTile& tile : tiles) flat.insert(flat.end(), {tile.sequence, tile.first});
   if (kept.size() == AttentionLists::kKept) kept.pop_front();
-  kept.push_back(std::move(list));
+  kept.push_back({key, tiles, upload(c, flat)});
   return kept.back();
 }
 
@@ -129,12 +124,11 @@ void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTe
   const int64_t width = int64_t{p.heads} * p.headDim, kvWidth = int64_t{p.kvHeads} * p.headDim;
   const Operand q(c, t.q, p.tokens * width, c.type), k(c, t.k, p.keys * kvWidth, c.type),
       v(c, t.v, p.keys * kvWidth, c.type);
-  const Temp out(c, t.out.type == c.type ? 1 : p.tokens * width, c.type);
-  const Array wanted = t.out;
+  Result out(c, t.out, p.tokens * width, c.type);
   t.q = q;
   t.k = k;
   t.v = v;
-  if (wanted.type != c.type) t.out = out.array();
+  t.out = out;
   if (p.maxQueries == 1 && hasDecodeAttention(p.headDim)) {
     decode(c, p, t);
   } else if (useFlash(c, p)) {
@@ -143,7 +137,7 @@ void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTe
   } else {
     plainAttention(c.stream, p, t);
   }
-  if (wanted.type != c.type) convert(c.stream, t.out, wanted, p.tokens * width);
+  out.finish();
 }
 
 void attentionGrad(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t) {

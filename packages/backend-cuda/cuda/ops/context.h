@@ -1,6 +1,7 @@
 // One device and what every operation on it needs: its stream, memory, matrix products and precision.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "../host/allocator.h"
@@ -10,7 +11,6 @@
 #include "../host/pager.h"
 #include "../host/runtime.h"
 #include "../host/staging.h"
-#include "../host/stream_order.h"
 
 namespace tunesmith::cuda {
 
@@ -23,7 +23,6 @@ struct Context {
   std::unique_ptr<Runtime> runtime;
   std::unique_ptr<Allocator> allocator;
   std::unique_ptr<Staging> staging;
-  std::unique_ptr<StreamOrder> order;
   std::unique_ptr<Pager> pager;
   std::unique_ptr<Gemm> gemm;
   Stream stream = nullptr;  // all kernels run here, in the order they were asked for
@@ -72,7 +71,32 @@ class Operand {
   float* floats() const { return static_cast<float*>(array_.data); }
 
  private:
-  std::vector<Temp> copy_;
+  std::optional<Temp> copy_;
+  Array array_;
+};
+
+// An output: in another type than it is computed in, it is computed beside, and `finish` converts it.
+class Result {
+ public:
+  Result(Context& c, Array wanted, int64_t elements, Type type);
+  operator Array() const { return array_; }
+  void finish();
+
+ private:
+  Context& context_;
+  Array wanted_, array_;
+  int64_t elements_;
+  std::optional<Temp> memory_;
+};
+
+// A weight as a matrix cuBLASLt can multiply with: itself when it has the context's type.
+class Expanded {
+ public:
+  Expanded(Context& c, const Weight& w);
+  operator Array() const { return array_; }
+
+ private:
+  std::optional<Temp> memory_;
   Array array_;
 };
 

@@ -5,47 +5,19 @@
 namespace tunesmith::cuda {
 namespace {
 
-// The weight as a matrix cuBLASLt can multiply with: itself when it has the context's type.
-class Expanded {
+// The input of the low-rank branch: without what the mask hides.
+class Dropped {
  public:
-  Expanded(Context& c, const Weight& w) {
-    const bool direct =
-        (w.format == Format::bf16 && c.type == Type::bf16) || (w.format == Format::f32 && c.type == Type::f32);
-    if (direct) {
-      array_ = {const_cast<void*>(w.data), c.type};
-      return;
-    }
-    memory_.emplace_back(c, w.rows * w.cols, c.type);
-    array_ = memory_.back().array();
-    dequantize(c.stream, w, 0, w.rows, array_);
+  Dropped(Context& c, Array x, int64_t elements, const Dropout& d) : array_(x) {
+    if (!d.on) return;
+    array_ = memory_.emplace(c, elements, c.type).array();
+    dropout(c.stream, x, array_, elements, d);
   }
   operator Array() const { return array_; }
 
  private:
-  std::vector<Temp> memory_;
+  std::optional<Temp> memory_;
   Array array_;
-};
-
-// An output in another type than the products have is computed beside and converted.
-class Result {
- public:
-  Result(Context& c, Array wanted, int64_t elements, Type type)
-      : context_(c), wanted_(wanted), elements_(elements), operand_(wanted) {
-    if (wanted.type == type) return;
-    memory_.emplace_back(c, elements, type);
-    operand_ = memory_.back().array();
-  }
-  operator Array() const { return operand_; }
-  void finish() {
-    if (!memory_.empty()) convert(context_.stream, operand_, wanted_, elements_);
-  }
-
- private:
-  Context& context_;
-  Array wanted_;
-  int64_t elements_;
-  Array operand_;
-  std::vector<Temp> memory_;
 };
 
 bool nothing(Context& c, int64_t m, int64_t n, int64_t k, Array y) {
@@ -129,16 +101,7 @@ void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, A
     low.finish();
     return out.finish();
   }
-  {
-    std::vector<Temp> dropped;
-    Array source = in;
-    if (lora.dropout.on) {
-      dropped.emplace_back(c, tokens * w.cols, c.type);
-      source = dropped.back().array();
-      dropout(c.stream, in, source, tokens * w.cols, lora.dropout);
-    }
-    c.multiply(product(tokens, lora.rank, w.cols, source, false, a, true, low));
-  }
+  c.multiply(product(tokens, lora.rank, w.cols, Dropped(c, in, tokens * w.cols, lora.dropout), false, a, true, low));
   GemmCall up = product(tokens, w.rows, lora.rank, low, false, b, true, out);
   up.alpha = lora.scaling;
   c.multiply(up);
@@ -159,13 +122,10 @@ void loraInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora
   const int64_t n = tokens * w.cols;
   const Operand sum(c, addend, n, c.type);
   Result out(c, dx, n, c.type);
-  std::vector<Temp> masked;
+  std::optional<Temp> masked;
   Array branch = out;
   // dx may be the addend's memory, which the mask must not touch.
-  if (addend && lora.dropout.on) {
-    masked.emplace_back(c, n, c.type);
-    branch = masked.back().array();
-  }
+  if (addend && lora.dropout.on) branch = masked.emplace(c, n, c.type).array();
   GemmCall up = product(tokens, w.cols, lora.rank, low, false, a, false, branch);
   if (addend && !lora.dropout.on) {
     up.addend = sum;
@@ -201,13 +161,7 @@ void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lor
   }
   if (!g.dA) return;
   const Operand x(c, g.x, tokens * w.cols, c.type), xa(c, g.xa, tokens * lora.rank, c.type);
-  std::vector<Temp> dropped;
-  Array source = x;
-  if (lora.dropout.on) {
-    dropped.emplace_back(c, tokens * w.cols, c.type);
-    source = dropped.back().array();
-    dropout(c.stream, x, source, tokens * w.cols, lora.dropout);
-  }
+  const Dropped source(c, x, tokens * w.cols, lora.dropout);
   c.multiply(product(lora.rank, w.cols, tokens, low.array(), true, source, false, g.dA));
   GemmCall forB = product(w.rows, lora.rank, tokens, dy, true, xa, false, g.dB);
   forB.alpha = lora.scaling;

@@ -16,7 +16,7 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
       throw Failure("invalid_data", "LinearCrossEntropy: expected labels inside the vocabulary");
     if (p.hostLabels[t] >= 0) rows.push_back(static_cast<int32_t>(t));
   }
-  for (float* y : {p.nll, p.entropy, p.correct}) fill(c.stream, {y, Type::f32}, 0, p.tokens);
+  for (float* y : {p.rows.nll, p.rows.entropy, p.rows.correct}) fill(c.stream, {y, Type::f32}, 0, p.tokens);
   if (p.dHidden) fill(c.stream, p.dHidden, 0, p.tokens * h);
   if (p.dWeight) fill(c.stream, p.dWeight, 0, vocab * h);
   const int64_t count = static_cast<int64_t>(rows.size());
@@ -24,29 +24,17 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
 
   const Operand hidden(c, p.hidden, p.tokens * h, c.type);
   const Operand bias(c, p.bias, vocab, Type::f32);
-  const bool direct = (p.weight.format == Format::bf16 && c.type == Type::bf16) ||
-      (p.weight.format == Format::f32 && c.type == Type::f32);
-  const Temp expanded(c, direct ? 1 : vocab * h, c.type);
-  Array weight = {const_cast<void*>(p.weight.data), c.type};
-  if (!direct) {
-    weight = expanded.array();
-    dequantize(c.stream, p.weight, 0, vocab, weight);
-  }
+  const Expanded weight(c, p.weight);
   const bool gradient = p.dHidden || p.dWeight;
   const int64_t chunk = logitRows(count, vocab, 4);
   const Temp index = upload(c, rows);
   const Temp x(c, chunk * h, c.type), logits(c, chunk * vocab, Type::f32), dx(c, p.dHidden ? chunk * h : 1, c.type);
   for (int64_t first = 0; first < count; first += chunk) {
     const int64_t some = std::min(chunk, count - first);
-    LossRows l;
+    LossRows l = p.rows;
     l.rows = index.ints() + first;
-    l.labels = p.labels;
     l.count = some;
     l.vocab = vocab;
-    l.softcap = p.softcap;
-    l.nll = p.nll;
-    l.entropy = p.entropy;
-    l.correct = p.correct;
     gatherRows(c.stream, hidden, l.rows, x.array(), some, h);
     GemmCall forward = product(some, vocab, h, x.array(), false, weight, true, logits.array());
     forward.bias = bias.floats();
@@ -68,7 +56,7 @@ void crossEntropy(Context& c, const CrossEntropy& p) {
       c.multiply(forW);
     }
   }
-  sumInDouble(c.stream, p.nll, p.tokens, p.lossSum);
+  sumInDouble(c.stream, p.rows.nll, p.tokens, p.lossSum);
 }
 
 void embeddingGradient(Context& c, Array dy, const int32_t* ids, const int32_t* hostIds, int64_t tokens, int64_t vocab,

@@ -46,10 +46,9 @@ struct CrossEntropy {
   int64_t tokens = 0;
   Weight weight;
   Array hidden, bias;
-  const int32_t* labels = nullptr;      // device
-  const int32_t* hostLabels = nullptr;  // the same, host
-  float softcap = 0;
-  float *lossSum = nullptr, *nll = nullptr, *entropy = nullptr, *correct = nullptr;
+  LossRows rows;  // labels, softcap and where the statistics go
+  const int32_t* hostLabels = nullptr;
+  float* lossSum = nullptr;
   Array dHidden, dWeight;  // empty when not wanted; dWeight float32
 };
 void crossEntropy(Context& c, const CrossEntropy& p);

@@ -248,13 +248,9 @@ void decoding(Lab& lab) {
     }
 }
 
+const AddCases kAdded = {{{"plainAttention", "plainAttentionGrad"}, plain},
+    {{"flashAttention", "flashAttentionGrad", "hasFlashAttention", "flashGradShared", "sumParts"}, flash},
+    {{"decodeAttention", "hasDecodeAttention", "decodeHeads", "decodePartials"}, decoding}};
+
 }  // namespace
-
-void addAttentionCases(Cases& cases) {
-  cases.push_back({{"plainAttention", "plainAttentionGrad"}, plain});
-  cases.push_back(
-      {{"flashAttention", "flashAttentionGrad", "hasFlashAttention", "flashGradShared", "sumParts"}, flash});
-  cases.push_back({{"decodeAttention", "hasDecodeAttention", "decodeHeads", "decodePartials"}, decoding});
-}
-
 }  // namespace tunesmith::cuda

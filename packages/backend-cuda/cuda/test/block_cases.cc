@@ -110,12 +110,8 @@ void gates(Lab& lab) {
       }
 }
 
+const AddCases kAdded = {{{"rmsNorm", "rmsNormGrad", "rmsNormWeightGrad"}, norms}, {{"rotaryEmbedding"}, rotary},
+    {{"swiglu", "swigluGrad"}, gates}};
+
 }  // namespace
-
-void addBlockCases(Cases& cases) {
-  cases.push_back({{"rmsNorm", "rmsNormGrad", "rmsNormWeightGrad"}, norms});
-  cases.push_back({{"rotaryEmbedding"}, rotary});
-  cases.push_back({{"swiglu", "swigluGrad"}, gates});
-}
-
 }  // namespace tunesmith::cuda

@@ -33,60 +33,36 @@ void binaries(Lab& lab) {
 }
 
 constexpr double kP = 0.125, kQ = 0.75;  // exact in both types
-double apply(Unary op, double x) {
-  switch (op) {
-    case Unary::neg:
-      return -x;
-    case Unary::square:
-      return x * x;
-    case Unary::sqrt:
-      return std::sqrt(x);
-    case Unary::rsqrt:
-      return 1 / std::sqrt(x);
-    case Unary::exp:
-      return std::exp(x);
-    case Unary::log:
-      return std::log(x);
-    case Unary::tanh:
-      return std::tanh(x);
-    case Unary::sigmoid:
-      return 1 / (1 + std::exp(-x));
-    case Unary::relu:
-      return std::max(x, 0.0);
-    case Unary::abs:
-      return std::fabs(x);
-    case Unary::reciprocal:
-      return 1 / x;
-    case Unary::sign:
-      return x > 0 ? 1 : -1;
-    case Unary::floor:
-      return std::floor(x);
-    case Unary::ceil:
-      return std::ceil(x);
-    case Unary::round:
-      return std::nearbyint(x);
-    case Unary::erf:
-      return std::erf(x);
-    case Unary::log1p:
-      return std::log1p(x);
-    case Unary::expm1:
-      return std::expm1(x);
-    case Unary::softplus:
-      return std::log1p(std::exp(x));
-    case Unary::step:
-      return x > 0 ? 1 : kP;
-    case Unary::leakyRelu:
-      return x < 0 ? kP * x : x;
-    case Unary::elu:
-      return x < 0 ? std::expm1(x) : x;
-    case Unary::clip:
-      return std::min(std::max(x, kP), kQ);
-    case Unary::isFinite:
-      return 1;
-    default:  // logicalNot, isNan, isInf of numbers that are not zero
-      return 0;
-  }
-}
+// In the order of Unary; the last four of numbers that are not zero.
+constexpr double (*kUnary[])(double x) = {
+    [](double x) { return -x; },
+    [](double x) { return x * x; },
+    [](double x) { return std::sqrt(x); },
+    [](double x) { return 1 / std::sqrt(x); },
+    [](double x) { return std::exp(x); },
+    [](double x) { return std::log(x); },
+    [](double x) { return std::tanh(x); },
+    [](double x) { return 1 / (1 + std::exp(-x)); },
+    [](double x) { return std::max(x, 0.0); },
+    [](double x) { return std::fabs(x); },
+    [](double x) { return 1 / x; },
+    [](double x) { return x > 0 ? 1.0 : -1.0; },
+    [](double x) { return std::floor(x); },
+    [](double x) { return std::ceil(x); },
+    [](double x) { return std::nearbyint(x); },
+    [](double x) { return std::erf(x); },
+    [](double x) { return std::log1p(x); },
+    [](double x) { return std::expm1(x); },
+    [](double x) { return std::log1p(std::exp(x)); },
+    [](double x) { return x > 0 ? 1 : kP; },
+    [](double x) { return x < 0 ? kP * x : x; },
+    [](double x) { return x < 0 ? std::expm1(x) : x; },
+    [](double x) { return std::min(std::max(x, kP), kQ); },
+    [](double) { return 0.0; },
+    [](double) { return 0.0; },
+    [](double) { return 0.0; },
+    [](double) { return 1.0; },
+};
 
 void unaries(Lab& lab) {
   for (int op = 0; op <= static_cast<int>(Unary::isFinite); op++) {
@@ -100,7 +76,7 @@ void unaries(Lab& lab) {
     const DeviceArray x(lab, from, values), y(lab, n, to, Content::output);
     unary(lab.stream, f, x, y, n, static_cast<float>(kP), static_cast<float>(kQ));
     std::vector<double> want;
-    for (double v : x.given()) want.push_back(apply(f, v));
+    for (double v : x.given()) want.push_back(kUnary[op](v));
     compare(lab, "operation " + std::to_string(op), y.now(), want, toleranceOf(to));
   }
 }
@@ -188,16 +164,9 @@ void layouts(Lab& lab) {
     }
 }
 
+const AddCases kAdded = {{{"binary"}, binaries}, {{"unary"}, unaries}, {{"unary"}, integersByThemselves},
+    {{"convert", "fill"}, conversions}, {{"softmax"}, softmaxes}, {{"reduceSum"}, reductions},
+    {{"transpose2d"}, layouts}};
+
 }  // namespace
-
-void addElementwiseCases(Cases& cases) {
-  cases.push_back({{"binary"}, binaries});
-  cases.push_back({{"unary"}, unaries});
-  cases.push_back({{"unary"}, integersByThemselves});
-  cases.push_back({{"convert", "fill"}, conversions});
-  cases.push_back({{"softmax"}, softmaxes});
-  cases.push_back({{"reduceSum"}, reductions});
-  cases.push_back({{"transpose2d"}, layouts});
-}
-
 }  // namespace tunesmith::cuda

@@ -8,8 +8,8 @@
 #include "../host/failure.h"
 #include "../host/launch_geometry.h"
 #include "../host/library_finder.h"
+#include "../host/pager.h"
 #include "../host/staging.h"
-#include "../host/stream_order.h"
 #include "test.h"
 
 namespace tunesmith::cuda {
@@ -130,22 +130,26 @@ void testStaging() {
   expect(device.events == 0, "staging gives its events back");
 }
 
-void testStreams() {
+// The two streams of the pager.
+void testWaits() {
   BookRuntime device;
-  StreamOrder order(device);
-  const int compute = order.add(), copy = order.add(), other = order.add();
-  expect(!order.waitFor(copy, compute), "nothing to wait for");
-  order.submitted(compute);
-  expect(order.waitFor(copy, compute), "a first wait");
-  expect(!order.waitFor(copy, compute), "no second wait for the same");
-  order.submitted(copy);
-  expect(order.waitFor(other, copy), "a wait for the copy");
-  expect(!order.waitFor(other, compute), "which implies what the copy waited for");
-  order.submitted(compute);
-  expect(order.waitFor(other, compute), "until there is more");
-  expect(!order.waitFor(compute, compute), "a stream is in order by itself");
-  const auto asked = [&](const char* entry) { return std::count(device.log.begin(), device.log.end(), entry); };
-  expect(asked("record") == 3 && asked("streamWaits") == 3, "the device is asked for no more than these");
+  {
+    Allocator allocator(device);
+    const Stream compute = device.createStream();
+    Pager pager(device, allocator, compute);
+    Pager::Page* pages[2];
+    for (Pager::Page*& page : pages) page = pager.add(allocator.allocate(kMiB, compute), kMiB);
+    const auto asked = [&](const char* entry) { return std::count(device.log.begin(), device.log.end(), entry); };
+    for (Pager::Page* page : pages) pager.setPageable(page, true);
+    pager.begin();
+    expect(pager.makeRoom(2 * kMiB), "both leave");
+    expect(asked("record") == 3 && asked("streamWaits") == 3, "a wait of each copy, and one for both");
+    for (Pager::Page* page : pages) pager.use(page);
+    expect(asked("record") == 7 && asked("streamWaits") == 7, "a wait before each copy back, and one after it");
+    for (Pager::Page* page : pages) pager.remove(page);
+    expect(asked("record") == 7, "nothing to wait for");
+  }
+  expect(device.events == 0, "the pager gives its event back");
 }
 
 // What a lost device leaves is put away quietly: an error from a destructor would end this process.
@@ -305,7 +309,7 @@ void testHost() {
   testShortage();
   testOutOfMemory();
   testStaging();
-  testStreams();
+  testWaits();
   testLostDevice();
   testLibraries();
   testGeometry();

@@ -82,12 +82,12 @@ void linears(Context& c) {
             correct(tokens, Type::f32);
         std::vector<int32_t> given;
         for (int64_t i = 0; i < tokens; i++) given.push_back(i % 2 ? -100 : static_cast<int32_t>(i % rows));
-        p.labels = labels.set(given);
+        p.rows.labels = labels.set(given);
         p.hostLabels = given.data();
         p.lossSum = loss.floats();
-        p.nll = nll.floats();
-        p.entropy = entropy.floats();
-        p.correct = correct.floats();
+        p.rows.nll = nll.floats();
+        p.rows.entropy = entropy.floats();
+        p.rows.correct = correct.floats();
         p.dHidden = dx;
         p.dWeight = dw;
         crossEntropy(c, p);

@@ -200,47 +200,29 @@ void compare(Lab& lab, const std::string& what, const std::vector<double>& got, 
 }
 
 double apply(Binary op, double a, double b) {
-  const double quotient = std::floor(a / b);
-  switch (op) {
-    case Binary::add:
-      return a + b;
-    case Binary::sub:
-      return a - b;
-    case Binary::mul:
-      return a * b;
-    case Binary::div:
-      return a / b;
-    case Binary::max:
-      return std::max(a, b);
-    case Binary::min:
-      return std::min(a, b);
-    case Binary::pow:
-      return std::pow(a, b);
-    case Binary::floorDiv:
-      return quotient;
-    case Binary::mod:
-      return a - quotient * b;
-    case Binary::squaredDifference:
-      return (a - b) * (a - b);
-    case Binary::equal:
-      return a == b;
-    case Binary::notEqual:
-      return a != b;
-    case Binary::greater:
-      return a > b;
-    case Binary::greaterEqual:
-      return a >= b;
-    case Binary::less:
-      return a < b;
-    case Binary::lessEqual:
-      return a <= b;
-    case Binary::logicalAnd:
-      return a != 0 && b != 0;
-    case Binary::logicalOr:
-      return a != 0 || b != 0;
-    default:
-      return b >= 0 ? a : a * (b + 1);
-  }
+  // In the order of Binary.
+  static constexpr double (*kAll[])(double a, double b) = {
+      [](double a, double b) { return a + b; },
+      [](double a, double b) { return a - b; },
+      [](double a, double b) { return a * b; },
+      [](double a, double b) { return a / b; },
+      [](double a, double b) { return std::max(a, b); },
+      [](double a, double b) { return std::min(a, b); },
+      [](double a, double b) { return std::pow(a, b); },
+      [](double a, double b) { return std::floor(a / b); },
+      [](double a, double b) { return a - std::floor(a / b) * b; },
+      [](double a, double b) { return (a - b) * (a - b); },
+      [](double a, double b) { return static_cast<double>(a == b); },
+      [](double a, double b) { return static_cast<double>(a != b); },
+      [](double a, double b) { return static_cast<double>(a > b); },
+      [](double a, double b) { return static_cast<double>(a >= b); },
+      [](double a, double b) { return static_cast<double>(a < b); },
+      [](double a, double b) { return static_cast<double>(a <= b); },
+      [](double a, double b) { return static_cast<double>(a != 0 && b != 0); },
+      [](double a, double b) { return static_cast<double>(a != 0 || b != 0); },
+      [](double a, double b) { return b >= 0 ? a : a * (b + 1); },
+  };
+  return kAll[static_cast<int>(op)](a, b);
 }
 
 }  // namespace tunesmith::cuda

@@ -130,14 +130,14 @@ struct Case {
   std::vector<std::string> kernels;
   std::function<void(Lab&)> run;
 };
-using Cases = std::vector<Case>;
-void addBlockCases(Cases& cases);
-void addWeightCases(Cases& cases);
-void addAttentionCases(Cases& cases);
-void addLossCases(Cases& cases);
-void addOptimizerCases(Cases& cases);
-void addElementwiseCases(Cases& cases);
-void addStridedCases(Cases& cases);
+// Those of all files, of which each adds its own before `main`.
+inline std::vector<Case>& cases() {
+  static std::vector<Case> all;
+  return all;
+}
+struct AddCases {
+  AddCases(std::initializer_list<Case> some) { cases().insert(cases().end(), some); }
+};
 // Arrays of more than 2^31 elements: only on a GPU that has the memory. False when it has not.
 bool testLargeArrays(Lab& lab);
 

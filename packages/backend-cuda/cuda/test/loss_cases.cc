@@ -37,8 +37,8 @@ void losses(Lab& lab) {
       p.correct = correct.floats();
       softmaxLoss(lab.stream, logits.floats(), p, way > 0, way == 2 ? Type::bf16 : Type::f32);
       for (int64_t r = 0; way == 2 && r < count; r++)
-        lab.runtime.copyOnDevice(static_cast<char*>(Array(beside).data) + 2 * r * vocab, logits.floats() + r * vocab,
-            static_cast<size_t>(2 * vocab), lab.stream);
+        convert(lab.stream, {logits.floats() + r * vocab, Type::bf16},
+            {static_cast<char*>(Array(beside).data) + 2 * r * vocab, Type::bf16}, vocab);
       std::vector<double> wantNll(static_cast<size_t>(tokens)), wantEntropy(wantNll), wantCorrect(wantNll), slope;
       const double cap = static_cast<double>(p.softcap);
       for (int64_t r = 0; r < count; r++) {
@@ -108,12 +108,8 @@ void sums(Lab& lab) {
   }
 }
 
+const AddCases kAdded = {
+    {{"softmaxLoss"}, losses}, {{"gatherRows", "scatterRows"}, rowsByIndex}, {{"sumInDouble"}, sums}};
+
 }  // namespace
-
-void addLossCases(Cases& cases) {
-  cases.push_back({{"softmaxLoss"}, losses});
-  cases.push_back({{"gatherRows", "scatterRows"}, rowsByIndex});
-  cases.push_back({{"sumInDouble"}, sums});
-}
-
 }  // namespace tunesmith::cuda

@@ -69,7 +69,7 @@ std::vector<std::string> launches() {
   return names;
 }
 
-void testLaunches(const Options& o, const Cases& cases) {
+void testLaunches(const Options& o) {
   const std::unique_ptr<Runtime> runtime = makeRuntime(0);
   const DeviceInfo device = runtime->info();
   std::printf("%s, compute capability %d.%d, CUDA %d (driver %d)\n", device.name.c_str(), device.major, device.minor,
@@ -77,7 +77,7 @@ void testLaunches(const Options& o, const Cases& cases) {
   Lab lab{*runtime, runtime->createStream(), Random(o.seed)};
   lab.poison = o.poison;
   for (int64_t round = 0; round < o.rounds; round++)
-    for (const Case& c : cases) {
+    for (const Case& c : cases()) {
       std::string title;
       for (const std::string& kernel : c.kernels) title += (title.empty() ? "" : ", ") + kernel;
       if (title.find(o.only) == std::string::npos) continue;
@@ -101,16 +101,8 @@ void testLaunches(const Options& o, const Cases& cases) {
 }
 
 int run(const Options& o) {
-  Cases cases;
-  addBlockCases(cases);
-  addWeightCases(cases);
-  addAttentionCases(cases);
-  addLossCases(cases);
-  addOptimizerCases(cases);
-  addElementwiseCases(cases);
-  addStridedCases(cases);
   if (o.list) {
-    for (const Case& c : cases)
+    for (const Case& c : cases())
       for (const std::string& kernel : c.kernels) std::printf("%s\n", kernel.c_str());
     return 0;
   }
@@ -126,7 +118,7 @@ int run(const Options& o) {
       testPager();
 #endif
     }
-    testLaunches(o, cases);
+    testLaunches(o);
     if (o.operations && o.only.empty()) testOperations(o.seed);
   } catch (const std::exception& e) {
     expect(false, std::string("the program was ended by an error: ") + e.what());

@@ -125,12 +125,7 @@ void norms(Lab& lab) {
   }
 }
 
+const AddCases kAdded = {{{"adamW"}, adamW32}, {{"adamW8bit"}, adamW8}, {{"sumSquares", "finishNorm"}, norms}};
+
 }  // namespace
-
-void addOptimizerCases(Cases& cases) {
-  cases.push_back({{"adamW"}, adamW32});
-  cases.push_back({{"adamW8bit"}, adamW8});
-  cases.push_back({{"sumSquares", "finishNorm"}, norms});
-}
-
 }  // namespace tunesmith::cuda

@@ -25,16 +25,13 @@ struct Machine {
     setenv("TUNESMITH_CUDA_EMULATED_MB", limit, 1);
     device = makeRuntime(0);
     allocator = std::make_unique<Allocator>(*device, true);
-    order = std::make_unique<StreamOrder>(*device);
-    const int node = order->add();
-    compute = order->stream(node);
-    pager = std::make_unique<Pager>(*device, *allocator, *order, node);
+    compute = device->createStream();
+    pager = std::make_unique<Pager>(*device, *allocator, compute);
   }
   ~Machine() {
     unsetenv("TUNESMITH_CUDA_EMULATED_MB");
     unsetenv("TUNESMITH_CUDA_EMULATED_PINNED_MB");
     pager.reset();
-    order.reset();
     allocator->trim();
     const DeviceInfo d = device->info();
     expect(allocator->use().live == 0 && d.freeBytes == d.totalBytes, "all memory is given back");
@@ -77,7 +74,6 @@ struct Machine {
   std::list<Read> reads;
   std::unique_ptr<Runtime> device;
   std::unique_ptr<Allocator> allocator;
-  std::unique_ptr<StreamOrder> order;
   std::unique_ptr<Pager> pager;
   Stream compute = nullptr;
 };

@@ -8,7 +8,6 @@
 
 #include "../host/allocator.h"
 #include "../host/staging.h"
-#include "../host/stream_order.h"
 #include "test.h"
 
 namespace tunesmith::cuda {
@@ -62,20 +61,20 @@ void testEventsOfDevice() {
 void testOrderAcrossStreams() {
   const auto roundTrip = [](bool waits, bool waitsBack) {
     return [waits, waitsBack](Runtime& device) {
-      StreamOrder order(device);
-      const int compute = order.add(), copies = order.add();
+      const Stream compute = device.createStream(), copies = device.createStream();
+      const Event event = device.createEvent();
       std::vector<char> pinned(512);
       void* x = device.allocate(512);
-      device.setBytes(x, 7, 512, order.stream(compute));
-      order.submitted(compute);
-      if (waits) order.waitFor(copies, compute);
-      device.copyToHost(pinned.data(), x, 512, order.stream(copies));
-      order.submitted(copies);
-      if (waitsBack) order.waitFor(compute, copies);
-      device.setBytes(x, 8, 512, order.stream(compute));
-      order.submitted(compute);
-      device.synchronize(order.stream(compute));
-      device.synchronize(order.stream(copies));
+      device.setBytes(x, 7, 512, compute);
+      device.record(event, compute);
+      if (waits) device.streamWaits(copies, event);
+      device.copyToHost(pinned.data(), x, 512, copies);
+      device.record(event, copies);
+      if (waitsBack) device.streamWaits(compute, event);
+      device.setBytes(x, 8, 512, compute);
+      device.synchronize(compute);
+      device.synchronize(copies);
+      device.destroyEvent(event);
       device.release(x);
       return pinned[511] == 7;
     };

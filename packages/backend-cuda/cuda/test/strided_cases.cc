@@ -209,16 +209,8 @@ void hot(Lab& lab) {
   }
 }
 
+const AddCases kAdded = {{{"stridedBinary", "binaryNumber"}, binaries}, {{"stridedSelect"}, choices},
+    {{"stridedCopy"}, copies}, {{"reduceRows"}, rows}, {{"gather"}, gathers}, {{"gather"}, outside}, {{"oneHot"}, hot}};
+
 }  // namespace
-
-void addStridedCases(Cases& cases) {
-  cases.push_back({{"stridedBinary", "binaryNumber"}, binaries});
-  cases.push_back({{"stridedSelect"}, choices});
-  cases.push_back({{"stridedCopy"}, copies});
-  cases.push_back({{"reduceRows"}, rows});
-  cases.push_back({{"gather"}, gathers});
-  cases.push_back({{"gather"}, outside});
-  cases.push_back({{"oneHot"}, hot});
-}
-
 }  // namespace tunesmith::cuda

@@ -67,7 +67,7 @@ class BookRuntime final : public Runtime {
   void* allocatePinned(size_t bytes) override { return std::malloc(bytes); }
   void releasePinned(void* p) override { std::free(p); }
   Stream createStream() override { return reinterpret_cast<Stream>(++next_); }
-  Event createEvent() override {
+  Event createEvent(bool) override {
     events++;
     return reinterpret_cast<Event>(++next_);
   }
@@ -88,7 +88,6 @@ class BookRuntime final : public Runtime {
   }
   void copyToDevice(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
   void copyToHost(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
-  void copyOnDevice(void* to, const void* from, size_t bytes, Stream) override { copy(to, from, bytes); }
   void setBytes(void* to, int value, size_t bytes, Stream) override {
     for (size_t i = 0; i < bytes; i++) static_cast<char*>(to)[i] = static_cast<char>(value);
   }

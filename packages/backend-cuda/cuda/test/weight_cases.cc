@@ -150,14 +150,8 @@ void drops(Lab& lab) {
     }
 }
 
+const AddCases kAdded = {{{"dequantize", "embeddingLookup"}, expansion}, {{"embeddingGrad"}, embeddingBack},
+    {{"decodeLinear"}, decoding}, {{"decodeLinear"}, decodingModels}, {{"dropout"}, drops}};
+
 }  // namespace
-
-void addWeightCases(Cases& cases) {
-  cases.push_back({{"dequantize", "embeddingLookup"}, expansion});
-  cases.push_back({{"embeddingGrad"}, embeddingBack});
-  cases.push_back({{"decodeLinear"}, decoding});
-  cases.push_back({{"decodeLinear"}, decodingModels});
-  cases.push_back({{"dropout"}, drops});
-}
-
 }  // namespace tunesmith::cuda

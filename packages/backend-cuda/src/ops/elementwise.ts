@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { broadcastPattern, BINARY as SHARED_BINARY, UNARY as SHARED_UNARY } from '@tunesmith/backend/contract'
 import { STORAGE, type Storage } from '../addon'
 import type { CudaBackend } from '../backend'
-import { defineCudaOp, type Info } from './define'
+import { defineCudaOp, defineCudaOpOf, type Info, isNumber } from './define'
 import { broadcastStrides, collapse, layoutOf, stridesOf } from './views'
 
 // Codes of the addon.
@@ -61,12 +61,12 @@ function binary(backend: CudaBackend, op: number, a: Info, b: Info, dtype: tf.Da
   const shape = tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape)
   const floats = a.dtype === 'float32'
   const [numberA, numberB] = [backend.hostNumber(a), backend.hostNumber(b)]
-  const make = () => backend.output(shape, dtype === 'float32' ? resultStorage(backend, a, b) : STORAGE.i32, dtype)
+  const make = () => backend.output(shape, dtype, resultStorage(backend, a, b))
   // A number goes with the launch, without a place on the device.
   if (floats && (numberA ?? numberB) !== undefined && sizeOf(shape) > 0) {
     const [tensor, number, reversed] = numberB === undefined ? [b, numberA!, true] : [a, numberB, false]
     const { info, handle } = make()
-    const x = backend.floats(tensor)
+    const x = backend.memoryOf(tensor)
     backend.operations.binaryNumber({ op, size: sizeOf(shape), x, number, reversed, y: handle })
     return info
   }
@@ -74,33 +74,26 @@ function binary(backend: CudaBackend, op: number, a: Info, b: Info, dtype: tf.Da
   if (pattern) {
     const { info, handle } = make()
     const { mode, outer, inner } = pattern
-    backend.operations.binary({ op, mode, outer, inner, a: backend.floats(a), b: backend.floats(b), y: handle })
+    backend.operations.binary({ op, mode, outer, inner, a: backend.memoryOf(a), b: backend.memoryOf(b), y: handle })
     return info
   }
   const space = collapse(shape, broadcastStrides(a.shape, shape), broadcastStrides(b.shape, shape))
   if (!space) return undefined
   const { info, handle } = make()
   if (sizeOf(shape) === 0) return info
-  const [stridesA, stridesB] = space.strides as [number[], number[]]
-  const views = [backend.floats(a), 0, ...stridesA, backend.floats(b), 0, ...stridesB]
-  backend.operations.stridedBinary({ op, layout: layoutOf(space.sizes, views), y: handle })
+  const layout = layoutOf(space, [{ handle: backend.memoryOf(a) }, { handle: backend.memoryOf(b) }])
+  backend.operations.stridedBinary({ op, layout, y: handle })
   return info
 }
 
 function registerBinary(): void {
-  for (const [name, op] of Object.entries(ARITHMETIC))
-    defineCudaOp(name, (backend, inputs) => {
-      const { a, b } = inputs as { a: Info; b: Info }
-      if (a.dtype !== b.dtype || backend.onHost(a, b)) return undefined
-      if (a.dtype !== 'float32' && (a.dtype !== 'int32' || name === tf.RealDiv)) return undefined
-      return binary(backend, op, a, b, name === tf.FloorDiv ? 'int32' : a.dtype)
-    })
-
-  for (const [name, op] of Object.entries(COMPARISONS))
+  for (const [name, op] of Object.entries({ ...ARITHMETIC, ...COMPARISONS }))
     defineCudaOp(name, (backend, inputs) => {
       const { a, b } = inputs as { a: Info; b: Info }
       if (a.dtype !== b.dtype || !isNumber(a) || backend.onHost(a, b)) return undefined
-      return binary(backend, op, a, b, 'bool')
+      if (name in COMPARISONS) return binary(backend, op, a, b, 'bool')
+      if (a.dtype === 'bool' || (a.dtype === 'int32' && name === tf.RealDiv)) return undefined
+      return binary(backend, op, a, b, name === tf.FloorDiv ? 'int32' : a.dtype)
     })
 
   defineCudaOp(tf.EluGrad, (backend, inputs) => {
@@ -115,10 +108,10 @@ function registerBinary(): void {
     if (!alike || backend.onHost(...all)) return undefined
     if (all.length === 1) return backend.share(all[0]!)
     const size = sizeOf(all[0]!.shape)
-    const { info, handle } = backend.output(all[0]!.shape, widest(backend, ...all))
-    let sum = backend.floats(all[0]!)
+    const { info, handle } = backend.output(all[0]!.shape, 'float32', widest(backend, ...all))
+    let sum = backend.memoryOf(all[0]!)
     for (const x of all.slice(1)) {
-      const operands = { a: sum, b: backend.floats(x), y: handle }
+      const operands = { a: sum, b: backend.memoryOf(x), y: handle }
       backend.operations.binary({ op: ARITHMETIC[tf.Add], mode: 0, outer: 1, inner: size, ...operands })
       sum = handle
     }
@@ -126,39 +119,26 @@ function registerBinary(): void {
   })
 }
 
-/** What the device can hold; complex numbers and strings stay on the host. */
-export function isNumber(x: Info): boolean {
-  return x.dtype === 'float32' || x.dtype === 'int32' || x.dtype === 'bool'
-}
-
 /** The numbers of an operation that has some: a slope, bounds. */
 function numbersOf(name: string, attrs: object): [number, number] {
-  const { alpha, clipValueMin, clipValueMax } = attrs as {
-    alpha?: number
-    clipValueMin?: number
-    clipValueMax?: number
-  }
-  return name === tf.ClipByValue ? [clipValueMin!, clipValueMax!] : [alpha ?? 0, 0]
+  const { alpha = 0, clipValueMin, clipValueMax } = attrs as { alpha?: number } & tf.ClipByValueAttrs
+  return name === tf.ClipByValue ? [clipValueMin, clipValueMax] : [alpha, 0]
 }
 
 function registerUnary(): void {
   for (const [name, op] of Object.entries(UNARY))
-    defineCudaOp(name, (backend, inputs, attrs) => {
-      const { x } = inputs as { x: Info }
-      const integers = x.dtype === 'int32' && OF_INTEGERS.includes(name)
-      if ((x.dtype !== 'float32' && !integers) || backend.onHost(x)) return undefined
+    defineCudaOpOf(name, (backend, x, attrs) => {
+      if (x.dtype !== 'float32' && (x.dtype !== 'int32' || !OF_INTEGERS.includes(name))) return undefined
       const { info, handle } = backend.outputLike(x, x.shape)
       const [p, q] = numbersOf(name, attrs)
-      backend.operations.unary({ op, size: sizeOf(x.shape), x: backend.floats(x), y: handle, p, q })
+      backend.operations.unary({ op, size: sizeOf(x.shape), x: backend.memoryOf(x), y: handle, p, q })
       return info
     })
 
   for (const [name, op] of Object.entries(TO_BOOLEANS))
-    defineCudaOp(name, (backend, inputs) => {
-      const { x } = inputs as { x: Info }
-      if (!isNumber(x) || backend.onHost(x)) return undefined
-      const { info, handle } = backend.output(x.shape, STORAGE.i32, 'bool')
-      backend.operations.unary({ op, size: sizeOf(x.shape), x: backend.floats(x), y: handle, p: 0, q: 0 })
+    defineCudaOpOf(name, (backend, x) => {
+      const { info, handle } = backend.output(x.shape, 'bool')
+      backend.operations.unary({ op, size: sizeOf(x.shape), x: backend.memoryOf(x), y: handle, p: 0, q: 0 })
       return info
     })
 
@@ -168,7 +148,7 @@ function registerUnary(): void {
     const last = (attrs as unknown as tf.SoftmaxAttrs).dim === logits.shape.length - 1
     if (logits.dtype !== 'float32' || !last || !cols || backend.onHost(logits)) return undefined
     const { info, handle } = backend.outputLike(logits, logits.shape)
-    backend.operations.softmax({ rows: sizeOf(logits.shape) / cols, cols, x: backend.floats(logits), y: handle })
+    backend.operations.softmax({ rows: sizeOf(logits.shape) / cols, cols, x: backend.memoryOf(logits), y: handle })
     return info
   })
 }
@@ -183,11 +163,10 @@ function registerSelect(): void {
     const whole = stridesOf(shape)
     const space = collapse(shape, broadcastStrides(condition.shape, shape), whole, whole)
     if (!space) return undefined
-    const storage = t.dtype === 'float32' ? widest(backend, t, e) : STORAGE.i32
-    const { info, handle } = backend.output(shape, storage, t.dtype)
+    const { info, handle } = backend.output(shape, t.dtype, widest(backend, t, e))
     if (sizeOf(shape) === 0) return info
-    const operands = [condition, t, e].flatMap((x, i) => [backend.floats(x), 0, ...space.strides[i]!])
-    backend.operations.select({ layout: layoutOf(space.sizes, operands), y: handle })
+    const views = [condition, t, e].map((x) => ({ handle: backend.memoryOf(x) }))
+    backend.operations.select({ layout: layoutOf(space, views), y: handle })
     return info
   })
 }
@@ -206,8 +185,8 @@ function registerCast(): void {
       if (dtype !== 'float32') return undefined
       return backend.makeTensorInfo(x.shape, dtype, Float32Array.from(backend.tensor(x).values as ArrayLike<number>))
     }
-    const { info, handle } = backend.output(x.shape, dtype === 'float32' ? STORAGE.f32 : STORAGE.i32, dtype)
-    const operands = { size, x: backend.floats(x), y: handle }
+    const { info, handle } = backend.output(x.shape, dtype)
+    const operands = { size, x: backend.memoryOf(x), y: handle }
     if (dtype === 'bool') backend.operations.binaryNumber({ op: NOT_EQUAL, number: 0, reversed: false, ...operands })
     else backend.operations.convert(operands)
     return info
@@ -216,9 +195,7 @@ function registerCast(): void {
 
 function registerConstants(): void {
   for (const name of [tf.ZerosLike, tf.OnesLike])
-    defineCudaOp(name, (backend, inputs) => {
-      const { x } = inputs as { x: Info }
-      if (!isNumber(x) || backend.onHost(x)) return undefined
+    defineCudaOpOf(name, (backend, x) => {
       const { info, handle } = backend.outputLike(x, x.shape)
       backend.operations.fill({ size: sizeOf(x.shape), value: name === tf.OnesLike ? 1 : 0, y: handle })
       return info
@@ -228,7 +205,7 @@ function registerConstants(): void {
     const { shape, value, dtype = 'float32' } = attrs as unknown as tf.FillAttrs
     // Small ones begin on the host, where they may stay.
     if (typeof value !== 'number' || dtype !== 'float32' || backend.isSmall(sizeOf(shape))) return undefined
-    const { info, handle } = backend.output(shape, STORAGE.f32)
+    const { info, handle } = backend.output(shape)
     backend.operations.fill({ size: sizeOf(shape), value, y: handle })
     return info
   })

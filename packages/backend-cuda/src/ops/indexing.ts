@@ -1,7 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { STORAGE } from '../addon'
-import { defineCudaOp, type Info } from './define'
-import { isNumber } from './elementwise'
+import { defineCudaOp, type Info, isNumber } from './define'
 
 const sizeOf = tf.util.sizeFromShape
 
@@ -20,7 +18,7 @@ export function registerCudaIndexing(): void {
     const { info, handle } = backend.outputLike(x, outputShape)
     const count = sizeOf(indices.shape) / batchSize
     const sizes = { batch: batchSize, outer: outerSize, rows: dimSize, inner: sliceSize, count }
-    backend.operations.gather({ ...sizes, x: backend.floats(x), ids: backend.ints(indices), y: handle })
+    backend.operations.gather({ ...sizes, x: backend.memoryOf(x), ids: backend.memoryOf(indices), y: handle })
     return info
   })
 
@@ -32,10 +30,10 @@ export function registerCudaIndexing(): void {
     const ids = backend.hostInts(segmentIds)
     if (ids.some((id) => id < 0 || id >= numSegments)) return undefined
     const inner = x.shape.slice(1)
-    const { info, handle } = backend.output([numSegments, ...inner], STORAGE.f32)
+    const { info, handle } = backend.output([numSegments, ...inner])
     backend.operations.EmbeddingGrad({
       ...{ tokens: ids.length, width: sizeOf(inner), outFeatures: numSegments },
-      ...{ dy: backend.floats(x), ids: backend.ints(segmentIds), idsHost: ids, dWeight: handle },
+      ...{ dy: backend.memoryOf(x), ids: backend.memoryOf(segmentIds), idsHost: ids, dWeight: handle },
     })
     return info
   })
@@ -44,12 +42,10 @@ export function registerCudaIndexing(): void {
     const { indices } = inputs as { indices: Info }
     const { dtype, depth, onValue, offValue } = attrs as unknown as tf.OneHotAttrs
     const count = sizeOf(indices.shape)
-    const info = { dataId: indices.dataId, shape: indices.shape, dtype }
-    if (!isNumber(info) || indices.dtype !== 'int32' || backend.isSmall(count * depth)) return undefined
-    const storage = dtype === 'float32' ? STORAGE.f32 : STORAGE.i32
-    const made = backend.output([...indices.shape, depth], storage, dtype)
-    const operands = { ids: backend.ints(indices), y: made.handle }
-    backend.operations.oneHot({ count, depth, on: onValue, off: offValue, ...operands })
-    return made.info
+    if (!isNumber({ ...indices, dtype }) || indices.dtype !== 'int32' || backend.isSmall(count * depth))
+      return undefined
+    const { info, handle } = backend.output([...indices.shape, depth], dtype)
+    backend.operations.oneHot({ count, depth, on: onValue, off: offValue, ids: backend.memoryOf(indices), y: handle })
+    return info
   })
 }

@@ -1,20 +1,16 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { STORAGE, type Storage } from '../addon'
+import type { Storage } from '../addon'
 import type { CudaBackend } from '../backend'
-import { defineCudaOp, type Info } from './define'
-import { isNumber } from './elementwise'
+import { defineCudaOp, defineCudaOpOf, type Info, isNumber } from './define'
 import { copyView, materialize, stridesOf } from './views'
 
 const sizeOf = tf.util.sizeFromShape
 
 /** The tensor's memory in a storage type, and what to free when it had to be converted. */
 function stored(backend: CudaBackend, x: Info, storage: Storage): { handle: number; temporary: boolean } {
-  const handle = backend.floats(x)
+  const handle = backend.memoryOf(x)
   if (backend.tensor(x).storage === storage) return { handle, temporary: false }
-  const size = sizeOf(x.shape)
-  const converted = backend.addon.allocate(size, storage, 'working memory')
-  backend.operations.convert({ size, x: handle, y: converted })
-  return { handle: converted, temporary: true }
+  return { handle: backend.device.converted(handle, sizeOf(x.shape), storage, 'working memory'), temporary: true }
 }
 
 /** A permutation of axes; undefined when there are too many of them. */
@@ -28,7 +24,7 @@ export function transposed(backend: CudaBackend, x: Info, perm: readonly number[
   if (rotates && rows <= 2_097_120 && x.dtype === 'float32') {
     const { info, handle } = backend.outputLike(x, shape)
     const cols = sizeOf(x.shape.slice(rank - shift))
-    backend.operations.transpose2d({ rows, cols, x: backend.floats(x), y: handle })
+    backend.operations.transpose2d({ rows, cols, x: backend.memoryOf(x), y: handle })
     return info
   }
   const own = stridesOf(x.shape)
@@ -40,20 +36,16 @@ function defineView(
   name: string,
   view: (x: Info, attrs: object) => { sizes: number[]; offset?: number; strides: number[]; shape?: number[] },
 ): void {
-  defineCudaOp(name, (backend, inputs, attrs) => {
-    const { x } = inputs as { x: Info }
-    if (!isNumber(x) || backend.onHost(x)) return undefined
+  defineCudaOpOf(name, (backend, x, attrs) => {
     const { sizes, ...rest } = view(x, attrs)
     return materialize(backend, x, sizes, rest)
   })
 }
 
 function registerViews(): void {
-  defineCudaOp(tf.Transpose, (backend, inputs, attrs) => {
-    const { x } = inputs as { x: Info }
-    if (!isNumber(x) || backend.onHost(x)) return undefined
-    return transposed(backend, x, (attrs as unknown as tf.TransposeAttrs).perm)
-  })
+  defineCudaOpOf(tf.Transpose, (backend, x, attrs) =>
+    transposed(backend, x, (attrs as unknown as tf.TransposeAttrs).perm),
+  )
 
   defineView(tf.Slice, (x, attrs) => {
     const { begin, size } = attrs as tf.SliceAttrs
@@ -110,8 +102,8 @@ function joined(
   if (!isNumber(first) || all.some((x) => x.dtype !== first.dtype) || backend.onHost(...all)) return undefined
   // Trained rows beside activations, or the other way round: what there is more of decides.
   const most = all.reduce((a, b) => (sizeOf(b.shape) > sizeOf(a.shape) ? b : a))
-  const storage = first.dtype === 'float32' ? backend.tensor(most).storage : STORAGE.i32
-  const { info, handle } = backend.output(shape, storage, first.dtype)
+  const { storage } = backend.tensor(most)
+  const { info, handle } = backend.output(shape, first.dtype, storage)
   const strides = stridesOf(shape)
   let at = 0
   all.forEach((x, i) => {
@@ -151,16 +143,15 @@ function registerJoining(): void {
     )
   })
 
-  defineCudaOp(tf.PadV2, (backend, inputs, attrs) => {
-    const { x } = inputs as { x: Info }
+  defineCudaOpOf(tf.PadV2, (backend, x, attrs) => {
     const { paddings, constantValue } = attrs as unknown as tf.PadV2Attrs
-    if (x.dtype !== 'float32' || backend.onHost(x)) return undefined
+    if (x.dtype !== 'float32') return undefined
     const shape = x.shape.map((size, axis) => paddings[axis]![0] + size + paddings[axis]![1])
     const { info, handle } = backend.outputLike(x, shape)
     backend.operations.fill({ size: sizeOf(shape), value: constantValue, y: handle })
     const strides = stridesOf(shape)
     const offset = paddings.reduce((sum, [before], axis) => sum + before * strides[axis]!, 0)
-    const from = { handle: backend.floats(x), offset: 0, strides: stridesOf(x.shape) }
+    const from = { handle: backend.memoryOf(x), offset: 0, strides: stridesOf(x.shape) }
     if (sizeOf(x.shape) > 0) copyView(backend, x.shape, from, { handle, offset, strides })
     return info
   })
@@ -186,8 +177,7 @@ function parted(
 }
 
 function registerParting(): void {
-  defineCudaOp(tf.SplitV, (backend, inputs, attrs) => {
-    const { x } = inputs as { x: Info }
+  defineCudaOpOf(tf.SplitV, (backend, x, attrs) => {
     const { numOrSizeSplits, axis } = attrs as unknown as tf.SplitVAttrs
     const along = tf.util.parseAxisParam(axis, x.shape)[0]!
     const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along)

@@ -34,14 +34,14 @@ export function registerCudaProducts(): void {
     // A product over the rows of activations is the gradient of a parameter, which stays float32.
     const bf16 = [a, b].some((x) => backend.tensor(x).storage === STORAGE.bf16) && !transposeA
     const shape = [...batches, rows, n]
-    const { info, handle } = backend.output(shape, bf16 ? STORAGE.bf16 : STORAGE.f32)
+    const { info, handle } = backend.output(shape, 'float32', bf16 ? STORAGE.bf16 : STORAGE.f32)
     // Rows of a whole batch times one matrix are one product.
     const flat = single[1] && !transposeA && !single[0]
     const [m, batch] = flat ? [rows * count, 1] : [rows, count]
     backend.operations.matMul({
       ...{ m, n, k, transposeA, transposeB },
       ...{ batch, sharedA: single[0] && batch > 1, sharedB: single[1] && batch > 1 },
-      ...{ a: backend.floats(left), b: backend.floats(right), y: handle },
+      ...{ a: backend.memoryOf(left), b: backend.memoryOf(right), y: handle },
     })
     for (const x of temporary) backend.disposeData(x.dataId)
     return info

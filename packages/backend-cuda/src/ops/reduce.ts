@@ -1,9 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { span } from '@tunesmith/backend/contract'
-import { STORAGE } from '../addon'
 import type { CudaBackend } from '../backend'
-import { defineCudaOp, type Info } from './define'
-import { isNumber } from './elementwise'
+import { defineCudaOpOf, type Info } from './define'
 import { transposed } from './layout'
 
 const sizeOf = tf.util.sizeFromShape
@@ -55,9 +53,8 @@ function reduceRows(
   const cols = sizeOf(axes.map((axis) => x.shape[axis]!))
   if (cols === 0) return undefined
   return withAxesLast(backend, x, axes, (moved) => {
-    const storage = output.dtype === 'float32' ? STORAGE.f32 : STORAGE.i32
-    const { info, handle } = backend.output(output.shape, storage, output.dtype)
-    backend.operations.reduceRows({ op, rows: sizeOf(output.shape), cols, x: backend.floats(moved), y: handle })
+    const { info, handle } = backend.output(output.shape, output.dtype)
+    backend.operations.reduceRows({ op, rows: sizeOf(output.shape), cols, x: backend.memoryOf(moved), y: handle })
     return info
   })
 }
@@ -65,32 +62,26 @@ function reduceRows(
 /** Sums, means, products, largest and smallest values and where they are. */
 export function registerCudaReduce(): void {
   for (const name of [tf.Sum, tf.Mean])
-    defineCudaOp(name, (backend, inputs, attrs) => {
-      const { x } = inputs as { x: Info }
+    defineCudaOpOf(name, (backend, x, attrs) => {
       const { axis, keepDims } = attrs as unknown as tf.SumAttrs
-      if (!isNumber(x) || backend.onHost(x)) return undefined
       const axes = axesOf(x, axis)
       const shape = reducedShape(x, axes, keepDims)
       if (x.dtype !== 'float32')
         return name === tf.Sum ? reduceRows(backend, SUM, x, axes, { shape, dtype: 'int32' }) : undefined
       const sum = (from: Info, outer: number, count: number, inner: number) => {
-        const { info, handle } = backend.output(shape, STORAGE.f32)
+        const { info, handle } = backend.output(shape)
         const scale = name === tf.Mean ? 1 / count : 1
-        backend.operations.reduceSum({ outer, axis: count, inner, scale, x: backend.floats(from), y: handle })
+        backend.operations.reduceSum({ outer, axis: count, inner, scale, x: backend.memoryOf(from), y: handle })
         return info
       }
       const sizes = span(x.shape, axis)
       if (sizes) return sum(x, sizes.outer, sizes.count, sizes.inner)
-      return withAxesLast(backend, x, axes, (moved) => {
-        const outer = sizeOf(shape)
-        return sum(moved, outer, sizeOf(axes.map((i) => x.shape[i]!)), 1)
-      })
+      const count = sizeOf(axes.map((i) => x.shape[i]!))
+      return withAxesLast(backend, x, axes, (moved) => sum(moved, sizeOf(shape), count, 1))
     })
 
   for (const [name, op] of Object.entries(REDUCTIONS))
-    defineCudaOp(name, (backend, inputs, attrs) => {
-      const { x } = inputs as { x: Info }
-      if (!isNumber(x) || backend.onHost(x)) return undefined
+    defineCudaOpOf(name, (backend, x, attrs) => {
       const { axis, reductionIndices = axis, keepDims } = attrs as Record<string, never> & { keepDims: boolean }
       const axes = axesOf(x, reductionIndices as Axis)
       const dtype = name === tf.All || name === tf.Any ? 'bool' : x.dtype === 'bool' ? 'int32' : x.dtype
@@ -98,9 +89,7 @@ export function registerCudaReduce(): void {
     })
 
   for (const [name, op] of Object.entries(POSITIONS))
-    defineCudaOp(name, (backend, inputs, attrs) => {
-      const { x } = inputs as { x: Info }
-      if (!isNumber(x) || backend.onHost(x)) return undefined
+    defineCudaOpOf(name, (backend, x, attrs) => {
       const axes = axesOf(x, (attrs as unknown as tf.ArgMaxAttrs).axis).slice(0, 1)
       return reduceRows(backend, op, x, axes, { shape: reducedShape(x, axes, false), dtype: 'int32' })
     })

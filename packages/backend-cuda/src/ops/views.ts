@@ -13,6 +13,12 @@ export interface View {
   strides: number[]
 }
 
+/** An index space, and the strides of each operand in it. */
+interface Space {
+  sizes: number[]
+  strides: number[][]
+}
+
 /** Elements from one index to the next along each axis of a tensor without gaps. */
 export function stridesOf(shape: number[]): number[] {
   return shape.map((_, axis) => tf.util.sizeFromShape(shape.slice(axis + 1)))
@@ -26,10 +32,7 @@ export function broadcastStrides(from: number[], to: number[]): number[] {
 }
 
 /** The same index space with as few axes as possible; undefined when there are more than the kernels take. */
-export function collapse(
-  sizes: number[],
-  ...operands: readonly (readonly number[])[]
-): { sizes: number[]; strides: number[][] } | undefined {
+export function collapse(sizes: number[], ...operands: readonly (readonly number[])[]): Space | undefined {
   const kept: number[] = []
   const strides = operands.map((): number[] => [])
   sizes.forEach((size, axis) => {
@@ -46,18 +49,17 @@ export function collapse(
   return kept.length > MAX_RANK ? undefined : { sizes: kept, strides }
 }
 
-/** An index space and views in it, each by handle, offset and strides, as the addon takes them. */
-export function layoutOf(sizes: readonly number[], views: readonly number[]): Float64Array {
-  return Float64Array.of(sizes.length, ...sizes, ...views)
+/** An index space and views in it, each by handle and offset, as the addon takes them. */
+export function layoutOf({ sizes, strides }: Space, views: { handle: Handle; offset?: number }[]): Float64Array {
+  const flat = views.flatMap(({ handle, offset = 0 }, i) => [handle, offset, ...strides[i]!])
+  return Float64Array.of(sizes.length, ...sizes, ...flat)
 }
 
 /** Copies `from` to `to`, of one storage type, over an index space; false when it has too many axes. */
 export function copyView(backend: CudaBackend, sizes: number[], from: View, to: View): boolean {
   const space = collapse(sizes, from.strides, to.strides)
   if (!space) return false
-  const [source, target] = space.strides as [number[], number[]]
-  const views = [from.handle, from.offset, ...source, to.handle, to.offset, ...target]
-  backend.operations.stridedCopy({ layout: layoutOf(space.sizes, views) })
+  backend.operations.stridedCopy({ layout: layoutOf(space, [from, to]) })
   return true
 }
 
@@ -74,7 +76,7 @@ export function materialize(
 ): Info | undefined {
   if (!collapse(sizes, strides, stridesOf(sizes))) return undefined
   const { info, handle } = backend.outputLike(x, shape)
-  const from = { handle: backend.floats(x), offset, strides }
+  const from = { handle: backend.memoryOf(x), offset, strides }
   if (tf.util.sizeFromShape(sizes) > 0) copyView(backend, sizes, from, { handle, offset: 0, strides: stridesOf(sizes) })
   return info
 }
