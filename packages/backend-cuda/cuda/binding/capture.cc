@@ -45,33 +45,29 @@ auto stepOf(Args& a) {
 }
 
 // Tensors with the values they get, in pairs up to the last argument.
-struct Inputs {
+std::vector<Staging::Upload> inputs(Args& a, CapturedStep* step) {
   std::vector<Staging::Upload> uploads;
-  explicit Inputs(Args& a, CapturedStep* step) {
-    while (!a.atEnd()) {
-      const Buffer* b = bufferOf(a.integer());
-      uploads.push_back(uploadOf(a, b));
-      if (step && b->array.type == Type::i32)
-        step->assign(
-            static_cast<const int32_t*>(b->array.data), static_cast<const int32_t*>(uploads.back().from), b->elements);
-    }
+  while (!a.atEnd()) {
+    const Buffer* b = bufferOf(a.integer());
+    uploads.push_back(uploadOf(a, b));
+    if (step && b->array.type == Type::i32)
+      step->assign(
+          static_cast<const int32_t*>(b->array.data), static_cast<const int32_t*>(uploads.back().from), b->elements);
   }
-};
+  return uploads;
+}
 
 // assign(then a tensor and its values, and so on): new values in the memory the tensors have.
-void assign(Args& a) {
-  const Inputs inputs(a, nullptr);
-  context().staging->upload(inputs.uploads, context().stream);
-}
+void assign(Args& a) { context().staging->upload(inputs(a, nullptr), context().stream); }
 
 // launchStep(step, then tensors and values as in assign). A check that fails leaves everything as it was. False when
 // the step must be captured again, because memory that it uses was given back.
 Napi::Value launch(Args& a) {
   CapturedStep& step = *stepOf(a)->second;
   if (!step.intact()) return Napi::Boolean::New(a.env(), false);
-  const Inputs inputs(a, &step);
+  const std::vector<Staging::Upload> uploads = inputs(a, &step);
   step.check();
-  context().staging->upload(inputs.uploads, context().stream);
+  context().staging->upload(uploads, context().stream);
   step.launch();
   return Napi::Boolean::New(a.env(), true);
 }

@@ -230,7 +230,6 @@ std::vector<float> floats(const Array& x, int64_t rows, int64_t cols, int64_t ld
 
 class LoopGemm final : public Gemm {
  public:
-  size_t workspaceBytes() const override { return kWorkspaceBytes; }
   std::string description() const override {
     return emulator::dry ? "no matrix product (dry)" : "emulated matrix product";
   }

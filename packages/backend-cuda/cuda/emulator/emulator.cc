@@ -173,6 +173,19 @@ std::vector<size_t> inOrder(size_t count) {
   return order;
 }
 
+// Whether the barrier is complete with this thread.
+bool arrive(int number, int threads) {
+  if (number < 1 || number > 15 || threads < 32 || threads % 32)
+    fail("a barrier outside 1 to 15, or for a part of a warp");
+  Named& barrier = block.named[number];
+  if (barrier.arrived > 0 && barrier.threads != threads) fail("threads disagree about how many meet at a barrier");
+  barrier.threads = threads;
+  if (++barrier.arrived < threads) return false;
+  barrier.arrived = 0;
+  barrier.generation++;
+  return true;
+}
+
 }  // namespace
 
 bool dry = false;
@@ -239,21 +252,6 @@ void blockBarrier() {
   block.arrived = 0;
   block.generation++;
 }
-
-namespace {
-// Whether the barrier is complete with this thread.
-bool arrive(int number, int threads) {
-  if (number < 1 || number > 15 || threads < 32 || threads % 32)
-    fail("a barrier outside 1 to 15, or for a part of a warp");
-  Named& barrier = block.named[number];
-  if (barrier.arrived > 0 && barrier.threads != threads) fail("threads disagree about how many meet at a barrier");
-  barrier.threads = threads;
-  if (++barrier.arrived < threads) return false;
-  barrier.arrived = 0;
-  barrier.generation++;
-  return true;
-}
-}  // namespace
 
 void instructions::arriveAt(int barrier, int threads) { arrive(barrier, threads); }
 

@@ -7,10 +7,23 @@
 #include "launch_profile.h"
 
 namespace tunesmith::cuda {
-
 namespace {
+
 constexpr int kPoolLabel = 1;
+
+std::string readable(size_t bytes) {
+  char text[32];
+  const double b = static_cast<double>(bytes);
+  if (bytes >= size_t{1} << 30)
+    std::snprintf(text, sizeof text, "%.2f GiB", b / (1 << 30));
+  else if (bytes >= size_t{1} << 20)
+    std::snprintf(text, sizeof text, "%.1f MiB", b / (1 << 20));
+  else
+    std::snprintf(text, sizeof text, "%.1f KiB", b / 1024);
+  return text;
 }
+
+}  // namespace
 
 size_t roundedSize(size_t bytes) {
   bytes = std::max<size_t>(bytes, 1);
@@ -214,20 +227,6 @@ std::vector<Allocator::Consumer> Allocator::named(const std::vector<Share>& tall
   std::sort(all.begin(), all.end(), [](const Consumer& a, const Consumer& b) { return a.bytes > b.bytes; });
   return all;
 }
-
-namespace {
-std::string readable(size_t bytes) {
-  char text[32];
-  const double b = static_cast<double>(bytes);
-  if (bytes >= size_t{1} << 30)
-    std::snprintf(text, sizeof text, "%.2f GiB", b / (1 << 30));
-  else if (bytes >= size_t{1} << 20)
-    std::snprintf(text, sizeof text, "%.1f MiB", b / (1 << 20));
-  else
-    std::snprintf(text, sizeof text, "%.1f KiB", b / 1024);
-  return text;
-}
-}  // namespace
 
 void Allocator::fail(size_t size, int label) {
   const DeviceInfo device = runtime_.info();

@@ -66,7 +66,6 @@ class CublasLt final : public Gemm {
     lib_.destroy(handle_);
   }
 
-  size_t workspaceBytes() const override { return kWorkspaceBytes; }
   std::string description() const override {
     return "cuBLASLt " + std::to_string(lib_.version()) + (options_.autotune ? ", tuned" : "") + " (" + options_.path +
         ")";

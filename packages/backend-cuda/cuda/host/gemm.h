@@ -47,9 +47,8 @@ class Runtime;
 class Gemm {
  public:
   virtual ~Gemm() = default;
-  // `workspace` is of workspaceBytes() and used by this stream only.
+  // `workspace` is of kWorkspaceBytes and used by this stream only.
   virtual void run(Stream stream, const GemmCall& call, void* workspace) = 0;
-  virtual size_t workspaceBytes() const = 0;
   virtual std::string description() const = 0;
 };
 

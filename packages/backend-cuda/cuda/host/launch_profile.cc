@@ -15,8 +15,6 @@ LaunchProfile::~LaunchProfile() {
   for (Event event : idle_) runtime_.destroyEvent(event);
 }
 
-void LaunchProfile::operation(const std::string& name) { operation_ = name; }
-
 void LaunchProfile::begin(const char* kernel, Stream stream) {
   Row& row = rows_[{operation_, kernel}];
   if (row.launches++ == 0) {

@@ -19,7 +19,7 @@ class LaunchProfile {
   LaunchProfile& operator=(const LaunchProfile&) = delete;
 
   // Launches from here on belong to it.
-  void operation(const std::string& name);
+  void operation(const std::string& name) { operation_ = name; }
   void begin(const char* kernel, Stream stream);
   void end(Stream stream);
 

@@ -59,8 +59,6 @@ void* Pager::use(Page* page) {
   return page->device_;
 }
 
-void Pager::setPageable(Page* page, bool pageable) { page->pageable_ = pageable; }
-
 void Pager::setLabel(Page* page, int label) {
   page->label_ = label;
   if (page->device_) allocator_.setLabel(page->device_, label);

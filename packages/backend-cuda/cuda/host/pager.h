@@ -81,5 +81,6 @@ class Pager::Page {
   uint64_t used_ = 0;
   std::list<Page>::iterator self_;
 };
+inline void Pager::setPageable(Page* page, bool pageable) { page->pageable_ = pageable; }
 
 }  // namespace tunesmith::cuda

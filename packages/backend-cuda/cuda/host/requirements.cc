@@ -9,11 +9,12 @@ std::string capabilityText(int major, int minor) {
   return "compute capability " + std::to_string(major) + "." + std::to_string(minor);
 }
 
-}  // namespace
-
+// "13.0" for 13000.
 std::string versionText(int version) {
   return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
 }
+
+}  // namespace
 
 void requireLibrary(const FoundLibrary& found, const LibrarySpec& spec) {
   if (!found.handle) throw Failure("backend", found.explain(spec), spec.remedy);

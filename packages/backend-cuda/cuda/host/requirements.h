@@ -6,9 +6,6 @@
 
 namespace tunesmith::cuda {
 
-// "13.0" for 13000.
-std::string versionText(int version);
-
 // Each throws Failure("backend", ...) with the reason and what to do.
 void requireLibrary(const FoundLibrary& found, const LibrarySpec& spec);
 // CUDA versions the driver supports and the addon was built with.

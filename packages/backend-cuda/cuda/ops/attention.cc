@@ -29,27 +29,6 @@ void check(bool good, const char* what) {
   if (!good) throw Failure("invalid_data", std::string("CausalAttention: expected ") + what);
 }
 
-}  // namespace
-
-void checkAttention(Attention& p, const AttentionBounds& host) {
-  check(p.heads > 0 && p.kvHeads > 0 && p.headDim > 0 && p.heads % p.kvHeads == 0, "heads that share kv heads evenly");
-  check(p.headDim <= 256, "a head size up to 256");
-  check(p.heads <= kMaxBlocksYZ && p.sequences <= kMaxBlocksYZ, "at most 65,535 heads and sequences");
-  check(host.cuSeqlens[0] == 0 && host.cuSeqlens[p.sequences] == p.tokens, "sequences inside q and k");
-  check(p.kvStart ? true : p.keys == p.tokens, "sequences inside q and k");
-  for (int s = 0; s < p.sequences; s++) {
-    const int64_t queries = int64_t{host.cuSeqlens[s + 1]} - host.cuSeqlens[s];
-    check(queries >= 0, "sequences inside q and k");
-    p.maxQueries = std::max(p.maxQueries, static_cast<int>(queries));
-    if (p.kvStart)
-      check(
-          host.kvStart[s] >= 0 && host.kvLength[s] >= queries && int64_t{host.kvStart[s]} + host.kvLength[s] <= p.keys,
-          "sequences inside q and k");
-  }
-}
-
-namespace {
-
 // A captured step runs again with other sequences, for which its list of tiles would be wrong; all other kernels find
 // their sequences on the device.
 bool useFlash(const Context& c, const Attention& p) { return hasFlashAttention(c.type, p) && !c.capture; }
@@ -117,6 +96,23 @@ void flashGrad(Context& c, const Attention& p, const AttentionBounds& host, Atte
 }
 
 }  // namespace
+
+void checkAttention(Attention& p, const AttentionBounds& host) {
+  check(p.heads > 0 && p.kvHeads > 0 && p.headDim > 0 && p.heads % p.kvHeads == 0, "heads that share kv heads evenly");
+  check(p.headDim <= 256, "a head size up to 256");
+  check(p.heads <= kMaxBlocksYZ && p.sequences <= kMaxBlocksYZ, "at most 65,535 heads and sequences");
+  check(host.cuSeqlens[0] == 0 && host.cuSeqlens[p.sequences] == p.tokens, "sequences inside q and k");
+  check(p.kvStart ? true : p.keys == p.tokens, "sequences inside q and k");
+  for (int s = 0; s < p.sequences; s++) {
+    const int64_t queries = int64_t{host.cuSeqlens[s + 1]} - host.cuSeqlens[s];
+    check(queries >= 0, "sequences inside q and k");
+    p.maxQueries = std::max(p.maxQueries, static_cast<int>(queries));
+    if (p.kvStart)
+      check(
+          host.kvStart[s] >= 0 && host.kvLength[s] >= queries && int64_t{host.kvStart[s]} + host.kvLength[s] <= p.keys,
+          "sequences inside q and k");
+  }
+}
 
 void attention(Context& c, Attention p, const AttentionBounds& host, AttentionTensors t) {
   checkAttention(p, host);

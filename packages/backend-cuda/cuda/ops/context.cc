@@ -17,7 +17,7 @@ Context::Context(int number, Type activations, bool tf32) : type(activations) {
   stream = runtime->createStream();
   pager = std::make_unique<Pager>(*runtime, *allocator, stream);
   scratchLabel = allocator->label("working memory");
-  workspace = allocator->allocate(gemm->workspaceBytes(), stream, allocator->label("matrix product workspace"));
+  workspace = allocator->allocate(kWorkspaceBytes, stream, allocator->label("matrix product workspace"));
 }
 
 Context::~Context() {

@@ -27,6 +27,32 @@ bool nothing(Context& c, int64_t m, int64_t n, int64_t k, Array y) {
   return true;
 }
 
+// dx = addend + mask low A + dy W: what the mask touches goes first, and the large product on top of it.
+void loraInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array a, Array low, Array dy,
+    Array addend, Array dx) {
+  const int64_t n = tokens * w.cols;
+  const Operand sum(c, addend, n, c.type);
+  Result out(c, dx, n, c.type);
+  std::optional<Temp> masked;
+  Array branch = out;
+  // dx may be the addend's memory, which the mask must not touch.
+  if (addend && lora.dropout.on) branch = masked.emplace(c, n, c.type).array();
+  GemmCall up = product(tokens, w.cols, lora.rank, low, false, a, false, branch);
+  if (addend && !lora.dropout.on) {
+    up.addend = sum;
+    up.beta = 1;
+  }
+  c.multiply(up);
+  if (lora.dropout.on) dropout(c.stream, branch, branch, n, lora.dropout);
+  if (addend && lora.dropout.on) binary(c.stream, Binary::add, 0, sum, branch, branch, 1, n);
+  const Expanded weight(c, w);
+  GemmCall base = product(tokens, w.cols, w.rows, dy, false, weight, false, out);
+  base.addend = branch;
+  base.beta = 1;
+  c.multiply(base);
+  out.finish();
+}
+
 }  // namespace
 
 void linear(Context& c, int64_t tokens, const Weight& w, Array x, Array bias, Array y) {
@@ -113,36 +139,6 @@ void loraLinear(Context& c, int64_t tokens, const Weight& w, const Lora& lora, A
   out.finish();
   low.finish();
 }
-
-namespace {
-
-// dx = addend + mask low A + dy W: what the mask touches goes first, and the large product on top of it.
-void loraInputGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, Array a, Array low, Array dy,
-    Array addend, Array dx) {
-  const int64_t n = tokens * w.cols;
-  const Operand sum(c, addend, n, c.type);
-  Result out(c, dx, n, c.type);
-  std::optional<Temp> masked;
-  Array branch = out;
-  // dx may be the addend's memory, which the mask must not touch.
-  if (addend && lora.dropout.on) branch = masked.emplace(c, n, c.type).array();
-  GemmCall up = product(tokens, w.cols, lora.rank, low, false, a, false, branch);
-  if (addend && !lora.dropout.on) {
-    up.addend = sum;
-    up.beta = 1;
-  }
-  c.multiply(up);
-  if (lora.dropout.on) dropout(c.stream, branch, branch, n, lora.dropout);
-  if (addend && lora.dropout.on) binary(c.stream, Binary::add, 0, sum, branch, branch, 1, n);
-  const Expanded weight(c, w);
-  GemmCall base = product(tokens, w.cols, w.rows, dy, false, weight, false, out);
-  base.addend = branch;
-  base.beta = 1;
-  c.multiply(base);
-  out.finish();
-}
-
-}  // namespace
 
 void loraLinearGrad(Context& c, int64_t tokens, const Weight& w, const Lora& lora, const LoraGrad& g) {
   if (tokens == 0) {
