@@ -63,47 +63,20 @@ export function compileStep<Name extends string>(
 ): CompiledStep<Name> {
   const names = Object.keys(inputs) as Name[]
   const backend = stepBackend()
-  return backend ? captured(f, inputs, names, backend) : plain(f, inputs, names)
-}
-
-function plain<Name extends string>(
-  f: (inputs: Record<Name, tf.Tensor>) => tf.Tensor,
-  inputs: Record<Name, StepInput>,
-  names: readonly Name[],
-): CompiledStep<Name> {
-  let output: tf.Tensor | undefined
-  return {
-    run(values) {
-      output?.dispose()
-      output = undefined
-      output = tf.keep(
-        tf.tidy(() => {
-          const tensors = names.map((name) => [name, tf.tensor(values[name], inputs[name].shape, inputs[name].dtype)])
-          return f(Object.fromEntries(tensors))
-        }),
-      )
-      return output
-    },
-    dispose() {
-      output?.dispose()
-      output = undefined
-    },
+  const kept =
+    backend &&
+    names.map((name) => {
+      const { shape, dtype } = inputs[name]
+      return tf.keep(tf.engine().makeTensorFromTensorInfo(backend.createInput(shape, dtype)))
+    })
+  let values: StepValues<Name>
+  const compute = () => {
+    const tensor = (name: Name, i: number) =>
+      kept?.[i] ?? tf.tensor(values[name], inputs[name].shape, inputs[name].dtype)
+    return tf.keep(
+      tf.tidy(() => f(Object.fromEntries(names.map((name, i) => [name, tensor(name, i)])) as Record<Name, tf.Tensor>)),
+    )
   }
-}
-
-function captured<Name extends string>(
-  f: (inputs: Record<Name, tf.Tensor>) => tf.Tensor,
-  inputs: Record<Name, StepInput>,
-  names: readonly Name[],
-  backend: StepBackend,
-): CompiledStep<Name> {
-  const engine = tf.engine()
-  const tensors = names.map((name) => {
-    const { shape, dtype } = inputs[name]
-    return tf.keep(engine.makeTensorFromTensorInfo(backend.createInput(shape, dtype)))
-  })
-  const named = Object.fromEntries(names.map((name, i) => [name, tensors[i]!])) as Record<Name, tf.Tensor>
-  const compute = () => tf.keep(tf.tidy(() => f(named)))
   let state: 'first' | 'warm' | 'plain' = 'first'
   let step: BackendStep | undefined
   let output: tf.Tensor | undefined
@@ -114,26 +87,29 @@ function captured<Name extends string>(
     output = undefined
   }
   return {
-    run(values) {
+    run(given) {
+      values = given
       const list = names.map((name) => values[name])
       if (step?.launch(list)) return step.output
       // A step whose memory is gone is captured again, after a plain run.
       if (step) state = 'first'
       release()
-      backend.assignInputs(tensors, list)
-      if (state === 'warm') {
-        step = backend.captureStep(tensors, compute)
-        if (step?.launch(list)) return step.output
-        release()
-        state = 'plain'
+      if (backend && kept) {
+        backend.assignInputs(kept, list)
+        if (state === 'warm') {
+          step = backend.captureStep(kept, compute)
+          if (step?.launch(list)) return step.output
+          release()
+          state = 'plain'
+        }
+        if (state === 'first') state = 'warm'
       }
-      if (state === 'first') state = 'warm'
       output = compute()
       return output
     },
     dispose() {
       release()
-      tf.dispose(tensors)
+      if (kept) tf.dispose(kept)
     },
   }
 }

@@ -29,6 +29,8 @@ export interface WeightMatrix {
   scale?: tf.Tensor
 }
 
+type Scales = 'absmax' | 'code' | 'scale'
+
 /** A float32 matrix `[out, in]`, tensor or variable, as a weight. */
 export function denseWeight(weight: tf.Tensor2D): WeightMatrix {
   return { format: 'f32', outFeatures: weight.shape[0], inFeatures: weight.shape[1], weight }
@@ -46,17 +48,7 @@ export function packedWeight({
   code,
   scale,
   ...shape
-}: {
-  format: WeightFormat
-  outFeatures: number
-  inFeatures: number
-  blockSize?: number
-  roundTo?: RoundTo
-  bytes: Uint8Array
-  absmax?: Float32Array
-  code?: Float32Array
-  scale?: Float32Array
-}): WeightMatrix {
+}: Omit<WeightMatrix, 'weight' | Scales> & { bytes: Uint8Array } & { [Name in Scales]?: Float32Array }): WeightMatrix {
   const { format, outFeatures, inFeatures } = shape
   const expected = Math.ceil((outFeatures * inFeatures * BITS_PER_ELEMENT[format]) / 8)
   if (bytes.byteLength !== expected)

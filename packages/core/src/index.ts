@@ -18,6 +18,15 @@ export {
 } from './example'
 export { fileError } from './file-error'
 export { writeFileAtomic, writeFolderAtomic } from './files'
+export {
+  aligned,
+  bf16ToF32,
+  createConversions,
+  f16ToF32,
+  f32ToBf16,
+  f32ToF16,
+  type HalfBits,
+} from './half-precision'
 export { parseJson, parseJsonObject } from './json'
 export { camelCase, renameKeys, snakeCase } from './letter-case'
 export { nearestName, parseOptions } from './options'

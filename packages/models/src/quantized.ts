@@ -1,5 +1,5 @@
 import { packedWeight, type WeightMatrix } from '@tunesmith/backend'
-import type { SafetensorsDtype, TensorReader } from '@tunesmith/hub'
+import { type SafetensorsDtype, type TensorReader, tensorBytes } from '@tunesmith/hub'
 import {
   absmaxOf,
   bitsandbytesParts,
@@ -16,15 +16,6 @@ import {
 export interface QuantizedEntry {
   parts: string[]
   shape: readonly number[]
-}
-
-async function readParts(parts: readonly string[], checkpoint: TensorReader): Promise<Record<string, StoredTensor>> {
-  const tensors: Record<string, StoredTensor> = {}
-  for (const part of parts) {
-    const { dtype, shape } = checkpoint.tensors.get(part)!
-    tensors[part] = { dtype: dtype as SafetensorsDtype, shape, data: await checkpoint.read(part) }
-  }
-  return tensors
 }
 
 /** Which of the named weights are stored as bitsandbytes does it. A 4-bit weight's shape stands in its JSON part. */
@@ -57,15 +48,19 @@ export async function readQuantized(
   checkpoint: TensorReader,
   widen: boolean,
 ): Promise<WeightMatrix> {
-  const quantized = fromBitsandbytes({ name, tensors: await readParts(parts, checkpoint) })
+  const tensors: Record<string, StoredTensor> = {}
+  for (const part of parts) {
+    const { dtype, shape } = checkpoint.tensors.get(part)!
+    tensors[part] = { dtype: dtype as SafetensorsDtype, shape, data: await checkpoint.read(part) }
+  }
+  const quantized = fromBitsandbytes({ name, tensors })
   if (!widen) return quantizedMatrix(quantized)
   const [outFeatures, inFeatures] = quantized.shape as [number, number]
   const values =
     quantized.kind === 'int8'
       ? dequantizeInt8({ quantized })
       : toFloat32(dequantize4bit({ quantized }), quantized.dtype)
-  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-  return packedWeight({ format: 'f32', outFeatures, inFeatures, bytes })
+  return packedWeight({ format: 'f32', outFeatures, inFeatures, bytes: tensorBytes(values, 'F32') })
 }
 
 const ROUND_TO = { float32: 'none', float16: 'f16', bfloat16: 'bf16' } as const

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { packedWeight, type WeightMatrix, weightMemory } from '@tunesmith/backend'
+import { disposeWeight, packedWeight, type WeightMatrix, weightMemory } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { FLOAT_TENSOR_DTYPES, readFloats, type TensorReader, tensorValues } from '@tunesmith/hub'
 import {
@@ -76,7 +76,13 @@ export async function readWeights(options: ReadWeightsOptions): Promise<WeightSo
   const readOn = async () => {
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       const [name, shape] = next
-      checkDtype(name, checkpoint, quantized, folder)
+      const { dtype } = checkpoint.tensors.get(name)!
+      if (!quantized.has(name) && !FORMATS[dtype])
+        throw new TunesmithError(`The tensor ${name} has the dtype ${dtype}, which cannot be computed with`, {
+          code: 'unsupported',
+          where: folder,
+          remedy: `Supported are ${FLOAT_TENSOR_DTYPES.join(', ')}, and weights quantized with bitsandbytes`,
+        })
       if (shape.length === 1) vectors.set(name, tf.tensor1d(await readFloats(checkpoint, name)))
       else matrices.set(name, await readMatrix(name, shape as [number, number]))
       onProgress?.(matrices.size + vectors.size, shapes.size)
@@ -86,8 +92,7 @@ export async function readWeights(options: ReadWeightsOptions): Promise<WeightSo
     const results = await Promise.allSettled(Array.from({ length: pool || widen ? 1 : READERS }, readOn))
     for (const result of results) if (result.status === 'rejected') throw result.reason
   } catch (error) {
-    for (const { weight, absmax, code, scale } of matrices.values())
-      tf.dispose([weight, absmax, code, scale].filter((tensor) => tensor !== undefined))
+    for (const matrix of matrices.values()) disposeWeight(matrix)
     tf.dispose([...vectors.values()])
     throw error
   } finally {
@@ -106,19 +111,4 @@ function createConverter(checkpoint: TensorReader) {
     await checkpoint.readInto(name, bytes)
     return convert(bytes)
   }
-}
-
-function checkDtype(
-  name: string,
-  checkpoint: TensorReader,
-  quantized: ReadonlyMap<string, QuantizedEntry>,
-  folder: string,
-): void {
-  const { dtype } = checkpoint.tensors.get(name)!
-  if (quantized.has(name) || FORMATS[dtype]) return
-  throw new TunesmithError(`The tensor ${name} has the dtype ${dtype}, which cannot be computed with`, {
-    code: 'unsupported',
-    where: folder,
-    remedy: `Supported are ${FLOAT_TENSOR_DTYPES.join(', ')}, and weights quantized with bitsandbytes`,
-  })
 }

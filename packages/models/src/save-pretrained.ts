@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { dequantize, type WeightMatrix } from '@tunesmith/backend'
 import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
-import { f32ToBf16, f32ToF16, type TensorToWrite, writeShardedSafetensors } from '@tunesmith/hub'
+import { type TensorToWrite, tensorBytes, writeShardedSafetensors } from '@tunesmith/hub'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { CausalLM } from './causal-lm'
@@ -26,23 +26,27 @@ const saveSchema = z.strictObject({
 })
 export type SavePretrainedOptions = z.input<typeof saveSchema>
 
-function encode(values: Float32Array, dtype: Dtype): Uint8Array {
-  const typed = dtype === 'bfloat16' ? f32ToBf16(values) : dtype === 'float16' ? f32ToF16(values) : values
-  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
-}
-
 /** A matrix is expanded in pieces of about this many numbers. */
 const PIECE = 1 << 24
+
+/** A matrix as float32, some rows at a time: a multiple of `together`. */
+export function* rowPieces(weight: WeightMatrix, together = 1): Generator<Float32Array> {
+  const { outFeatures, inFeatures } = weight
+  const step = Math.max(1, Math.floor(PIECE / inFeatures / together)) * together
+  for (let row = 0; row < outFeatures; row += step) {
+    const rows = dequantize(weight, row, Math.min(row + step, outFeatures))
+    const values = rows.dataSync() as Float32Array
+    rows.dispose()
+    yield values
+  }
+}
 
 function encodeMatrix(weight: WeightMatrix, dtype: Dtype): Uint8Array {
   const { outFeatures, inFeatures } = weight
   const bytes = new Uint8Array(outFeatures * inFeatures * (dtype === 'float32' ? 4 : 2))
-  const step = Math.max(1, Math.floor(PIECE / inFeatures))
   let at = 0
-  for (let row = 0; row < outFeatures; row += step) {
-    const rows = dequantize(weight, row, Math.min(row + step, outFeatures))
-    const piece = encode(rows.dataSync() as Float32Array, dtype)
-    rows.dispose()
+  for (const values of rowPieces(weight)) {
+    const piece = tensorBytes(values, DTYPES[dtype])
     bytes.set(piece, at)
     at += piece.byteLength
   }
@@ -61,7 +65,7 @@ export function* modelTensors(model: CausalLM, dtype: Dtype): Generator<TensorTo
     name,
     dtype: DTYPES[dtype],
     shape: [tensor.size],
-    data: async () => encode(tensor.dataSync() as Float32Array, dtype),
+    data: async () => tensorBytes(tensor.dataSync() as Float32Array, DTYPES[dtype]),
   })
   yield matrix(`${model.embedTokens.name}.weight`, model.embedTokens.weight)
   for (const module of model.linears.values()) {

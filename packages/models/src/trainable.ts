@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { denseWeight, dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from './causal-lm'
+import { LinearModule } from './modules'
 
 function trainableMatrix(weight: WeightMatrix): WeightMatrix {
   if (weight.weight instanceof tf.Variable) return weight
@@ -34,16 +35,12 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
     return match !== undefined
   }
   const parameters = new Map<string, tf.Variable>()
-  const tied = model.lmHead.weight === model.embedTokens.weight
-  if (wanted(model.embedTokens.name)) {
-    model.embedTokens.weight = trainableMatrix(model.embedTokens.weight)
-    if (tied) model.lmHead.weight = model.embedTokens.weight
-    parameters.set(`${model.embedTokens.name}.weight`, model.embedTokens.weight.weight as tf.Variable)
-  }
-  for (const module of model.linears.values()) {
+  const { embedTokens, lmHead } = model
+  const tied = lmHead.weight === embedTokens.weight
+  for (const module of [embedTokens, ...model.linears.values()]) {
     if (!wanted(module.name)) continue
-    if (module === model.lmHead && tied) {
-      if (!parameters.has(`${model.embedTokens.name}.weight`))
+    if (module === lmHead && tied) {
+      if (!parameters.has(`${embedTokens.name}.weight`))
         throw new TunesmithError('lm_head shares its weight with the embeddings and cannot be trained alone', {
           code: 'unsupported',
           where: 'lm_head',
@@ -52,11 +49,12 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
       continue
     }
     module.weight = trainableMatrix(module.weight)
+    if (module === embedTokens && tied) lmHead.weight = module.weight
     parameters.set(`${module.name}.weight`, module.weight.weight as tf.Variable)
-    if (module.bias) {
-      module.bias = trainableVector(module.bias)
-      parameters.set(`${module.name}.bias`, module.bias as tf.Variable)
-    }
+    if (!(module instanceof LinearModule) || !module.bias) continue
+    const bias = trainableVector(module.bias)
+    module.bias = bias
+    parameters.set(`${module.name}.bias`, bias)
   }
   for (const module of model.norms.values()) {
     if (!wanted(module.name)) continue

@@ -22,11 +22,9 @@ export function configToJson(
     json.target_modules = effectiveTargets(model, config, adapter.defaultTargets)
   // Not every kind, nor every version of PEFT, knows it.
   if (json.ensure_weight_tying === false) delete json.ensure_weight_tying
-  return sorted({ ...json, ...adapter.json?.write?.(config, model, shared) })
+  const all = { ...json, ...adapter.json?.write?.(config, model, shared) }
+  return Object.fromEntries(Object.entries(all).sort(([a], [b]) => (a < b ? -1 : 1)))
 }
-
-const sorted = (json: Record<string, unknown>) =>
-  Object.fromEntries(Object.entries(json).sort(([a], [b]) => (a < b ? -1 : 1)))
 
 /** Values that mean "not used"; a key of PEFT's that we do not know is harmless with one of them. */
 const isNeutral = (value: unknown) =>
@@ -38,18 +36,9 @@ const isNeutral = (value: unknown) =>
 
 /** Keys that say where an adapter comes from and nothing about its numbers. */
 const INFORMATIVE = new Set([
-  'auto_mapping',
-  'base_model_name_or_path',
-  'inference_mode',
-  'peft_type',
-  'peft_version',
-  'revision',
-  'task_type',
+  ...['auto_mapping', 'base_model_name_or_path', 'inference_mode'],
+  ...['peft_type', 'peft_version', 'revision', 'task_type'],
 ])
-
-/** The base model an adapter_config.json names. */
-export const baseModelOf = (json: Readonly<Record<string, unknown>>): string | undefined =>
-  typeof json.base_model_name_or_path === 'string' ? json.base_model_name_or_path : undefined
 
 /**
  * Reads an adapter_config.json, of any version of PEFT since 0.8.

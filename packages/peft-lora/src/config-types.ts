@@ -2,7 +2,7 @@ import type { AdaLoraConfigOptions } from './adapters/adalora/config'
 import type { BottleneckConfigOptions } from './adapters/bottleneck'
 import type { Ia3ConfigOptions } from './adapters/ia3'
 import type { LoraConfigOptions } from './adapters/lora/config'
-import type { PrefixTuningConfigOptions } from './adapters/prefix-tuning/config'
+import type { PrefixTuningConfigOptions } from './adapters/prefix-tuning/prefix-tuning'
 import type { PromptTuningConfigOptions } from './adapters/prompt-tuning'
 import type { VeraConfigOptions } from './adapters/vera'
 

@@ -8,6 +8,7 @@ import {
   readJsonFile,
   type SafetensorsFile,
   type TensorToWrite,
+  tensorBytes,
   tensorMismatches,
   writeSafetensors,
 } from '@tunesmith/hub'
@@ -15,7 +16,7 @@ import type { CausalLM } from '@tunesmith/models'
 import { plainLora } from './adapters/lora/plain-lora'
 import { type Attached, fileTensors } from './attached'
 import { baseModuleOf, loadBaseTensor } from './base-tensors'
-import { baseModelOf, configFromJson, configToJson } from './config-json'
+import { configFromJson, configToJson } from './config-json'
 import { PeftModel } from './peft-model'
 
 const CONFIG_FILE = 'adapter_config.json'
@@ -43,8 +44,8 @@ export async function savePeftModel(
     const plain = asPlainLora ? plainLora(attached) : undefined
     config = plain?.config ?? config
     return [...(plain?.tensors ?? storedTensors(attached))].map(([name, tensor]) => {
-      const { buffer, byteOffset, byteLength } = tensor.dataSync() as Float32Array
-      return { name, dtype: 'F32', shape: tensor.shape, data: new Uint8Array(buffer, byteOffset, byteLength) }
+      const data = tensorBytes(tensor.dataSync<'float32'>(), 'F32')
+      return { name, dtype: 'F32', shape: tensor.shape, data }
     }) as never
   }) as unknown as TensorToWrite[]
   await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' } })
@@ -54,8 +55,8 @@ export async function savePeftModel(
 
 /** The base model an adapter names, so that it can be loaded first. */
 export async function adapterBaseModel(folder: string): Promise<string> {
-  const baseModel = baseModelOf(await readAdapterConfig(folder))
-  if (baseModel !== undefined) return baseModel
+  const { base_model_name_or_path: baseModel } = await readAdapterConfig(folder)
+  if (typeof baseModel === 'string') return baseModel
   throw new TunesmithError('The adapter does not say which base model it belongs to', {
     code: 'invalid_file',
     where: join(folder, CONFIG_FILE),

@@ -26,9 +26,9 @@ export { addWeightedAdapter, type WeightedAdapterOptions } from './adapters/lora
 export {
   type PrefixTuningConfig,
   type PrefixTuningConfigOptions,
+  prefixTuning,
   prefixTuningConfigSchema,
-} from './adapters/prefix-tuning/config'
-export { prefixTuning } from './adapters/prefix-tuning/prefix-tuning'
+} from './adapters/prefix-tuning/prefix-tuning'
 export {
   type PromptTuningConfig,
   type PromptTuningConfigOptions,

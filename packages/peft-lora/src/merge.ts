@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { TunesmithError } from '@tunesmith/core'
 import { type CausalLM, LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterLayer } from './adapter'
@@ -17,6 +17,7 @@ export const mergeSchema = z.strictObject({
   weights: z.enum(['auto', 'float32', 'bfloat16', 'float16', 'requantize']).default('auto'),
 })
 export type MergeOptions = z.input<typeof mergeSchema>
+type Weights = z.output<typeof mergeSchema>['weights']
 
 export interface MergedModule {
   name: string
@@ -43,11 +44,9 @@ export interface MergedAway {
   bias?: { before: tf.Tensor1D | undefined }
 }
 
-export const parseMergeOptions = (options: MergeOptions) => parseOptions(mergeSchema, options, 'merge')
-
 const FORMATS = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' } as const
 
-function targetFormat(weights: z.output<typeof mergeSchema>['weights'], from: WeightMatrix['format']) {
+function targetFormat(weights: Weights, from: WeightMatrix['format']) {
   if (weights === 'requantize') return from
   if (weights !== 'auto') return FORMATS[weights]
   return from === 'f32' || from === 'f16' ? from : 'bf16'
@@ -64,7 +63,7 @@ const allFinite = (tensor: tf.Tensor) =>
  */
 export function mergeStacks(
   stacks: ReadonlyMap<AdaptableModule, readonly AdapterLayer[]>,
-  weights: z.output<typeof mergeSchema>['weights'],
+  weights: Weights,
 ): { originals: MergedAway[]; modules: MergedModule[] } {
   const made: { module: AdaptableModule; weight: WeightMatrix; bias: tf.Tensor1D | undefined; report: MergedModule }[] =
     []
@@ -87,11 +86,7 @@ export function mergeStacks(
   return { originals, modules: made.map(({ report }) => report) }
 }
 
-function mergeModule(
-  module: AdaptableModule,
-  layers: readonly AdapterLayer[],
-  weights: z.output<typeof mergeSchema>['weights'],
-) {
+function mergeModule(module: AdaptableModule, layers: readonly AdapterLayer[], weights: Weights) {
   const { format: from, blockSize, roundTo } = module.weight
   const to = targetFormat(weights, from)
   const bias = module instanceof LinearModule ? module.bias : undefined
@@ -126,17 +121,6 @@ function mergeModule(
   return { module, weight, bias: result.bias, report: { name: module.name, from, to, relativeError } }
 }
 
-/** Brings modules back to what they were, and lets go of the merged weights. */
-export function restoreModules(originals: readonly MergedAway[]): void {
-  for (const { module, weight, bias } of originals) {
-    disposeWeight(module.weight)
-    module.weight = weight
-    if (!(module instanceof LinearModule) || !bias) continue
-    module.bias?.dispose()
-    module.bias = bias.before
-  }
-}
-
 /** Exchanges what modules have with what is kept of them: the originals for the merged, or the other way round. */
 export function exchangeModules(kept: readonly MergedAway[]): void {
   for (const entry of kept) {
@@ -147,6 +131,15 @@ export function exchangeModules(kept: readonly MergedAway[]): void {
     const before = module.bias
     module.bias = bias.before
     bias.before = before
+  }
+}
+
+/** Brings modules back to what they were, and lets go of the merged weights. */
+export function restoreModules(originals: readonly MergedAway[]): void {
+  exchangeModules(originals)
+  for (const { weight, bias } of originals) {
+    disposeWeight(weight)
+    bias?.before?.dispose()
   }
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { parseOptions, TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
 import { type Attached, addedParameters, attach, release, trainableTensors } from './attached'
@@ -11,8 +11,8 @@ import {
   type MergedAway,
   type MergeOptions,
   type MergeReport,
+  mergeSchema,
   mergeStacks,
-  parseMergeOptions,
   restoreModules,
 } from './merge'
 import { adapterOf, peftConfig } from './registry'
@@ -239,7 +239,7 @@ export class PeftModel {
    */
   merge(options: MergeOptions = {}): MergeReport {
     this.#refuseMerged('merge')
-    const { adapters = this.#active, weights } = parseMergeOptions(options)
+    const { adapters = this.#active, weights } = parseOptions(mergeSchema, options, 'merge')
     const stacks = new Map<AdaptableModule, AdapterLayer[]>()
     for (const name of adapters) {
       const { layers, shared, adapter } = this.adapter(name)

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { denseWeight, packedWeight, type WeightFormat, type WeightMatrix } from '@tunesmith/backend'
-import { f32ToBf16, f32ToF16 } from '@tunesmith/hub'
+import { tensorBytes } from '@tunesmith/hub'
 import { quantizedMatrix } from '@tunesmith/models'
 import { quantize4bit, quantizeInt8 } from '@tunesmith/quantization'
 
@@ -29,7 +29,6 @@ function pack(values: tf.Tensor2D, { format, blockSize = 64, roundTo }: Storage)
     const quantized = quantize4bit({ data, shape, quantType: format, blocksize: blockSize as 64 })
     return { ...quantizedMatrix(quantized), ...(roundTo && { roundTo }) }
   }
-  const { buffer, byteOffset, byteLength } = format === 'bf16' ? f32ToBf16(data) : f32ToF16(data)
-  const bytes = new Uint8Array(buffer, byteOffset, byteLength)
+  const bytes = tensorBytes(data, format === 'bf16' ? 'BF16' : 'F16')
   return packedWeight({ format, outFeatures: shape[0], inFeatures: shape[1], bytes })
 }

@@ -34,14 +34,14 @@ export function patternValue(name: string, patterns: Record<string, number>, fal
   return key === undefined ? fallback : patterns[key]!
 }
 
-/** The last parts of the names of the decoder's linear layers, like `q_proj`. */
-export const linearSuffixes = (model: CausalLM): string[] => [
-  ...new Set(model.decoderLinears().map(({ name }) => name.slice(name.lastIndexOf('.') + 1))),
+/** The last parts of the names of modules, like `q_proj`. */
+export const suffixesOf = (modules: readonly { name: string }[]): string[] => [
+  ...new Set(modules.map(({ name }) => name.slice(name.lastIndexOf('.') + 1))),
 ]
 
 /** What LoRA and its kin adapt when `targetModules` is not given: queries and values, together where they are one matrix. */
 export const queryAndValue = (model: CausalLM): string[] =>
-  linearSuffixes(model).includes('qkv_proj') ? ['qkv_proj'] : ['q_proj', 'v_proj']
+  suffixesOf(model.decoderLinears()).includes('qkv_proj') ? ['qkv_proj'] : ['q_proj', 'v_proj']
 
 /** The `targetModules` that take effect, as they are saved. */
 export function effectiveTargets(
@@ -51,7 +51,7 @@ export function effectiveTargets(
 ): string | string[] {
   if (targetModules === undefined) return defaultTargets(model)
   // PEFT saves the suffixes that "all-linear" stood for.
-  return isAllLinear(targetModules) ? linearSuffixes(model) : targetModules
+  return isAllLinear(targetModules) ? suffixesOf(model.decoderLinears()) : targetModules
 }
 
 /** The index of the decoder layer a name lies in, counted in the list that `layersPattern` names. */
@@ -104,7 +104,6 @@ export function targetedModules(
     if (excludeModules && matchesModule(name, excludeModules)) return false
     return layers.length === 0 || layers.includes(layerIndex(name, layersPattern) ?? -1)
   })
-  const suffixes = [...new Set(candidates.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))]
   const unmatched = Array.isArray(targets)
     ? targets.filter((target) => !candidates.some(({ name }) => matchesModule(name, [target])))
     : []
@@ -113,7 +112,7 @@ export function targetedModules(
       `targetModules ${JSON.stringify(unmatched.length ? unmatched : targets)} match no linear layer`,
       {
         code: 'invalid_options',
-        remedy: `The model has ${suffixes.join(', ')}; "all-linear" takes all of them but the head`,
+        remedy: `The model has ${suffixesOf(candidates).join(', ')}; "all-linear" takes all of them but the head`,
       },
     )
   return found

@@ -4,6 +4,7 @@ import { TunesmithError } from '@tunesmith/core'
 import { type CausalLM, EmbeddingModule, LinearModule, type NormModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterConfig } from './adapter'
+import { suffixesOf } from './target-modules'
 
 /** The option of adapters that may train whole modules; spread into a schema. */
 export const modulesToSaveOption = {
@@ -17,10 +18,10 @@ type AnyModule = LinearModule | EmbeddingModule | NormModule
 
 type Value = WeightMatrix | tf.Tensor
 
-/** The weight or bias of a module. */
-interface Slot {
-  holder: { weight: unknown; bias?: unknown }
-  field: 'weight' | 'bias'
+/** A module, as far as its weight and bias go. */
+interface Holder {
+  weight: unknown
+  bias?: unknown
 }
 
 /** A weight or bias that an adapter trains as a copy of its own; the base model's stays as it is. */
@@ -34,22 +35,23 @@ export class TrainedCopy {
     readonly key: string,
     readonly variable: tf.Variable,
     /** Where it goes: a tied weight has two places. */
-    readonly slots: readonly Slot[],
+    private readonly holders: readonly Holder[],
+    private readonly field: 'weight' | 'bias',
     /** PEFT trains it in its place instead: it adds nothing to the number of parameters. */
     readonly inPlace: boolean,
   ) {}
 
   /** Puts the copy in its place. */
   install(): void {
-    const isMatrix = !(this.slots[0]!.holder[this.slots[0]!.field] instanceof tf.Tensor)
+    this.#originals = this.holders.map((holder) => holder[this.field] as Value)
+    const isMatrix = !(this.#originals[0] instanceof tf.Tensor)
     const value = isMatrix ? denseWeight(this.variable as tf.Variable<tf.Rank.R2>) : this.variable
-    this.#originals = this.slots.map(({ holder, field }) => holder[field] as Value)
-    for (const { holder, field } of this.slots) holder[field] = value
+    for (const holder of this.holders) holder[this.field] = value
   }
 
   /** Puts the base model's own back. */
   restore(): void {
-    for (const [i, { holder, field }] of this.slots.entries()) holder[field] = this.#originals[i]
+    for (const [i, holder] of this.holders.entries()) holder[this.field] = this.#originals[i]
   }
 
   /** Leaves an installed copy in its place for good, and releases what was there unless it is used elsewhere. */
@@ -73,9 +75,8 @@ function copyOf(value: Value): tf.Variable {
   )
 }
 
-function copyFor(key: string, slots: readonly Slot[], inPlace = false): TrainedCopy {
-  const { holder, field } = slots[0]!
-  return new TrainedCopy(`${key}.${field}`, copyOf(holder[field] as Value), slots, inPlace)
+function copyFor(key: string, holders: readonly Holder[], field: 'weight' | 'bias', inPlace = false): TrainedCopy {
+  return new TrainedCopy(`${key}.${field}`, copyOf(holders[0]![field] as Value), holders, field, inPlace)
 }
 
 /**
@@ -100,20 +101,15 @@ export function trainedCopies(
       throw new TunesmithError(`No module is named ${wanted}`, {
         code: 'invalid_options',
         where: 'modulesToSave',
-        remedy: `There are ${[...new Set(modules.map(({ name }) => name.slice(name.lastIndexOf('.') + 1)))].join(', ')}`,
+        remedy: `There are ${suffixesOf(modules).join(', ')}`,
       })
     for (const module of found) {
       if (saved.has(module)) continue
       saved.add(module)
       const key = `${prefix}${module.name}`
       const holders = module instanceof EmbeddingModule ? [module, ...tiedHead] : [module]
-      copies.push(
-        copyFor(
-          key,
-          holders.map((holder) => ({ holder, field: 'weight' })),
-        ),
-      )
-      if (module instanceof LinearModule && module.bias) copies.push(copyFor(key, [{ holder: module, field: 'bias' }]))
+      copies.push(copyFor(key, holders, 'weight'))
+      if (module instanceof LinearModule && module.bias) copies.push(copyFor(key, [module], 'bias'))
     }
   }
   if (bias === 'none') return copies
@@ -121,7 +117,7 @@ export function trainedCopies(
     const targeted = targets.includes(module)
     if (!module.bias || saved.has(module) || (bias !== 'all' && !targeted)) continue
     const key = `${prefix}${module.name}${targeted ? '.base_layer' : ''}`
-    copies.push(copyFor(key, [{ holder: module, field: 'bias' }], true))
+    copies.push(copyFor(key, [module], 'bias', true))
   }
   return copies
 }

@@ -54,18 +54,18 @@ export function checkpoint(
   { offload = false, shared = [] }: CheckpointOptions = {},
 ): tf.Tensor2D {
   if (!isRecording()) return f(x, shared)
-  const inputs: Record<string, tf.Tensor> = { x }
-  parameters.forEach((parameter, i) => {
-    inputs[`p${i}`] = parameter
-  })
+  const inputs: Record<string, tf.Tensor> = {
+    x,
+    ...Object.fromEntries(parameters.map((parameter, i) => [`p${i}`, parameter])),
+  }
   let chain: tf.Tensor[] = []
   const [y] = record({
     name: 'checkpoint',
     inputs,
     forward: () => [withoutRecording(() => tf.tidy(() => f(x, shared)))],
-    save: () => [x, ...shared],
+    save: () => [x, ...shared] as [tf.Tensor2D, ...tf.Tensor[]],
     gradient: (dy, [kept, ...sharedThen]) => {
-      bringBackBefore(kept!, chain)
+      bringBackBefore(kept, chain)
       // The copy is a new tensor, so that the inner tape starts at it and not at what produced x.
       const input = tf.clone(kept as tf.Tensor2D)
       const { y: again, tape } = recordTape(() => f(input, sharedThen))

@@ -1,16 +1,25 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { engineState, isRecording, type TapeNode, withoutRecording } from '../engine'
 
-export interface RecordedOp {
+export interface RecordedOp<Saved extends tf.Tensor[] = tf.Tensor[]> {
   name: string
   /** The inputs a gradient may be asked for. Frozen weights need not be listed. */
   inputs: Record<string, tf.Tensor>
   /** Runs the forward kernels; the first tensor is the differentiable result. */
   forward: () => tf.Tensor[]
   /** Tensors the gradient needs that may be disposed before it runs; kept as cheap clones until then. */
-  save?: (outputs: tf.Tensor[]) => tf.Tensor[]
+  save?: (outputs: tf.Tensor[]) => Saved
   /** One thunk per input; only those that lead to a wanted gradient are called. */
-  gradient: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, () => tf.Tensor>
+  gradient: (dy: tf.Tensor, saved: Saved) => Record<string, () => tf.Tensor>
+}
+
+/** A function that computes its value when it is first asked for it: gradients that one kernel makes together. */
+export function once<Value>(compute: () => Value): () => Value {
+  let value: Value | undefined
+  return () => {
+    value ??= compute()
+    return value
+  }
 }
 
 /**
@@ -21,7 +30,13 @@ export interface RecordedOp {
  *
  * @returns all outputs of `forward`.
  */
-export function record({ name, inputs, forward, save, gradient }: RecordedOp): tf.Tensor[] {
+export function record<Saved extends tf.Tensor[] | []>({
+  name,
+  inputs,
+  forward,
+  save,
+  gradient,
+}: RecordedOp<Saved>): tf.Tensor[] {
   const recording = isRecording()
   const outputs = withoutRecording(forward)
   if (!recording) return outputs
@@ -32,7 +47,7 @@ export function record({ name, inputs, forward, save, gradient }: RecordedOp): t
     inputs,
     outputs: [outputs[0]!],
     saved,
-    gradient: ([dy]) => gradient(dy!, saved),
+    gradient: ([dy]) => gradient(dy!, saved as Saved),
   }
   engineState().activeTape!.push(node)
   return outputs

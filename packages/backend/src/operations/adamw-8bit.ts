@@ -34,11 +34,7 @@ export function createAdamW8bitState({
   size,
   qmap1,
   qmap2,
-}: {
-  size: number
-  qmap1: tf.Tensor
-  qmap2: tf.Tensor
-}): AdamW8bitState {
+}: Pick<AdamW8bitState, 'qmap1' | 'qmap2'> & { size: number }): AdamW8bitState {
   const codes = (map: tf.Tensor) => {
     const words = new Int32Array(Math.ceil(size / 4))
     new Uint8Array(words.buffer).fill((map.dataSync() as Float32Array).indexOf(0), 0, size)
@@ -96,46 +92,15 @@ export function adamW8bitStep(param: tf.Variable, grad: tf.Tensor, state: AdamW8
   adamW8bitSteps([{ param, grad, state }], attrs)
 }
 
-function stepThroughHost({ param, grad, state }: AdamW8bitUpdate, attrs: AdamWAttrs): void {
-  const { state1, state2, absmax1, absmax2, qmap1, qmap2 } = state
-  const arrays: StepArrays = {
-    param: (param.dataSync() as Float32Array).slice(),
-    grad: grad.dataSync() as Float32Array,
-    words1: (state1.dataSync() as Int32Array).slice(),
-    words2: (state2.dataSync() as Int32Array).slice(),
-    absmax1: (absmax1.dataSync() as Float32Array).slice(),
-    absmax2: (absmax2.dataSync() as Float32Array).slice(),
-    qmap1: qmap1.dataSync() as Float32Array,
-    qmap2: qmap2.dataSync() as Float32Array,
-  }
-  stepOnHost(arrays, attrs)
-  tf.tidy(() => {
-    param.assign(tf.tensor(arrays.param, param.shape))
-    state1.assign(tf.tensor1d(arrays.words1, 'int32'))
-    state2.assign(tf.tensor1d(arrays.words2, 'int32'))
-    absmax1.assign(tf.tensor1d(arrays.absmax1))
-    absmax2.assign(tf.tensor1d(arrays.absmax2))
-  })
-}
-
-interface StepArrays {
-  param: Float32Array
-  grad: Float32Array
-  words1: Int32Array
-  words2: Int32Array
-  absmax1: Float32Array
-  absmax2: Float32Array
-  qmap1: Float32Array
-  qmap2: Float32Array
-}
-
 const f = Math.fround
 
 /** The definition, on host memory: codes are bytes, which no backend of TensorFlow.js computes with. */
-function stepOnHost({ param, grad, ...state }: StepArrays, attrs: AdamWAttrs): void {
+function stepThroughHost({ param: variable, grad: gradient, state }: AdamW8bitUpdate, attrs: AdamWAttrs): void {
+  const [param, absmax1, absmax2] = [variable, state.absmax1, state.absmax2].map((x) => x.dataSync<'float32'>().slice())
+  const [grad, qmap1, qmap2] = [gradient, state.qmap1, state.qmap2].map((x) => x.dataSync<'float32'>())
+  const [words1, words2] = [state.state1, state.state2].map((x) => x.dataSync<'int32'>().slice())
   const size = param.length
   const [words, blocks] = [Math.ceil(size / 4), Math.ceil(size / ADAMW_8BIT_BLOCK_SIZE)]
-  const { words1, words2, absmax1, absmax2, qmap1, qmap2 } = state
   const lengths = [grad, words1, words2, absmax1, absmax2, qmap1, qmap2].map((array) => array.length)
   if (lengths.join() !== [size, words, words, blocks, blocks, 256, 256].join())
     throw new TunesmithError(`The 8-bit state is not one for a parameter and gradient of ${size} elements`, {
@@ -148,8 +113,7 @@ function stepOnHost({ param, grad, ...state }: StepArrays, attrs: AdamWAttrs): v
   const root = f(Math.sqrt(1 - beta2 ** step))
   const [shrink, epsilon, scale] = [f(1 - lr * weightDecay), f(eps), f(gradScale)]
   const [b1, c1, b2, c2] = [f(beta1), f(1 - beta1), f(beta2), f(1 - beta2)]
-  const codes1 = new Uint8Array(words1.buffer, 0, size)
-  const codes2 = new Uint8Array(words2.buffer, 0, size)
+  const [codes1, codes2] = [new Uint8Array(words1.buffer, 0, size), new Uint8Array(words2.buffer, 0, size)]
   const [middles1, middles2] = [midpoints(qmap1), midpoints(qmap2)]
   const m = new Float32Array(ADAMW_8BIT_BLOCK_SIZE)
   const v = new Float32Array(ADAMW_8BIT_BLOCK_SIZE)
@@ -168,6 +132,13 @@ function stepOnHost({ param, grad, ...state }: StepArrays, attrs: AdamWAttrs): v
     absmax1[block] = quantizeBlock(m.subarray(0, count), middles1, codes1.subarray(begin))
     absmax2[block] = quantizeBlock(v.subarray(0, count), middles2, codes2.subarray(begin))
   }
+  tf.tidy(() => {
+    variable.assign(tf.tensor(param, variable.shape))
+    state.state1.assign(tf.tensor1d(words1, 'int32'))
+    state.state2.assign(tf.tensor1d(words2, 'int32'))
+    state.absmax1.assign(tf.tensor1d(absmax1))
+    state.absmax2.assign(tf.tensor1d(absmax2))
+  })
 }
 
 /** Halfway between neighbours, in float32: a value above exactly k of them has code k, so that a tie goes down. */

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { record } from '../autograd/record'
+import { once, record } from '../autograd/record'
 import type { CausalAttentionAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
 
@@ -36,15 +36,8 @@ export function causalAttention(
     forward: () => runKernel('TunesmithCausalAttention', { q, k, v, cuSeqlens, ...ranges }, attrs),
     save: ([out, lse]) => [q, k, v, out!, lse!, cuSeqlens],
     gradient: (dout, [q, k, v, out, lse, cuSeqlens]) => {
-      let all: tf.Tensor[] | undefined
-      const grads = () => {
-        all ??= runKernel(
-          'TunesmithCausalAttentionGrad',
-          { dout, q: q!, k: k!, v: v!, out: out!, lse: lse!, cuSeqlens: cuSeqlens! },
-          attrs,
-        )
-        return all
-      }
+      const inputs = { dout, q, k, v, out, lse, cuSeqlens }
+      const grads = once(() => runKernel('TunesmithCausalAttentionGrad', inputs, attrs))
       return { q: () => grads()[0]!, k: () => grads()[1]!, v: () => grads()[2]! }
     },
   })

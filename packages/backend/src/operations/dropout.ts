@@ -12,11 +12,10 @@ import { runKernel } from '../engine'
  */
 export function dropout(x: tf.Tensor2D, attrs: DropoutAttrs): tf.Tensor2D {
   if (attrs.rate === 0) return tf.clone(x)
-  const [y] = record({
+  return record({
     name: 'Dropout',
     inputs: { x },
     forward: () => runKernel('TunesmithDropout', { x }, attrs),
     gradient: (dy) => ({ x: () => runKernel('TunesmithDropout', { x: dy }, attrs)[0]! }),
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }

@@ -13,14 +13,13 @@ import { type WeightMatrix, weightAttrs, weightInputs } from '../weights'
 export function embeddingLookup(weight: WeightMatrix, ids: tf.Tensor1D): tf.Tensor2D {
   const attrs = weightAttrs(weight)
   const tensors = weightInputs(weight)
-  const [y] = record({
+  return record({
     name: 'EmbeddingLookup',
     inputs: weight.format === 'f32' ? { weight: weight.weight } : {},
     forward: () => runKernel('TunesmithEmbeddingLookup', { ...tensors, ids }, attrs),
     save: () => [ids],
     gradient: (dy, [ids]) => ({
-      weight: () => runKernel('TunesmithEmbeddingGrad', { dy, ids: ids! }, { outFeatures: attrs.outFeatures })[0]!,
+      weight: () => runKernel('TunesmithEmbeddingGrad', { dy, ids }, { outFeatures: attrs.outFeatures })[0]!,
     }),
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }

@@ -66,8 +66,8 @@ export function linearCrossEntropy(
     forward: () => runCrossEntropy(hidden, weight, labels, { softcap, needsHiddenGrad, needsWeightGrad }),
     save: ([, , , , dHidden, dWeight]) => [dHidden!, dWeight!],
     gradient: (dy, [dHidden, dWeight]) => ({
-      hidden: () => tf.mul(dHidden!, dy),
-      weight: () => tf.mul(dWeight!, dy),
+      hidden: () => tf.mul(dHidden, dy),
+      weight: () => tf.mul(dWeight, dy),
     }),
   })
   dHidden!.dispose()
@@ -112,7 +112,7 @@ export function tokenLogProbs(
       return [logProbs, entropy!, correct!, dHidden!]
     },
     save: ([, , , dHidden]) => [dHidden!],
-    gradient: (dy, [dHidden]) => ({ hidden: () => tf.mul(dHidden!, tf.expandDims(tf.neg(dy), 1)) }),
+    gradient: (dy, [dHidden]) => ({ hidden: () => tf.mul(dHidden, tf.expandDims(tf.neg(dy), 1)) }),
   })
   dHidden!.dispose()
   return { logProbs: logProbs as tf.Tensor1D, entropy: entropy as tf.Tensor1D, correct: correct as tf.Tensor1D }

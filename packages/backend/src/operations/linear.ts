@@ -17,19 +17,18 @@ export function linear(x: tf.Tensor2D, weight: WeightMatrix, bias?: tf.Tensor1D)
   const attrs = weightAttrs(weight)
   const tensors = weightInputs(weight)
   const trainable: Record<string, tf.Tensor> = weight.format === 'f32' ? { weight: weight.weight } : {}
-  const [y] = record({
+  return record({
     name: 'Linear',
     inputs: { x, ...trainable, ...(bias && { bias }) },
     forward: () => runKernel('TunesmithLinear', { x, ...tensors, ...(bias && { bias }) }, attrs),
     // Only a weight gradient needs x; a frozen layer lets it go.
-    save: () => (weight.weight instanceof tf.Variable && weight.weight.trainable ? [x] : []),
+    save: (): tf.Tensor[] => (weight.weight instanceof tf.Variable && weight.weight.trainable ? [x] : []),
     gradient: (dy, [x]) => ({
       x: () => runKernel('TunesmithLinearGrad', { dy, ...tensors, ...takeGradientSoFar('x') }, attrs)[0]!,
       weight: () => runKernel('TunesmithLinearWeightGrad', { dy, x: x! })[0]!,
       bias: () => tf.sum(dy, 0),
     }),
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }
 
 /** Rows `[rowStart, rowEnd)` of a weight as float32 `[rows, in]`; for merging and inspecting, not for training. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { record } from '../autograd/record'
+import { once, record } from '../autograd/record'
 import { currentlyWanted, takeGradientSoFar } from '../autograd/value-and-grads'
 import type { LoraLinearAttrs } from '../contract/attributes'
 import type { KernelAttrs } from '../contract/kernels'
@@ -25,27 +25,23 @@ export function loraLinear(
 ): tf.Tensor2D {
   const tensors = weightInputs(weight)
   const all = { ...attrs, ...weightAttrs(weight) }
-  const [y] = record({
+  return record({
     name: 'LoraLinear',
     inputs: { x, loraA, loraB, ...(bias && { bias }) },
     forward: () => runKernel('TunesmithLoraLinear', { x, ...tensors, loraA, loraB, ...(bias && { bias }) }, all),
     // A and B too: they may be computed ones, gone by the time of the backward pass.
     save: ([, xa]) => [x, xa!, loraA, loraB],
-    gradient: (dy, [x, xa, keptA, keptB]) => {
+    gradient: (dy, [x, xa, loraA, loraB]) => {
       const run = (needsInputGrad: boolean, needsWeightGrad: boolean) => {
         const addend = needsInputGrad ? takeGradientSoFar('x') : {}
-        const inputs = { dy, ...tensors, loraA: keptA!, loraB: keptB!, ...addend }
+        const inputs = { dy, ...tensors, loraA, loraB, ...addend }
         const gradAttrs: KernelAttrs<'LoraLinearGrad'> = { ...all, needsInputGrad, needsWeightGrad }
-        return runKernel('TunesmithLoraLinearGrad', needsWeightGrad ? { ...inputs, x: x!, xa: xa! } : inputs, gradAttrs)
+        return runKernel('TunesmithLoraLinearGrad', needsWeightGrad ? { ...inputs, x, xa } : inputs, gradAttrs)
       }
       // One call when both are known to be wanted: it reads dy once less, and multiplies it with B once.
       const weightsWanted = currentlyWanted('loraA') || currentlyWanted('loraB')
       const together = currentlyWanted('x') && weightsWanted ? run(true, true) : undefined
-      let forWeights = together
-      const weightGrads = () => {
-        forWeights ??= run(false, true)
-        return forWeights
-      }
+      const weightGrads = once(() => together ?? run(false, true))
       return {
         x: () => (together ?? run(true, false))[0]!,
         loraA: () => weightGrads()[1]!,
@@ -53,6 +49,5 @@ export function loraLinear(
         bias: () => tf.sum(dy, 0),
       }
     },
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }

@@ -11,11 +11,10 @@ import { record } from '../autograd/record'
 export function residualAdd(x: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D {
   if (x.shape.join() !== y.shape.join())
     throw new TunesmithError(`residualAdd: the shapes differ: [${x.shape}] and [${y.shape}]`, { code: 'invalid_data' })
-  const [sum] = record({
+  return record({
     name: 'ResidualAdd',
     inputs: { x, y },
     forward: () => [tf.add(x, y)],
     gradient: (dy) => ({ x: () => tf.clone(dy), y: () => tf.clone(dy) }),
-  })
-  return sum as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }

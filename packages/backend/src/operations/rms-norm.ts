@@ -12,15 +12,14 @@ import { runKernel } from '../engine'
  * @returns `[tokens, hidden]`
  */
 export function rmsNorm(x: tf.Tensor2D, weight: tf.Tensor1D, attrs: RMSNormAttrs): tf.Tensor2D {
-  const [y] = record({
+  return record({
     name: 'RMSNorm',
     inputs: { x, weight },
     forward: () => runKernel('TunesmithRMSNorm', { x, weight }, attrs),
     save: () => [x],
     gradient: (dy, [x]) => ({
-      x: () => runKernel('TunesmithRMSNormGrad', { dy, x: x!, weight, ...takeGradientSoFar('x') }, attrs)[0]!,
-      weight: () => runKernel('TunesmithRMSNormWeightGrad', { dy, x: x! }, attrs)[0]!,
+      x: () => runKernel('TunesmithRMSNormGrad', { dy, x, weight, ...takeGradientSoFar('x') }, attrs)[0]!,
+      weight: () => runKernel('TunesmithRMSNormWeightGrad', { dy, x }, attrs)[0]!,
     }),
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }

@@ -17,19 +17,16 @@ export function rotaryEmbedding(
   sin: tf.Tensor2D,
   attrs: RotaryEmbeddingAttrs,
 ): tf.Tensor2D {
-  const rotate = (tensor: tf.Tensor, inverse: boolean) =>
-    runKernel('TunesmithRotaryEmbedding', { x: tensor, cos, sin }, { ...attrs, inverse })
-  const [y] = record({
+  return record({
     name: 'RotaryEmbedding',
     inputs: { x },
-    forward: () => rotate(x, false),
+    forward: () => runKernel('TunesmithRotaryEmbedding', { x, cos, sin }, { ...attrs, inverse: false }),
     // cos and sin live as long as the forward pass of the model; the backward pass comes later.
     save: () => [cos, sin],
     gradient: (dy, [cos, sin]) => ({
-      x: () => runKernel('TunesmithRotaryEmbedding', { x: dy, cos: cos!, sin: sin! }, { ...attrs, inverse: true })[0]!,
+      x: () => runKernel('TunesmithRotaryEmbedding', { x: dy, cos, sin }, { ...attrs, inverse: true })[0]!,
     }),
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }
 
 /** Flattened `[tokens, rotaryDim / 2]`, in host memory. */

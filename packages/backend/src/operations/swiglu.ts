@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { record } from '../autograd/record'
+import { once, record } from '../autograd/record'
 import type { SwiGLUAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
 
@@ -11,20 +11,15 @@ import { runKernel } from '../engine'
  * @returns `[tokens, intermediate]`
  */
 export function swiglu(gate: tf.Tensor2D, up: tf.Tensor2D, attrs: SwiGLUAttrs = { activation: 'silu' }): tf.Tensor2D {
-  const [y] = record({
+  return record({
     name: 'SwiGLU',
     inputs: { gate, up },
     forward: () => runKernel('TunesmithSwiGLU', { gate, up }, attrs),
     save: () => [gate, up],
     gradient: (dy, [gate, up]) => {
-      let both: tf.Tensor[] | undefined
-      const grads = () => {
-        // Nothing reads the kept gate and up after this: their memory may take the gradients if nobody else has it.
-        both ??= runKernel('TunesmithSwiGLUGrad', { dy, gate: gate!, up: up! }, { ...attrs, mayOverwrite: true })
-        return both
-      }
+      // Nothing reads the kept gate and up after this: their memory may take the gradients if nobody else has it.
+      const grads = once(() => runKernel('TunesmithSwiGLUGrad', { dy, gate, up }, { ...attrs, mayOverwrite: true }))
       return { gate: () => grads()[0]!, up: () => grads()[1]! }
     },
-  })
-  return y as tf.Tensor2D
+  })[0] as tf.Tensor2D
 }

@@ -72,18 +72,20 @@ function tokensOf(x: tf.Tensor3D): tf.Tensor2D {
   return tf.reshape(tf.transpose(x, [1, 0, 2]), [rows, heads * headDim])
 }
 
-/** Key/value heads repeated for the query heads that share them. */
-function repeatHeads(x: tf.Tensor3D, times: number): tf.Tensor3D {
+/** Key/value heads `[heads, keys, headDim]` repeated for the query heads that share them. */
+function keyHeadsOf(kOrV: tf.Tensor, { keyStart, keyEnd }: Chunk, { numHeads, numKvHeads }: Attrs): tf.Tensor3D {
+  const x = headsOf(kOrV, keyStart, keyEnd, numKvHeads)
+  const times = numHeads / numKvHeads
   if (times === 1) return x
   const [heads, rows, width] = x.shape
   return tf.reshape(tf.tile(tf.expandDims(x, 1), [1, times, 1, 1]), [heads * times, rows, width])
 }
 
 /** Sums the gradients of query heads that share a key/value head. */
-function sumHeads(x: tf.Tensor3D, times: number): tf.Tensor3D {
-  if (times === 1) return x
-  const [heads, rows, width] = x.shape
-  return tf.sum(tf.reshape(x, [heads / times, times, rows, width]), 1) as tf.Tensor3D
+function sumHeads(x: tf.Tensor, { numHeads, numKvHeads }: Attrs): tf.Tensor3D {
+  if (numHeads === numKvHeads) return x as tf.Tensor3D
+  const [, rows, width] = x.shape as [number, number, number]
+  return tf.sum(tf.reshape(x, [numKvHeads, numHeads / numKvHeads, rows, width]), 1) as tf.Tensor3D
 }
 
 /** The masked scores of a chunk `[heads, queries, keys]`, and tanh of the capped ones for the gradient. */
@@ -98,18 +100,14 @@ function scoresOf(q: tf.Tensor3D, k: tf.Tensor3D, mask: tf.Tensor2D, { scale, so
 }
 
 function attentionForward(inputs: Inputs, attrs: Attrs): tf.Tensor[] {
-  const { numHeads, numKvHeads } = attrs
-  const groups = numHeads / numKvHeads
   const outs: tf.Tensor2D[] = []
   const lses: tf.Tensor2D[] = []
-  forEachChunk(inputs, attrs, ({ queryStart, queryEnd, keyStart, keyEnd, mask }) => {
+  forEachChunk(inputs, attrs, (chunk) => {
     const [out, lse] = tf.tidy(() => {
-      const q = headsOf(inputs.q, queryStart, queryEnd, numHeads)
-      const k = repeatHeads(headsOf(inputs.k, keyStart, keyEnd, numKvHeads), groups)
-      const v = repeatHeads(headsOf(inputs.v, keyStart, keyEnd, numKvHeads), groups)
-      const { scores } = scoresOf(q, k, mask, attrs)
+      const q = headsOf(inputs.q, chunk.queryStart, chunk.queryEnd, attrs.numHeads)
+      const { scores } = scoresOf(q, keyHeadsOf(inputs.k, chunk, attrs), chunk.mask, attrs)
       const lse = tf.logSumExp(scores, 2, true)
-      const out = tf.matMul(tf.exp(tf.sub(scores, lse)), v)
+      const out = tf.matMul(tf.exp(tf.sub(scores, lse)), keyHeadsOf(inputs.v, chunk, attrs))
       return [tokensOf(out as tf.Tensor3D), tf.transpose(tf.squeeze(lse, [2]))]
     }) as [tf.Tensor2D, tf.Tensor2D]
     outs.push(out)
@@ -119,8 +117,7 @@ function attentionForward(inputs: Inputs, attrs: Attrs): tf.Tensor[] {
 }
 
 function attentionBackward(inputs: GradInputs, attrs: Attrs): tf.Tensor[] {
-  const { numHeads, numKvHeads, scale, softcap } = attrs
-  const groups = numHeads / numKvHeads
+  const { scale, softcap } = attrs
   const tokens = inputs.q.shape[0]!
   const dqs: tf.Tensor2D[] = []
   let dk = tf.zerosLike(inputs.k) as tf.Tensor2D
@@ -133,21 +130,21 @@ function attentionBackward(inputs: GradInputs, attrs: Attrs): tf.Tensor[] {
         [0, 0],
       ]),
     )
-  forEachChunk(inputs, attrs, ({ queryStart, queryEnd, keyStart, keyEnd, mask }) => {
+  forEachChunk(inputs, attrs, (chunk) => {
+    const { queryStart, queryEnd, keyStart, keyEnd, mask } = chunk
     const [dqPart, dkSum, dvSum] = tf.tidy(() => {
-      const q = headsOf(inputs.q, queryStart, queryEnd, numHeads)
-      const k = repeatHeads(headsOf(inputs.k, keyStart, keyEnd, numKvHeads), groups)
-      const v = repeatHeads(headsOf(inputs.v, keyStart, keyEnd, numKvHeads), groups)
-      const out = headsOf(inputs.out, queryStart, queryEnd, numHeads)
-      const dout = headsOf(inputs.dout, queryStart, queryEnd, numHeads)
+      const [q, out, dout] = [inputs.q, inputs.out, inputs.dout].map((x) =>
+        headsOf(x, queryStart, queryEnd, attrs.numHeads),
+      ) as [tf.Tensor3D, tf.Tensor3D, tf.Tensor3D]
+      const [k, v] = [keyHeadsOf(inputs.k, chunk, attrs), keyHeadsOf(inputs.v, chunk, attrs)]
       const lseRows = tf.slice2d(inputs.lse as tf.Tensor2D, [queryStart, 0], [queryEnd - queryStart, -1])
       const { scores, tanh } = scoresOf(q, k, mask, attrs)
       const p = tf.exp(tf.sub(scores, tf.expandDims(tf.transpose(lseRows), 2)))
       const delta = tf.sum(tf.mul(dout, out), 2, true)
       let ds: tf.Tensor = tf.mul(tf.mul(p, tf.sub(tf.matMul(dout, v, false, true), delta)), scale)
       if (softcap > 0) ds = tf.mul(ds, tf.sub(1, tf.square(tanh!)))
-      const dkHeads = sumHeads(tf.matMul(ds, q, true, false) as tf.Tensor3D, groups)
-      const dvHeads = sumHeads(tf.matMul(p, dout, true, false) as tf.Tensor3D, groups)
+      const dkHeads = sumHeads(tf.matMul(ds, q, true, false), attrs)
+      const dvHeads = sumHeads(tf.matMul(p, dout, true, false), attrs)
       return [
         tokensOf(tf.matMul(ds, k) as tf.Tensor3D),
         place(dk, tokensOf(dkHeads), keyStart, keyEnd),

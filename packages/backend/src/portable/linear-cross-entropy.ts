@@ -8,43 +8,27 @@ type Attrs = KernelAttrs<'LinearCrossEntropy'>
 /** Labelled rows handled at a time: bounds the logits held at once to `128 * vocab`. */
 const ROW_CHUNK = 128
 
-/** The labelled positions of a batch. */
-function labelledRows(labels: ArrayLike<number>): Int32Array {
-  const rows: number[] = []
-  for (let i = 0; i < labels.length; i++) if (labels[i]! >= 0) rows.push(i)
-  return Int32Array.from(rows)
-}
-
-interface ChunkResult {
-  nll: tf.Tensor
-  entropy: tf.Tensor
-  correct: tf.Tensor
-  dLogits: tf.Tensor2D
-}
-
-/** Loss, statistics and d loss / d logits of some rows; `logits` `[rows, vocab]`, before capping. */
-function lossOfRows(raw: tf.Tensor2D, labels: tf.Tensor1D, { softcap, outFeatures }: Attrs): ChunkResult {
+/** Loss, entropy, correctness and d loss / d logits of some rows; `raw` `[rows, vocab]`, before capping. */
+function lossOfRows(raw: tf.Tensor2D, labels: tf.Tensor1D, { softcap, outFeatures }: Attrs) {
   const tanh = softcap > 0 ? tf.tanh(tf.div(raw, softcap)) : undefined
   const logits = (tanh ? tf.mul(tanh, softcap) : raw) as tf.Tensor2D
-  const lse = tf.logSumExp(logits, 1, true)
-  const logP = tf.sub(logits, lse)
+  const logP = tf.sub(logits, tf.logSumExp(logits, 1, true))
   const p = tf.exp(logP)
-  const oneHot = tf.oneHot(labels, outFeatures) as tf.Tensor2D
-  let dLogits: tf.Tensor = tf.sub(p, tf.cast(oneHot, 'float32'))
-  if (tanh) dLogits = tf.mul(dLogits, tf.sub(1, tf.square(tanh)))
-  return {
-    nll: tf.neg(tf.sum(tf.mul(oneHot, logP), 1)),
-    entropy: tf.neg(tf.sum(tf.mul(p, logP), 1)),
-    correct: tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32'),
-    dLogits: dLogits as tf.Tensor2D,
-  }
+  const oneHot = tf.oneHot(labels, outFeatures)
+  const dCapped = tf.sub(p, tf.cast(oneHot, 'float32'))
+  const statistics: tf.Tensor[] = [
+    tf.neg(tf.sum(tf.mul(oneHot, logP), 1)),
+    tf.neg(tf.sum(tf.mul(p, logP), 1)),
+    tf.cast(tf.equal(tf.argMax(logits, 1), labels), 'float32'),
+  ]
+  return { statistics, dLogits: (tanh ? tf.mul(dCapped, tf.sub(1, tf.square(tanh))) : dCapped) as tf.Tensor2D }
 }
 
 function crossEntropy(inputs: KernelInputs<'LinearCrossEntropy', tf.Tensor>, attrs: Attrs): tf.Tensor[] {
   const { hidden, labels, ...weight } = inputs
   const [tokens, width] = hidden.shape as [number, number]
   const allLabels = labels.dataSync()
-  const rows = labelledRows(allLabels)
+  const rows = Int32Array.from(allLabels.keys()).filter((row) => allLabels[row]! >= 0)
   const parts: tf.Tensor[][] = []
   let dWeight: tf.Tensor2D | undefined
 
@@ -53,15 +37,16 @@ function crossEntropy(inputs: KernelInputs<'LinearCrossEntropy', tf.Tensor>, att
     const chunkLabels = chunk.map((row) => allLabels[row]!)
     const made = tf.tidy(() => {
       const x = tf.gather(hidden as tf.Tensor2D, tf.tensor1d(chunk, 'int32'))
-      const result = lossOfRows(timesTransposed(x, weight, attrs), tf.tensor1d(chunkLabels, 'int32'), attrs)
-      const kept = [tf.sum(result.nll), result.nll, result.entropy, result.correct]
-      if (attrs.needsHiddenGrad) kept.push(times(result.dLogits, weight, attrs))
+      const logits = timesTransposed(x, weight, attrs)
+      const { statistics, dLogits } = lossOfRows(logits, tf.tensor1d(chunkLabels, 'int32'), attrs)
+      const kept = [tf.sum(statistics[0]!), ...statistics]
+      if (attrs.needsHiddenGrad) kept.push(times(dLogits, weight, attrs))
       if (attrs.needsWeightGrad) {
-        const part = tf.matMul(result.dLogits, x, true, false)
+        const part = tf.matMul(dLogits, x, true, false)
         kept.push(dWeight ? tf.add(dWeight, part) : part)
       }
       return kept
-    }) as tf.Tensor[]
+    })
     if (attrs.needsWeightGrad) {
       dWeight?.dispose()
       dWeight = made.pop() as tf.Tensor2D
@@ -72,13 +57,7 @@ function crossEntropy(inputs: KernelInputs<'LinearCrossEntropy', tf.Tensor>, att
   const index = tf.expandDims(tf.tensor1d(rows, 'int32'), 1)
   /** The chunks' values put back at their rows; 0 elsewhere. */
   const scatter = (which: number, shape: number[]) =>
-    parts.length === 0
-      ? tf.zeros(shape)
-      : tf.scatterND(
-          index,
-          parts.length === 1 ? parts[0]![which]! : tf.concat(parts.map((part) => part[which]!)),
-          shape,
-        )
+    parts.length === 0 ? tf.zeros(shape) : tf.scatterND(index, tf.concat(parts.map((part) => part[which]!)), shape)
   return [
     parts.length === 0 ? tf.scalar(0) : tf.addN(parts.map((part) => part[0]!)),
     scatter(1, [tokens]),

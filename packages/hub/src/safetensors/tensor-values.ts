@@ -1,5 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
-import { aligned, bf16ToF32, f16ToF32 } from '../half-precision'
+import { aligned, bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, TunesmithError } from '@tunesmith/core'
 import { quoted } from '../json-reader'
 import type { SafetensorsDtype } from './dtype'
 import type { TensorReader } from './file'
@@ -25,6 +24,12 @@ export function tensorValues(bytes: Uint8Array, dtype: SafetensorsDtype | string
     where: name,
     remedy: `Convert it to one of ${FLOAT_TENSOR_DTYPES.join(', ')}`,
   })
+}
+
+/** float32 values as the bytes of a tensor, rounded to nearest; float32 is a view of them. */
+export function tensorBytes(values: Float32Array, dtype: (typeof FLOAT_TENSOR_DTYPES)[number]): Uint8Array {
+  const typed = dtype === 'BF16' ? f32ToBf16(values) : dtype === 'F16' ? f32ToF16(values) : values
+  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
 }
 
 /** Reads a floating point tensor as float32. */

@@ -4,7 +4,8 @@ import { LLAMA_MODULES } from '../gguf/layout'
 import { f32 } from '../gguf/values'
 import type { Architecture } from './architecture'
 import { activationOf, layerWindows } from './config-parts'
-import { attention, attentionLinears, gatedMlp, mlpLinears } from './parts'
+import { llama } from './llama'
+import { attention, gatedMlp } from './parts'
 
 /**
  * Gemma 2: norms before and after each half of the block, scores and logits that are soft-capped, and a window over the
@@ -36,10 +37,7 @@ export const gemma2: Architecture = {
       attentionBias: file.flag('attention_bias'),
     }
   },
-  linears: (config) => ({
-    ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
-    ...mlpLinears(config, false),
-  }),
+  linears: llama.linears,
   norms: ({ hiddenSize }) => ({
     input_layernorm: hiddenSize,
     post_attention_layernorm: hiddenSize,

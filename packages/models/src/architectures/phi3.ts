@@ -3,15 +3,15 @@ import { residualAdd, swiglu } from '@tunesmith/backend'
 import { LLAMA_MODULES } from '../gguf/layout'
 import { u32 } from '../gguf/values'
 import type { Architecture, DecoderLayer } from './architecture'
-import { layerWindows } from './config-parts'
 import { llama } from './llama'
+import { mistral } from './mistral'
 
 const columns = (x: tf.Tensor2D, from: number, count: number): tf.Tensor2D => tf.slice2d(x, [0, from], [-1, count])
 
 /** Phi-3 and 3.5 mini: Llama whose queries, keys and values come from one product, gate and up from another. */
 export const phi3: Architecture = {
   modelType: 'phi3',
-  config: (file, keys) => ({ windows: layerWindows(file, keys, () => true) }),
+  config: mistral.config!,
   defaults: { rms_norm_eps: 1e-5, max_position_embeddings: 4096 },
   linears: ({ hiddenSize, intermediateSize, numAttentionHeads, numKeyValueHeads, headDim }) => {
     const queries = numAttentionHeads * headDim

@@ -1,7 +1,6 @@
 import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
 import { llama } from './llama'
-import { attentionLinears, mlpLinears } from './parts'
 import { qwenWindows } from './qwen2'
 
 /** Qwen3: Llama with a norm over each head's queries and keys before they rotate, and a head size of its own. */
@@ -9,10 +8,7 @@ export const qwen3: Architecture = {
   modelType: 'qwen3',
   defaults: { head_dim: 128 },
   config: (file, keys) => ({ attentionBias: file.flag('attention_bias'), windows: qwenWindows(file, keys) }),
-  linears: (config) => ({
-    ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),
-    ...mlpLinears(config, false),
-  }),
+  linears: llama.linears,
   norms: (config) => ({
     ...llama.norms(config),
     'self_attn.q_norm': config.headDim,

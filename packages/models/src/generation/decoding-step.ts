@@ -19,8 +19,7 @@ export class DecodingStep {
   readonly #names: readonly string[] | undefined
   readonly #frequencies: Float32Array | undefined
   #step: CompiledStep<Input> | undefined
-  #key = ''
-  /** What the step was prepared with: modules may get other weights or adapters while a sequence is read. */
+  /** What the step was prepared for: sequences or their adapters, and what it found in the model, as modules may get other weights or adapters while a sequence is read. */
   #parts: unknown[] = []
 
   /** @param names the adapter of each sequence, where they differ. */
@@ -58,22 +57,18 @@ export class DecodingStep {
 
   #prepared(active: readonly number[]): CompiledStep<Input> {
     const names = this.#names && active.map((s) => this.#names![s]!)
-    const key = JSON.stringify(names ?? active.length)
-    const parts = partsOf(this.#model)
-    const same = key === this.#key && parts.length === this.#parts.length && parts.every((p, i) => p === this.#parts[i])
+    const parts = [...(names ?? [active.length]), ...partsOf(this.#model)]
+    const same = parts.length === this.#parts.length && parts.every((p, i) => p === this.#parts[i])
     if (this.#step && same) return this.#step
     this.dispose()
-    this.#key = key
     this.#parts = parts
     const count = active.length
     const half = this.#model.config.rope.rotaryDim / 2
     const ints: StepInput = { shape: [count], dtype: 'int32' }
     const angles: StepInput = { shape: [count, half], dtype: 'float32' }
     const cuSeqlens: StepInput = { shape: [count + 1], dtype: 'int32' }
-    this.#step = compileStep<Input>((tensors) => this.#compute(tensors, names), {
-      ...{ ids: ints, rows: ints, kvStart: ints, kvLength: ints },
-      ...{ cos: angles, sin: angles, cuSeqlens },
-    })
+    const inputs = { ids: ints, rows: ints, kvStart: ints, kvLength: ints, cos: angles, sin: angles, cuSeqlens }
+    this.#step = compileStep<Input>((tensors) => this.#compute(tensors, names), inputs)
     return this.#step
   }
 

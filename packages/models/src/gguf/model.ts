@@ -1,17 +1,14 @@
-import type * as tf from '@tensorflow/tfjs-core'
-import { dequantize, type WeightMatrix } from '@tunesmith/backend'
+import type { WeightMatrix } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
 import { GGUF_BLOCKSIZE } from '@tunesmith/quantization'
 import { architectureOf } from '../architectures'
 import type { CausalLM } from '../causal-lm'
 import type { ModelConfig } from '../model-config'
 import { inverseFrequencies } from '../rope'
+import { rowPieces } from '../save-pretrained'
 import type { GgufLayout } from './layout'
 import { f32, type GgufValue, string, u32 } from './values'
 import type { GgufTensor, GgufTensorType } from './write'
-
-/** A matrix is read in pieces of about this many numbers. */
-const PIECE = 1 << 24
 
 /** @throws {TunesmithError} `unsupported` for a family that llama.cpp or its description here does not know. */
 export function layoutOf({ config }: CausalLM): GgufLayout {
@@ -80,15 +77,6 @@ function interleave(values: Float32Array, headDim: number, columns: number): Flo
   return result
 }
 
-function* matrixPieces(weight: WeightMatrix, rows: number): Generator<Float32Array> {
-  for (let start = 0; start < weight.outFeatures; start += rows) {
-    const piece = dequantize(weight, start, Math.min(start + rows, weight.outFeatures))
-    const values = piece.dataSync() as Float32Array
-    piece.dispose()
-    yield values
-  }
-}
-
 /** The tensors of a model under llama.cpp's names and in its layout; values are made when they are asked for. */
 export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTensorType): GgufTensor[] {
   const { config } = model
@@ -116,14 +104,13 @@ export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTens
   const matrix = (module: string, weight: WeightMatrix, wanted: GgufTensorType) => {
     const { outFeatures, inFeatures } = weight
     const fits = inFeatures % GGUF_BLOCKSIZE === 0 || !/^q/.test(wanted)
-    // Pieces are whole heads.
-    const rows = Math.max(1, Math.floor(PIECE / inFeatures / config.headDim)) * config.headDim
     tensors.push({
       name: `${nameOf(module)}.weight`,
       type: fits ? wanted : 'f16',
       shape: [outFeatures, inFeatures],
+      // Pieces are whole heads.
       *values() {
-        for (const piece of matrixPieces(weight, rows)) yield adapt(module, piece, inFeatures)
+        for (const piece of rowPieces(weight, config.headDim)) yield adapt(module, piece, inFeatures)
       },
     })
   }
@@ -142,8 +129,8 @@ export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTens
     if (bias) vector(`${nameOf(name)}.bias`, bias.size, () => adapt(name, bias.dataSync() as Float32Array, 1))
   }
   for (const { name, weight } of model.norms.values()) {
-    const values = () => (weight as tf.Tensor1D).dataSync() as Float32Array
-    vector(`${nameOf(name)}.weight`, weight.size, () => values().map((value) => value + normOffset))
+    const values = () => weight.dataSync<'float32'>().map((value) => value + normOffset)
+    vector(`${nameOf(name)}.weight`, weight.size, values)
   }
   if (config.rope.type === 'llama3') {
     const plain = inverseFrequencies({ ...config.rope, type: 'default' }, 1)

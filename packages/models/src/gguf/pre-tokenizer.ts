@@ -7,13 +7,22 @@ export interface WordRules {
   model: { ignore_merges?: boolean }
 }
 
-interface Step {
+/** A normalizer or pre-tokenizer. */
+export interface Step {
   type: string
+  prepend_scheme?: string
   pattern?: { Regex?: string; String?: string }
   add_prefix_space?: boolean
   use_regex?: boolean
   individual_digits?: boolean
+  normalizers?: Step[]
   pretokenizers?: Step[]
+}
+
+/** The steps of a sequence, or the only one. */
+export function stepsOf(rule: unknown): Step[] {
+  const step = rule as Step | null
+  return step?.type === 'Sequence' ? [...(step.normalizers ?? step.pretokenizers ?? [])] : step ? [step] : []
 }
 
 const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -43,13 +52,10 @@ const PATTERNS = new Map<string, { whole?: string; merged?: string }>([
  * @throws {TunesmithError} `unsupported` for a way that it has no name for: with another one it would read other tokens.
  */
 export function preTokenizerName({ pre_tokenizer, normalizer, model }: WordRules, where: string): string {
-  const step = pre_tokenizer as Step | null
-  const steps = step?.type === 'Sequence' ? (step.pretokenizers ?? []) : step ? [step] : []
-  const bytes = steps.at(-1)
-  const before = steps.slice(0, -1)
-  const kind = (normalizer as Step | null)?.type
+  const before = stepsOf(pre_tokenizer)
+  const bytes = before.pop()
   // llama.cpp does not compose characters; text that is typed is composed already.
-  const plain = normalizer === null || kind === 'NFC'
+  const plain = normalizer === null || (normalizer as Step).type === 'NFC'
   if (plain && bytes?.type === 'ByteLevel' && !bytes.add_prefix_space) {
     const [only] = before
     const words = bytes.use_regex !== false && !model.ignore_merges

@@ -1,16 +1,11 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { GenerationDefaults } from '../generation/generation-config'
-import { preTokenizerName } from './pre-tokenizer'
+import { preTokenizerName, type Step, stepsOf, type WordRules } from './pre-tokenizer'
 import { bool, floats, type GgufValue, integers, string, strings, u32 } from './values'
 
 /** llama.cpp's kinds of token. */
-const NORMAL = 1
-const UNKNOWN = 2
-const CONTROL = 3
-const USER_DEFINED = 4
-const UNUSED = 5
-const BYTE = 6
+const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 }
 
 interface BpeModel {
   type: string
@@ -20,28 +15,10 @@ interface BpeModel {
   ignore_merges?: boolean
 }
 
-interface Step {
-  type: string
-  prepend_scheme?: string
-  normalizers?: Step[]
-  pretokenizers?: Step[]
-}
-
-const steps = (step: Step | null, parts: 'normalizers' | 'pretokenizers'): Step[] =>
-  step?.type === 'Sequence' ? (step[parts] ?? []) : step ? [step] : []
-
 /** SentencePiece puts a space before the text: as a normalizer does, or a pre-tokenizer. */
-function addsSpacePrefix(tokenizer: Tokenizer): boolean {
-  const { normalizer, pre_tokenizer } = tokenizer.json as unknown as {
-    normalizer: Step | null
-    pre_tokenizer: Step | null
-  }
-  return (
-    steps(normalizer, 'normalizers').some(({ type }) => type === 'Prepend') ||
-    steps(pre_tokenizer, 'pretokenizers').some(
-      ({ type, prepend_scheme }) => type === 'Metaspace' && prepend_scheme !== 'never',
-    )
-  )
+function addsSpacePrefix({ normalizer, pre_tokenizer }: WordRules): boolean {
+  const splits = ({ type, prepend_scheme }: Step) => type === 'Metaspace' && prepend_scheme !== 'never'
+  return stepsOf(normalizer).some(({ type }) => type === 'Prepend') || stepsOf(pre_tokenizer).some(splits)
 }
 
 /** The order of the merges as scores, as SentencePiece has it: the first merge that makes a piece counts. */
@@ -73,7 +50,8 @@ export function tokenizerMetadata(
   generation: GenerationDefaults,
   preTokenizer?: string,
 ): Map<string, GgufValue> {
-  const model = tokenizer.json.model as unknown as BpeModel
+  const rules = tokenizer.json as unknown as WordRules & { model: BpeModel }
+  const { model } = rules
   if (model.type !== 'BPE')
     throw new TunesmithError(`A ${model.type} tokenizer cannot be written into a GGUF file`, {
       code: 'unsupported',
@@ -81,7 +59,7 @@ export function tokenizerMetadata(
       remedy: 'Export safetensors instead',
     })
   const tokens = Array.from({ length: vocabSize }, (_, id) => `[PAD${id}]`)
-  const types = new Array<number>(vocabSize).fill(UNUSED)
+  const types = new Array<number>(vocabSize).fill(KIND.unused)
   const place = (id: number, content: string, type: number) => {
     if (id >= vocabSize)
       throw new TunesmithError(`The token "${content}" has the id ${id}, and the model ${vocabSize} embeddings`, {
@@ -93,35 +71,26 @@ export function tokenizerMetadata(
     types[id] = type
   }
   for (const [content, id] of Object.entries(model.vocab))
-    place(id, content, model.byte_fallback && /^<0x[0-9A-F]{2}>$/.test(content) ? BYTE : NORMAL)
+    place(id, content, model.byte_fallback && /^<0x[0-9A-F]{2}>$/.test(content) ? KIND.byte : KIND.normal)
   // A token that is left as it is with spaces as SentencePiece writes them.
-  for (const { id, content, special } of tokenizer.json.added_tokens as {
-    id: number
-    content: string
-    special?: boolean
-  }[])
-    place(
-      id,
-      model.byte_fallback && !special ? content.replaceAll(' ', '▁') : content,
-      special ? CONTROL : USER_DEFINED,
-    )
+  const added = tokenizer.json.added_tokens as { id: number; content: string; special?: boolean }[]
+  for (const { id, content, special } of added) {
+    const piece = model.byte_fallback && !special ? content.replaceAll(' ', '▁') : content
+    place(id, piece, special ? KIND.control : KIND.userDefined)
+  }
   const { unkTokenId } = tokenizer
-  if (unkTokenId !== undefined && model.byte_fallback) types[unkTokenId] = UNKNOWN
+  if (unkTokenId !== undefined && model.byte_fallback) types[unkTokenId] = KIND.unknown
 
   const metadata = new Map<string, GgufValue>()
   const set = (key: string, value: GgufValue) => metadata.set(`tokenizer.ggml.${key}`, value)
   set('model', string(model.byte_fallback ? 'llama' : 'gpt2'))
-  set(
-    'pre',
-    string(
-      model.byte_fallback ? 'default' : (preTokenizer ?? preTokenizerName(tokenizer.json as never, tokenizer.where)),
-    ),
-  )
+  const words = () => preTokenizer ?? preTokenizerName(rules, tokenizer.where)
+  set('pre', string(model.byte_fallback ? 'default' : words()))
   set('tokens', strings(tokens))
   set('token_type', integers(types))
   if (model.byte_fallback) {
     set('scores', floats(pieceScores(model, vocabSize)))
-    set('add_space_prefix', bool(addsSpacePrefix(tokenizer)))
+    set('add_space_prefix', bool(addsSpacePrefix(rules)))
   } else set('merges', strings(model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')))))
 
   const bos = tokenizer.bosTokenId ?? generation.bosTokenId

@@ -17,73 +17,26 @@ export const strings = (value: readonly string[]): GgufValue => ({ type: 'array'
 export const floats = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'f32', value })
 export const integers = (value: readonly number[]): GgufValue => ({ type: 'array', of: 'i32', value })
 
-/** Bytes put one after another into memory that grows. */
-export class ByteWriter {
-  #bytes = Buffer.alloc(1 << 16)
-  #length = 0
+const bytesOf = ({ buffer }: { buffer: ArrayBufferLike }) => new Uint8Array(buffer)
 
-  #room(bytes: number): number {
-    const at = this.#length
-    this.#length += bytes
-    if (this.#length > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(2 * this.#bytes.length, this.#length))
-      this.#bytes.copy(larger)
-      this.#bytes = larger
-    }
-    return at
-  }
+/** The bytes of a number, a switch or a text. */
+export const encode = {
+  u32: (value: number) => bytesOf(Uint32Array.of(value)),
+  i32: (value: number) => bytesOf(Int32Array.of(value)),
+  u64: (value: number) => bytesOf(BigUint64Array.of(BigInt(value))),
+  f32: (value: number) => bytesOf(Float32Array.of(value)),
+  bool: (value: boolean) => Uint8Array.of(Number(value)),
+  string: (value: string): Uint8Array => {
+    const text = Buffer.from(value)
+    return Buffer.concat([encode.u64(text.length), text])
+  },
+}
 
-  get length(): number {
-    return this.#length
-  }
-
-  u32(value: number): void {
-    const at = this.#room(4)
-    this.#bytes.writeUInt32LE(value, at)
-  }
-
-  u64(value: number): void {
-    const at = this.#room(8)
-    this.#bytes.writeBigUInt64LE(BigInt(value), at)
-  }
-
-  string(value: string): void {
-    const length = Buffer.byteLength(value)
-    this.u64(length)
-    const at = this.#room(length)
-    this.#bytes.write(value, at)
-  }
-
-  value(value: GgufValue): void {
-    this.u32(TYPES[value.type])
-    if (value.type !== 'array') {
-      this.#scalar(value.type, value.value)
-      return
-    }
-    this.u32(TYPES[value.of])
-    this.u64(value.value.length)
-    for (const element of value.value) this.#scalar(value.of, element)
-  }
-
-  #scalar(type: Scalar, value: number | boolean | string): void {
-    if (type === 'string') {
-      this.string(value as string)
-      return
-    }
-    const at = this.#room(type === 'bool' ? 1 : 4)
-    if (type === 'bool') this.#bytes.writeUInt8(value ? 1 : 0, at)
-    else if (type === 'f32') this.#bytes.writeFloatLE(value as number, at)
-    else if (type === 'i32') this.#bytes.writeInt32LE(value as number, at)
-    else this.#bytes.writeUInt32LE(value as number, at)
-  }
-
-  /** Zeros up to a multiple of `alignment`. */
-  pad(alignment: number): void {
-    const rest = this.#length % alignment
-    if (rest > 0) this.#room(alignment - rest)
-  }
-
-  bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length)
-  }
+/** The bytes of a value with its type before it. */
+export function encodeValue({ type, value, ...array }: GgufValue): Uint8Array {
+  const scalar = (type: Scalar, value: unknown) => encode[type](value as never)
+  if (type !== 'array') return Buffer.concat([encode.u32(TYPES[type]), scalar(type, value)])
+  const { of } = array as { of: Scalar }
+  const elements = value.map((element) => scalar(of, element))
+  return Buffer.concat([encode.u32(TYPES.array), encode.u32(TYPES[of]), encode.u64(value.length), ...elements])
 }

@@ -1,14 +1,22 @@
 import { writeFileAtomic } from '@tunesmith/core'
-import { f32ToBf16, f32ToF16 } from '@tunesmith/hub'
+import { tensorBytes } from '@tunesmith/hub'
 import { GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, quantizeGguf } from '@tunesmith/quantization'
-import { ByteWriter, type GgufValue } from './values'
+import { encode, encodeValue, type GgufValue } from './values'
 
-/** How a tensor is stored: ggml's number of the type, and bytes per row of `columns`. */
+/** How a tensor is stored. */
 export const GGUF_TENSOR_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
 export type GgufTensorType = (typeof GGUF_TENSOR_TYPES)[number]
 
-const NUMBERS: Record<GgufTensorType, number> = { f32: 0, f16: 1, q4_0: 2, q8_0: 8, bf16: 30 }
+/** Of each type: ggml's number, and bytes per element. */
+const TYPES: Record<GgufTensorType, { number: number; bytes: number }> = {
+  f32: { number: 0, bytes: 4 },
+  f16: { number: 1, bytes: 2 },
+  bf16: { number: 30, bytes: 2 },
+  q8_0: { number: 8, bytes: GGUF_BLOCK_BYTES.q8_0 / GGUF_BLOCKSIZE },
+  q4_0: { number: 2, bytes: GGUF_BLOCK_BYTES.q4_0 / GGUF_BLOCKSIZE },
+}
 const ALIGNMENT = 32
+const padding = (length: number) => new Uint8Array((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT)
 
 export interface GgufTensor {
   name: string
@@ -19,20 +27,10 @@ export interface GgufTensor {
   values(): Iterable<Float32Array>
 }
 
-const sizeOf = (shape: readonly number[]) => shape.reduce((product, n) => product * n, 1)
-
-function byteLength(type: GgufTensorType, shape: readonly number[]): number {
-  const size = sizeOf(shape)
-  if (type === 'f32') return size * 4
-  if (type === 'f16' || type === 'bf16') return size * 2
-  return (size / GGUF_BLOCKSIZE) * GGUF_BLOCK_BYTES[type]
-}
-
-function encode(values: Float32Array, type: GgufTensorType, columns: number): Uint8Array {
+function encodeTensor(values: Float32Array, type: GgufTensorType, columns: number): Uint8Array {
   if (type === 'q8_0' || type === 'q4_0')
     return quantizeGguf({ data: values, dtype: 'float32', shape: [values.length / columns, columns], type })
-  const typed = type === 'bf16' ? f32ToBf16(values) : type === 'f16' ? f32ToF16(values) : values
-  return new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength)
+  return tensorBytes(values, ({ f32: 'F32', f16: 'F16', bf16: 'BF16' } as const)[type])
 }
 
 /**
@@ -45,36 +43,28 @@ export async function writeGguf(
   metadata: ReadonlyMap<string, GgufValue>,
   tensors: readonly GgufTensor[],
 ): Promise<void> {
-  const head = new ByteWriter()
-  head.u32(0x46554747) // "GGUF"
-  head.u32(3)
-  head.u64(tensors.length)
-  head.u64(metadata.size)
-  for (const [key, value] of metadata) {
-    head.string(key)
-    head.value(value)
-  }
+  // "GGUF", and the version.
+  const head = [encode.u32(0x46554747), encode.u32(3), encode.u64(tensors.length), encode.u64(metadata.size)]
+  for (const [key, value] of metadata) head.push(encode.string(key), encodeValue(value))
   let offset = 0
   for (const { name, type, shape } of tensors) {
-    head.string(name)
-    head.u32(shape.length)
-    for (const size of [...shape].reverse()) head.u64(size)
-    head.u32(NUMBERS[type])
-    head.u64(offset)
-    offset += Math.ceil(byteLength(type, shape) / ALIGNMENT) * ALIGNMENT
+    const { number, bytes } = TYPES[type]
+    const sizes = [...shape].reverse().map(encode.u64)
+    head.push(encode.string(name), encode.u32(shape.length), ...sizes, encode.u32(number), encode.u64(offset))
+    offset += Math.ceil((shape.reduce((product, n) => product * n, 1) * bytes) / ALIGNMENT) * ALIGNMENT
   }
-  head.pad(ALIGNMENT)
+  const start = Buffer.concat(head)
   await writeFileAtomic(path, async (file) => {
-    await file.writeFile(head.bytes())
+    await file.writeFile(start)
+    await file.writeFile(padding(start.length))
     for (const { type, shape, values } of tensors) {
       let written = 0
       for (const piece of values()) {
-        const bytes = encode(piece, type, shape.at(-1)!)
+        const bytes = encodeTensor(piece, type, shape.at(-1)!)
         await file.writeFile(bytes)
         written += bytes.byteLength
       }
-      const rest = written % ALIGNMENT
-      if (rest > 0) await file.writeFile(new Uint8Array(ALIGNMENT - rest))
+      await file.writeFile(padding(written))
     }
   })
 }

@@ -3,6 +3,7 @@ import { type Random, TunesmithError } from '@tunesmith/core'
 import type { LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
+import { uniform, variableOf } from '../variable'
 import { dropped } from './lora/linear-layer'
 
 /** Names and defaults of the `adapters` library's DoubleSeqBnConfig, its name for the adapters of Houlsby et al. */
@@ -50,18 +51,16 @@ function truncatedNormal(random: Random, limit: number): number {
 
 function initial(
   part: 'down' | 'up',
-  [rows, columns]: [number, number],
+  shape: [number, number],
   method: BottleneckConfig['initWeights'],
   random: Random,
 ): tf.Variable<tf.Rank.R2> {
-  const bound = 1 / Math.sqrt(columns)
   const draw = {
     bert: () => 0.02 * random.normal(),
     houlsby: () => 0.01 * truncatedNormal(random, 2),
-    mam_adapter: () => (part === 'up' ? 0 : bound * (2 * random.uniform() - 1)),
+    mam_adapter: part === 'up' ? () => 0 : uniform(random, 1 / Math.sqrt(shape[1])),
   }[method]
-  const values = Float32Array.from({ length: rows * columns }, draw)
-  return tf.tidy(() => tf.variable(tf.tensor2d(values, [rows, columns])))
+  return variableOf(shape, draw)
 }
 
 /**
@@ -87,7 +86,7 @@ export const bottleneck: Adapter<BottleneckConfig, undefined> = {
   layer(module, { config, random }) {
     const { outFeatures: hidden } = (module as LinearModule).weight
     const size = Math.max(1, Math.floor(hidden / config.reductionFactor))
-    const zeros = (length: number) => tf.tidy(() => tf.variable(tf.zeros<tf.Rank.R1>([length])))
+    const zeros = (length: number) => variableOf<tf.Rank.R1>([length], () => 0)
     const down = { weight: initial('down', [size, hidden], config.initWeights, random), bias: zeros(size) }
     const up = { weight: initial('up', [hidden, size], config.initWeights, random), bias: zeros(hidden) }
     const project = (x: tf.Tensor2D, { weight, bias }: typeof down): tf.Tensor2D =>

@@ -3,8 +3,9 @@ import { TunesmithError } from '@tunesmith/core'
 import type { CausalLM, LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
-import { queryAndValue, targetedModules, targetOptions } from '../target-modules'
+import { matchesModule, queryAndValue, targetedModules, targetOptions } from '../target-modules'
 import { modulesToSaveOption } from '../trained-copies'
+import { variableOf } from '../variable'
 
 export const ia3ConfigSchema = z.strictObject({
   peftType: z.literal('IA3'),
@@ -35,10 +36,10 @@ function defaultTargets(model: CausalLM): string[] {
 
 const feedforwardOf = ({ feedforwardModules = ['down_proj'] }: Ia3Config) => feedforwardModules
 
+/** Unlike `targetModules`, a list matches any end of a name, as in PEFT. */
 function isFeedforward(name: string, config: Ia3Config): boolean {
   const modules = feedforwardOf(config)
-  if (typeof modules === 'string') return new RegExp(`^(?:${modules})$`).test(name)
-  return modules.some((ending) => name.endsWith(ending))
+  return typeof modules === 'string' ? matchesModule(name, modules) : modules.some((ending) => name.endsWith(ending))
 }
 
 function checkConfig({ targetModules, feedforwardModules }: Ia3Config): void {
@@ -65,8 +66,7 @@ export const ia3: Adapter<Ia3Config, undefined> = {
     const { inFeatures, outFeatures } = (module as LinearModule).weight
     const onInput = isFeedforward(module.name, config)
     const size = onInput ? inFeatures : outFeatures
-    const values = Float32Array.from({ length: size }, () => (config.initIa3Weights ? 1 : random.normal()))
-    const scale = tf.tidy(() => tf.variable(tf.tensor2d(values, onInput ? [1, size] : [size, 1])))
+    const scale = variableOf(onInput ? [1, size] : [size, 1], () => (config.initIa3Weights ? 1 : random.normal()))
     const row = () => tf.reshape(scale, [1, size]) as tf.Tensor2D
     return {
       parameters: { ia3_l: scale },
@@ -79,10 +79,7 @@ export const ia3: Adapter<Ia3Config, undefined> = {
     }
   },
   json: {
-    write: (config) => ({
-      fan_in_fan_out: false,
-      feedforward_modules: feedforwardOf(config),
-    }),
+    write: (config) => ({ fan_in_fan_out: false, feedforward_modules: feedforwardOf(config) }),
     refused: ['fan_in_fan_out'],
   },
 }

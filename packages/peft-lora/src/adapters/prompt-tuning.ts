@@ -7,6 +7,7 @@ import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { Adapter, SharedParts } from '../adapter'
 import { modulesToSaveOption } from '../trained-copies'
+import { variableOf } from '../variable'
 
 export const promptTuningConfigSchema = z.strictObject({
   peftType: z.literal('PROMPT_TUNING'),
@@ -69,13 +70,10 @@ export const promptTuning: Adapter<PromptTuningConfig, SharedParts> = {
   shared(model, { config, random, loading }) {
     const { numVirtualTokens: count, promptTuningInit } = config
     const { hiddenSize } = model.config
-    const prompt = tf.tidy(() => {
-      if (loading) return tf.variable(tf.zeros<tf.Rank.R2>([count, hiddenSize]))
-      if (promptTuningInit !== 'RANDOM')
-        return tf.variable(model.embed(tf.tensor1d(initialIds(config, model, random), 'int32')))
-      const values = Float32Array.from({ length: count * hiddenSize }, () => random.normal())
-      return tf.variable(tf.tensor2d(values, [count, hiddenSize]))
-    })
+    const prompt =
+      loading || promptTuningInit === 'RANDOM'
+        ? variableOf([count, hiddenSize], loading ? () => 0 : () => random.normal())
+        : tf.tidy(() => tf.variable(model.embed(tf.tensor1d(initialIds(config, model, random), 'int32'))))
     return { parameters: { prompt_embeddings: prompt }, virtualTokens: { count, embeddings: () => prompt } }
   },
   json: {

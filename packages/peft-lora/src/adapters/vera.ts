@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { Random, TunesmithError } from '@tunesmith/core'
-import type { LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
 import { targetOptions } from '../target-modules'
 import { modulesToSaveOption } from '../trained-copies'
+import { uniform, variableOf } from '../variable'
 import { dropped } from './lora/linear-layer'
 
 export const veraConfigSchema = z.strictObject({
@@ -38,11 +38,8 @@ interface Projections {
 }
 
 /** Kaiming uniform for a rectified linear unit: within the root of six over the number of inputs. */
-function kaiming(rows: number, columns: number, random: Random): tf.Variable<tf.Rank.R2> {
-  const bound = Math.sqrt(6 / columns)
-  const values = Float32Array.from({ length: rows * columns }, () => (2 * random.uniform() - 1) * bound)
-  return tf.tidy(() => tf.variable(tf.tensor2d(values, [rows, columns]), false))
-}
+const kaiming = (rows: number, columns: number, random: Random) =>
+  variableOf([rows, columns], uniform(random, Math.sqrt(6 / columns)), false)
 
 /**
  * VeRA (Kopiczko et al. 2023): `lambda_b * B (lambda_d * A x)` with A and B random, frozen and shared by all layers; the
@@ -52,29 +49,17 @@ export const vera: Adapter<VeraConfig, Projections> = {
   peftType: 'VERA',
   schema: veraConfigSchema,
   shared(_model, { config: { r, projectionPrngKey }, targets }) {
-    const widest = (of: (module: LinearModule) => number) => Math.max(...targets.map((m) => of(m as LinearModule)))
     const random = new Random(projectionPrngKey, 'VERA')
-    return {
-      buffers: {
-        'base_model.vera_A': kaiming(
-          r,
-          widest(({ weight }) => weight.inFeatures),
-          random,
-        ),
-        'base_model.vera_B': kaiming(
-          widest(({ weight }) => weight.outFeatures),
-          r,
-          random,
-        ),
-      },
-    }
+    const weights = targets.map(({ weight }) => weight)
+    const columns = Math.max(...weights.map(({ inFeatures }) => inFeatures))
+    const rows = Math.max(...weights.map(({ outFeatures }) => outFeatures))
+    const [a, b] = [kaiming(r, columns, random), kaiming(rows, r, random)]
+    return { buffers: { 'base_model.vera_A': a, 'base_model.vera_B': b } }
   },
   layer(module, { config: { r, dInitial, initWeights, veraDropout }, shared: { buffers }, random }) {
-    const { inFeatures, outFeatures } = (module as LinearModule).weight
-    const [lambdaB, lambdaD] = tf.tidy(() => [
-      tf.variable(initWeights ? tf.zeros([outFeatures]) : tf.ones([outFeatures])),
-      tf.variable(tf.tensor1d(Float32Array.from({ length: r }, () => (initWeights ? dInitial : random.normal())))),
-    ]) as [tf.Variable<tf.Rank.R1>, tf.Variable<tf.Rank.R1>]
+    const { inFeatures, outFeatures } = module.weight
+    const lambdaB = variableOf<tf.Rank.R1>([outFeatures], () => (initWeights ? 0 : 1))
+    const lambdaD = variableOf<tf.Rank.R1>([r], () => (initWeights ? dInitial : random.normal()))
     const part = (matrix: tf.Tensor2D, shape: [number, number]): tf.Tensor2D =>
       matrix.shape.join() === shape.join() ? matrix : tf.slice2d(matrix, [0, 0], shape)
     const rows = () => part(buffers['base_model.vera_B'], [outFeatures, r])

@@ -4,6 +4,7 @@ import { type Random, TunesmithError } from '@tunesmith/core'
 import type { LinearModule } from '@tunesmith/models'
 import type { Adapter, SharedParts } from '../../adapter'
 import { targetedModules } from '../../target-modules'
+import { variableOf } from '../../variable'
 import { dropped, lowRank } from '../lora/linear-layer'
 import { type AdaLoraConfig, adaLoraConfigSchema, checkAdaLoraConfig } from './config'
 import { type Factors, RankAllocator } from './rank-allocator'
@@ -18,15 +19,11 @@ function initialFactors(
   { initR, initLoraWeights }: AdaLoraConfig,
   random: Random,
 ): Factors {
-  const normal = (rows: number, columns: number, spread: number) => {
-    const values = Float32Array.from({ length: rows * columns }, () => (spread === 0 ? 0 : spread * random.normal()))
-    return tf.tidy(() => tf.variable(tf.tensor2d(values, [rows, columns])))
-  }
-  const spread = initLoraWeights ? 0.02 : 1
+  const normal = () => (initLoraWeights ? 0.02 : 1) * random.normal()
   return {
-    lora_A: normal(initR, inFeatures, spread),
-    lora_B: normal(outFeatures, initR, spread),
-    lora_E: normal(initR, 1, initLoraWeights ? 0 : 1),
+    lora_A: variableOf([initR, inFeatures], normal),
+    lora_B: variableOf([outFeatures, initR], normal),
+    lora_E: variableOf([initR, 1], initLoraWeights ? () => 0 : normal),
   }
 }
 

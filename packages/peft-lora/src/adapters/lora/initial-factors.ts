@@ -5,6 +5,7 @@ import { quantizedMatrix } from '@tunesmith/models'
 import { loftqInit, truncatedSvd } from '@tunesmith/quantization'
 import type { AdaptableModule } from '../../adapter'
 import { storeWeight } from '../../store-weight'
+import { uniform } from '../../variable'
 import type { LoraConfig } from './config'
 
 /** How A `[r, in]` and B `[out, r]` begin, and what becomes of the base weight. */
@@ -37,27 +38,25 @@ export function initialFactors(
     const how = init === 'olora' ? olora : init === 'loftq' ? loftq : pissa
     return how(module, config, { r, scaling })
   }
-  const uniform = (size: number, fanIn: number) => {
-    const bound = 1 / Math.sqrt(fanIn)
-    return Float32Array.from({ length: size }, () => (2 * random.uniform() - 1) * bound)
+  const within = (fanIn: number) => uniform(random, 1 / Math.sqrt(fanIn))
+  const drawA = init === 'gaussian' ? () => random.normal() / r : within(inFeatures)
+  return {
+    a: Float32Array.from({ length: r * inFeatures }, drawA),
+    b: Float32Array.from({ length: outFeatures * r }, init === false ? within(r) : () => 0),
   }
-  const a =
-    init === 'gaussian'
-      ? Float32Array.from({ length: r * inFeatures }, () => random.normal() / r)
-      : uniform(r * inFeatures, inFeatures)
-  return { a, b: init === false ? uniform(outFeatures * r, r) : new Float32Array(outFeatures * r) }
 }
 
 /** Of the embeddings: A `[r, vocab]` zero and B `[hidden, r]` normal, as in PEFT. */
 export function initialEmbeddingFactors(
   { weight }: AdaptableModule,
-  { initLoraWeights }: LoraConfig,
+  config: LoraConfig,
   { r }: Sizes,
   random: Random,
 ): InitialFactors {
   const normal = (size: number) => Float32Array.from({ length: size }, () => random.normal())
   const sizeOfA = r * weight.outFeatures
-  if (typeof initLoraWeights === 'string' && initLoraWeights !== 'gaussian')
+  const { initLoraWeights } = config
+  if (changesBase(config))
     throw new TunesmithError(`initLoraWeights "${initLoraWeights}" is for linear layers`, {
       code: 'unsupported',
       where: 'targetModules',

@@ -1,8 +1,27 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { CausalLM } from '@tunesmith/models'
+import { z } from 'zod'
 import type { Adapter, SharedParts } from '../../adapter'
-import { type PrefixTuningConfig, prefixTuningConfigSchema } from './config'
+import { modulesToSaveOption } from '../../trained-copies'
+import { variableOf } from '../../variable'
 import { projection } from './projection'
+
+export const prefixTuningConfigSchema = z.strictObject({
+  peftType: z.literal('PREFIX_TUNING'),
+  /** How many trained keys and values every layer sees before every sequence. */
+  numVirtualTokens: z.number().int().positive(),
+  /** Whether they are made from smaller embeddings by two linear layers with a tanh between, while training. Default false. */
+  prefixProjection: z.boolean().default(false),
+  /** Width between those two layers. Default: the width of a layer's keys. */
+  encoderHiddenSize: z.number().int().positive().optional(),
+  /** `zero`: keys and values begin as zeros. Default: random. */
+  initWeights: z.literal('zero').optional(),
+  modulesToSave: modulesToSaveOption.modulesToSave,
+})
+/** What a caller may write. */
+export type PrefixTuningConfigOptions = z.input<typeof prefixTuningConfigSchema>
+/** With defaults filled in. */
+export type PrefixTuningConfig = z.output<typeof prefixTuningConfigSchema>
 
 /** Key of the file: keys and values of all layers in one matrix `[count, layers * 2 * width]`. */
 const KEY = 'prompt_embeddings'
@@ -31,10 +50,8 @@ export const prefixTuning: Adapter<PrefixTuningConfig, SharedParts> = {
     const layers = model.config.numHiddenLayers
     const zero = initWeights === 'zero'
     if (!prefixProjection || loading) {
-      const shape: [number, number] = [count, 2 * layers * width]
-      const normal = () => Float32Array.from({ length: shape[0] * shape[1] }, () => random.normal())
-      const matrix = tf.tidy(() => tf.variable(loading || zero ? tf.zeros(shape) : tf.tensor2d(normal(), shape)))
-      return plain(matrix as tf.Variable<tf.Rank.R2>, count, width)
+      const draw = loading || zero ? () => 0 : () => random.normal()
+      return plain(variableOf([count, 2 * layers * width], draw), count, width)
     }
     const sizes = { count, width, hidden: encoderHiddenSize ?? width, layers, zero }
     const { parameters, keyValues } = projection(sizes, random)

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import type { Random } from '@tunesmith/core'
+import { uniform, variableOf } from '../../variable'
 
 export interface ProjectionSizes {
   count: number
@@ -12,29 +13,19 @@ export interface ProjectionSizes {
   zero: boolean
 }
 
-/** The keys and values of prefix tuning out of small embeddings, by a perceptron that exists only while training. */
-export interface Projection {
-  parameters: Record<string, tf.Variable>
-  keyValues(layer: number): { keys: tf.Tensor2D; values: tf.Tensor2D }
-}
-
 /** Uniform within one over the root of the number of inputs, as torch begins linear layers. */
 function linear(rows: number, columns: number, random: Random, zero = false) {
-  const bound = zero ? 0 : 1 / Math.sqrt(columns)
-  const draw = () => bound * (2 * random.uniform() - 1)
-  return tf.tidy(() => ({
-    weight: tf.variable(tf.tensor2d(Float32Array.from({ length: rows * columns }, draw), [rows, columns])),
-    bias: tf.variable(tf.tensor1d(Float32Array.from({ length: rows }, draw))),
-  }))
+  const draw = uniform(random, zero ? 0 : 1 / Math.sqrt(columns))
+  return { weight: variableOf([rows, columns], draw), bias: variableOf<tf.Rank.R1>([rows], draw) }
 }
 
 /**
- * The perceptron with one part of its last layer per decoder layer, which is PEFT's `transform.2` cut into pieces: so a
+ * The keys and values of prefix tuning out of small embeddings, by a perceptron that exists only while training. It has
+ * one part of its last layer per decoder layer, which is PEFT's `transform.2` cut into pieces: so a
  * decoder layer computes, and has gradients for, its own piece only.
  */
-export function projection({ count, width, hidden, layers, zero }: ProjectionSizes, random: Random): Projection {
-  const normal = Float32Array.from({ length: count * width }, () => random.normal())
-  const embedding = tf.tidy(() => tf.variable(tf.tensor2d(normal, [count, width])))
+export function projection({ count, width, hidden, layers, zero }: ProjectionSizes, random: Random) {
+  const embedding = variableOf([count, width], () => random.normal())
   const first = linear(hidden, width, random)
   const second = Array.from({ length: layers }, () => ({
     keys: linear(width, hidden, random, zero),
@@ -54,7 +45,7 @@ export function projection({ count, width, hidden, layers, zero }: ProjectionSiz
     tf.add(tf.matMul(x, weight, false, true), bias)
   return {
     parameters,
-    keyValues(layer) {
+    keyValues(layer: number) {
       const between = tf.tanh(apply(embedding, first))
       return { keys: apply(between, second[layer]!.keys), values: apply(between, second[layer]!.values) }
     },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { generator } from './fixtures/hostile-safetensors'
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './half-precision'
+import { Random } from './random'
 
 const all = Uint16Array.from({ length: 0x10000 }, (_, i) => i)
 
@@ -29,7 +29,8 @@ function nearest(value: number, table: readonly number[], lastFinite: number): n
 }
 
 function samples(): Float32Array {
-  const random = generator(7)
+  const generator = new Random(7)
+  const random = () => generator.uniform()
   const words = Uint32Array.from({ length: 200_000 }, () => Math.floor(random() * 2 ** 32))
   // Around every tie of float16 and bfloat16 as well.
   for (let i = 0; i < 60_000; i++) words[i] = ((words[i]! & 0xffff0000) | 0x8000) + (i % 3) - 1
