@@ -16,8 +16,7 @@ int threadCount();
 void setThreadCount(int threads);
 int defaultThreadCount();
 
-template <class Function>
-inline void parallel(int64_t count, const Function& function) {
+template <class Function> inline void parallel(int64_t count, const Function& function) {
   parallelFor(
       count, [](void* context, int64_t index) { (*static_cast<const Function*>(context))(index); },
       const_cast<Function*>(&function));

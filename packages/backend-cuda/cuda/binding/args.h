@@ -122,8 +122,7 @@ inline size_t placeOf(const Names& names, const char* name, size_t last) {
 }
 
 // What fields and entries of a list have in common: tensors by the numbers that `Source::number` gives.
-template <class Source>
-class Tensors {
+template <class Source> class Tensors {
  public:
   int64_t count(const char* name) { return wholeNumber(self().number(name), quoted(name), "a count"); }
   int small(const char* name) {
@@ -208,8 +207,7 @@ class Fields : public Tensors<Fields> {
 
   // Reads the entries of the list with `read` and has `submit` do the work of what was read. When not all have room on
   // the device at once, it is done in parts: what was submitted may leave before the next is read.
-  template <class Read, class Submit>
-  void eachEntry(Read read, Submit submit) {
+  template <class Read, class Submit> void eachEntry(Read read, Submit submit) {
     size_t length = 0, unsubmitted = 0;
     const double* values = doubles("list", length);
     for (size_t at = 0; at + entryNames_.size() <= length;) {
@@ -297,8 +295,7 @@ class Fields : public Tensors<Fields> {
 };
 
 // Runs `body`; what it throws becomes a JavaScript error with `code` and `remedy`.
-template <class Body>
-Napi::Value guarded(Napi::Env env, const Body& body) {
+template <class Body> Napi::Value guarded(Napi::Env env, const Body& body) {
   std::string code = "internal", message, remedy;
   try {
     beginOperation();
@@ -318,8 +315,7 @@ Napi::Value guarded(Napi::Env env, const Body& body) {
 }
 
 // Adds a function of few arguments.
-template <class F>
-void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
+template <class F> void add(Napi::Env env, Napi::Object exports, const char* name, F body) {
   const auto call = [body](const Napi::CallbackInfo& info) -> Napi::Value {
     return guarded(info.Env(), [&]() -> Napi::Value {
       Args a(info);
@@ -343,8 +339,7 @@ const std::vector<NamedBody>& kernels();
 const std::vector<NamedBody>& operations();
 
 // Runs a check of integers on their values on the host; a step that is being captured repeats it before each launch.
-template <class Check>
-void checked(const char* name, const std::vector<CheckedInts>& ints, Check check) {
+template <class Check> void checked(const char* name, const std::vector<CheckedInts>& ints, Check check) {
   std::vector<const int32_t*> host;
   for (const CheckedInts& i : ints) host.push_back(i.host);
   check(host);

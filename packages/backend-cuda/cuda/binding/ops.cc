@@ -7,8 +7,7 @@
 namespace tunesmith::cuda {
 namespace {
 
-template <class Code>
-Code codeOf(Fields& f, Code last) {
+template <class Code> Code codeOf(Fields& f, Code last) {
   const int op = f.small("op");
   if (op > static_cast<int>(last)) f.fail("op", "an operation");
   return static_cast<Code>(op);

@@ -65,8 +65,7 @@ Napi::Object numbers(Napi::Env env, std::initializer_list<std::pair<const char*,
   return o;
 }
 // A list of what `object` makes of each.
-template <class T, class F>
-Napi::Array listOf(Napi::Env env, const std::vector<T>& all, F object) {
+template <class T, class F> Napi::Array listOf(Napi::Env env, const std::vector<T>& all, F object) {
   Napi::Array list = Napi::Array::New(env);
   uint32_t i = 0;
   for (const T& x : all) list.Set(i++, object(x));

@@ -42,48 +42,30 @@ __device__ __forceinline__ int32_t product(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) * static_cast<uint32_t>(b));
 }
 
-template <class Number>
-__device__ __forceinline__ Number apply(Binary op, Number a, Number b) {
+template <class Number> __device__ __forceinline__ Number apply(Binary op, Number a, Number b) {
   switch (op) {
-    case Binary::add:
-      return sum(a, b);
-    case Binary::sub:
-      return difference(a, b);
-    case Binary::mul:
-      return product(a, b);
-    case Binary::div:
-      return divided(a, b);
+    case Binary::add: return sum(a, b);
+    case Binary::sub: return difference(a, b);
+    case Binary::mul: return product(a, b);
+    case Binary::div: return divided(a, b);
     // NaN wins, as in TensorFlow.js.
-    case Binary::max:
-      return a > b || a != a ? a : b;
-    case Binary::min:
-      return a < b || a != a ? a : b;
-    case Binary::pow:
-      return raised(a, b);
-    case Binary::floorDiv:
-      return floored(a, b);
-    case Binary::mod:
-      return modulo(a, b);
+    case Binary::max: return a > b || a != a ? a : b;
+    case Binary::min: return a < b || a != a ? a : b;
+    case Binary::pow: return raised(a, b);
+    case Binary::floorDiv: return floored(a, b);
+    case Binary::mod: return modulo(a, b);
     case Binary::squaredDifference: {
       const Number d = difference(a, b);
       return product(d, d);
     }
-    case Binary::equal:
-      return static_cast<Number>(a == b);
-    case Binary::notEqual:
-      return static_cast<Number>(a != b);
-    case Binary::greater:
-      return static_cast<Number>(a > b);
-    case Binary::greaterEqual:
-      return static_cast<Number>(a >= b);
-    case Binary::less:
-      return static_cast<Number>(a < b);
-    case Binary::lessEqual:
-      return static_cast<Number>(a <= b);
-    case Binary::logicalAnd:
-      return static_cast<Number>(a != 0 && b != 0);
-    case Binary::logicalOr:
-      return static_cast<Number>(a != 0 || b != 0);
+    case Binary::equal: return static_cast<Number>(a == b);
+    case Binary::notEqual: return static_cast<Number>(a != b);
+    case Binary::greater: return static_cast<Number>(a > b);
+    case Binary::greaterEqual: return static_cast<Number>(a >= b);
+    case Binary::less: return static_cast<Number>(a < b);
+    case Binary::lessEqual: return static_cast<Number>(a <= b);
+    case Binary::logicalAnd: return static_cast<Number>(a != 0 && b != 0);
+    case Binary::logicalOr: return static_cast<Number>(a != 0 || b != 0);
     default:  // eluGrad: dy and the result
       return b >= 0 ? a : product(a, sum(b, static_cast<Number>(1)));
   }
@@ -92,81 +74,46 @@ __device__ __forceinline__ Number apply(Binary op, Number a, Number b) {
 // p and q are the operation's numbers: a slope, bounds.
 __device__ __forceinline__ float apply(Unary op, float x, float p, float q) {
   switch (op) {
-    case Unary::neg:
-      return -x;
-    case Unary::square:
-      return x * x;
-    case Unary::sqrt:
-      return sqrtf(x);
-    case Unary::rsqrt:
-      return 1.0f / sqrtf(x);
-    case Unary::exp:
-      return expf(x);
-    case Unary::log:
-      return logf(x);
-    case Unary::tanh:
-      return tanhf(x);
-    case Unary::sigmoid:
-      return 1.0f / (1.0f + expf(-x));
-    case Unary::relu:
-      return x > 0 || x != x ? x : 0.0f;
-    case Unary::abs:
-      return fabsf(x);
-    case Unary::reciprocal:
-      return 1.0f / x;
-    case Unary::sign:
-      return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f;
-    case Unary::floor:
-      return floorf(x);
-    case Unary::ceil:
-      return ceilf(x);
-    case Unary::round:
-      return rintf(x);
-    case Unary::erf:
-      return erff(x);
-    case Unary::log1p:
-      return log1pf(x);
-    case Unary::expm1:
-      return expm1f(x);
-    case Unary::softplus:
-      return x > 20.0f ? x : log1pf(expf(x));
-    case Unary::step:
-      return x != x ? x : x > 0 ? 1.0f : p;
-    case Unary::leakyRelu:
-      return x < 0 ? p * x : x;
-    case Unary::elu:
-      return x >= 0 ? x : expm1f(x);
-    case Unary::clip:
-      return x > q ? q : x < p ? p : x;
-    case Unary::logicalNot:
-      return x == 0 ? 1.0f : 0.0f;
-    case Unary::isNan:
-      return x != x ? 1.0f : 0.0f;
-    case Unary::isInf:
-      return fabsf(x) == INFINITY ? 1.0f : 0.0f;
-    default:
-      return fabsf(x) < INFINITY ? 1.0f : 0.0f;
+    case Unary::neg: return -x;
+    case Unary::square: return x * x;
+    case Unary::sqrt: return sqrtf(x);
+    case Unary::rsqrt: return 1.0f / sqrtf(x);
+    case Unary::exp: return expf(x);
+    case Unary::log: return logf(x);
+    case Unary::tanh: return tanhf(x);
+    case Unary::sigmoid: return 1.0f / (1.0f + expf(-x));
+    case Unary::relu: return x > 0 || x != x ? x : 0.0f;
+    case Unary::abs: return fabsf(x);
+    case Unary::reciprocal: return 1.0f / x;
+    case Unary::sign: return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f;
+    case Unary::floor: return floorf(x);
+    case Unary::ceil: return ceilf(x);
+    case Unary::round: return rintf(x);
+    case Unary::erf: return erff(x);
+    case Unary::log1p: return log1pf(x);
+    case Unary::expm1: return expm1f(x);
+    case Unary::softplus: return x > 20.0f ? x : log1pf(expf(x));
+    case Unary::step: return x != x ? x : x > 0 ? 1.0f : p;
+    case Unary::leakyRelu: return x < 0 ? p * x : x;
+    case Unary::elu: return x >= 0 ? x : expm1f(x);
+    case Unary::clip: return x > q ? q : x < p ? p : x;
+    case Unary::logicalNot: return x == 0 ? 1.0f : 0.0f;
+    case Unary::isNan: return x != x ? 1.0f : 0.0f;
+    case Unary::isInf: return fabsf(x) == INFINITY ? 1.0f : 0.0f;
+    default: return fabsf(x) < INFINITY ? 1.0f : 0.0f;
   }
 }
 // Of the operations that keep integers integers.
 __device__ __forceinline__ int32_t apply(Unary op, int32_t x, int32_t p, int32_t q) {
   switch (op) {
-    case Unary::neg:
-      return difference(0, x);
-    case Unary::square:
-      return product(x, x);
-    case Unary::abs:
-      return x < 0 ? difference(0, x) : x;
-    case Unary::relu:
-      return x > 0 ? x : 0;
-    case Unary::sign:
-      return x > 0 ? 1 : x < 0 ? -1 : 0;
-    case Unary::clip:
-      return x > q ? q : x < p ? p : x;
-    case Unary::logicalNot:
-      return x == 0;
-    default:
-      return x;
+    case Unary::neg: return difference(0, x);
+    case Unary::square: return product(x, x);
+    case Unary::abs: return x < 0 ? difference(0, x) : x;
+    case Unary::relu: return x > 0 ? x : 0;
+    case Unary::sign: return x > 0 ? 1 : x < 0 ? -1 : 0;
+    case Unary::clip: return x > q ? q : x < p ? p : x;
+    case Unary::logicalNot: return x == 0;
+    default: return x;
   }
 }
 

@@ -69,8 +69,7 @@ __global__ void rmsNormGradKernel(
   }
 }
 
-template <class T, int V>
-__global__ void inverseRmsKernel(const T* x, float* inverse, int64_t h, float eps) {
+template <class T, int V> __global__ void inverseRmsKernel(const T* x, float* inverse, int64_t h, float eps) {
   __shared__ float scratch[32];
   const float r = inverseRms<V>(x + blockIdx.x * h, h, eps, scratch);
   if (threadIdx.x == 0) inverse[blockIdx.x] = r;
@@ -134,8 +133,7 @@ __device__ __forceinline__ float activate(float g, bool gelu, float& slope) {
   return g * sigmoid;
 }
 
-template <class T, int V>
-__global__ void swigluKernel(const T* gate, const T* up, T* y, int64_t n, bool gelu) {
+template <class T, int V> __global__ void swigluKernel(const T* gate, const T* up, T* y, int64_t n, bool gelu) {
   eachItem<V>(n, [&](int64_t i) {
     float g[V], u[V];
     load<V>(gate + i, g);

@@ -29,12 +29,10 @@ __device__ __forceinline__ Shares sharesOf(const Attention& p, const Place& at, 
 }
 
 // Eight elements as they lie in memory.
-template <class T>
-struct Raw {
+template <class T> struct Raw {
   uint4 words[sizeof(T) / 2];
 };
-template <class T>
-__device__ __forceinline__ Raw<T> loadRaw(const T* from) {
+template <class T> __device__ __forceinline__ Raw<T> loadRaw(const T* from) {
   Raw<T> r;
 #pragma unroll
   for (int i = 0; i < static_cast<int>(sizeof(T) / 2); i++) r.words[i] = reinterpret_cast<const uint4*>(from)[i];
@@ -171,8 +169,7 @@ __global__ void __launch_bounds__(kAttentionThreads)
 }
 
 // The splits of a token and head become its output.
-template <class T>
-__global__ void combineKernel(Attention p, int splits, const float* partial, T* out, float* lse) {
+template <class T> __global__ void combineKernel(Attention p, int splits, const float* partial, T* out, float* lse) {
   const int64_t token = blockIdx.y, row = token * p.heads + blockIdx.x;
   const int D = p.headDim;
   const Shares shares = sharesOf(p, placeOf(p, token), splits);

@@ -5,8 +5,7 @@ namespace tunesmith::cuda {
 namespace {
 
 // The residual addition: same type, same shape, eight at a time. y may be a or b.
-template <class T>
-__global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
+template <class T> __global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
   eachItem<8>(n, [&](int64_t i) {
     float u[8], v[8];
     loadEight(a + i, u);
@@ -16,8 +15,7 @@ __global__ void addKernel(const T* a, const T* b, T* y, int64_t n) {
   });
 }
 
-template <class Number>
-__global__ void unaryKernel(Unary op, Any x, Any y, int64_t n, Number p, Number q) {
+template <class Number> __global__ void unaryKernel(Unary op, Any x, Any y, int64_t n, Number p, Number q) {
   eachItem(n, [&](int64_t i) {
     Number v;
     x.read(i, v);

@@ -34,8 +34,7 @@ __device__ __forceinline__ void takeOver(Exchange exchange, int k, int m, uint32
 __device__ __forceinline__ int barrierOf(int pair, int which) { return 1 + 2 * pair + which; }
 
 // Calls f(k, m, n, i, j) for the eight accumulators acc[m][n][i] that make up piece (k, m), j-th of the piece.
-template <class F>
-__device__ __forceinline__ void eachOfPiece(int k, F f) {
+template <class F> __device__ __forceinline__ void eachOfPiece(int k, F f) {
 #pragma unroll
   for (int j = 0; j < 8; j++) f(2 * k + (j >> 2), j & 3, j);
 }

@@ -14,19 +14,13 @@ struct Partial {
 
 __device__ __forceinline__ Partial join(Reduction op, Partial a, Partial b) {
   switch (op) {
-    case Reduction::sum:
-      return {a.value + b.value, 0};
-    case Reduction::prod:
-      return {a.value * b.value, 0};
-    case Reduction::all:
-      return {a.value != 0 && b.value != 0 ? 1.0 : 0.0, 0};
-    case Reduction::any:
-      return {a.value != 0 || b.value != 0 ? 1.0 : 0.0, 0};
+    case Reduction::sum: return {a.value + b.value, 0};
+    case Reduction::prod: return {a.value * b.value, 0};
+    case Reduction::all: return {a.value != 0 && b.value != 0 ? 1.0 : 0.0, 0};
+    case Reduction::any: return {a.value != 0 || b.value != 0 ? 1.0 : 0.0, 0};
     // NaN is the largest and the smallest of all.
-    case Reduction::max:
-      return a.value != a.value || a.value > b.value ? a : b;
-    case Reduction::min:
-      return a.value != a.value || a.value < b.value ? a : b;
+    case Reduction::max: return a.value != a.value || a.value > b.value ? a : b;
+    case Reduction::min: return a.value != a.value || a.value < b.value ? a : b;
     // The first of equal ones; NaN is passed over.
     case Reduction::argMax:
       if (b.value != b.value) return a;

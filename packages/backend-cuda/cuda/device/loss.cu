@@ -44,8 +44,7 @@ struct Tally {
     weighted = factor * (weighted + by * total);
     total *= factor;
   }
-  template <int V>
-  __device__ __forceinline__ void add(const float* z, int first) {
+  template <int V> __device__ __forceinline__ void add(const float* z, int first) {
     Best top = best;
     for (int i = 0; i < V; i++) top = better(top, {z[i], first + i});
     moveTo(top.value);
@@ -58,22 +57,19 @@ struct Tally {
   }
 };
 
-template <int V>
-__device__ __forceinline__ void loadLogits(const float* p, float* z) {
+template <int V> __device__ __forceinline__ void loadLogits(const float* p, float* z) {
   if constexpr (V == 4)
     unpackFour(*reinterpret_cast<const uint4*>(p), z);
   else
     z[0] = *p;
 }
-template <int V>
-__device__ __forceinline__ void storeGradient(float* p, const float* d) {
+template <int V> __device__ __forceinline__ void storeGradient(float* p, const float* d) {
   if constexpr (V == 4)
     *reinterpret_cast<uint4*>(p) = packFour(d);
   else
     *p = d[0];
 }
-template <int V>
-__device__ __forceinline__ void storeGradient(bf16* p, const float* d) {
+template <int V> __device__ __forceinline__ void storeGradient(bf16* p, const float* d) {
   if constexpr (V == 4)
     *reinterpret_cast<uint2*>(p) = {packBf16(d[0], d[1]), packBf16(d[2], d[3])};
   else
@@ -81,8 +77,7 @@ __device__ __forceinline__ void storeGradient(bf16* p, const float* d) {
 }
 
 // A block per row, which is read twice: once for all sums, once for the gradient. That goes where the row began, in T.
-template <class T, int V>
-__global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
+template <class T, int V> __global__ void softmaxLossKernel(float* logits, LossRows p, bool gradient) {
   __shared__ float scratch[32];
   __shared__ int indices[32];
   const int64_t vocab = p.vocab;

@@ -7,8 +7,7 @@ namespace {
 
 // Tensors of one launch, handed over with its arguments. Blocks are counted over all of them, so that small tensors
 // beside large ones leave no block without work.
-template <class Tensor, int capacity>
-struct Table {
+template <class Tensor, int capacity> struct Table {
   Tensor tensors[capacity];
   int32_t firstBlock[capacity];
   int32_t count;
@@ -172,8 +171,7 @@ struct NormTable {
 };
 static_assert(sizeof(NormTable) <= 4096, "arguments of a launch");
 
-template <class T>
-__global__ void sumSquaresKernel(NormTable n) {
+template <class T> __global__ void sumSquaresKernel(NormTable n) {
   __shared__ double scratch[32];
   int64_t block = blockIdx.x;
   const NormTensor& t = n.table.find(block);
@@ -194,8 +192,7 @@ __global__ void sumSquaresKernel(NormTable n) {
 }
 
 // One block.
-template <class T, bool root>
-__global__ void sumKernel(const T* x, int64_t n, float* y) {
+template <class T, bool root> __global__ void sumKernel(const T* x, int64_t n, float* y) {
   __shared__ double scratch[32];
   double sum = 0;
   for (int64_t i = threadIdx.x; i < n; i += blockDim.x) sum += static_cast<double>(x[i]);

@@ -17,8 +17,7 @@ __device__ __forceinline__ float groupSum(float x) {
 }
 
 // Calls f(j, d) for the elements d of a head that are this lane's; d is the j-th of them.
-template <class F>
-__device__ __forceinline__ void eachOfLane(int headDim, F f) {
+template <class F> __device__ __forceinline__ void eachOfLane(int headDim, F f) {
   const int lane = static_cast<int>(threadIdx.x) & 7;
 #pragma unroll
   for (int j = 0; j < kSlots; j++) {
@@ -27,18 +26,15 @@ __device__ __forceinline__ void eachOfLane(int headDim, F f) {
   }
 }
 // Into zeros.
-template <class T>
-__device__ __forceinline__ void loadHead(const T* p, int headDim, float* v) {
+template <class T> __device__ __forceinline__ void loadHead(const T* p, int headDim, float* v) {
   eachOfLane(headDim, [&](int j, int d) { v[j] = toFloat(p[d]); });
 }
-template <class T>
-__device__ __forceinline__ float dotHead(const float* v, const T* p, int headDim) {
+template <class T> __device__ __forceinline__ float dotHead(const float* v, const T* p, int headDim) {
   float sum = 0;
   eachOfLane(headDim, [&](int j, int d) { sum += v[j] * toFloat(p[d]); });
   return groupSum(sum);
 }
-template <class T>
-__device__ __forceinline__ void addHead(float* v, float factor, const T* p, int headDim) {
+template <class T> __device__ __forceinline__ void addHead(float* v, float factor, const T* p, int headDim) {
   eachOfLane(headDim, [&](int j, int d) { v[j] += factor * toFloat(p[d]); });
 }
 // Sum over the groups of factors[group] * v, as one row of T.
@@ -55,8 +51,7 @@ __device__ __forceinline__ void mergeHeads(const float* v, float factor, float* 
   }
 }
 
-template <class T>
-__global__ void forwardKernel(Attention p, const T* q, const T* k, const T* v, T* out, float* lse) {
+template <class T> __global__ void forwardKernel(Attention p, const T* q, const T* k, const T* v, T* out, float* lse) {
   __shared__ float tops[kGroups], sums[kGroups];
   const int64_t token = blockIdx.x;
   const int head = static_cast<int>(blockIdx.y), kvHead = head / (p.heads / p.kvHeads), D = p.headDim;
@@ -97,8 +92,7 @@ __global__ void forwardKernel(Attention p, const T* q, const T* k, const T* v, T
   if (threadIdx.x == 0) lse[token * p.heads + head] = highest + logf(total);
 }
 
-template <class T>
-__global__ void deltaKernel(const T* dout, const T* out, float* delta, int64_t rows, int headDim) {
+template <class T> __global__ void deltaKernel(const T* dout, const T* out, float* delta, int64_t rows, int headDim) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * 4 + (threadIdx.x >> 5);
   if (row >= rows) return;

@@ -60,8 +60,7 @@ __device__ __forceinline__ void mma(float* c, const uint32_t* a, const uint32_t*
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
-template <bool transposed>
-__device__ __forceinline__ void loadMatrices(uint32_t* r, const bf16* row) {
+template <bool transposed> __device__ __forceinline__ void loadMatrices(uint32_t* r, const bf16* row) {
   const uint32_t at = static_cast<uint32_t>(__cvta_generic_to_shared(row));
   if (transposed)
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
@@ -91,8 +90,7 @@ __device__ __forceinline__ void arriveAt(int barrier, int threads) {
 __device__ __forceinline__ void waitAt(int barrier, int threads) {
   asm volatile("bar.sync %0, %1;" ::"r"(barrier), "r"(threads) : "memory");
 }
-template <class T>
-__device__ __forceinline__ T* dynamicShared() {
+template <class T> __device__ __forceinline__ T* dynamicShared() {
   extern __shared__ __align__(128) unsigned char tunesmithShared[];
   return reinterpret_cast<T*>(tunesmithShared);
 }
@@ -105,8 +103,7 @@ using namespace emulator::instructions;
 __device__ __forceinline__ float toFloat(float x) { return x; }
 __device__ __forceinline__ float toFloat(bf16 x) { return bitsToFloat(static_cast<uint32_t>(x.bits) << 16); }
 
-template <class T>
-__device__ __forceinline__ T fromFloat(float x) {
+template <class T> __device__ __forceinline__ T fromFloat(float x) {
   if constexpr (sizeof(T) == 4)
     return x;
   else
@@ -147,8 +144,7 @@ __device__ __forceinline__ void storeEight(bf16* p, const float* v) {
 
 // ---- sums over a warp and a block -----------------------------------------------------------------------------------
 
-template <class T>
-__device__ __forceinline__ T warpSum(T x) {
+template <class T> __device__ __forceinline__ T warpSum(T x) {
   for (int m = 16; m > 0; m >>= 1) x += __shfl_xor_sync(kAllLanes, x, m);
   return x;
 }
@@ -158,8 +154,7 @@ __device__ __forceinline__ float warpMax(float x) {
 }
 
 // Every thread gets the sum. The block has at most 1024 threads, full warps; `scratch`, 32 elements, is free after.
-template <class T>
-__device__ __forceinline__ T blockSum(T x, T* scratch) {
+template <class T> __device__ __forceinline__ T blockSum(T x, T* scratch) {
   const int lane = static_cast<int>(threadIdx.x) & 31, warp = static_cast<int>(threadIdx.x) >> 5;
   const int warps = static_cast<int>(blockDim.x) >> 5;
   x = warpSum(x);
@@ -204,19 +199,14 @@ void launch(const char* name, void (*kernel)(Parameters...), const Geometry& g, 
 }
 
 // Calls f(i) for every `step`-th i below n: for each thread of the grid its own.
-template <int step = 1, class F>
-__device__ __forceinline__ void eachItem(int64_t n, F f) {
+template <int step = 1, class F> __device__ __forceinline__ void eachItem(int64_t n, F f) {
   for (int64_t i = (static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x) * step; i < n;
       i += static_cast<int64_t>(gridDim.x) * blockDim.x * step)
     f(i);
 }
-template <class F>
-__global__ void eachItemKernel(int64_t n, F f) {
-  eachItem(n, f);
-}
+template <class F> __global__ void eachItemKernel(int64_t n, F f) { eachItem(n, f); }
 // A launch that calls f(i), a `__device__` lambda, for i = 0 .. n - 1.
-template <class F>
-void launchEach(const char* name, Stream stream, int64_t n, F f) {
+template <class F> void launchEach(const char* name, Stream stream, int64_t n, F f) {
   if (n > 0) launch(name, eachItemKernel<F>, overItems(n), stream, n, f);
 }
 

@@ -54,8 +54,7 @@ __global__ void stridedSelectKernel(Extent e, Strided c, Strided a, Strided b, A
   });
 }
 
-template <class Word, class Index>
-__global__ void stridedCopyKernel(Extent e, Strided x, Strided y, int64_t n) {
+template <class Word, class Index> __global__ void stridedCopyKernel(Extent e, Strided x, Strided y, int64_t n) {
   const Strided* operands[2] = {&x, &y};
   eachItem(n, [&](int64_t i) {
     int64_t at[2];
@@ -65,10 +64,7 @@ __global__ void stridedCopyKernel(Extent e, Strided x, Strided y, int64_t n) {
 }
 
 // Calls f(Index()).
-template <class F>
-void dispatchIndex(int64_t n, F f) {
-  either<uint32_t, int64_t>(n <= 0x7fffffff, f);
-}
+template <class F> void dispatchIndex(int64_t n, F f) { either<uint32_t, int64_t>(n <= 0x7fffffff, f); }
 
 bool integers(Array a, Array b) { return a.type == Type::i32 && b.type == Type::i32; }
 

@@ -12,13 +12,9 @@ constexpr int kTile = 64;      // rows of a tile that a block walks over
 constexpr int kWarpRows = 32;  // rows a warp owns
 
 // Elements from one row of a tile to the next: 16 bytes more than the row, so that eight rows lie in different banks.
-template <int D>
-constexpr int kRow = D + 8;
+template <int D> constexpr int kRow = D + 8;
 
-template <int D>
-constexpr size_t tileBytes(int rows) {
-  return static_cast<size_t>(rows) * kRow<D> * sizeof(bf16);
-}
+template <int D> constexpr size_t tileBytes(int rows) { return static_cast<size_t>(rows) * kRow<D> * sizeof(bf16); }
 
 constexpr size_t kSmallestShared = 99 * 1024;  // what a block may have on the smallest devices, sm_86 and sm_89
 
@@ -43,14 +39,12 @@ __device__ __forceinline__ void loadTile(bf16* tile, const bf16* base, int64_t s
 }
 
 // The warp's left operand [32, 16] at column c of its 32 rows.
-template <int D>
-__device__ __forceinline__ void leftOperand(uint32_t (*a)[4], const bf16* rows, int c) {
+template <int D> __device__ __forceinline__ void leftOperand(uint32_t (*a)[4], const bf16* rows, int c) {
   const int lane = laneOf();
 #pragma unroll
   for (int m = 0; m < 2; m++) loadMatrices<false>(a[m], rows + (16 * m + (lane & 15)) * kRow<D> + c + (lane >> 4) * 8);
 }
-template <int D>
-__device__ __forceinline__ void leftOperands(uint32_t (*a)[2][4], const bf16* rows) {
+template <int D> __device__ __forceinline__ void leftOperands(uint32_t (*a)[2][4], const bf16* rows) {
 #pragma unroll
   for (int c = 0; c < D; c += 16) leftOperand<D>(a[c / 16], rows, c);
 }
@@ -115,8 +109,7 @@ __device__ __forceinline__ void asLeftOperand(uint32_t* a, const float (*acc)[4]
     a[r] = packBf16(acc[2 * k + (r >> 1)][2 * (r & 1)], acc[2 * k + (r >> 1)][2 * (r & 1) + 1]);
 }
 
-template <int N>
-__device__ __forceinline__ void clear(float (*acc)[N / 8][4]) {
+template <int N> __device__ __forceinline__ void clear(float (*acc)[N / 8][4]) {
 #pragma unroll
   for (int m = 0; m < 2; m++)
 #pragma unroll

@@ -44,18 +44,14 @@ __device__ __forceinline__ int64_t blockOf(const Weight& w, int64_t i) {
 // One element, any format; INT8 with its row's scale. `code` may be a faster copy of the table.
 __device__ __forceinline__ float weightAt(const Weight& w, const float* code, int64_t i) {
   switch (w.format) {
-    case Format::f32:
-      return static_cast<const float*>(w.data)[i];
-    case Format::bf16:
-      return toFloat(static_cast<const bf16*>(w.data)[i]);
-    case Format::f16:
-      return halfToFloat(static_cast<const uint16_t*>(w.data)[i]);
+    case Format::f32: return static_cast<const float*>(w.data)[i];
+    case Format::bf16: return toFloat(static_cast<const bf16*>(w.data)[i]);
+    case Format::f16: return halfToFloat(static_cast<const uint16_t*>(w.data)[i]);
     case Format::nf4: {
       const uint32_t byte = static_cast<const uint8_t*>(w.data)[i >> 1];
       return rounded(code[i & 1 ? byte & 15u : byte >> 4] * w.scale[blockOf(w, i)], w.rounding);
     }
-    default:
-      return static_cast<float>(static_cast<const int8_t*>(w.data)[i]) * w.scale[i / w.cols];
+    default: return static_cast<float>(static_cast<const int8_t*>(w.data)[i]) * w.scale[i / w.cols];
   }
 }
 
@@ -112,8 +108,7 @@ inline bool readsInEights(const Weight& w) {
   return w.cols % 8 == 0 && (w.format != Format::nf4 || w.blockSize % 8 == 0);
 }
 
-template <class F>
-void dispatchFormat(Format format, F f) {
+template <class F> void dispatchFormat(Format format, F f) {
   withConstant<Format::f32, Format::bf16, Format::f16, Format::nf4, Format::int8>(format, f);
 }
 

@@ -7,8 +7,7 @@
 namespace tunesmith::cuda {
 namespace {
 
-template <Format F, class T>
-__global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
+template <Format F, class T> __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
   __shared__ float code[512];
   spreadCode(w, code);
   eachItem<8>(n, [&](int64_t i) {
@@ -23,13 +22,11 @@ __global__ void dequantizeWideKernel(Weight w, int64_t first, int64_t n, T* y) {
   });
 }
 
-template <class T>
-__global__ void dequantizeKernel(Weight w, int64_t first, int64_t n, T* y) {
+template <class T> __global__ void dequantizeKernel(Weight w, int64_t first, int64_t n, T* y) {
   eachItem(n, [&](int64_t i) { y[i] = fromFloat<T>(weightAt(w, w.code, first + i)); });
 }
 
-template <class T>
-__global__ void embeddingKernel(Weight w, const int32_t* ids, T* y) {
+template <class T> __global__ void embeddingKernel(Weight w, const int32_t* ids, T* y) {
   const int64_t token = blockIdx.x, row = ids[token];
   for (int64_t i = threadIdx.x; i < w.cols; i += blockDim.x)
     y[token * w.cols + i] = fromFloat<T>(weightAt(w, w.code, row * w.cols + i));
@@ -51,8 +48,7 @@ __global__ void embeddingGradKernel(
 constexpr int kDecodeWarps = 8;
 
 // What a product of few rows has beside the weight. B may be null, and the bias.
-template <class T>
-struct Decode {
+template <class T> struct Decode {
   const T *x, *bias, *xa, *loraB;
   int rank;
   float scaling;
@@ -73,8 +69,7 @@ struct Decode {
 };
 
 // A warp owns an output feature: it reads that row of the weight once and multiplies it with up to M rows of x.
-template <Format F, class T, int M>
-__global__ void decodeKernel(Weight w, Decode<T> d) {
+template <Format F, class T, int M> __global__ void decodeKernel(Weight w, Decode<T> d) {
   __shared__ float code[512];
   spreadCode(w, code);
   const int lane = static_cast<int>(threadIdx.x) & 31;
@@ -104,8 +99,7 @@ __global__ void decodeKernel(Weight w, Decode<T> d) {
 }
 
 // The same for widths and block sizes that do not come in eights.
-template <class T>
-__global__ void decodeAnyKernel(Weight w, Decode<T> d) {
+template <class T> __global__ void decodeAnyKernel(Weight w, Decode<T> d) {
   const int lane = static_cast<int>(threadIdx.x) & 31;
   const int64_t row = static_cast<int64_t>(blockIdx.x) * kDecodeWarps + (threadIdx.x >> 5);
   if (row >= w.rows) return;
@@ -199,8 +193,7 @@ __device__ __forceinline__ bool kept(uint32_t i, const Dropout& d) {
   return (h ^ (h >> 16)) >= d.threshold;
 }
 
-template <class T, int V>
-__global__ void dropoutKernel(const T* x, T* y, int64_t n, Dropout d) {
+template <class T, int V> __global__ void dropoutKernel(const T* x, T* y, int64_t n, Dropout d) {
   eachItem<V>(n, [&](int64_t i) {
     float v[V];
     load<V>(x + i, v);

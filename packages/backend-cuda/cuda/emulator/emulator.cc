@@ -336,8 +336,7 @@ void combineMma(Table& lanes) {
 
 // Lane l brings the address of row l % 8 of matrix l / 8 and takes from each matrix its row l / 4, columns 2 (l % 4)
 // and the next; transposed: column l / 4, rows 2 (l % 4) and the next.
-template <bool transposed>
-void combineLoad(Table& lanes) {
+template <bool transposed> void combineLoad(Table& lanes) {
   uint16_t matrix[4][8][8];
   for (int l = 0; l < 32; l++) {
     const char* row;
@@ -365,8 +364,7 @@ void instructions::mma(float* c, const uint32_t* a, const uint32_t* b) {
   std::memcpy(c, &lanes[current->lane][6], 16);
 }
 
-template <bool transposed>
-void instructions::loadMatrices(uint32_t* r, const void* row) {
+template <bool transposed> void instructions::loadMatrices(uint32_t* r, const void* row) {
   uint32_t words[2];
   std::memcpy(words, &row, sizeof row);
   const Table& lanes = exchange(words, 2, combineLoad<transposed>);

@@ -72,8 +72,7 @@ void waitAt(int barrier, int threads);
 // PTX mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32: c += a b.
 void mma(float* c, const uint32_t* a, const uint32_t* b);
 // PTX ldmatrix.sync.aligned.m8n8.x4.shared.b16, with .trans or without.
-template <bool transposed>
-void loadMatrices(uint32_t* r, const void* row);
+template <bool transposed> void loadMatrices(uint32_t* r, const void* row);
 // cp.async: nothing arrives before this thread waits for the group the copy belongs to.
 void copyAsync16(void* shared, const void* global, bool valid);
 void commitCopies();
@@ -85,10 +84,7 @@ inline float roundedProduct(float a, float b) {
 }
 inline float fastExp2(float x) { return exp2f(x); }
 inline float fastReciprocal(float x) { return 1.0f / x; }
-template <class T>
-T* dynamicShared() {
-  return static_cast<T*>(emulator::dynamicShared());
-}
+template <class T> T* dynamicShared() { return static_cast<T*>(emulator::dynamicShared()); }
 
 }  // namespace instructions
 }  // namespace emulator
@@ -101,8 +97,7 @@ T* dynamicShared() {
 inline void __syncthreads() { emulator::blockBarrier(); }
 inline void __syncwarp() { emulator::warpBarrier(); }
 
-template <class T>
-inline T __shfl_sync(unsigned, T value, int source) {
+template <class T> inline T __shfl_sync(unsigned, T value, int source) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "4 or 8 bytes");
   uint32_t words[2] = {0, 0};
   std::memcpy(words, &value, sizeof(T));
@@ -110,8 +105,7 @@ inline T __shfl_sync(unsigned, T value, int source) {
   std::memcpy(&value, lanes[source & 31], sizeof(T));
   return value;
 }
-template <class T>
-inline T __shfl_xor_sync(unsigned lanes, T value, int mask) {
+template <class T> inline T __shfl_xor_sync(unsigned lanes, T value, int mask) {
   return __shfl_sync(lanes, value, emulator::lane() ^ mask);
 }
 inline int __any_sync(unsigned, int predicate) {

@@ -11,8 +11,7 @@
 namespace tunesmith::cuda {
 namespace {
 
-template <class F>
-void resolve(const FoundLibrary& library, const char* name, F& f) {
+template <class F> void resolve(const FoundLibrary& library, const char* name, F& f) {
   f = reinterpret_cast<F>(dlsym(library.handle, name));
   if (!f) throw Failure("backend", library.path + " has no " + name, cublasLtSpec().remedy);
 }

@@ -38,14 +38,12 @@ struct Library {
 };
 Library library;
 
-template <class T>
-Status make(void** to) {
+template <class T> Status make(void** to) {
   library.objects++;
   *to = new T;
   return 0;
 }
-template <class T>
-Status destroy(void* x) {
+template <class T> Status destroy(void* x) {
   library.objects--;
   delete static_cast<T*>(x);
   return 0;

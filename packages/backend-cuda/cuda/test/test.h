@@ -22,8 +22,7 @@ inline void expect(bool good, const std::string& what) {
   failures()++;
   std::printf("FAILED %s\n", what.c_str());
 }
-template <class F>
-std::string messageOf(F f) {
+template <class F> std::string messageOf(F f) {
   try {
     f();
   } catch (const std::exception& e) {

@@ -21,8 +21,7 @@ class Fields {
   bool ok() const { return ok_; }
 
   // Runs a kernel that needs no working memory, once all fields are right.
-  template <class Function>
-  bool run(const Function& kernel) const {
+  template <class Function> bool run(const Function& kernel) const {
     if (ok_) kernel();
     return ok_;
   }

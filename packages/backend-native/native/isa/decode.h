@@ -136,8 +136,7 @@ TS_INLINE void stream(float* p, vf v) {
 #endif
 }
 
-template <bool Stream>
-static void decodeNibblesAs(const Matrix& w, int64_t first, int64_t n, float* out) {
+template <bool Stream> static void decodeNibblesAs(const Matrix& w, int64_t first, int64_t n, float* out) {
   const uint8_t* bytes = static_cast<const uint8_t*>(w.data);
   int64_t i = first;
   const int64_t end = first + n;
@@ -160,9 +159,7 @@ static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, f
   const int64_t first = row * w.cols + column;
   int64_t i = 0;
   switch (w.format) {
-    case kF32:
-      memcpy(out, static_cast<const float*>(w.data) + first, static_cast<size_t>(n) * 4);
-      return;
+    case kF32: memcpy(out, static_cast<const float*>(w.data) + first, static_cast<size_t>(n) * 4); return;
     case kBF16: {
       const uint16_t* p = static_cast<const uint16_t*>(w.data) + first;
       for (; i + VL <= n; i += VL) store(out + i, fromBF16(p + i));
@@ -185,9 +182,7 @@ static void decodeRow(const Matrix& w, int64_t row, int64_t column, int64_t n, f
       for (; i < n; i++) out[i] = static_cast<float>(p[i]) * scale;
       return;
     }
-    case kNF4:
-      decodeNibblesAs<false>(w, first, n, out);
-      return;
+    case kNF4: decodeNibblesAs<false>(w, first, n, out); return;
   }
 }
 

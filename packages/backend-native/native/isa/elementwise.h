@@ -6,8 +6,7 @@
 namespace tunesmith {
 namespace {
 
-template <Binary Op>
-TS_INLINE vf apply(vf a, vf b) {
+template <Binary Op> TS_INLINE vf apply(vf a, vf b) {
   if (Op == kAdd) return a + b;
   if (Op == kSub) return a - b;
   if (Op == kMul) return a * b;
@@ -53,8 +52,7 @@ static void binary(Binary op, const float* a, const float* b, float* y, int64_t 
   all[op](a, b, y, outer, inner, mode);
 }
 
-template <class Function>
-TS_INLINE void mapAll(const float* x, float* y, int64_t n, const Function& f) {
+template <class Function> TS_INLINE void mapAll(const float* x, float* y, int64_t n, const Function& f) {
   parallelRange(n, 65536, [&](int64_t from, int64_t to) {
     eachVec(to - from, [&](int64_t i, int k) { storeN(y + from + i, f(loadN(x + from + i, k)), k); });
   });
@@ -62,26 +60,16 @@ TS_INLINE void mapAll(const float* x, float* y, int64_t n, const Function& f) {
 
 static void unary(Unary op, const float* x, float* y, int64_t n) {
   switch (op) {
-    case kNeg:
-      return mapAll(x, y, n, [](vf v) { return -v; });
-    case kSquare:
-      return mapAll(x, y, n, [](vf v) { return v * v; });
-    case kSqrt:
-      return mapAll(x, y, n, [](vf v) { return vsqrt(v); });
-    case kRsqrt:
-      return mapAll(x, y, n, [](vf v) { return 1.f / vsqrt(v); });
-    case kExp:
-      return mapAll(x, y, n, [](vf v) { return vexp(v); });
-    case kTanh:
-      return mapAll(x, y, n, [](vf v) { return vtanh(v); });
-    case kSigmoid:
-      return mapAll(x, y, n, [](vf v) { return vsigmoid(v); });
-    case kRelu:
-      return mapAll(x, y, n, [](vf v) { return v != v ? v : vmax(v, vf{}); });
-    case kAbs:
-      return mapAll(x, y, n, [](vf v) { return reinterpret_cast<vf>(reinterpret_cast<vi>(v) & 0x7fffffff); });
-    case kReciprocal:
-      return mapAll(x, y, n, [](vf v) { return 1.f / v; });
+    case kNeg: return mapAll(x, y, n, [](vf v) { return -v; });
+    case kSquare: return mapAll(x, y, n, [](vf v) { return v * v; });
+    case kSqrt: return mapAll(x, y, n, [](vf v) { return vsqrt(v); });
+    case kRsqrt: return mapAll(x, y, n, [](vf v) { return 1.f / vsqrt(v); });
+    case kExp: return mapAll(x, y, n, [](vf v) { return vexp(v); });
+    case kTanh: return mapAll(x, y, n, [](vf v) { return vtanh(v); });
+    case kSigmoid: return mapAll(x, y, n, [](vf v) { return vsigmoid(v); });
+    case kRelu: return mapAll(x, y, n, [](vf v) { return v != v ? v : vmax(v, vf{}); });
+    case kAbs: return mapAll(x, y, n, [](vf v) { return reinterpret_cast<vf>(reinterpret_cast<vi>(v) & 0x7fffffff); });
+    case kReciprocal: return mapAll(x, y, n, [](vf v) { return 1.f / v; });
     case kLog:
       parallelRange(n, 16384, [&](int64_t from, int64_t to) {
         for (int64_t i = from; i < to; i++) y[i] = logf(x[i]);
@@ -114,8 +102,7 @@ static void softmax(const float* x, float* y, int64_t rows, int64_t cols) {
 }
 
 // The sum of fixed pieces of n elements, which are worked on in parallel and added in order; false without memory.
-template <class Sum, class Piece>
-static bool sumOfPieces(int64_t n, Sum& sum, const Piece& piece) {
+template <class Sum, class Piece> static bool sumOfPieces(int64_t n, Sum& sum, const Piece& piece) {
   constexpr int64_t size = 65536;
   const int64_t pieces = ceilDiv(n, size);
   double* parts = reinterpret_cast<double*>(scratch(kScratchHidden, static_cast<size_t>(2 * pieces)));

@@ -60,8 +60,7 @@ static void micro(int64_t k, const float* a, int64_t aStride, const float* b, in
 
 using Micro = void (*)(int64_t, const float*, int64_t, const float*, int64_t, float*, int64_t, Start, const float*);
 
-template <int NV_>
-static Micro microOf(int rows) {
+template <int NV_> static Micro microOf(int rows) {
   static constexpr Micro all[] = {
       micro<1, NV_>,
       micro<2, NV_>,

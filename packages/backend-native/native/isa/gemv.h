@@ -13,8 +13,7 @@ TS_INLINE bool gemvFits(const Term& t) {
   return t.b.format != kNF4 || (t.b.cols % t.b.blockSize == 0 && t.b.blockSize % VL == 0);
 }
 
-template <Format F>
-struct RowReader {
+template <Format F> struct RowReader {
   const Matrix& w;
   const char* at;
   const float* absmax = nullptr;
@@ -38,8 +37,7 @@ struct RowReader {
   }
 };
 
-template <Format F, int M>
-static void gemvRows(int64_t from, int64_t to, const Term& t, const GemmOutput& out) {
+template <Format F, int M> static void gemvRows(int64_t from, int64_t to, const Term& t, const GemmOutput& out) {
   const int64_t k = t.k, whole = k / VL * VL;
   for (int64_t n = from; n < to; n++) {
     const RowReader<F> row(t.b, n);
@@ -80,8 +78,7 @@ static void gemvRows(int64_t from, int64_t to, const Term& t, const GemmOutput& 
   }
 }
 
-template <Format F>
-static void gemvFormat(int64_t m, int64_t n, const Term& t, const GemmOutput& out) {
+template <Format F> static void gemvFormat(int64_t m, int64_t n, const Term& t, const GemmOutput& out) {
   parallelRange(n, most(16, 262144 / most(1, t.k)), [&](int64_t from, int64_t to) {
     static constexpr decltype(&gemvRows<F, 1>) all[] = {gemvRows<F, 1>, gemvRows<F, 2>, gemvRows<F, 3>, gemvRows<F, 4>};
     all[m - 1](from, to, t, out);

@@ -8,8 +8,7 @@ namespace {
 TS_INLINE int64_t rowGrain(int64_t width) { return most(1, 32768 / most(1, width)); }
 
 // Sums of products in float32 lanes over pieces of 1024, pieces in double: long rows keep their precision.
-template <class Product>
-TS_INLINE double rowSum(int64_t n, const Product& product) {
+template <class Product> TS_INLINE double rowSum(int64_t n, const Product& product) {
   double total = 0;
   for (int64_t from = 0; from < n; from += 1024) {
     const int64_t to = least(n, from + 1024);
@@ -29,8 +28,7 @@ TS_INLINE double rowSum(int64_t n, const Product& product) {
 TS_INLINE vf loadN(const float* p, int n) { return n == VL ? load(p) : loadPart(p, n); }
 TS_INLINE void storeN(float* p, vf v, int n) { n == VL ? store(p, v) : storePart(p, v, n); }
 
-template <class Function>
-TS_INLINE void eachVec(int64_t n, const Function& f) {
+template <class Function> TS_INLINE void eachVec(int64_t n, const Function& f) {
   int64_t i = 0;
   for (; i + VL <= n; i += VL) f(i, VL);
   if (i < n) f(i, static_cast<int>(n - i));
@@ -115,8 +113,7 @@ static void rope(const float* x, const float* cos, const float* sin, float* y, i
 }
 
 // act(g) and act'(g).
-template <Activation A>
-TS_INLINE void activate(vf g, vf& value, vf& slope) {
+template <Activation A> TS_INLINE void activate(vf g, vf& value, vf& slope) {
   if (A == kSilu) {
     const vf s = vsigmoid(g);
     value = g * s;
@@ -131,8 +128,7 @@ TS_INLINE void activate(vf g, vf& value, vf& slope) {
   }
 }
 
-template <Activation A>
-static void swigluAs(const float* gate, const float* up, float* y, int64_t n) {
+template <Activation A> static void swigluAs(const float* gate, const float* up, float* y, int64_t n) {
   parallelRange(n, 32768, [&](int64_t from, int64_t to) {
     eachVec(to - from, [&](int64_t i, int k) {
       vf value, slope;

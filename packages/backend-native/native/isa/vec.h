@@ -143,8 +143,7 @@ TS_INLINE vf dropped(vf x, int64_t first, const Dropout& d) {
 }
 
 // Work in pieces big enough to be worth a thread's attention.
-template <class Function>
-static void parallelRange(int64_t n, int64_t grain, const Function& f) {
+template <class Function> static void parallelRange(int64_t n, int64_t grain, const Function& f) {
   const int64_t pieces = ceilDiv(n, grain);
   parallel(pieces, [&](int64_t i) { f(i * grain, least(n, (i + 1) * grain)); });
 }

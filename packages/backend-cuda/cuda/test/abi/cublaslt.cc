@@ -8,8 +8,7 @@
 namespace tunesmith::cuda {
 namespace cublaslt {
 
-template <class A, class B>
-constexpr bool same(A ours, B theirs) {
+template <class A, class B> constexpr bool same(A ours, B theirs) {
   return static_cast<int>(ours) == static_cast<int>(theirs);
 }
 
@@ -49,10 +48,8 @@ static_assert(offsetof(Heuristic, state) == offsetof(Theirs, state) &&
 template <class A, class B>
 constexpr bool passesAs = sizeof(A) == sizeof(B) && std::is_pointer<A>::value == std::is_pointer<B>::value &&
     std::is_floating_point<A>::value == std::is_floating_point<B>::value;
-template <class A, class B>
-struct Alike : std::false_type {};
-template <class A, class B, class... As, class... Bs>
-struct Alike<A (*)(As...), B (*)(Bs...)> {
+template <class A, class B> struct Alike : std::false_type {};
+template <class A, class B, class... As, class... Bs> struct Alike<A (*)(As...), B (*)(Bs...)> {
   static constexpr bool compare() {
     if constexpr (sizeof...(As) == sizeof...(Bs))
       return passesAs<A, B> && (passesAs<As, Bs> && ...);
