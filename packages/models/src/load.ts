@@ -34,7 +34,8 @@ export type LoadModelOptions = z.input<typeof loadSchema>
  * Loads a model from a folder in Hugging Face layout, or from the Hub.
  *
  * Weights stream from disk tensor by tensor and stay in the checkpoint's dtype: bfloat16, and weights that
- * bitsandbytes quantized (NF4, FP4, int8), are computed with as they lie. They are frozen; adapters train beside them, and {@link makeTrainable} turns them into float32 variables.
+ * bitsandbytes quantized (NF4, FP4, int8), are computed with in that form. They are frozen;
+ * adapters train beside them, and {@link makeTrainable} turns them into float32 variables.
  *
  * @param nameOrPath a folder with config.json and safetensors, or a Hub id like `TinyLlama/TinyLlama-1.1B-Chat-v1.0`.
  * @throws {TunesmithError} `not_found`, `unsupported` (architecture, dtype, quantization method) or `incompatible` with the

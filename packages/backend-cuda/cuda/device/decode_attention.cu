@@ -28,7 +28,7 @@ __device__ __forceinline__ Shares sharesOf(const Attention& p, const Place& at, 
   return s;
 }
 
-// Eight elements as they lie in memory.
+// Eight elements in their stored type.
 template <class T> struct Raw {
   uint4 words[sizeof(T) / 2];
 };

@@ -1,5 +1,5 @@
 // Linear layers: frozen, trainable and LoRA. Weights are expanded into reused working memory for cuBLASLt; one to four
-// rows (decoding) read them as they lie instead.
+// rows (decoding) read them in their stored form instead.
 #include "operations.h"
 
 namespace tunesmith::cuda {
