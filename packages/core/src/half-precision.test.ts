@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from './half-precision'
+import { bf16ToF32, createConversions, f16ToF32, f32ToBf16, f32ToF16 } from './half-precision'
 import { Random } from './random'
 
 const all = Uint16Array.from({ length: 0x10000 }, (_, i) => i)
@@ -80,4 +80,12 @@ describe.each([
     expect(() => toF32(bytes.subarray(0, 3))).toThrow('3 bytes')
     expect(toF32(new Uint8Array(0)).length).toBe(0)
   })
+})
+
+it('rounding in place is writing to float16 and reading back, with the signs of zeros and of what underflows', () => {
+  const rounded = Float32Array.from([...samples(), 0, -0, 1e-9, -1e-9, 65520, -65520])
+  const expected = f16ToF32(f32ToF16(rounded))
+  createConversions().roundToFloat16(rounded, rounded.length)
+  for (let i = 0; i < rounded.length; i++)
+    if (!Object.is(rounded[i], expected[i])) throw new Error(`${expected[i]} comes out as ${rounded[i]}`)
 })

@@ -72,7 +72,8 @@ export function createConversions() {
           else if (magnitude <= 0x7f800000) bits[i] = (u & 0x80000000) | 0x7f800000
         } else {
           scratch[0] = Math.abs(values[i]!) + 0.5
-          values[i] = u >>> 31 ? 0.5 - scratch[0]! : scratch[0]! - 0.5
+          const rounded = scratch[0]! - 0.5
+          values[i] = u >>> 31 ? -rounded : rounded
         }
       }
     },
