@@ -39,10 +39,20 @@ export function compute(name: string, kernel: BoundKernel, values: unknown[]): v
   })
 }
 
+/** @throws {TunesmithError} `backend` when the addon is of another version and lacks it. */
+export function bindKernel(addon: Addon, name: string, fields: readonly string[]): BoundKernel {
+  const kernel = addon.bind?.(name, fields)
+  if (kernel) return kernel
+  throw new TunesmithError(`The native addon is of another version than its package: it has no kernel "${name}"`, {
+    code: 'backend',
+    remedy: 'Run `npm run build:addon` in @tunesmith/backend-native, or install the same version of all its packages',
+  })
+}
+
 /** What TensorFlow.js' own kernels call in the addon. */
 export const operationsOf = (addon: Addon) =>
   bindOperations<typeof OPERATIONS, Value>(OPERATIONS, (name, fields) => {
-    const kernel = addon.bind(name, fields)!
+    const kernel = bindKernel(addon, name, fields)
     return (values) => compute(name, kernel, values)
   })
 

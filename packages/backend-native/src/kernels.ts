@@ -1,7 +1,7 @@
 import { registerKernel, type TensorInfo } from '@tensorflow/tfjs-core'
 import { KERNELS, type KernelName, KernelPlan } from '@tunesmith/backend/contract'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
-import { type Addon, compute } from './addon'
+import { type Addon, bindKernel, compute } from './addon'
 import { BACKEND_NAME, type NativeBackend } from './backend'
 
 type Call = Parameters<Parameters<typeof registerKernel>[0]['kernelFunc']>[0]
@@ -29,7 +29,7 @@ export function registerKernels(addon: Addon): void {
   for (const name of Object.keys(KERNELS) as KernelName[]) {
     const plan = new KernelPlan(name)
     if (name === 'GradNorm') {
-      const addSquares = addon.bind(name, [...plan.entryFields, 'sum'])!
+      const addSquares = bindKernel(addon, name, [...plan.entryFields, 'sum'])
       define(name, ({ inputs }, { hand, output }) => {
         const sum = new Float64Array(1)
         for (const entry of plan.entries(inputs, hand)) compute(name, addSquares, [...entry, sum])
@@ -39,7 +39,7 @@ export function registerKernels(addon: Addon): void {
       })
       continue
     }
-    const kernel = addon.bind(name, [...plan.fields, ...plan.entryFields])!
+    const kernel = bindKernel(addon, name, [...plan.fields, ...plan.entryFields])
     define(name, ({ inputs, attrs }, { hand, make }) => {
       const call = plan.read(inputs, attrs ?? {}, hand)
       const outputs = plan.outputs(call, make)

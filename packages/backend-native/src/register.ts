@@ -24,11 +24,11 @@ let registered = false
 export function registerNativeBackend(): NativeBackendInfo {
   const addon = loadAddon()
   if (!registered) {
-    registered = true
     for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu')) replaceNativeKernel(kernelName, kernelFunc)
     registerOps()
     registerKernels(addon)
     registerBackend(BACKEND_NAME, () => new NativeBackend(addon), 2)
+    registered = true
   }
   return { name: BACKEND_NAME, isa: addon.isa(), threads: addon.threads() }
 }
