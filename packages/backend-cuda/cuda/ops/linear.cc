@@ -10,13 +10,13 @@ class Dropped {
  public:
   Dropped(Context& c, Array x, int64_t elements, const Dropout& d) : array_(x) {
     if (!d.on) return;
-    array_ = memory_.emplace(c, elements, c.type).array();
+    array_ = memory_.emplace_back(c, elements, c.type).array();
     dropout(c.stream, x, array_, elements, d);
   }
   operator Array() const { return array_; }
 
  private:
-  std::optional<Temp> memory_;
+  std::vector<Temp> memory_;  // at most one; g++ 12 warns of memory that an optional has not initialized
   Array array_;
 };
 
