@@ -9,7 +9,7 @@ const KINDS: Record<string, [TunesmithErrorCode, string, string?]> = {
   EROFS: ['io', 'The file system is read-only', 'Choose another folder, for downloads with HF_HOME'],
   ENOSPC: [
     'io',
-    'The disk is full',
+    'No space left on the disk',
     'Free some disk space or choose another folder; what was saved before is untouched',
   ],
   EDQUOT: [
