@@ -30,6 +30,7 @@ export function registerCudaKernels(addon: CudaAddon): void {
 
 /** The entries of a list one behind the other; a parameter that is trained has its bf16 copy, or 0, behind its entry. */
 function listOf(plan: KernelPlan, backend: CudaBackend, inputs: NamedTensorInfoMap): Float64Array {
+  const list: number[] = []
   const copies: number[] = []
   const entries = plan.entries(inputs, (x, spec) => {
     if (spec.role !== 'trained') return backend.hand(x, spec)
@@ -37,7 +38,11 @@ function listOf(plan: KernelPlan, backend: CudaBackend, inputs: NamedTensorInfoM
     copies.push(copy)
     return handle
   }) as number[][]
-  return Float64Array.from(entries.flatMap((entry, i) => (i in copies ? [...entry, copies[i]!] : entry)))
+  for (let i = 0; i < entries.length; i++) {
+    for (const value of entries[i]!) list.push(value)
+    if (i < copies.length) list.push(copies[i]!)
+  }
+  return Float64Array.from(list)
 }
 
 /** The memory of an input for an output, where no other tensor has it and the input is not read in another role. */

@@ -116,7 +116,7 @@ using Names = std::vector<std::string>;
 inline size_t placeOf(const Names& names, const char* name, size_t last) {
   for (size_t i = 0; i < names.size(); i++) {
     const size_t place = last + i < names.size() ? last + i : last + i - names.size();
-    if (!std::strcmp(names[place].c_str(), name)) return place;
+    if (names[place][0] == name[0] && !std::strcmp(names[place].c_str(), name)) return place;
   }
   return names.size();
 }

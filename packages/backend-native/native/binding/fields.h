@@ -129,7 +129,7 @@ class Fields {
   napi_value find(const char* name) {
     for (size_t i = 0; i < names_.size(); i++) {
       const size_t place = last_ + i < names_.size() ? last_ + i : last_ + i - names_.size();
-      if (std::strcmp(names_[place].c_str(), name)) continue;
+      if (names_[place][0] != name[0] || std::strcmp(names_[place].c_str(), name)) continue;
       last_ = place;
       return place < info_.Length() ? static_cast<napi_value>(info_[place]) : nullptr;
     }

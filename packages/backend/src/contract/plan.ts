@@ -1,4 +1,4 @@
-import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core'
+import { type NamedTensorInfoMap, type TensorInfo, util } from '@tensorflow/tfjs-core'
 import { TunesmithError } from '@tunesmith/core'
 import { KERNELS, type KernelName } from './kernels'
 import type { Attribute, Entry, Input, Kernel, Output, Size } from './spec'
@@ -28,6 +28,12 @@ const listed = <Spec>(specs: Record<string, When<Spec>['spec']>): When<Spec>[] =
 const given = <Spec>({ spec }: When<Spec>, attrs: Attrs): Spec | undefined =>
   typeof spec === 'function' ? (spec as (attrs: Attrs) => Spec | undefined)(attrs) : spec
 
+function isShape(shape: readonly number[], wanted: readonly number[]): boolean {
+  let same = shape === wanted || shape.length === wanted.length
+  for (let i = 0; same && i < wanted.length; i++) same = shape[i] === wanted[i]
+  return same
+}
+
 /** The entry of a kernel in the table, made ready to check calls. */
 export class KernelPlan {
   /** Named sizes, attributes, inputs, then outputs. With host indices, `idsHost` follows `ids`. */
@@ -41,6 +47,8 @@ export class KernelPlan {
   readonly #outputs: When<Output>[]
   readonly #entries: [name: string, entry: Entry][]
   readonly #places: ReadonlyMap<string, number>
+  /** Shapes as numbers: a size, or -1 - place of a size's value; functions stay. */
+  readonly #dimensions = new Map<readonly Size[], readonly (number | ((attrs: Attrs) => number))[]>()
   /** The values of a call before anything is known. */
   readonly #blank: readonly null[]
 
@@ -118,8 +126,7 @@ export class KernelPlan {
         infos.push(make([0], { kind: 'float32', shape: [0] }).info)
         continue
       }
-      const shape: number[] = []
-      for (let d = 0; d < output.shape.length; d++) shape.push(this.#size(output.shape[d]!, attrs, values))
+      const shape = this.#sizesOf(output.shape, attrs, values)
       const { info, value } = make(shape, output)
       values[first + i] = value
       infos.push(info)
@@ -132,13 +139,13 @@ export class KernelPlan {
     const list: unknown[][] = []
     const [first] = this.#entries[0]!
     for (let x = inputs[`${first}0`]; x; x = inputs[`${first}${list.length}`]) {
-      const size = x.shape.reduce((product, n) => product * n, 1)
+      const size = util.sizeFromShape(x.shape)
       const values: unknown[] = [size]
       for (const [entryName, entry] of this.#entries) {
         const name = `${entryName}${list.length}`
         const tensor = inputs[name] ?? this.fail(`input "${name}" is missing`)
         const shape = entry.shape === 'alike' ? x.shape : [entry.shape(size)]
-        if (tensor.dtype !== entry.dtype || tensor.shape.join() !== shape.join())
+        if (tensor.dtype !== entry.dtype || !isShape(tensor.shape, shape))
           this.#refuse(name, tensor, entry.dtype, shape)
         values.push(hand(tensor, entry))
       }
@@ -170,28 +177,43 @@ export class KernelPlan {
     return complete
   }
 
-  #size(size: Size, attrs: Attrs, values: unknown[]): number {
-    if (typeof size === 'number') return size
-    return typeof size === 'string'
-      ? (values[this.#places.get(size)!] as number)
-      : (size as (attrs: Attrs) => number)(attrs)
+  #compiled(shape: readonly Size[]): readonly (number | ((attrs: Attrs) => number))[] {
+    let dimensions = this.#dimensions.get(shape)
+    if (!dimensions) {
+      dimensions = shape.map((size) =>
+        typeof size === 'string' ? -1 - this.#places.get(size)! : (size as number | ((attrs: Attrs) => number)),
+      )
+      this.#dimensions.set(shape, dimensions)
+    }
+    return dimensions
+  }
+
+  #sizesOf(shape: readonly Size[], attrs: Attrs, values: unknown[]): number[] {
+    const sizes: number[] = []
+    for (const size of this.#compiled(shape))
+      sizes.push(typeof size !== 'number' ? size(attrs) : size < 0 ? (values[-1 - size] as number) : size)
+    return sizes
   }
 
   #checkShape(name: string, x: TensorInfo, { dtype, shape }: Input, attrs: Attrs, values: unknown[]): void {
     if (x.dtype !== dtype) this.fail(`"${name}" must be ${dtype}, not ${x.dtype}`)
-    let fits = x.shape.length === shape.length
-    for (let i = 0; fits && i < shape.length; i++) {
-      const size = shape[i]!
-      if (typeof size === 'string') {
-        const place = this.#places.get(size)!
-        values[place] ??= x.shape[i]
-      }
-      fits = x.shape[i] === this.#size(size, attrs, values)
+    const dimensions = this.#compiled(shape)
+    let fits = x.shape.length === dimensions.length
+    for (let i = 0; fits && i < dimensions.length; i++) {
+      const size = dimensions[i]!
+      const given = x.shape[i]!
+      if (typeof size !== 'number') fits = size(attrs) === given
+      else if (size >= 0) fits = size === given
+      else if (values[-1 - size] === null) values[-1 - size] = given
+      else fits = values[-1 - size] === given
     }
-    if (!fits) {
-      const known = shape.map((size) => this.#size(size, attrs, values) ?? size)
-      this.#refuse(name, x, dtype, known)
-    }
+    if (!fits)
+      this.#refuse(
+        name,
+        x,
+        dtype,
+        this.#sizesOf(shape, attrs, values).map((size, i) => size ?? shape[i]),
+      )
   }
 
   #refuse(name: string, { dtype, shape }: TensorInfo, wanted: string, sizes: unknown[]): never {
