@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
 import { testedBackends } from '@tunesmith/backend/testing/backends'
 import { type ComputeLoss, createModel, labelLogProbs } from '@tunesmith/models'
+import { emulateCuda } from '@tunesmith/tooling/emulated-cuda'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { SFTTrainerOptions } from '../index'
 import { TINY_MODEL } from '../testing/counting-task'
@@ -40,6 +41,8 @@ const CASES: Case[] = [
   },
 ]
 
+const backends = [...testedBackends, 'native' as const, ...(emulateCuda('f32') ? (['cuda'] as const) : [])]
+
 let outputDir: string
 beforeAll(async () => {
   outputDir = await mkdtemp(join(tmpdir(), 'tunesmith-loss-'))
@@ -62,7 +65,7 @@ async function train({ args, peftConfig = LORA, config }: Case, steps: number, c
   return { logs, evals, tensors }
 }
 
-describe.each([...testedBackends, 'native' as const])('computeLoss on %s', (backend) => {
+describe.each(backends)('computeLoss on %s', (backend) => {
   beforeAll(async () => {
     expect((await selectBackend({ backend })).name).toBe(backend)
   })
@@ -90,7 +93,7 @@ describe.each([...testedBackends, 'native' as const])('computeLoss on %s', (back
 })
 
 describe('what computeLoss may not be', () => {
-  beforeAll(() => selectBackend())
+  beforeAll(() => selectBackend({ backend: 'native' }))
   const refusal =
     (computeLoss: unknown, args: Args = {}) =>
     () =>

@@ -131,6 +131,12 @@ export const WORKFLOWS: readonly Workflow[] = [
   },
   { name: 'a loss of the user', adapter: LORA, computeLoss: focalLoss },
   { name: 'a loss of the user, full fine-tuning, tied', base: 'gemma2', computeLoss: focalLoss },
+  {
+    name: 'a loss of the user, LoRA on the head, packing, checkpointing',
+    adapter: { ...LORA, targetModules: ['q_proj', 'lm_head'] },
+    args: { packing: true, maxLength: 32, gradientCheckpointing: true },
+    computeLoss: focalLoss,
+  },
   { name: 'NEFTune, dft', adapter: LORA, args: { neftuneNoiseAlpha: 5, lossType: 'dft' } },
   {
     name: 'LoRA+, fp16 scaling, packing',
