@@ -50,6 +50,20 @@ export class TunesmithError extends Error {
   }
 }
 
+const errorOf =
+  (code: TunesmithErrorCode) =>
+  (what: string, details: Omit<TunesmithErrorOptions, 'code'> = {}): TunesmithError =>
+    new TunesmithError(what, { code, ...details })
+
+// Errors by their code: `throw notFound('There is no such file', { where: path, remedy: 'Check the path' })`.
+export const invalidOptions = errorOf('invalid_options')
+export const invalidData = errorOf('invalid_data')
+export const invalidFile = errorOf('invalid_file')
+export const notFound = errorOf('not_found')
+export const incompatible = errorOf('incompatible')
+export const unsupported = errorOf('unsupported')
+export const networkError = errorOf('network')
+
 /** The same error at a place: a row, before the column it names. Other errors become `internal`. */
 export function errorAt(place: string, error: unknown): TunesmithError {
   const { what, code, where, remedy } = isTunesmithError(error)

@@ -1,9 +1,25 @@
 export {
+  barChart,
+  CHART_SIZE,
+  chartColour,
+  chartFrame,
+  chartPlace,
+  xScale,
+  yScale,
+} from './chart'
+export {
   errorAt,
+  incompatible,
+  invalidData,
+  invalidFile,
+  invalidOptions,
   isTunesmithError,
+  networkError,
+  notFound,
   TunesmithError,
   type TunesmithErrorCode,
   type TunesmithErrorOptions,
+  unsupported,
 } from './errors'
 export { escapeHtml } from './escape-html'
 export {
@@ -33,5 +49,6 @@ export { nearestName, parseOptions } from './options'
 export { inParallel } from './parallel'
 export { createProgress, formatDuration, type Progress, type ProgressOptions } from './progress'
 export { Random, type RandomState } from './random'
+export { RequestError, type RequestOptions, requestJson, retryAfter } from './request'
 export { atOnce, createTurns, inTurns } from './turns'
 export { abortedError, mapInOrder, WorkerPool, type WorkerPoolOptions } from './worker-pool'

@@ -1,4 +1,4 @@
-import { TunesmithError } from './errors'
+import { invalidFile } from './errors'
 
 /**
  * Parses the JSON text of a file.
@@ -10,8 +10,7 @@ export function parseJson<Value = unknown>(text: string, file: string): Value {
     return JSON.parse(text) as Value
   } catch (error) {
     const empty = text.trim() === ''
-    throw new TunesmithError(empty ? 'The file is empty' : `Not valid JSON: ${(error as Error).message}`, {
-      code: 'invalid_file',
+    throw invalidFile(empty ? 'The file is empty' : `Not valid JSON: ${(error as Error).message}`, {
       where: `${file}${place(text, (error as Error).message)}`,
       remedy: 'Download or save the file again, or mend it in an editor',
       cause: error,
@@ -23,7 +22,7 @@ export function parseJson<Value = unknown>(text: string, file: string): Value {
 export function parseJsonObject(text: string, file: string): Record<string, unknown> {
   const value = parseJson(text, file)
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
-  throw new TunesmithError('Expected a JSON object', { code: 'invalid_file', where: file })
+  throw invalidFile('Expected a JSON object', { where: file })
 }
 
 /** `:line:column` from the position in V8's message, when it gives one. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { TunesmithError } from './errors'
+import { invalidOptions } from './errors'
 
 /** Edit distance (Levenshtein) between two short names. */
 function distance(a: string, b: string): number {
@@ -72,5 +72,5 @@ export function parseOptions<Schema extends z.ZodType>(
       }
     } else lines.push(`${path ? `"${path}": ` : ''}${issue.message}`)
   }
-  throw new TunesmithError(lines.join('; '), { code: 'invalid_options', where, cause: result.error })
+  throw invalidOptions(lines.join('; '), { where, cause: result.error })
 }

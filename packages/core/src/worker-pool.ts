@@ -12,6 +12,8 @@ export interface WorkerPoolOptions {
   work: string | URL
   /** Handed to `work` once in each thread. */
   data?: unknown
+  /** A thread whose heap grows beyond so many megabytes ends. Default Node's own limit. */
+  megabytes?: number
   /** The threads end after this many milliseconds without a job; the next job starts new ones. Default 10,000. */
   idleMs?: number
 }
@@ -133,9 +135,10 @@ export class WorkerPool {
   }
 
   #start(): Thread {
-    const { work, data } = this.#options
+    const { work, data, megabytes } = this.#options
     const make = work instanceof URL ? `(await import(${JSON.stringify(work.href)})).default` : work
-    const worker = new Worker(threadSource(make), { eval: true, workerData: data })
+    const resourceLimits = megabytes === undefined ? {} : { maxOldGenerationSizeMb: megabytes }
+    const worker = new Worker(threadSource(make), { eval: true, workerData: data, resourceLimits })
     const thread: Thread = { worker, jobs: new Map() }
     worker.unref()
     worker.on('message', ({ id, result, error }: Answer) => {

@@ -1,5 +1,5 @@
 import { readFile, stat } from 'node:fs/promises'
-import { fileError, parseJson, TunesmithError } from '@tunesmith/core'
+import { fileError, invalidFile, parseJson } from '@tunesmith/core'
 
 /** More than any configuration or tokenizer has. */
 const MAX_JSON_BYTES = 400_000_000
@@ -9,10 +9,7 @@ export async function readFileUpTo(path: string, mostBytes: number): Promise<Uin
   try {
     const stats = await stat(path)
     if (stats.isFile() && stats.size > mostBytes)
-      throw new TunesmithError(`The file has ${stats.size} bytes, more than ${mostBytes}`, {
-        code: 'invalid_file',
-        where: path,
-      })
+      throw invalidFile(`The file has ${stats.size} bytes, more than ${mostBytes}`, { where: path })
     return await readFile(path)
   } catch (error) {
     throw fileError(error, path, 'read')
@@ -31,7 +28,7 @@ export async function readJsonFile<Value = unknown>(path: string): Promise<Value
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch (error) {
-    throw new TunesmithError('The file is not UTF-8 text', { code: 'invalid_file', where: path, cause: error })
+    throw invalidFile('The file is not UTF-8 text', { where: path, cause: error })
   }
   return parseJson<Value>(text, path)
 }

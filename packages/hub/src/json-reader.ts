@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 /** serde_json, which the original safetensors reader uses, gives up at the same depth. */
@@ -25,8 +25,7 @@ export class JsonReader {
   ) {}
 
   fail(what: string): never {
-    throw new TunesmithError(`${what} at byte ${this.position} of the JSON`, {
-      code: 'invalid_file',
+    throw invalidFile(`${what} at byte ${this.position} of the JSON`, {
       where: this.where,
       remedy: 'The file is corrupt or not what its name says; download or save it again',
     })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import type { SFTConfig } from './config'
 
 /** Checked before anything is computed. @throws {TunesmithError} `invalid_options` */
@@ -7,7 +7,7 @@ export function checkConfig(
   { evalDataset, computeLoss }: { evalDataset?: unknown; computeLoss?: unknown },
 ): void {
   const refuse = (what: string, where: string, remedy: string): never => {
-    throw new TunesmithError(what, { code: 'invalid_options', where, remedy })
+    throw invalidOptions(what, { where, remedy })
   }
   if (config.learningRate === 0)
     refuse('The learning rate is 0: nothing would be learned', 'learningRate', 'Adapters want 1e-4 to 1e-3')

@@ -21,7 +21,7 @@ export {
   type GenerationMetrics,
   type GenerationResult,
   type GenerationSample,
-} from './generation-metrics'
+} from './generation-metrics/generation-metrics'
 export { INTERRUPT_EXIT_CODES } from './loop/interrupt'
 export {
   createOptimizer,

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
 import { type CausalLM, type ComputeLoss, makeTrainable, savePretrained } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
@@ -12,7 +12,11 @@ import { readForResume, restoreRun } from './checkpoints/resume'
 import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
 import { type BatchRows, batchRows, dataDigest } from './data/batches'
 import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './data/prepare'
-import { type ComputeMetrics, type GenerationMetrics, generationMetricsOf } from './generation-metrics'
+import {
+  type ComputeMetrics,
+  type GenerationMetrics,
+  generationMetricsOf,
+} from './generation-metrics/generation-metrics'
 import { createRun, optimizerOf, scheduleOf } from './loop/create-run'
 import { evaluateLoss } from './loop/evaluate'
 import { Interrupt } from './loop/interrupt'
@@ -83,8 +87,7 @@ export class SFTTrainer {
     const { model, peftConfig } = options
     if (model instanceof PeftModel) {
       if (peftConfig)
-        throw new TunesmithError('The model already has an adapter', {
-          code: 'invalid_options',
+        throw invalidOptions('The model already has an adapter', {
           where: 'peftConfig',
           remedy: 'Leave peftConfig out to go on training it, or pass the base model',
         })
@@ -100,11 +103,7 @@ export class SFTTrainer {
     if (Array.isArray(dataset)) return prepareTokenized(dataset, this.config, packing)
     const { tokenizer, formattingFunc } = this.#options
     if (!tokenizer)
-      throw new TunesmithError('Rows of text need a tokenizer', {
-        code: 'invalid_options',
-        where: 'SFTTrainer',
-        remedy: 'Pass `tokenizer`',
-      })
+      throw invalidOptions('Rows of text need a tokenizer', { where: 'SFTTrainer', remedy: 'Pass `tokenizer`' })
     return prepareDataset(dataset as Dataset, tokenizer, this.config, { formattingFunc, packing, signal })
   }
 
@@ -196,8 +195,7 @@ export class SFTTrainer {
   async #evalRows(): Promise<BatchRows> {
     const { evalDataset } = this.#options
     if (!evalDataset)
-      throw new TunesmithError('There is no evaluation data', {
-        code: 'invalid_options',
+      throw invalidOptions('There is no evaluation data', {
         where: 'SFTTrainer',
         remedy: 'Pass `evalDataset`, or set evalStrategy to "no"',
       })

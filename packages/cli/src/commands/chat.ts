@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline/promises'
 import { selectBackend } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { unsupported } from '@tunesmith/core'
 import { type CausalLM, fitChat, streamText } from '@tunesmith/models'
 import type { Message, Tokenizer } from '@tunesmith/tokenization'
 import { Command } from 'commander'
@@ -20,8 +20,7 @@ async function chat(path: string, options: ChatOptions): Promise<void> {
   await selectBackend()
   const { model, tokenizer } = await loadModelOrAdapter(path, options.base)
   if (!tokenizer.chatTemplate)
-    throw new TunesmithError('The tokenizer has no chat template', {
-      code: 'unsupported',
+    throw unsupported('The tokenizer has no chat template', {
       where: path,
       remedy: 'Chat with an instruction-tuned model, or save a chat_template.jinja beside tokenizer.json',
     })

@@ -1,6 +1,6 @@
 import { extname } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions } from '@tunesmith/core'
 import { loadDataset } from '@tunesmith/datasets'
 import { compare, type EvalRow, METRIC_NAMES, type MetricName } from '@tunesmith/eval-metrics'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
@@ -46,8 +46,7 @@ async function readPredictions({ path }: Source): Promise<Prediction[]> {
   return dataset.toArray().map((row, index) => {
     const output = row.prediction ?? row.output ?? row.completion
     if (typeof output !== 'string')
-      throw new TunesmithError('The row has no "prediction"', {
-        code: 'invalid_data',
+      throw invalidData('The row has no "prediction"', {
         where: dataset.where(index),
         remedy: 'Give each row its answer as text in a column "prediction", and its "id" where the order may differ',
       })
@@ -61,7 +60,7 @@ async function readPredictions({ path }: Source): Promise<Prediction[]> {
 }
 
 const needsData = (what: string, where: string) =>
-  new TunesmithError(what, { code: 'invalid_options', where, remedy: 'Name the held-out rows with --data' })
+  invalidOptions(what, { where, remedy: 'Name the held-out rows with --data' })
 
 /** The references in the first file of predictions. */
 async function referenceRows(sources: Source[]): Promise<Prediction[]> {
@@ -82,11 +81,7 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
       const answers = new Map((await readPredictions(source)).map(({ id, output }) => [id, output]))
       for (const row of rows) {
         const output = answers.get(String(row.id))
-        if (output === undefined)
-          throw new TunesmithError(`There is no answer to the row "${row.id}"`, {
-            code: 'invalid_data',
-            where: source.path,
-          })
+        if (output === undefined) throw invalidData(`There is no answer to the row "${row.id}"`, { where: source.path })
         row.outputs[source.name] = output
       }
       continue

@@ -1,5 +1,5 @@
 import { selectBackend } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { exportGguf, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
 import { Command, Option } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
@@ -22,8 +22,7 @@ async function run(path: string, options: ExportOptions): Promise<void> {
   const { to, out, type, name, preTokenizer, maxShardSize } = options
   const dtype: SavePretrainedOptions['dtype'] = type === undefined ? 'auto' : DTYPES[type as keyof typeof DTYPES]
   if (to === 'safetensors' && dtype === undefined)
-    throw new TunesmithError(`safetensors are written as ${Object.keys(DTYPES).join(', ')}, not ${type}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`safetensors are written as ${Object.keys(DTYPES).join(', ')}, not ${type}`, {
       where: '--type',
       remedy: 'Choose one of these, use --to gguf, or `tunesmith quantize` for 4 bits in safetensors',
     })

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { notFound } from '@tunesmith/core'
 import { Command } from 'commander'
 import type { FineTuneConfig } from '../run/config'
 import { type OutputOptions, runConfig } from './train'
@@ -14,8 +14,7 @@ function findConfig(): string {
     if (existsSync(join(folder, CONFIG))) return join(folder, CONFIG)
     if (dirname(folder) === folder) break
   }
-  throw new TunesmithError(`There is no ${CONFIG} here or above`, {
-    code: 'not_found',
+  throw notFound(`There is no ${CONFIG} here or above`, {
     where: process.cwd(),
     remedy: 'The quickstart needs its example model and data: run it in a clone of the repository',
   })

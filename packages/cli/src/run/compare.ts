@@ -1,16 +1,8 @@
-import {
-  bootstrapInterval,
-  compareReport,
-  type EvalRow,
-  evaluate,
-  type MetricResult,
-  pairedBootstrap,
-  type Report,
-} from '@tunesmith/eval-metrics'
+import { compareReport, type EvalRow, evaluate, type Report } from '@tunesmith/eval-metrics'
 import type { TestRow } from './test-rows'
 
-const ROUGE = ['rouge1', 'rouge2', 'rougeL'] as const
-type RougeName = (typeof ROUGE)[number]
+const METRICS = { rouge1: 'rouge1', rouge2: 'rouge2', rougeL: 'rougeL', bleu: 'BLEU' }
+type MetricName = keyof typeof METRICS
 
 /** A score of the whole test set with its 95% bootstrap interval. */
 export interface Score {
@@ -19,17 +11,14 @@ export interface Score {
   high: number
 }
 
-type Scores = Record<RougeName | 'bleu', Score>
+type Scores = Record<MetricName, Score>
 
 export interface ComparisonScores {
   base: Scores
   tuned: Scores
   /** tuned - base, paired by row. */
-  difference: Record<RougeName | 'bleu', Score & { pValue: number }>
+  difference: Record<MetricName, Score & { pValue: number }>
 }
-
-const each = <Value>(make: (name: RougeName) => Value) =>
-  Object.fromEntries(ROUGE.map((name) => [name, make(name)])) as Record<RougeName, Value>
 
 /** Scores both models' answers and writes the report's parts. */
 export function compareAnswers(
@@ -43,45 +32,37 @@ export function compareAnswers(
     reference,
     outputs: { base: answers.base[i]!, tuned: answers.tuned[i]! },
   }))
-  const metrics = evaluate({ rows: evalRows, metrics: ['rouge', 'bleu'], baseline: 'base' })
-  const named = (name: string) => metrics.find((metric) => metric.name.toLowerCase() === name.toLowerCase())!
-  const perRow = (name: RougeName, system: 'base' | 'tuned') => named(name).scores![system]!
-  const bleu = named('bleu')
-
-  const scoresOf = (system: 'base' | 'tuned'): Scores => ({
-    ...each((name) => {
-      const { mean, low, high } = bootstrapInterval(perRow(name, system))
-      return { score: mean, low, high }
-    }),
-    bleu: corpusScore(bleu, system),
-  })
-  const { difference, low = difference, high = difference, pValue } = bleu.differences!.tuned!
   const report = compareReport({
     title,
     subtitle,
-    metrics,
+    metrics: evaluate({ rows: evalRows, metrics: ['rouge', 'bleu'], baseline: 'base' }),
     baseline: 'base',
-    sortBy: named('rougeL').name,
+    sortBy: METRICS.rougeL,
     rows: evalRows,
     sections: [{ title: 'Training', html: lossSvg }],
   })
+  /** The report's numbers for each metric, those of the base first. */
+  const each = <Value>(read: (systems: Report['summary']['metrics'][number]['systems']) => Value) =>
+    Object.fromEntries(
+      Object.entries(METRICS).map(([key, name]) => [
+        key,
+        read(report.summary.metrics.find((m) => m.name === name)!.systems),
+      ]),
+    ) as Record<MetricName, Value>
+  const interval = (score: number, { low, high }: { low: number | null; high: number | null }): Score => ({
+    score,
+    low: low ?? score,
+    high: high ?? score,
+  })
   return {
     scores: {
-      base: scoresOf('base'),
-      tuned: scoresOf('tuned'),
-      difference: {
-        ...each((name) => {
-          const paired = pairedBootstrap(perRow(name, 'base'), perRow(name, 'tuned'))
-          return { score: paired.difference, low: paired.low, high: paired.high, pValue: paired.pValue }
-        }),
-        bleu: { score: difference, low, high, pValue },
-      },
+      base: each(([base]) => interval(base!.score!, base!)),
+      tuned: each(([, tuned]) => interval(tuned!.score!, tuned!)),
+      difference: each(([, tuned]) => {
+        const { difference, pValue, ...ends } = tuned!.comparison!
+        return { ...interval(difference, ends), pValue }
+      }),
     },
     report,
   }
-}
-
-function corpusScore({ corpus, intervals }: MetricResult, system: string): Score {
-  const score = corpus![system]!
-  return { score, ...(intervals?.[system] ?? { low: score, high: score }) }
 }

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { BACKEND_NAMES } from '@tunesmith/backend'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidFile, invalidOptions, notFound, parseOptions } from '@tunesmith/core'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
 import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
 import { type QuantizationConfigOptions, quantizationConfig } from '@tunesmith/quantization'
@@ -57,30 +57,20 @@ export type FineTuneConfig = z.output<typeof fineTuneConfigSchema>
  */
 export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new TunesmithError('The config file cannot be read', {
-      code: 'not_found',
-      where: path,
-      remedy: 'Check the path',
-      cause,
-    })
+    throw notFound('The config file cannot be read', { where: path, remedy: 'Check the path', cause })
   })
   const document = parseDocument(text)
   const [error] = document.errors
   if (error) {
     const at = error.linePos?.[0]
-    throw new TunesmithError(`Not valid YAML: ${error.message.split('\n')[0]}`, {
-      code: 'invalid_file',
+    throw invalidFile(`Not valid YAML: ${error.message.split('\n')[0]}`, {
       where: at ? `${path}:${at.line}:${at.col}` : path,
       cause: error,
     })
   }
   const config = parseOptions(fineTuneConfigSchema, document.toJS() ?? {}, path)
   if (config.lora && config.peft)
-    throw new TunesmithError('Both "lora" and "peft" are given', {
-      code: 'invalid_options',
-      where: path,
-      remedy: 'Keep one of them',
-    })
+    throw invalidOptions('Both "lora" and "peft" are given', { where: path, remedy: 'Keep one of them' })
   if (config.peft) peftConfig(config.peft as PeftConfigOptions, path)
   if (config.quantization) quantizationConfig(config.quantization)
   const base = dirname(resolve(path))

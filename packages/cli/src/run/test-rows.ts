@@ -1,4 +1,4 @@
-import { type ExampleRow, errorAt, messageText, partText, TunesmithError } from '@tunesmith/core'
+import { type ExampleRow, errorAt, invalidData, messageText, partText } from '@tunesmith/core'
 import { type Dataset, formatDataset } from '@tunesmith/datasets'
 import { type AnswerOptions, answerPrompts, type CausalLM } from '@tunesmith/models'
 import { promptAndCompletion, promptIds, type Tokenizer } from '@tunesmith/tokenization'
@@ -27,8 +27,7 @@ export function testRows(dataset: Dataset): TestRow[] {
       const where = dataset.where(index) ?? `test row ${index}`
       const parts = promptAndCompletion(example)
       if (!parts)
-        throw new TunesmithError('A test row needs a prompt and the answer to compare with', {
-          code: 'invalid_data',
+        throw invalidData('A test row needs a prompt and the answer to compare with', {
           where,
           remedy: 'Use prompt/completion rows, or messages that end with the assistant',
         })

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
-import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { invalidData, writeFileAtomic } from '@tunesmith/core'
 import type { RowChunk } from '../rows'
 
 /** The folder of one result: `true` is the user's cache, `TUNESMITH_CACHE` or `~/.cache/tunesmith`. */
@@ -42,8 +42,7 @@ async function writePart(file: string, rows: unknown[]): Promise<void> {
   try {
     content = serialize(rows)
   } catch (error) {
-    throw new TunesmithError(`A result cannot be kept in the cache: ${(error as Error).message}`, {
-      code: 'invalid_data',
+    throw invalidData(`A result cannot be kept in the cache: ${(error as Error).message}`, {
       where: file,
       remedy: 'Return plain values and typed arrays, or turn the cache off',
       cause: error,

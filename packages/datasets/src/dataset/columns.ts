@@ -1,14 +1,10 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions } from '@tunesmith/core'
 import type { Row } from '../rows'
 
 export function renameColumns(names: Record<string, string>, columns: readonly string[]) {
   const after = columns.map((column) => (Object.hasOwn(names, column) ? names[column]! : column))
   const twice = after.find((name, i) => after.indexOf(name) !== i)
-  if (twice !== undefined)
-    throw new TunesmithError(`Two columns would be named "${twice}"`, {
-      code: 'invalid_options',
-      where: 'renameColumns',
-    })
+  if (twice !== undefined) throw invalidOptions(`Two columns would be named "${twice}"`, { where: 'renameColumns' })
   return (row: unknown): Row => {
     const renamed: Row = {}
     for (const [key, value] of Object.entries(row as Row))
@@ -66,8 +62,7 @@ export function castRow(row: Row, types: Record<string, CastType>, where: () => 
     const result = castValue(value, type)
     if (result === undefined) {
       const shown = JSON.stringify(value) ?? String(value)
-      throw new TunesmithError(`${shown.length > 80 ? `${shown.slice(0, 80)}...` : shown} is no ${type}`, {
-        code: 'invalid_data',
+      throw invalidData(`${shown.length > 80 ? `${shown.slice(0, 80)}...` : shown} is no ${type}`, {
         where: `${where()}, column "${column}"`,
       })
     }

@@ -1,4 +1,4 @@
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
 import { fingerprintOf } from '../fingerprint'
 import { ArrayRows, ConcatenatedRows, ProjectedRows, type Row, type Rows, SelectedRows } from '../rows'
@@ -94,8 +94,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   #check(index: number): number {
     const position = index < 0 ? index + this.length : index
     if (Number.isInteger(index) && position >= 0 && position < this.length) return position
-    throw new TunesmithError(`There is no row ${index}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`There is no row ${index}`, {
       remedy: `The data set has ${this.length} rows, numbered from 0`,
     })
   }
@@ -172,10 +171,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   shard(options: z.input<typeof shardSchema>): Dataset<R> {
     const { count, index } = parseOptions(shardSchema, options, 'shard')
     if (index >= count)
-      throw new TunesmithError(`There are ${count} shards, numbered from 0; there is no shard ${index}`, {
-        code: 'invalid_options',
-        where: 'shard',
-      })
+      throw invalidOptions(`There are ${count} shards, numbered from 0; there is no shard ${index}`, { where: 'shard' })
     const rows = Math.ceil(Math.max(0, this.length - index) / count)
     return this.#view(
       Uint32Array.from({ length: rows }, (_, i) => index + i * count),

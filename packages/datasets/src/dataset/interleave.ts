@@ -1,4 +1,4 @@
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
 
 export const interleaveSchema = z.strictObject({
@@ -26,9 +26,9 @@ export function sourceChooser(count: number, { probabilities, seed }: z.output<t
   }
   const sum = probabilities.reduce((total, p) => total + p, 0)
   if (probabilities.length !== count || Math.abs(sum - 1) > 1e-6)
-    throw new TunesmithError(
+    throw invalidOptions(
       `${count} sources need ${count} probabilities that add up to 1, not ${probabilities.length} that add up to ${sum}`,
-      { code: 'invalid_options', where: 'interleave' },
+      { where: 'interleave' },
     )
   const random = new Random(seed, 'interleave')
   return () => {
@@ -54,8 +54,7 @@ export function interleaveOrder(lengths: readonly number[], options: InterleaveO
   if (parsed.stopping === 'allExhausted') {
     const stuck = lengths.findIndex((length, i) => length === 0 || parsed.probabilities?.[i] === 0)
     if (stuck >= 0)
-      throw new TunesmithError(`Source ${stuck} can never be used up: it is empty or has probability 0`, {
-        code: 'invalid_options',
+      throw invalidOptions(`Source ${stuck} can never be used up: it is empty or has probability 0`, {
         where: 'interleave',
       })
   }

@@ -1,4 +1,4 @@
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
 
 const splitSchema = z.strictObject({
@@ -75,8 +75,7 @@ function chooseGroups(groups: number[][], classOf: (row: number) => number, want
  */
 export function splitIndices(length: number, column: (name: string) => unknown[], options: SplitOptions): Indices {
   const { testSize, seed, shuffle, stratifyBy, groupBy } = parseOptions(splitSchema, options, 'trainTestSplit')
-  const fail = (what: string, remedy?: string) =>
-    new TunesmithError(what, { code: 'invalid_options', where: 'trainTestSplit', remedy })
+  const fail = (what: string, remedy?: string) => invalidOptions(what, { where: 'trainTestSplit', remedy })
   // A share is rounded up, as scikit-learn and Hugging Face datasets do.
   const testRows = testSize < 1 ? Math.ceil(testSize * length) : testSize
   if (testRows >= length || length === 0)

@@ -1,4 +1,4 @@
-import { escapeHtml, parseOptions } from '@tunesmith/core'
+import { barChart, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 
 const PERCENTILES = [1, 5, 25, 50, 75, 90, 95, 99] as const
@@ -84,45 +84,19 @@ export type HistogramSvgOptions = z.input<typeof svgSchema>
 /** Draws a histogram as an SVG image of its own, readable on light and dark pages, with the numbers as tooltips. */
 export function histogramSvg({ histogram, mean }: LengthSummary, options: HistogramSvgOptions = {}): string {
   const { title, unit, maxLength, width, height } = parseOptions(svgSchema, options, 'histogramSvg')
-  const [left, right, top, bottom] = [48, 12, title ? 32 : 12, 36]
-  const [plotWidth, plotHeight] = [width - left - right, height - top - bottom]
   const { start, width: step, counts } = histogram
-  const bars = Math.max(1, counts.length)
-  const most = Math.max(1, ...counts)
-  const x = (value: number) => left + ((value - start) / (bars * step)) * plotWidth
-  const y = (count: number) => top + plotHeight * (1 - count / most)
-  const n = (value: number) => String(Math.round(value * 100) / 100)
-  const parts = counts.map((count, i) => {
-    const from = start + i * step
-    const range = step === 1 ? `${from}` : `${from} to ${from + step - 1}`
-    return (
-      `<rect x="${n(x(from) + 0.5)}" y="${n(y(count))}" width="${n(plotWidth / bars - 1)}" height="${n(plotHeight * (count / most))}">` +
-      `<title>${range} ${escapeHtml(unit)}: ${count} rows</title></rect>`
-    )
+  const range = (from: number) => (step === 1 ? `${from}` : `${from} to ${from + step - 1}`)
+  return barChart({
+    title: title || `Distribution of ${unit}`,
+    xLabel: unit,
+    size: { width, height },
+    start,
+    binWidth: step,
+    series: [{ name: unit, counts }],
+    tooltip: (bin, rows) => `${range(start + bin * step)} ${unit}: ${rows} rows`,
+    marks: [
+      { at: mean, label: `mean ${Math.round(mean * 10) / 10}` },
+      ...(maxLength === undefined ? [] : [{ at: maxLength, label: `max ${maxLength}` }]),
+    ],
   })
-  const marks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const value = start + share * bars * step
-    return `<text x="${n(x(value))}" y="${height - bottom + 16}" text-anchor="middle">${n(Math.round(value))}</text>`
-  })
-  const line = (value: number, label: string, dash: string) =>
-    value < start || value > start + bars * step
-      ? ''
-      : `<line x1="${n(x(value))}" x2="${n(x(value))}" y1="${top}" y2="${top + plotHeight}" stroke="#d9480f" stroke-dasharray="${dash}"/>` +
-        `<text x="${n(x(value) + 4)}" y="${top + 11}" fill="#d9480f">${escapeHtml(label)}</text>`
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" font-family="system-ui, sans-serif" font-size="11" fill="#868e96">`,
-    `<title>${escapeHtml(title || `Distribution of ${unit}`)}</title>`,
-    title ? `<text x="${left}" y="18" font-size="13">${escapeHtml(title)}</text>` : '',
-    `<g fill="#4c6ef5">${parts.join('')}</g>`,
-    `<line x1="${left}" x2="${width - right}" y1="${top + plotHeight}" y2="${top + plotHeight}" stroke="#868e96"/>`,
-    marks.join(''),
-    `<text x="${left + plotWidth / 2}" y="${height - 6}" text-anchor="middle">${escapeHtml(unit)}</text>`,
-    `<text x="${left - 6}" y="${top + 8}" text-anchor="end">${most}</text>`,
-    `<text x="${left - 6}" y="${top + plotHeight}" text-anchor="end">0</text>`,
-    line(mean, `mean ${n(Math.round(mean * 10) / 10)}`, '2 3'),
-    maxLength === undefined ? '' : line(maxLength, `max ${maxLength}`, '6 3'),
-    '</svg>',
-  ]
-    .filter((part) => part !== '')
-    .join('\n')
 }

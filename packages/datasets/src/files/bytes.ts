@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { fileError, TunesmithError } from '@tunesmith/core'
+import { fileError, invalidFile, TunesmithError } from '@tunesmith/core'
 import { unzstd } from './zstd'
 
 const READ_SIZE = 1 << 20
@@ -17,8 +17,7 @@ export function readError(error: unknown, file: string): TunesmithError {
   // Decompressors number their errors in ways of their own; those of the file system name the call that failed.
   if (error instanceof TunesmithError || syscall !== undefined || nameInside(file) === file)
     return fileError(error, file, 'read')
-  return new TunesmithError(`The compressed data is damaged or cut short: ${message}`, {
-    code: 'invalid_file',
+  return invalidFile(`The compressed data is damaged or cut short: ${message}`, {
     where: file,
     remedy: 'Copy or download the file again',
     cause: error,
@@ -49,11 +48,7 @@ export async function* readBytes(path: string, file = path): AsyncGenerator<Buff
     raw.destroy()
   }
   if (empty)
-    throw new TunesmithError('The file is empty', {
-      code: 'invalid_file',
-      where: file,
-      remedy: 'Remove it from the sources, or write it again',
-    })
+    throw invalidFile('The file is empty', { where: file, remedy: 'Remove it from the sources, or write it again' })
 }
 
 function gunzip(raw: Readable): AsyncIterable<Buffer> {

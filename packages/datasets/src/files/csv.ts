@@ -1,5 +1,5 @@
 import { Readable } from 'node:stream'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidFile } from '@tunesmith/core'
 import { type CsvError, parse } from 'csv-parse'
 import type { Row, RowChunk } from '../rows'
 import { readBytes } from './bytes'
@@ -22,8 +22,7 @@ async function* checkUtf8(pieces: AsyncIterable<Buffer>, file: string): AsyncGen
     try {
       decoder.decode(piece, { stream: piece !== undefined })
     } catch (error) {
-      throw new TunesmithError('The text is not UTF-8', {
-        code: 'invalid_file',
+      throw invalidFile('The text is not UTF-8', {
         where: `${file}, at or after line ${line}`,
         remedy: 'Save the file as UTF-8',
         cause: error,
@@ -60,15 +59,11 @@ async function* readRecords(path: string, { file, options }: ReadContext): Async
   } catch (error) {
     const { code, message } = error as CsvError
     if (!String(code).startsWith('CSV_')) throw error
-    throw new TunesmithError(
-      code === 'CSV_QUOTE_NOT_CLOSED' ? 'A quoted field does not end' : `Not valid CSV: ${message}`,
-      {
-        code: 'invalid_file',
-        where: `${file}:${line}`,
-        remedy: 'Close the quote, or write a quote inside a quoted field twice',
-        cause: error,
-      },
-    )
+    throw invalidFile(code === 'CSV_QUOTE_NOT_CLOSED' ? 'A quoted field does not end' : `Not valid CSV: ${message}`, {
+      where: `${file}:${line}`,
+      remedy: 'Close the quote, or write a quote inside a quoted field twice',
+      cause: error,
+    })
   } finally {
     input.destroy()
     parser.destroy()
@@ -81,8 +76,7 @@ function namesOf({ fields }: CsvRecord, { file, options }: ReadContext): string[
   const names = Array.isArray(header) ? header : header ? fields : fields.map((_, i) => `column_${i + 1}`)
   const twice = names.find((name, i) => names.indexOf(name) !== i)
   if (twice !== undefined)
-    throw new TunesmithError(`Two columns are named "${twice}"`, {
-      code: 'invalid_file',
+    throw invalidFile(`Two columns are named "${twice}"`, {
       where: `${file}:1`,
       remedy: 'Rename one, or pass the names: header: [...]',
     })
@@ -114,8 +108,7 @@ export async function* readCsv(path: string, context: ReadContext): AsyncGenerat
     }
     if (record.fields.length !== names.length) {
       badRow(
-        new TunesmithError(`The record has ${record.fields.length} fields, not ${names.length}`, {
-          code: 'invalid_data',
+        invalidData(`The record has ${record.fields.length} fields, not ${names.length}`, {
           where: `${file}:${record.line}`,
           remedy: `The columns are: ${names.join(', ')}; quote fields that hold the delimiter, or pass onError: 'skip'`,
         }),

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 
 /** The text of one element of an array or object, and the line it starts on, from 1. */
 export interface JsonElement {
@@ -43,8 +43,7 @@ export async function* splitJson(pieces: AsyncIterable<Buffer>, file: string): A
   let startLine = 0 // 0 while between elements
 
   const fail = (what: string) =>
-    new TunesmithError(what, {
-      code: 'invalid_file',
+    invalidFile(what, {
       where: `${file}:${line}`,
       remedy: 'Check the file with a JSON validator; it may have been cut short',
     })

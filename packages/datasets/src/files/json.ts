@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, notFound } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
 import { isObject } from '../values'
 import { readBytes } from './bytes'
@@ -88,8 +88,7 @@ async function* readObject(path: string, context: ReadContext): AsyncGenerator<R
   for (const name of options.field?.split('.') ?? []) {
     const found = entries.find(({ key }) => key === name)
     if (!found || typeof found.value !== 'object' || found.value === null)
-      throw new TunesmithError(`There is no field "${options.field}" that holds rows`, {
-        code: 'not_found',
+      throw notFound(`There is no field "${options.field}" that holds rows`, {
         where: file,
         remedy: `The fields are: ${entries
           .slice(0, 10)
@@ -126,8 +125,7 @@ async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<
   const keys = entries.map(({ key }) => key!)
   if (rowLists.length === 1 && !context.isRow(keys)) return rowsOf(await inside(rowLists[0]!, file), context)
   if (rowLists.length > 1 && rowLists.length === entries.length)
-    throw new TunesmithError(`Several fields hold rows: ${keys.join(', ')}`, {
-      code: 'invalid_data',
+    throw invalidData(`Several fields hold rows: ${keys.join(', ')}`, {
       where: file,
       remedy: `Choose one: field: '${keys[0]}'`,
     })
@@ -153,11 +151,11 @@ function rowsOfColumns(lists: Lists, file: string, keys: number): RowChunk<Row> 
   const length = lists[0]?.value.length ?? 0
   const odd = lists.find(({ value }) => value.length !== length)
   if (odd || lists.length < keys)
-    throw new TunesmithError(
+    throw invalidData(
       odd
         ? `Column "${odd.key}" has ${odd.value.length} values, "${lists[0]!.key}" has ${length}`
         : 'A column is not a list',
-      { code: 'invalid_data', where: file },
+      { where: file },
     )
   const rows = Array.from({ length }, (_, i) => Object.fromEntries(lists.map(({ key, value }) => [key, value[i]])))
   return { rows, where: (index) => `${file}, row ${index + 1}` }
@@ -167,8 +165,7 @@ function rowsOfKeys(entries: Entries, file: string, keyColumn: string): RowChunk
   const rows = entries.map(({ key, value, line }): Row => {
     if (!isObject(value)) return { [keyColumn]: key, value }
     if (keyColumn in value)
-      throw new TunesmithError(`The records have a column "${keyColumn}" already, which is to hold their keys`, {
-        code: 'invalid_data',
+      throw invalidData(`The records have a column "${keyColumn}" already, which is to hold their keys`, {
         where: `${file}:${line}, key "${key}"`,
         remedy: "Name the key's column otherwise: keyColumn: 'key'",
       })

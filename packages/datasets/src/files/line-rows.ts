@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, type TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
 import { isObject, kindOf } from '../values'
 import type { ReadContext } from './reader'
@@ -24,8 +24,7 @@ export class LineRows {
     if (isObject(value)) this.push(value, line)
     else
       this.context.badRow(
-        new TunesmithError(`A row must be an object, not ${kindOf(value)}`, {
-          code: 'invalid_data',
+        invalidData(`A row must be an object, not ${kindOf(value)}`, {
           where: `${this.context.file}:${line}`,
           remedy: 'Write each row as {"column": value, ...}',
         }),
@@ -51,8 +50,7 @@ export class LineRows {
 
 export function invalidJson(error: unknown, where: string): TunesmithError {
   const reason = (error as Error).message.replace(/\s*\(line \d+ column \d+\)/, '')
-  return new TunesmithError(`Not valid JSON: ${reason.length > 200 ? `${reason.slice(0, 200)}...` : reason}`, {
-    code: 'invalid_data',
+  return invalidData(`Not valid JSON: ${reason.length > 200 ? `${reason.slice(0, 200)}...` : reason}`, {
     where,
     remedy: "Mend the row, or pass onError: 'skip' to leave such rows out",
     cause: error,

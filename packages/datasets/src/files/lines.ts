@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, unsupported } from '@tunesmith/core'
 
 /** Consecutive lines without their line breaks; the first is line `first`, counted from 1. */
 export interface LineBlock {
@@ -19,11 +19,7 @@ function decode(bytes: Buffer, first: number, file: string): LineBlock {
       start = end + 1
       end = bytes.indexOf(10, start)
     }
-    throw new TunesmithError('The text is not UTF-8', {
-      code: 'invalid_file',
-      where: `${file}:${line}`,
-      remedy: 'Save the file as UTF-8',
-    })
+    throw invalidFile('The text is not UTF-8', { where: `${file}:${line}`, remedy: 'Save the file as UTF-8' })
   }
   const lines = bytes.toString('utf8').split('\n')
   if (bytes[bytes.length - 1] === 10) lines.pop()
@@ -53,11 +49,7 @@ export async function* readLines(pieces: AsyncIterable<Buffer>, file: string): A
   for await (const piece of pieces) {
     const end = piece.lastIndexOf(10) + 1
     if (pendingBytes + (end || piece.length) > MAX_LINE_BYTES)
-      throw new TunesmithError('A line is longer than 512 MB', {
-        code: 'unsupported',
-        where: `${file}:${first}`,
-        remedy: 'Store one row a line',
-      })
+      throw unsupported('A line is longer than 512 MB', { where: `${file}:${first}`, remedy: 'Store one row a line' })
     if (end > 0) {
       pending.push(piece.subarray(0, end))
       pendingBytes += end

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads'
+import { isTunesmithError, WorkerPool } from '@tunesmith/core'
 
 // Beside this file in the sources, and beside the bundle in the published package.
 const WORKER = new URL(
@@ -16,11 +16,6 @@ const memoryLimit = (bytes: number) => 1024 + Math.ceil((32 * bytes) / 2 ** 20)
 /** The decoder ran away and was stopped. */
 export class DecoderStopped extends Error {}
 
-interface Answer {
-  result?: unknown
-  error?: { message: string; code?: string; column?: string; told: boolean }
-}
-
 /** The values of a column, or its different values and the number of each row's. */
 export type ColumnValues = unknown[] | { dictionary: unknown[]; indices: Uint32Array }
 
@@ -33,99 +28,61 @@ export interface ParquetDecoder {
   close(): Promise<void>
 }
 
-class DecoderThread {
-  readonly #worker: Worker
-  readonly megabytes: number
-  #settle: { resolve(value: never): void; reject(error: unknown): void } | undefined
-  #last: Promise<unknown> = Promise.resolve()
-  dead = false
-
-  constructor(megabytes: number) {
-    this.megabytes = megabytes
-    this.#worker = new Worker(WORKER, { resourceLimits: { maxOldGenerationSizeMb: megabytes } })
-    this.#worker.on('message', ({ result, error }: Answer) => {
-      if (error) this.#settle?.reject(Object.assign(new Error(error.message), error))
-      else this.#settle?.resolve(result as never)
-    })
-    this.#worker.on('error', (error: NodeJS.ErrnoException) => {
-      this.dead = true
-      const cause =
-        error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? new DecoderStopped('it asks for too much memory') : error
-      this.#settle?.reject(cause)
-    })
-    this.#worker.on('exit', () => {
-      this.dead = true
-      this.#settle?.reject(new DecoderStopped('the decoder ended'))
-    })
-    this.#worker.unref()
-  }
-
-  /** One request at a time: the next is sent when the one before has been answered. */
-  ask<Result>(request: object, milliseconds: number): Promise<Result> {
-    const answer = this.#last.then(() => this.#send<Result>(request, milliseconds))
-    this.#last = answer.catch(() => undefined)
-    return answer
-  }
-
-  #send<Result>(request: object, milliseconds: number): Promise<Result> {
-    if (this.dead) return Promise.reject(new DecoderStopped('the decoder ended'))
-    return new Promise<Result>((resolve, reject) => {
-      // Computing time is counted, not waiting: on a busy machine, or while this thread is held up, nothing runs away.
-      let [spent, before] = [0, process.cpuUsage()]
-      const timer = setInterval(() => {
-        const { user, system } = process.cpuUsage(before)
-        before = process.cpuUsage()
-        spent += Math.min(TICK, (user + system) / 1000)
-        if (spent < milliseconds) return
-        done()
-        this.stop()
-        reject(new DecoderStopped('decoding does not come to an end'))
-      }, TICK)
-      const done = () => {
-        clearInterval(timer)
-        this.#settle = undefined
-        this.#worker.unref()
-      }
-      this.#settle = {
-        resolve(value) {
-          done()
-          resolve(value)
-        },
-        reject(error) {
-          done()
-          reject(error)
-        },
-      }
-      this.#worker.ref()
-      this.#worker.postMessage(request)
-    })
-  }
-
-  stop(): void {
-    this.dead = true
-    void this.#worker.terminate()
-  }
+interface DecoderThread {
+  pool: WorkerPool
+  megabytes: number
 }
 
 /** Starting a thread takes longer than reading a small file, so one is kept for the next file. */
 let idle: DecoderThread | undefined
 
+function takeThread(megabytes: number): DecoderThread {
+  if (!idle || idle.megabytes < megabytes) {
+    // It has a file open, and must not end because the rows are taken slowly.
+    const pool = new WorkerPool({ name: 'Parquet', threads: 1, work: WORKER, megabytes, idleMs: 2 ** 31 - 1 })
+    return { pool, megabytes }
+  }
+  const thread = idle
+  idle = undefined
+  return thread
+}
+
+/** Does a job unless it computes for longer than so many milliseconds. */
+async function runWithin<Result>(pool: WorkerPool, job: object, milliseconds: number): Promise<Result> {
+  const stop = new AbortController()
+  // Computing time is counted, not waiting: on a busy machine, or while this thread is held up, nothing runs away.
+  let [spent, before] = [0, process.cpuUsage()]
+  const timer = setInterval(() => {
+    const { user, system } = process.cpuUsage(before)
+    before = process.cpuUsage()
+    spent += Math.min(TICK, (user + system) / 1000)
+    if (spent >= milliseconds) stop.abort()
+  }, TICK)
+  try {
+    return await pool.run<Result>(job, { signal: stop.signal })
+  } catch (error) {
+    if (stop.signal.aborted) {
+      void pool.close()
+      throw new DecoderStopped('decoding does not come to an end')
+    }
+    if (!isTunesmithError(error)) throw error
+    throw new DecoderStopped(error.code === 'out_of_memory' ? 'it asks for too much memory' : error.message)
+  } finally {
+    clearInterval(timer)
+  }
+}
+
 /** A decoder for a file of this many bytes; `close` gives its thread back. */
 export function leaseDecoder(bytes: number): ParquetDecoder {
-  const megabytes = memoryLimit(bytes)
-  let thread: DecoderThread
-  if (idle && !idle.dead && idle.megabytes >= megabytes) {
-    thread = idle
-    idle = undefined
-  } else thread = new DecoderThread(megabytes)
+  const thread = takeThread(memoryLimit(bytes))
+  const { pool } = thread
   const limit = timeLimit(bytes)
   return {
-    open: (path) => thread.ask({ path }, limit),
-    read: (group, columns) => thread.ask({ group, columns }, limit),
+    open: (path) => runWithin(pool, { path }, limit),
+    read: (group, columns) => runWithin(pool, { group, columns }, limit),
     async close() {
-      if (!thread.dead) await thread.ask({ close: true }, limit).catch(() => thread.stop())
-      if (thread.dead) return
-      if (idle && !idle.dead) thread.stop()
+      await runWithin(pool, { close: true }, limit).catch(() => pool.close())
+      if (idle) await pool.close()
       else idle = thread
     },
   }

@@ -7,7 +7,6 @@
  * @typedef {{ path: string } | { group: number, columns: string[] } | { close: true }} Request
  */
 import { open } from 'node:fs/promises'
-import { parentPort } from 'node:worker_threads'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { parquetMetadataAsync, parquetScan } from 'hyparquet'
 import { compressors as portable } from 'hyparquet-compressors'
@@ -34,8 +33,8 @@ const compressors = Object.fromEntries(
   }).map(([codec, decompress]) => [codec, unlessEmpty(decompress)]),
 )
 
-/** An error whose message is for the user as it is. */
-class Told extends Error {}
+/** An error whose message is for the user as it is. @param {string} message */
+const told = (message) => Object.assign(new Error(message), { told: true })
 
 /** @param {FileHandle} handle @param {number} byteLength */
 function bufferOf(handle, byteLength) {
@@ -47,7 +46,7 @@ function bufferOf(handle, byteLength) {
       const bytes = new Uint8Array(Math.max(0, Math.min(end, byteLength) - from))
       for (let filled = 0; filled < bytes.length; ) {
         const { bytesRead } = await handle.read(bytes, filled, bytes.length - filled, from + filled)
-        if (bytesRead === 0) throw new Told('The file became shorter while it was read')
+        if (bytesRead === 0) throw told('The file became shorter while it was read')
         filled += bytesRead
       }
       return bytes.buffer
@@ -116,7 +115,7 @@ let scan
 async function openFile(path) {
   handle = await open(path)
   const { size } = await handle.stat()
-  if (size === 0) throw new Told('The file is empty')
+  if (size === 0) throw told('The file is empty')
   const file = bufferOf(handle, size)
   const metadata = await parquetMetadataAsync(file)
   scan = await parquetScan({ file, metadata, compressors, utf8: false })
@@ -157,17 +156,10 @@ async function readGroup(group, columns) {
   return data
 }
 
-parentPort?.on('message', async (/** @type {Request} */ request) => {
-  try {
-    if ('path' in request) parentPort?.postMessage({ result: await openFile(request.path) })
-    else if ('group' in request) parentPort?.postMessage({ result: await readGroup(request.group, request.columns) })
-    else {
-      await handle?.close()
-      handle = undefined
-      parentPort?.postMessage({ result: undefined })
-    }
-  } catch (error) {
-    const { message, code, column } = /** @type {Error & { code?: string, column?: string }} */ (error)
-    parentPort?.postMessage({ error: { message, code, column, told: error instanceof Told } })
-  }
-})
+/** The work of a decoder's thread. @returns {(request: Request) => Promise<unknown>} */
+export default () => async (request) => {
+  if ('path' in request) return openFile(request.path)
+  if ('group' in request) return readGroup(request.group, request.columns)
+  await handle?.close()
+  handle = undefined
+}

@@ -1,4 +1,4 @@
-import { type ExampleRow, type Message, TunesmithError } from '@tunesmith/core'
+import { type ExampleRow, invalidData, type Message, type TunesmithError } from '@tunesmith/core'
 import type { Row } from '../rows'
 import { isObject, kindOf } from '../values'
 import { type DetectedFormat, detectFormat, type FormatName } from './detect'
@@ -27,7 +27,7 @@ class Parts {
   ) {}
 
   fail(what: string, remedy = "Mend or filter such rows, or pass onError: 'skip' to leave them out"): TunesmithError {
-    return new TunesmithError(what, { code: 'invalid_data', where: this.where, remedy })
+    return invalidData(what, { where: this.where, remedy })
   }
 
   /** The part's value; an error when it is missing, since training on it would teach the model to say nothing. */

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { Row } from '../rows'
 import { needColumns } from '../values'
 
@@ -132,8 +132,7 @@ export function detectFormat(
   needColumns(Object.values(options.columns ?? {}), columns, 'invalid_data', options.where)
   const detected = detectColumns(columns, options)
   if (detected) return detected
-  throw new TunesmithError(missing(columns, options.format), {
-    code: 'invalid_data',
+  throw invalidData(missing(columns, options.format), {
     where: options.where,
     remedy:
       'Rename the columns, say which is which (columns: { prompt: "...", completion: "..." }), or give a formattingFunc',

@@ -1,4 +1,4 @@
-import { atOnce, type ExampleRow, inTurns, parseOptions, TunesmithError } from '@tunesmith/core'
+import { atOnce, type ExampleRow, inTurns, invalidData, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Dataset } from '../dataset/dataset'
 import { ArrayRows, type Row, type RowChunk } from '../rows'
@@ -44,8 +44,7 @@ function fromFunction(result: unknown, row: Row, options: ConvertOptions): Examp
     const format = detectFormat(Object.keys(result), { where: options.where })
     return toExampleRow(result as Row, format, options)
   }
-  throw new TunesmithError(`The formattingFunc returned ${result === null ? 'null' : typeof result}`, {
-    code: 'invalid_data',
+  throw invalidData(`The formattingFunc returned ${result === null ? 'null' : typeof result}`, {
     where: options.where,
     remedy: `Return text, { prompt, completion }, { messages } or { text }; the row has ${Object.keys(row).join(', ')}`,
   })
@@ -64,11 +63,7 @@ function createFormatter(options: z.output<typeof formatOptionsSchema>, format: 
       badRow(
         error instanceof TunesmithError
           ? error
-          : new TunesmithError(`The formattingFunc failed: ${(error as Error).message}`, {
-              code: 'invalid_data',
-              where,
-              cause: error,
-            }),
+          : invalidData(`The formattingFunc failed: ${(error as Error).message}`, { where, cause: error }),
       )
       return undefined
     }

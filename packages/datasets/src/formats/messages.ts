@@ -1,4 +1,4 @@
-import { type Message, TunesmithError } from '@tunesmith/core'
+import { invalidData, type Message } from '@tunesmith/core'
 import { isObject, kindOf } from '../values'
 
 /** ShareGPT's speakers and the names other tools gave them, as roles of a chat template. */
@@ -23,7 +23,7 @@ const ROLES: Record<string, string> = {
  * @param system put in front unless the conversation starts with a system message of its own.
  */
 export function readMessages(list: unknown, column: string, where: string | undefined, system?: string): Message[] {
-  const fail = (what: string, remedy?: string) => new TunesmithError(what, { code: 'invalid_data', where, remedy })
+  const fail = (what: string, remedy?: string) => invalidData(what, { where, remedy })
   if (!Array.isArray(list))
     throw fail(
       `"${column}" must be a list of messages, not ${kindOf(list)}`,

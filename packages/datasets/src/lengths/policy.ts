@@ -1,4 +1,4 @@
-import { atOnce, IGNORE_INDEX, inTurns, parseOptions, type TokenizedExample, TunesmithError } from '@tunesmith/core'
+import { atOnce, IGNORE_INDEX, inTurns, invalidData, parseOptions, type TokenizedExample } from '@tunesmith/core'
 import { z } from 'zod'
 import { hasTargets, sliceExample } from '../tokenized'
 
@@ -126,8 +126,7 @@ function* fitExamples<Example extends TokenizedExample>(
     const end = answerEnd(example, eosTokenId)
     if (end >= maxLength) {
       if (eosCut === 'error')
-        throw new TunesmithError(`An example of ${length} tokens loses its end token when cut to ${maxLength}`, {
-          code: 'invalid_data',
+        throw invalidData(`An example of ${length} tokens loses its end token when cut to ${maxLength}`, {
           where: `example ${index}`,
           remedy: 'Raise maxLength, or choose eosCut "keep" or "drop", or truncationMode "keep_end"',
         })

@@ -1,5 +1,5 @@
 import { relative } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { notFound, TunesmithError } from '@tunesmith/core'
 import { downloadSnapshot, listRepoFiles } from '@tunesmith/hub'
 import { glob } from 'tinyglobby'
 import type { ParsedLoadOptions } from './options'
@@ -24,8 +24,7 @@ interface RepoPath {
 function choose(id: string, paths: string[], { config, format }: ParsedLoadOptions, folder = ''): SplitFiles {
   const ofConfig = config === undefined ? paths : paths.filter((path) => path.split('/').slice(0, -1).includes(config))
   if (ofConfig.length === 0 && paths.length > 0)
-    throw new TunesmithError(`The data set has no folder for a configuration "${config}"`, {
-      code: 'not_found',
+    throw notFound(`The data set has no folder for a configuration "${config}"`, {
       where: id,
       remedy: `Its files: ${paths.slice(0, 8).join(', ')}`,
     })

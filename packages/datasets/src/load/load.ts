@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import type { z } from 'zod'
 import { Dataset } from '../dataset/dataset'
 import { fingerprintOf } from '../fingerprint'
@@ -23,8 +23,7 @@ async function locate(source: string, options: ParsedLoadOptions): Promise<Split
   if (files) return files
   const id = hubId(source)
   if (id !== undefined) return hubFiles(id, options).catch((error: unknown) => Promise.reject(notOnHub(error, source)))
-  throw new TunesmithError('There is no such file, folder or data set', {
-    code: 'not_found',
+  throw notFound('There is no such file, folder or data set', {
     where: source,
     remedy: 'Check the path; a data set on the Hub is named owner/name',
   })
@@ -90,8 +89,7 @@ function streamSplit(files: readonly SourceFile[], options: ParsedLoadOptions): 
 function filesOfSplit(splits: SplitFiles, name: string, source: DataSource): SourceFile[] {
   const files = splits.get(name)
   if (files) return files
-  throw new TunesmithError(`There is no split "${name}"`, {
-    code: 'not_found',
+  throw notFound(`There is no split "${name}"`, {
     where: typeof source === 'string' ? source : undefined,
     remedy: `The splits are: ${[...splits.keys()].join(', ')}`,
   })
@@ -100,8 +98,7 @@ function filesOfSplit(splits: SplitFiles, name: string, source: DataSource): Sou
 function onlySplit(splits: SplitFiles, source: DataSource): string {
   const names = [...splits.keys()]
   if (names.length === 1) return names[0]!
-  throw new TunesmithError(`There are several splits: ${names.join(', ')}`, {
-    code: 'invalid_options',
+  throw invalidOptions(`There are several splits: ${names.join(', ')}`, {
     where: typeof source === 'string' ? source : 'loadDataset',
     remedy: `Choose one, split: '${names[0]}', or load them all with loadDatasetSplits`,
   })
@@ -130,8 +127,7 @@ export async function loadDataset(source: DataSource, options: LoadOptions = {})
   if (parsed.streaming) {
     const sliced = parts.find(({ slice }) => slice)
     if (sliced)
-      throw new TunesmithError('A stream cannot be sliced by rows before it is read', {
-        code: 'invalid_options',
+      throw invalidOptions('A stream cannot be sliced by rows before it is read', {
         where: 'loadDataset, split',
         remedy: `Use split: '${sliced.name}' and .skip(n).take(m)`,
       })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { z } from 'zod'
 import { keepColumns } from '../dataset/columns'
 import { readError } from '../files/bytes'
@@ -47,8 +47,7 @@ function validate(chunk: RowChunk<Row>, schema: z.ZodType, badRow: ReadContext['
       path.length > 0 ? `column "${path.join('.')}": ${message}` : message,
     )
     badRow(
-      new TunesmithError(`The row does not fit the schema: ${problems.join('; ')}`, {
-        code: 'invalid_data',
+      invalidData(`The row does not fit the schema: ${problems.join('; ')}`, {
         where: where?.(index),
         remedy: "Mend the row or the schema, or pass onError: 'skip' to leave such rows out",
         cause: result.error,

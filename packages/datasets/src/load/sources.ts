@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions, notFound, unsupported } from '@tunesmith/core'
 import { glob, isDynamicPattern } from 'tinyglobby'
 import { nameInside } from '../files/bytes'
 import { splitOfPath } from './splits'
@@ -34,8 +34,7 @@ export function formatOfName(name: string): FileFormat | undefined {
 function sourceFile(path: string, name: string, format: FileFormat | undefined): SourceFile {
   const known = format ?? formatOfName(name)
   if (known) return { path, name, format: known }
-  throw new TunesmithError('The name does not tell the format', {
-    code: 'unsupported',
+  throw unsupported('The name does not tell the format', {
     where: name,
     remedy: `Pass format: ${[...new Set(Object.values(EXTENSIONS))].map((f) => `'${f}'`).join(', ')}`,
   })
@@ -80,8 +79,7 @@ export function groupBySplit(
     splits.set(split, [...(splits.get(split) ?? []), sourceFile(path, name, format)])
   }
   if (splits.size === 0)
-    throw new TunesmithError(files.length === 0 ? 'No file matches' : 'There are no data files', {
-      code: 'not_found',
+    throw notFound(files.length === 0 ? 'No file matches' : 'There are no data files', {
       where,
       remedy: `Files named ${Object.keys(EXTENSIONS)
         .map((e) => `.${e}`)
@@ -90,8 +88,7 @@ export function groupBySplit(
   for (const [split, list] of splits) {
     const formats = [...new Set(list.map((file) => file.format))]
     if (formats.length > 1)
-      throw new TunesmithError(`The ${split} files are of several formats: ${formats.join(', ')}`, {
-        code: 'invalid_options',
+      throw invalidOptions(`The ${split} files are of several formats: ${formats.join(', ')}`, {
         where,
         remedy: `They may hold the same rows twice; choose with a pattern, or format: '${formats[0]}'`,
       })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import type { Dataset } from '../dataset/dataset'
 
 /** Words in a file's name or folder that say which split it belongs to, as Hugging Face datasets reads them. */
@@ -34,8 +34,7 @@ export function parseSplit(expression: string): SplitPart[] {
   return expression.split('+').map((text) => {
     const match = /^\s*([\w.-]+)\s*(?:\[\s*(-?\d+%?)?\s*:\s*(-?\d+%?)?\s*\])?\s*$/.exec(text)
     if (!match)
-      throw new TunesmithError(`"${expression}" is no split`, {
-        code: 'invalid_options',
+      throw invalidOptions(`"${expression}" is no split`, {
         where: 'loadDataset, split',
         remedy: "Write 'train', 'train[:1000]', 'train[90%:]' or 'train+validation'",
       })

@@ -1,4 +1,4 @@
-import { IGNORE_INDEX, type TokenizedExample, TunesmithError } from '@tunesmith/core'
+import { IGNORE_INDEX, invalidData, type TokenizedExample } from '@tunesmith/core'
 
 /** Sequences end to end, without padding: what the model reads. */
 export interface PackedBatch {
@@ -18,8 +18,7 @@ export interface PackedBatch {
 
 function checkAligned({ inputIds, labels }: TokenizedExample, index: number) {
   if (inputIds.length !== labels.length)
-    throw new TunesmithError(`An example has ${inputIds.length} token ids but ${labels.length} labels`, {
-      code: 'invalid_data',
+    throw invalidData(`An example has ${inputIds.length} token ids but ${labels.length} labels`, {
       where: `example ${index} of the batch`,
       remedy: 'Give one label for each token, -100 where nothing is learnt',
     })

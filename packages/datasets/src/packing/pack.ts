@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 
 /** A stretch of one sequence: tokens `start` to `end` (exclusive) of sequence `index`. */
 export interface PackedSlice {
@@ -12,10 +12,7 @@ export type PackedBin = PackedSlice[]
 
 function checkCapacity(capacity: number, where: string) {
   if (!Number.isInteger(capacity) || capacity < 1)
-    throw new TunesmithError(`The capacity must be a whole number of tokens above 0, not ${capacity}`, {
-      code: 'invalid_options',
-      where,
-    })
+    throw invalidOptions(`The capacity must be a whole number of tokens above 0, not ${capacity}`, { where })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { type Random, TunesmithError } from '@tunesmith/core'
+import { invalidData, type Random } from '@tunesmith/core'
 
 export interface PlanOptions {
   length: number
@@ -36,8 +36,7 @@ function cutByBudget(order: Uint32Array, lengths: ArrayLike<number>, budget: num
   for (const index of order) {
     const length = lengths[index]!
     if (length > budget)
-      throw new TunesmithError(`A row has ${length} tokens, more than the token budget of ${budget}`, {
-        code: 'invalid_data',
+      throw invalidData(`A row has ${length} tokens, more than the token budget of ${budget}`, {
         where: `row ${index}`,
         remedy: 'Raise tokenBudget, or bring the rows under it with a length policy first',
       })

@@ -1,4 +1,4 @@
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { incompatible, invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
 import { type BatchPlan, planBatches } from './plan'
 
@@ -67,24 +67,19 @@ export function createSampler(options: SamplerOptions, state?: SamplerState): Sa
   const parsed = parseOptions(samplerSchema, options, 'createSampler')
   const { length, shuffle, batchSize, tokenBudget, groupByLength, lengths } = parsed
   if ((groupByLength || tokenBudget !== undefined) && lengths === undefined)
-    throw new TunesmithError('Batches by length need the lengths', {
-      code: 'invalid_options',
+    throw invalidOptions('Batches by length need the lengths', {
       where: 'createSampler',
       remedy: 'Give "lengths", the number of tokens of each row',
     })
   if (lengths !== undefined && lengths.length !== length)
-    throw new TunesmithError(`There are ${length} rows but ${lengths.length} lengths`, {
-      code: 'invalid_options',
-      where: 'createSampler',
-    })
+    throw invalidOptions(`There are ${length} rows but ${lengths.length} lengths`, { where: 'createSampler' })
   const planned = groupByLength || tokenBudget !== undefined
   // In plain order the batches can be any size after a resume; planned batches depend on everything.
   const order = planned
     ? JSON.stringify([shuffle, batchSize ?? null, tokenBudget ?? null, groupByLength, hashLengths(lengths!)])
     : JSON.stringify([shuffle])
   if (state && (state.length !== length || state.order !== order))
-    throw new TunesmithError('The sampler state was saved for other data or other batches', {
-      code: 'incompatible',
+    throw incompatible('The sampler state was saved for other data or other batches', {
       where: `saved: ${state.length} rows, order ${state.order}; now: ${length} rows, order ${order}`,
       remedy: 'Resume with the data and batch options of the saved run, or start the epoch anew without a state',
     })

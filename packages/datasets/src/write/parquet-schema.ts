@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { SchemaElement } from 'hyparquet'
 
 /** What a column's values have in common: the narrowest Parquet type that holds every one of them exactly. */
@@ -38,8 +38,7 @@ export function shapeOf(values: readonly unknown[], column: string): Shape {
   if (every(isList)) return { kind: 'list', item: shapeOf(present.flatMap(items), `${column}[]`) }
   const types = [...new Set(present.map(nameOf))]
   if (types.length > 1 || types[0] !== 'object')
-    throw new TunesmithError(`Column "${column}" mixes ${types.join(' and ')}, which Parquet cannot hold`, {
-      code: 'invalid_data',
+    throw invalidData(`Column "${column}" mixes ${types.join(' and ')}, which Parquet cannot hold`, {
       remedy: `Make the column one type first: dataset.cast({ ${JSON.stringify(column)}: 'string' })`,
     })
   const objects = present as Record<string, unknown>[]

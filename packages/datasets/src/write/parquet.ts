@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { invalidData, parseOptions, writeFileAtomic } from '@tunesmith/core'
 import type { SchemaElement } from 'hyparquet'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { z } from 'zod'
@@ -25,8 +25,7 @@ export async function writeParquet(
 ): Promise<void> {
   const { codec, rowGroupSize } = parseOptions(parquetSchema, options, 'toParquet')
   const all = [...rows] as Row[]
-  if (columns.length === 0)
-    throw new TunesmithError('There are no columns to write', { code: 'invalid_data', where: path })
+  if (columns.length === 0) throw invalidData('There are no columns to write', { where: path })
   const schema: SchemaElement[] = [{ name: 'root', num_children: columns.length }]
   const columnData = columns.map((name) => {
     const values = all.map((row) => row[name])

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { invalidData, parseOptions, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 
 const PIECE = 1 << 20
@@ -72,8 +72,7 @@ export function writeCsv(
   options: WriteCsvOptions = {},
 ): Promise<void> {
   const { delimiter = /\.tsv(\.|$)/i.test(path) ? '\t' : ',' } = parseOptions(csvSchema, options, 'toCSV')
-  if (columns.length === 0)
-    throw new TunesmithError('There are no columns to write', { code: 'invalid_data', where: path })
+  if (columns.length === 0) throw invalidData('There are no columns to write', { where: path })
   const field = (value: unknown) => {
     const text = csvText(value)
     const quote = text.includes(delimiter) || /["\r\n]|^\s|\s$/.test(text)

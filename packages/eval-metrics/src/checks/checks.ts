@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { EvalRow } from '../report/types'
 
@@ -44,8 +44,7 @@ export function forbiddenPatterns(patterns: readonly (RegExp | string)[], name =
     try {
       return new RegExp(pattern, 'u')
     } catch (cause) {
-      throw new TunesmithError(`The forbidden pattern ${quote(pattern)} is no regular expression`, {
-        code: 'invalid_options',
+      throw invalidOptions(`The forbidden pattern ${quote(pattern)} is no regular expression`, {
         where: 'forbiddenPatterns',
         cause,
       })
@@ -137,11 +136,7 @@ export function jsonSchema(schema: object | boolean, name = 'JSON schema'): Form
     validate = ajv.compile(schema)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new TunesmithError(`The JSON schema cannot be used: ${reason}`, {
-      code: 'invalid_options',
-      where: 'jsonSchema',
-      cause,
-    })
+    throw invalidOptions(`The JSON schema cannot be used: ${reason}`, { where: 'jsonSchema', cause })
   }
   return {
     name,

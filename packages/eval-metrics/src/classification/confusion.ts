@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { Counts } from './prf'
 
 /** A class name or number. */
@@ -37,8 +37,7 @@ export function countLabels(
   where: string,
 ): Confusion {
   if (predictions.length !== references.length || predictions.length === 0) {
-    throw new TunesmithError(`${predictions.length} predictions and ${references.length} references`, {
-      code: 'invalid_data',
+    throw invalidData(`${predictions.length} predictions and ${references.length} references`, {
       where,
       remedy: 'Give one reference per prediction, and at least one',
     })

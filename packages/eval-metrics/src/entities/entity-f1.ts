@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { type Averages, averages, type Counts, type PrecisionRecallF1 } from '../classification/prf'
 import { matchEntities } from './chunks'
@@ -29,11 +29,7 @@ export interface EntityScores extends Averages {
 export function entityF1(options: EntityOptions): EntityScores {
   const { predictions, references, strict } = parseOptions(schema, options, 'entityF1')
   const wrong = (what: string, where: string) =>
-    new TunesmithError(what, {
-      code: 'invalid_data',
-      where,
-      remedy: 'Give every token a tag; see bioTags for free answers',
-    })
+    invalidData(what, { where, remedy: 'Give every token a tag; see bioTags for free answers' })
   if (predictions.length !== references.length || predictions.length === 0)
     throw wrong(`${predictions.length} predicted rows and ${references.length} reference rows`, 'entityF1')
   const types = new Map<string, Counts>()

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { DECISIONS, type Decision, readDecision } from '../answers/pubmed-qa'
 import { averages, fromCounts } from '../classification/prf'
 import { bioTags } from '../entities/bio-lines'
@@ -11,10 +11,7 @@ const noSignature = (text: string) => () => ({ signature: text, signatureShort: 
 export function wantedDecision(text: string, where: string): Decision {
   const decision = DECISIONS.find((label) => label === text.trim().toLowerCase())
   if (decision) return decision
-  throw new TunesmithError(`The reference "${text.slice(0, 40)}" is none of ${DECISIONS.join(', ')}`, {
-    code: 'invalid_data',
-    where,
-  })
+  throw invalidData(`The reference "${text.slice(0, 40)}" is none of ${DECISIONS.join(', ')}`, { where })
 }
 
 /** Mean F1 of the decisions that occur, from counts per decision, so that it can be resampled. */
@@ -47,8 +44,7 @@ function readReference(text: string): { tokens: string[]; tags: string[] } {
   const tagged = lines.map((line) => /^(.*\S)\s+:\s+([BI]-\S+|O)\s*$/.exec(line))
   const bad = tagged.indexOf(null)
   if (bad !== -1) {
-    throw new TunesmithError(`The reference's line "${lines[bad].slice(0, 40)}" is not "token : TAG"`, {
-      code: 'invalid_data',
+    throw invalidData(`The reference's line "${lines[bad].slice(0, 40)}" is not "token : TAG"`, {
       where: 'entityF1',
       remedy: 'For other layouts, read the tags yourself and call entityF1',
     })

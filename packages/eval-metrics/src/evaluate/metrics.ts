@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { readDecision } from '../answers/pubmed-qa'
 import { exactMatch, tokenF1 } from '../answers/squad'
 import { lengthRatio, repetition } from '../reference-free/diversity'
@@ -29,8 +29,7 @@ function referencesOf({ rows }: EvaluateContext, metric: string): string[][] {
   return rows.map(({ reference }, row) => {
     const texts = [reference ?? []].flat()
     if (texts.length > 0) return texts
-    throw new TunesmithError(`The metric "${metric}" needs a reference`, {
-      code: 'invalid_data',
+    throw invalidData(`The metric "${metric}" needs a reference`, {
       where: `evaluate, row ${row}`,
       remedy: 'Give every row a reference, or choose metrics that need none',
     })

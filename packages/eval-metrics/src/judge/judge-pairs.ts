@@ -1,7 +1,8 @@
-import { inParallel, isTunesmithError, parseOptions, TunesmithError } from '@tunesmith/core'
+import { inParallel, isTunesmithError, networkError, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { type EvalRow, rowSchema, twoSystems } from '../report/types'
-import { chatClient, isHopeless } from './endpoint'
+import { resampleSchema } from '../significance/bootstrap'
+import { chatClient, endpointShape, isHopeless } from './endpoint'
 import { journalWriter, readJournal, type Vote, voteKey } from './journal'
 import { type Preference, pointsOf, summarizePreferences } from './preference'
 import { DEFAULT_CRITERIA, judgePrompt, readVerdict } from './prompt'
@@ -10,10 +11,7 @@ const schema = z.strictObject({
   rows: z.array(rowSchema).min(1),
   /** Base and tuned; default the first row's first two. */
   systems: z.tuple([z.string(), z.string()]).optional(),
-  /** Base address of an OpenAI-compatible API, such as `http://localhost:8000/v1`. */
-  endpoint: z.url(),
-  model: z.string().min(1),
-  apiKey: z.string().optional(),
+  ...endpointShape,
   /** What to judge by; replaces the default advice. */
   criteria: z.string().default(DEFAULT_CRITERIA),
   /** Votes per row and order. More than one needs a temperature above 0 to differ. Default 1. */
@@ -22,28 +20,15 @@ const schema = z.strictObject({
   swap: z.boolean().default(true),
   /** Default 0 for one vote, 0.7 for several. */
   temperature: z.number().min(0).optional(),
-  /** Longest reply, in tokens. Default 512. */
-  maxTokens: z.int().min(1).default(512),
   /** Requests under way at the same time. Default 4. */
   concurrency: z.int().min(1).default(4),
-  requestsPerMinute: z.number().gt(0).optional(),
-  /** Further tries per request. Default 4. */
-  retries: z.int().min(0).default(4),
-  /** Default 1000, doubling with each try. */
-  retryDelayMs: z.number().min(0).default(1000),
-  /** Default 120000. */
-  timeoutMs: z.number().gt(0).default(120_000),
   /** Price of a million tokens, in any currency, for the cost in the result. */
   price: z.strictObject({ prompt: z.number().min(0), completion: z.number().min(0) }).optional(),
   /** A file of votes: a run that was stopped goes on from it and pays for nothing twice. */
   journal: z.string().optional(),
-  /** For tests, proxies and logging. Default the global `fetch`. */
-  fetch: z.custom<typeof globalThis.fetch>((value) => typeof value === 'function').optional(),
-  signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal).optional(),
   /** Called after every vote. */
   onProgress: z.custom<(done: number, total: number) => void>((value) => typeof value === 'function').optional(),
-  samples: z.int().min(1).default(1000),
-  seed: z.int().min(0).default(12345),
+  ...resampleSchema.pick({ samples: true, seed: true }).shape,
 })
 export type JudgeOptions = z.input<typeof schema>
 
@@ -108,7 +93,7 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
 
   const known = await readJournal(journal)
   const write = journalWriter(journal)
-  const ask = chatClient({ ...parsed, temperature, fetch: parsed.fetch ?? globalThis.fetch })
+  const ask = chatClient({ ...parsed, temperature })
   const cast = new Map<string, Vote>()
   const failures: JudgeResult['failures'] = []
   const waiting = questions.filter(({ key }) => {
@@ -140,8 +125,7 @@ export async function judgePairs(options: JudgeOptions): Promise<JudgeResult> {
   const choices = new Map<string, string[]>()
   for (const { id, choice } of votes) if (choice !== null) choices.set(id, [...(choices.get(id) ?? []), choice])
   if (choices.size === 0) {
-    throw new TunesmithError(`No vote came through; the first failure: ${failures[0]?.message}`, {
-      code: 'network',
+    throw networkError(`No vote came through; the first failure: ${failures[0]?.message}`, {
       where: 'judgePairs',
       remedy: 'Try the endpoint and the model with a single request',
     })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { bootstrapInterval, pairedRandomization } from '../significance/bootstrap'
 
 /** Who was preferred over all rows. */
@@ -36,8 +36,7 @@ export function summarizePreferences(
     return { id, score: points / choices.length, winner, votes: choices.length }
   })
   if (rows.length === 0) {
-    throw new TunesmithError('There is no vote to count', {
-      code: 'invalid_data',
+    throw invalidData('There is no vote to count', {
       where: 'preferences',
       remedy: 'Fill in the column "choice", or see the failures of the judge',
     })

@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 
 const schema = z.strictObject({
@@ -38,13 +38,13 @@ export function perplexity(options: PerplexityOptions): PerplexityResult {
   const where = 'perplexity'
   const { logProbs, losses, tokens, texts, bytes } = parseOptions(schema, options, where)
   if ((logProbs === undefined) === (losses === undefined) || (losses === undefined) !== (tokens === undefined)) {
-    throw new TunesmithError('Give either logProbs, or losses together with tokens', { code: 'invalid_options', where })
+    throw invalidOptions('Give either logProbs, or losses together with tokens', { where })
   }
   const sums = losses ?? (logProbs ?? []).map((row) => Array.from(row).reduce((sum, x) => sum - x, 0))
   const counts = tokens ?? (logProbs ?? []).map((row) => row.length)
   const sizes = bytes ?? texts?.map((text) => Buffer.byteLength(text))
   if (counts.length !== sums.length || (sizes && sizes.length !== sums.length)) {
-    throw new TunesmithError('The inputs have different numbers of rows', { code: 'invalid_data', where })
+    throw invalidData('The inputs have different numbers of rows', { where })
   }
   const bad = sums.findIndex(
     (sum, row) => Number.isNaN(sum) || sum < 0 || (logProbs && Array.from(logProbs[row]).some((x) => !(x <= 0))),
@@ -58,7 +58,7 @@ export function perplexity(options: PerplexityOptions): PerplexityResult {
   }
   const add = (values: number[]) => values.reduce((sum, x) => sum + x, 0)
   const total = add(counts)
-  if (total === 0) throw new TunesmithError('There is no token to score', { code: 'invalid_data', where })
+  if (total === 0) throw invalidData('There is no token to score', { where })
   const nats = add(sums)
   const size = sizes ? add(sizes) : 0
   return {

@@ -1,4 +1,4 @@
-import { COLOURS, chartFrame, place, xScale, yScale } from './chart-frame'
+import { barChart } from '@tunesmith/core'
 
 export interface HistogramOptions {
   /** One list of finite values per system. */
@@ -21,24 +21,10 @@ export function histogram({ series, title, xLabel, bins = 20 }: HistogramOptions
   if (low > high) [low, high] = [0, 1]
   if (low === high) [low, high] = [low - 0.5, high + 0.5]
   const width = (high - low) / bins
-  const counts = series.map(({ values }) => {
+  const counts = series.map(({ name, values }) => {
     const count = new Array<number>(bins).fill(0)
     for (const value of values) count[Math.min(bins - 1, Math.floor((value - low) / width))]++
-    return count
+    return { name, counts: count }
   })
-  const x = xScale(low, high)
-  const y = yScale(0, Math.max(1, ...counts.flat()))
-  const content = counts
-    .flatMap((count, s) =>
-      count.map((rows, bin) => {
-        const left = x.at(low + bin * width) + 0.5
-        const bar = (x.at(low + (bin + 1) * width) - left - 0.5) / series.length
-        const top = y.at(rows)
-        return rows === 0
-          ? ''
-          : `<rect x="${place(left + s * bar)}" y="${place(top)}" width="${place(bar)}" height="${place(y.at(0) - top)}" fill="var(--ts-c${s % COLOURS})"/>`
-      }),
-    )
-    .join('')
-  return chartFrame({ title, xLabel, yLabel: 'rows', x, y, names: series.map(({ name }) => name), content })
+  return barChart({ title, xLabel, start: low, binWidth: width, series: counts })
 }

@@ -1,6 +1,5 @@
-import { parseOptions } from '@tunesmith/core'
+import { CHART_SIZE, chartColour, chartFrame, chartPlace, parseOptions, xScale, yScale } from '@tunesmith/core'
 import { z } from 'zod'
-import { COLOURS, chartFrame, place, WIDTH, xScale, yScale } from './chart-frame'
 
 type Point = readonly [x: number, y: number]
 
@@ -15,9 +14,9 @@ export type LineChartOptions = z.input<typeof schema>
 
 /** More points than pixels: keeps the lowest and highest of every bucket, so that no spike is lost. */
 function thin(points: readonly Point[]): readonly Point[] {
-  if (points.length <= 4 * WIDTH) return points
+  if (points.length <= 4 * CHART_SIZE.width) return points
   const kept: Point[] = []
-  const size = Math.ceil(points.length / WIDTH)
+  const size = Math.ceil(points.length / CHART_SIZE.width)
   for (let start = 0; start < points.length; start += size) {
     const bucket = points.slice(start, start + size)
     let low = 0
@@ -64,10 +63,10 @@ export function lineChart(options: LineChartOptions): string {
   const y = yScale(low, high)
   const content = lines
     .map((line, i) => {
-      const colour = `var(--ts-c${i % COLOURS})`
+      const colour = chartColour(i)
       return line
         .map((run) => {
-          const spots = run.map((point) => `${place(x.at(point[0]))},${place(y.at(point[1]))}`)
+          const spots = run.map((point) => `${chartPlace(x.at(point[0]))},${chartPlace(y.at(point[1]))}`)
           if (spots.length > 1)
             return `<polyline fill="none" stroke="${colour}" stroke-width="1.6" points="${spots.join(' ')}"/>`
           const [cx, cy] = spots[0].split(',')

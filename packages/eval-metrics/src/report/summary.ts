@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions } from '@tunesmith/core'
 import { bootstrapInterval, type PairedDifference, pairedBootstrap } from '../significance/bootstrap'
 import { correctPValues } from '../significance/corrections'
 import { checkOutputs, type ReportInput } from './types'
@@ -44,7 +44,7 @@ function checkInput(input: ReportInput): { systems: string[]; baseline: string }
   const systems = input.systems ?? Object.keys(input.rows[0].outputs)
   const baseline = input.baseline ?? systems[0]
   const fail = (message: string, where: string) => {
-    throw new TunesmithError(message, { code: 'invalid_data', where })
+    throw invalidData(message, { where })
   }
   if (systems.length === 0) fail('The rows have no outputs', 'compareReport, row 0')
   if (!systems.includes(baseline)) fail(`The baseline "${baseline}" is none of ${systems.join(', ')}`, 'compareReport')
@@ -133,8 +133,7 @@ export function rankRows(
     ? input.metrics.find(({ name }) => name === input.sortBy)
     : input.metrics.find(({ scores }) => Object.keys(scores).length > 0)
   if (input.sortBy && !metric) {
-    throw new TunesmithError(`There is no metric "${input.sortBy}" to sort by`, {
-      code: 'invalid_options',
+    throw invalidOptions(`There is no metric "${input.sortBy}" to sort by`, {
       where: 'compareReport, sortBy',
       remedy: `Choose one of ${input.metrics.map(({ name }) => name).join(', ')}`,
     })

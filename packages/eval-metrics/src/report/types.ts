@@ -1,5 +1,6 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { z } from 'zod'
+import { resampleSchema } from '../significance/bootstrap'
 
 const bySystem = <Value extends z.ZodType>(value: Value) => z.record(z.string(), value)
 /** Not a `z.number()`, which would refuse NaN and infinities. */
@@ -22,11 +23,7 @@ export type EvalRow = z.output<typeof rowSchema>
 export function checkOutputs(rows: readonly EvalRow[], systems: readonly string[], where: string): void {
   rows.forEach(({ outputs }, row) => {
     const absent = systems.find((system) => !Object.hasOwn(outputs, system))
-    if (absent !== undefined)
-      throw new TunesmithError(`There is no output of "${absent}"`, {
-        code: 'invalid_data',
-        where: `${where}, row ${row}`,
-      })
+    if (absent !== undefined) throw invalidData(`There is no output of "${absent}"`, { where: `${where}, row ${row}` })
   })
 }
 
@@ -41,7 +38,7 @@ export function twoSystems(
 ): [string, string] {
   const [first, second] = systems ?? Object.keys(rows[0].outputs)
   const fail = (what: string, place = where): never => {
-    throw new TunesmithError(what, { code: 'invalid_data', where: place })
+    throw invalidData(what, { where: place })
   }
   if (second === undefined || first === second) fail('A comparison needs two systems')
   checkOutputs(rows, [first, second], where)
@@ -108,12 +105,7 @@ export const reportSchema = z.strictObject({
   sortBy: z.string().optional(),
   /** Rows shown in full; half of them the greatest losses, half the greatest gains. Default 200. JSON and CSV have all. */
   maxRows: z.int().min(0).default(200),
-  /** Share of resampled means inside the intervals. Default 0.95. */
-  confidence: z.number().gt(0).lt(1).default(0.95),
-  /** Resamples. Default 1000. */
-  samples: z.int().min(1).default(1000),
-  /** Default 12345. */
-  seed: z.int().min(0).default(12345),
+  ...resampleSchema.shape,
 })
 export type ReportInput = z.output<typeof reportSchema>
 /** See {@link compareReport}. */

@@ -1,6 +1,7 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidFile, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { type Preference, summarizePreferences } from '../judge/preference'
+import { resampleSchema } from '../significance/bootstrap'
 import { agreement } from './agreement'
 import { parseCsv } from './csv'
 import type { ReviewKey } from './sheet'
@@ -10,8 +11,7 @@ const schema = z.strictObject({
   key: z.string(),
   /** Filled-in sheets as CSV text, one per reviewer. */
   sheets: z.array(z.string()).min(1),
-  samples: z.int().min(1).default(1000),
-  seed: z.int().min(0).default(12345),
+  ...resampleSchema.pick({ samples: true, seed: true }).shape,
 })
 const keySchema = z.strictObject({ systems: z.tuple([z.string(), z.string()]), left: z.record(z.string(), z.string()) })
 
@@ -26,8 +26,7 @@ function readKey(text: string): ReviewKey {
   try {
     return keySchema.parse(JSON.parse(text))
   } catch (cause) {
-    throw new TunesmithError('The review key cannot be read', {
-      code: 'invalid_file',
+    throw invalidFile('The review key cannot be read', {
       where: 'scoreReview',
       remedy: 'Pass the key that blindReview returned with this sheet',
       cause,
@@ -39,7 +38,7 @@ function readSheet(text: string, { systems, left }: ReviewKey, where: string): R
   const choices: Record<string, string> = {}
   parseCsv(text).forEach((line, i) => {
     const fail = (what: string, remedy: string) => {
-      throw new TunesmithError(what, { code: 'invalid_data', where: `${where}, line ${i + 2}`, remedy })
+      throw invalidData(what, { where: `${where}, line ${i + 2}`, remedy })
     }
     const choice = (line.choice ?? '').trim().toLowerCase()
     if (choice === '') return

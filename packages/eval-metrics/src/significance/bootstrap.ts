@@ -1,10 +1,10 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { Pcg64 } from '../random/pcg64'
 import { interval } from './percentile'
 import { drawResamples, exactMean } from './resampling'
 
-const resampleSchema = z.strictObject({
+export const resampleSchema = z.strictObject({
   /** Default 12345. The stream is NumPy's `default_rng(seed)`. */
   seed: z.int().min(0).default(12345),
   /** Resamples, or random sign flips. Default 1000. */
@@ -35,10 +35,9 @@ export interface PairedDifference {
 function checkScores(scores: ArrayLike<number>, where: string): Float64Array {
   const values = Float64Array.from(scores)
   const bad = values.findIndex((value) => !Number.isFinite(value))
-  if (values.length === 0) throw new TunesmithError('No scores to resample', { code: 'invalid_data', where })
+  if (values.length === 0) throw invalidData('No scores to resample', { where })
   if (bad === -1) return values
-  throw new TunesmithError(`The score is ${values[bad]}`, {
-    code: 'invalid_data',
+  throw invalidData(`The score is ${values[bad]}`, {
     where: `${where}, row ${bad}`,
     remedy: 'Leave rows without a finite score out, in both systems',
   })
@@ -46,8 +45,7 @@ function checkScores(scores: ArrayLike<number>, where: string): Float64Array {
 
 function differences(base: ArrayLike<number>, tuned: ArrayLike<number>, where: string): Float64Array {
   if (base.length !== tuned.length) {
-    throw new TunesmithError(`${base.length} base scores but ${tuned.length} tuned scores`, {
-      code: 'invalid_data',
+    throw invalidData(`${base.length} base scores but ${tuned.length} tuned scores`, {
       where,
       remedy: 'A paired test needs both systems on the same rows in the same order',
     })

@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { Pcg64 } from '../random/pcg64'
 import type { CorpusMetric } from '../sacrebleu/metric'
@@ -100,15 +100,13 @@ export function pairedTest(options: PairedTestOptions): PairedTestResult[] {
   const { references } = readPairs({ ...first, references: parsed.references }, `pairedTest, ${first.name}`)
   const odd = systems.find(({ predictions }) => predictions.length !== references.length)
   if (odd) {
-    throw new TunesmithError(`${odd.predictions.length} predictions but ${references.length} rows of references`, {
-      code: 'invalid_data',
+    throw invalidData(`${odd.predictions.length} predictions but ${references.length} rows of references`, {
       where: `pairedTest, ${odd.name}`,
       remedy: 'A paired test needs every system on the same rows',
     })
   }
   if (test === 'bootstrap' && intervalSamples > 0) {
-    throw new TunesmithError('intervalSamples is for randomization; the bootstrap test has its own intervals', {
-      code: 'invalid_options',
+    throw invalidOptions('intervalSamples is for randomization; the bootstrap test has its own intervals', {
       where: 'pairedTest',
       remedy: 'Leave intervalSamples out, or set samples',
     })

@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { normalQuantile } from './normal'
 
@@ -25,8 +25,7 @@ export interface SampleSize {
 
 function deviation(base: readonly number[], tuned: readonly number[]): number {
   if (base.length !== tuned.length || base.length < 2) {
-    throw new TunesmithError(`${base.length} base and ${tuned.length} tuned pilot scores`, {
-      code: 'invalid_data',
+    throw invalidData(`${base.length} base and ${tuned.length} tuned pilot scores`, {
       where: 'sampleSize',
       remedy: 'Give both systems’ scores on the same rows, at least two',
     })
@@ -46,8 +45,7 @@ export function sampleSize(options: z.input<typeof schema>): SampleSize {
   const parsed = parseOptions(schema, options, 'sampleSize')
   const { difference, alpha, power, comparisons, baseScores, tunedScores } = parsed
   if ((parsed.standardDeviation === undefined) === (baseScores === undefined && tunedScores === undefined)) {
-    throw new TunesmithError('Give either standardDeviation, or baseScores and tunedScores', {
-      code: 'invalid_options',
+    throw invalidOptions('Give either standardDeviation, or baseScores and tunedScores', {
       where: 'sampleSize',
       remedy: 'A pilot run of 50 rows is enough to estimate the spread',
     })

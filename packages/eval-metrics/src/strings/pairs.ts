@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { z } from 'zod'
 
 /** What every reference-based metric takes. */
@@ -32,22 +32,20 @@ export function readPairs(
   where: string,
 ): Pairs {
   if (predictions.length !== references.length) {
-    throw new TunesmithError(`${predictions.length} predictions but ${references.length} rows of references`, {
-      code: 'invalid_data',
+    throw invalidData(`${predictions.length} predictions but ${references.length} rows of references`, {
       where,
       remedy: 'Give one reference, or one list of references, per prediction',
     })
   }
   if (predictions.length === 0) {
-    throw new TunesmithError('There is nothing to score: no predictions', { code: 'invalid_data', where })
+    throw invalidData('There is nothing to score: no predictions', { where })
   }
   return {
     predictions,
     references: references.map((row, i) => {
       const texts = typeof row === 'string' ? [row] : row.filter((text) => text !== null)
       if (texts.length > 0) return texts
-      throw new TunesmithError('A row has no reference', {
-        code: 'invalid_data',
+      throw invalidData('A row has no reference', {
         where: `${where}, row ${i}`,
         remedy: 'Leave the row out, or give the empty string if an empty answer is right',
       })
@@ -65,8 +63,7 @@ export function referencesFromStreams(streams: readonly (readonly (string | null
   const rows = streams[0]?.length ?? 0
   const odd = streams.findIndex((stream) => stream.length !== rows)
   if (odd !== -1) {
-    throw new TunesmithError(`Reference stream ${odd} has ${streams[odd].length} rows, the first has ${rows}`, {
-      code: 'invalid_data',
+    throw invalidData(`Reference stream ${odd} has ${streams[odd].length} rows, the first has ${rows}`, {
       where: 'referencesFromStreams',
       remedy: 'Give null where a stream has no reference',
     })

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { TunesmithError } from '@tunesmith/core'
+import { networkError, retryAfter, TunesmithError } from '@tunesmith/core'
 import type { Connection } from './settings'
 
 /** Statuses that pass: too many requests, and a server that is down or busy for the moment. */
@@ -27,8 +27,7 @@ export class HubClient {
    */
   async request(url: string, init: RequestInit = {}, retries = this.connection.retries): Promise<Response> {
     if (this.connection.offline)
-      throw new TunesmithError('The network is switched off', {
-        code: 'network',
+      throw networkError('The network is switched off', {
         where: url,
         remedy: 'Unset HF_HUB_OFFLINE and the option "offline" to allow it',
       })
@@ -65,8 +64,7 @@ export class HubClient {
       return new TunesmithError('Stopped on request', { code: 'aborted', cause: error })
     const host = URL.canParse(url) ? new URL(url).host : url
     const { message, cause } = error as Error & { cause?: { code?: string; message?: string } }
-    return new TunesmithError(`Could not reach ${host}: ${cause?.code ?? cause?.message ?? message}`, {
-      code: 'network',
+    return networkError(`Could not reach ${host}: ${cause?.code ?? cause?.message ?? message}`, {
       where: withoutQuery(url),
       remedy:
         'Check the connection, the proxy and HF_ENDPOINT; with HF_HUB_OFFLINE=1 only files already in the cache are used',
@@ -95,15 +93,6 @@ export class HubClient {
       clearTimeout(timer)
     }
   }
-}
-
-/** Milliseconds a server asks to wait: `Retry-After` in seconds or as a date, or the reset of `RateLimit`. */
-export function retryAfter({ headers }: Response): number | undefined {
-  const value = headers.get('retry-after')?.trim()
-  if (value && /^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000
-  if (value && !Number.isNaN(Date.parse(value))) return Math.max(0, Date.parse(value) - Date.now())
-  const reset = /;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1]
-  return reset === undefined ? undefined : Number(reset) * 1000
 }
 
 /** An address for a message: signed storage addresses keep their secrets in the query. */

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { networkError, type TunesmithError } from '@tunesmith/core'
 import type { HubClient } from './client'
 import { explainStatus } from './explain'
 import { checkRepoPath, describeRepo, isCommit, type Repo } from './repo'
@@ -59,8 +59,7 @@ export function cleanEtag(value: string | null, where: string): string {
 }
 
 function notAHub(what: string, where: string): TunesmithError {
-  return new TunesmithError(`${what}; this does not look like a Hub`, {
-    code: 'network',
+  return networkError(`${what}; this does not look like a Hub`, {
     where,
     remedy: 'Check HF_ENDPOINT, and whether a proxy answers in its place',
   })
@@ -127,7 +126,7 @@ export async function fetchTree(client: HubClient, repo: Repo, commit: string): 
     }
   } catch (error) {
     throw error instanceof HubApiError || error instanceof SyntaxError
-      ? new TunesmithError(`The list of files is malformed: ${error.message}`, { code: 'network', where, cause: error })
+      ? networkError(`The list of files is malformed: ${error.message}`, { where, cause: error })
       : error
   }
   return files

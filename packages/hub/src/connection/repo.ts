@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, invalidOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { quoted } from '../json-reader'
 
@@ -42,16 +42,14 @@ export function checkRepo({
   revision: string
 }): Repo {
   if (!isRepoId(repoId))
-    throw new TunesmithError(`${quoted(repoId)} is not a Hub id`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${quoted(repoId)} is not a Hub id`, {
       where: 'repoId',
       remedy: 'Give an id such as "HuggingFaceTB/SmolLM2-135M"',
     })
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
   const impossible = /^$|^\/|\/$|\/\/|\\|:|\.\.|^\.|\/\.|[\u0000-\u0020\u007f~^?*[]/
   if (impossible.test(revision) || revision.length > 200)
-    throw new TunesmithError(`${quoted(revision)} is not a revision`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${quoted(revision)} is not a revision`, {
       where: 'revision',
       remedy: 'Give a branch, a tag or a commit, such as "main"',
     })
@@ -80,8 +78,7 @@ export function checkRepoPath(path: unknown, where: string): string {
     !/[\\\u0000-\u001f\u007f]/.test(path) &&
     path.split('/').every((part) => part !== '' && part !== '.' && part !== '..' && !/^[a-z]:/i.test(part))
   if (safe) return path
-  throw new TunesmithError(`The repository names a file ${quoted(String(path))}, which would leave its folder`, {
-    code: 'invalid_file',
+  throw invalidFile(`The repository names a file ${quoted(String(path))}, which would leave its folder`, {
     where,
     remedy: 'Do not use this repository; its owner made the name by mistake or to do harm',
   })

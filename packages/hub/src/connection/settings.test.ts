@@ -2,7 +2,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { filterFiles, matchesPattern } from '../download/patterns'
-import { retryAfter, withoutQuery } from './client'
+import { withoutQuery } from './client'
 import { isRepoId } from './repo'
 import { cacheFolder, resolveConnection } from './settings'
 
@@ -104,14 +104,6 @@ it('matches patterns as Python does', () => {
   expect(() => matchesPattern('a', '[z-a]')).toThrow('is not a pattern')
 })
 
-it('reads how long a server wants to be left alone', () => {
-  const wait = (headers: Record<string, string>) => retryAfter(new Response(null, { headers }))
-  expect(wait({ 'retry-after': '3' })).toBe(3000)
-  expect(wait({ ratelimit: '"api";r=0;t=55' })).toBe(55_000)
-  expect(wait({ ratelimit: '"api";r=10;t=55' })).toBeUndefined()
-  expect(wait({ 'retry-after': 'soon' })).toBeUndefined()
-  const date = wait({ 'retry-after': new Date(Date.now() + 10_000).toUTCString() })!
-  expect(date).toBeGreaterThan(8000)
-  expect(date).toBeLessThan(10_500)
+it('leaves the secrets of signed addresses out of messages', () => {
   expect(withoutQuery('https://x/y?Signature=secret')).toBe('https://x/y')
 })

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { readToken, type Token } from './token'
 
@@ -93,8 +93,7 @@ async function findToken(option: string | false | undefined): Promise<Token | un
 export async function resolveConnection(options: Options): Promise<Connection> {
   const endpoint = options.endpoint ?? (process.env.HF_ENDPOINT || 'https://huggingface.co')
   if (!URL.canParse(endpoint) || !/^https?:/.test(endpoint))
-    throw new TunesmithError(`${JSON.stringify(endpoint)} is not a web address`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${JSON.stringify(endpoint)} is not a web address`, {
       where: 'HF_ENDPOINT',
       remedy: 'Give an address such as https://huggingface.co, or unset it',
     })

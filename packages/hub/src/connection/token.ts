@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 
 /** An access token that no log, message or JSON shows: only its closure holds the text. */
 export interface Token {
@@ -15,8 +15,7 @@ export function readToken(text: string, source: string): Token | undefined {
   const secret = text.trim()
   if (secret === '') return undefined
   if (!/^[\x21-\x7e]+$/.test(secret))
-    throw new TunesmithError('The Hub token has a character that no token has', {
-      code: 'invalid_options',
+    throw invalidOptions('The Hub token has a character that no token has', {
       where: source,
       remedy: 'Copy it again from https://huggingface.co/settings/tokens; it is one word that starts with hf_',
     })

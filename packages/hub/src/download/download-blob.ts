@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, TunesmithError } from '@tunesmith/core'
 import type { HubClient } from '../connection/client'
 import { explainStatus } from '../connection/explain'
 import type { Repo } from '../connection/repo'
@@ -112,8 +112,7 @@ export async function downloadBlob(download: BlobDownload): Promise<void> {
       if (valid) return await partial.finish()
       await partial.restart()
       if (attempt > 0)
-        throw new TunesmithError(`The content of "${file.path}" has the hash ${found}, not ${file.etag}`, {
-          code: 'invalid_file',
+        throw invalidFile(`The content of "${file.path}" has the hash ${found}, not ${file.etag}`, {
           where: url,
           remedy:
             'It was damaged on the way, twice: check the disk and any proxy between, then run it again; nothing wrong was kept',

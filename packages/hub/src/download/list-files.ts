@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { networkError, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { checkRepo, checkRepoPath, describeRepo, isCommit, repoOptions } from '../connection/repo'
@@ -36,13 +36,9 @@ export async function listRepoFiles(options: ListRepoFilesOptions): Promise<Repo
     const commit = await cache.readRef(repo.revision)
     const tree = commit === undefined ? undefined : await cache.readTree(commit)
     if (tree) return tree
-    throw new TunesmithError(
+    throw networkError(
       `The network is switched off, and the cache does not know the files of the ${describeRepo(repo)}`,
-      {
-        code: 'network',
-        where: cache.folder,
-        remedy: 'Run it once with the network (unset HF_HUB_OFFLINE)',
-      },
+      { where: cache.folder, remedy: 'Run it once with the network (unset HF_HUB_OFFLINE)' },
     )
   }
   const commit = isCommit(repo.revision) ? repo.revision : (await fetchRevision(client, repo)).commit

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 
 /**
  * Which paths a pattern means, as Python's `fnmatch.fnmatchcase`: `*` any text (`/` too), `?` one character, `[ab]`,
@@ -22,8 +22,7 @@ function toRegExp(pattern: string): RegExp {
   try {
     return new RegExp(`^${source}$`, 'su')
   } catch (cause) {
-    throw new TunesmithError(`${JSON.stringify(pattern)} is not a pattern`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${JSON.stringify(pattern)} is not a pattern`, {
       remedy: 'Use *, ? and [abc], as in "*.json"',
       cause,
     })

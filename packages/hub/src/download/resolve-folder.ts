@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { isRepoId } from '../connection/repo'
 import { downloadOptions, downloadSnapshot } from './snapshot'
@@ -41,14 +41,12 @@ export async function resolveModelFolder(idOrPath: string, options: ResolveModel
   const stats = await stat(idOrPath).catch(() => undefined)
   if (stats?.isDirectory()) return idOrPath
   if (stats)
-    throw new TunesmithError('This is a file, and a model is a folder', {
-      code: 'invalid_options',
+    throw invalidOptions('This is a file, and a model is a folder', {
       where: idOrPath,
       remedy: 'Name the folder that holds config.json and the weights',
     })
   if (looksLikePath(idOrPath) || !isRepoId(idOrPath))
-    throw new TunesmithError(`There is no folder "${idOrPath}"`, {
-      code: 'not_found',
+    throw notFound(`There is no folder "${idOrPath}"`, {
       where: resolve(idOrPath),
       remedy: isRepoId(idOrPath)
         ? 'Check the path'
@@ -64,8 +62,7 @@ export async function resolveModelFolder(idOrPath: string, options: ResolveModel
   } catch (error) {
     if (!(error instanceof TunesmithError) || error.code !== 'not_found' || !/^There is no model/.test(error.message))
       throw error
-    throw new TunesmithError(`There is no folder "${idOrPath}" here, and no such model on the Hub that you may read`, {
-      code: 'not_found',
+    throw notFound(`There is no folder "${idOrPath}" here, and no such model on the Hub that you may read`, {
       where: error.where ?? idOrPath,
       remedy: `Check the spelling and the current folder (${process.cwd()}); for a private model set HF_TOKEN to a token that may read it`,
       cause: error,

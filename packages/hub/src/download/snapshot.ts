@@ -1,6 +1,6 @@
 import { mkdir, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { fileError, inParallel, parseOptions, TunesmithError } from '@tunesmith/core'
+import { fileError, inParallel, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { checkRepo, describeRepo, isCommit, type Repo, repoOptions } from '../connection/repo'
@@ -127,8 +127,7 @@ function notCached({ repo, cache }: Job, missing: string[] | undefined): Tunesmi
   const what = missing
     ? `lacks ${missing.length} files of the ${describeRepo(repo)}: ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}`
     : `has no copy of the ${describeRepo(repo)} at revision "${repo.revision}"`
-  return new TunesmithError(`The network is switched off, and the cache ${what}`, {
-    code: 'not_found',
+  return notFound(`The network is switched off, and the cache ${what}`, {
     where: cache.folder,
     remedy: 'Run it once with the network (unset HF_HUB_OFFLINE), or set HF_HOME to the cache that has it',
   })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 import { readFileUpTo } from '../json-file'
 import { JsonReader, quoted } from '../json-reader'
 import { MAX_HEADER_LENGTH } from './header'
@@ -25,14 +25,10 @@ export function parseWeightMap(json: Uint8Array, where: string): Map<string, str
     reader.object((tensor) => {
       const shard = reader.string()
       if (!shards.has(shard) && !(isPlainFileName(shard) && shard.endsWith('.safetensors')))
-        throw new TunesmithError(
-          `The weight_map sends ${quoted(tensor)} to ${quoted(shard)}, not a .safetensors file`,
-          {
-            code: 'invalid_file',
-            where,
-            remedy: 'Shards must lie beside the index; do not use a checkpoint that points elsewhere',
-          },
-        )
+        throw invalidFile(`The weight_map sends ${quoted(tensor)} to ${quoted(shard)}, not a .safetensors file`, {
+          where,
+          remedy: 'Shards must lie beside the index; do not use a checkpoint that points elsewhere',
+        })
       shards.add(shard)
       map.set(tensor, shard)
     })
@@ -40,11 +36,7 @@ export function parseWeightMap(json: Uint8Array, where: string): Map<string, str
   })
   reader.end()
   if (!weightMap)
-    throw new TunesmithError('The index has no weight_map', {
-      code: 'invalid_file',
-      where,
-      remedy: 'Download or save the checkpoint again',
-    })
+    throw invalidFile('The index has no weight_map', { where, remedy: 'Download or save the checkpoint again' })
   return weightMap
 }
 

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, parseOptions, TunesmithError } from '@tunesmith/core'
+import { fileError, invalidFile, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { quoted } from '../json-reader'
 import { readWeightMap } from './checkpoint-index'
@@ -30,8 +30,7 @@ async function openShards(folder: string, indexPath: string): Promise<TensorRead
         path,
         await openSafetensors(path).catch((error: unknown) => {
           if (!(error instanceof TunesmithError) || error.code !== 'not_found') throw error
-          throw new TunesmithError(`The index names the shard ${quoted(shard)}, which is not there`, {
-            code: 'not_found',
+          throw notFound(`The index names the shard ${quoted(shard)}, which is not there`, {
             where: indexPath,
             remedy: 'Download the checkpoint again; the files that are complete will be kept',
             cause: error,
@@ -47,9 +46,9 @@ async function openShards(folder: string, indexPath: string): Promise<TensorRead
       else missing.push(`${quoted(name)} in ${shard}`)
     }
     if (missing.length > 0)
-      throw new TunesmithError(
+      throw invalidFile(
         `${missing.length} tensors are not in the shard the index names: ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', …' : ''}`,
-        { code: 'invalid_file', where: indexPath, remedy: 'Index and shards do not fit; download or save them again' },
+        { where: indexPath, remedy: 'Index and shards do not fit; download or save them again' },
       )
     const metadata = Object.assign({}, ...[...files.values()].map((file) => file.metadata))
     const fileOf = (name: string) => files.get(findTensor(tensors, name, folder).file)!
@@ -92,8 +91,7 @@ export async function openCheckpoint(folder: string, options: OpenCheckpointOpti
   const index = `${single}.index.json`
   if (await exists(index)) return openShards(folder, index)
   const weights = (await readdir(folder)).filter((name) => /\.(safetensors|bin|pt|pth|gguf|h5)$/.test(name))
-  throw new TunesmithError(`The folder has neither ${baseName}.safetensors nor ${baseName}.safetensors.index.json`, {
-    code: 'not_found',
+  throw notFound(`The folder has neither ${baseName}.safetensors nor ${baseName}.safetensors.index.json`, {
     where: folder,
     remedy: weights.some((name) => !name.endsWith('.safetensors'))
       ? `It has ${weights.slice(0, 4).join(', ')}; only safetensors is read, so look for a safetensors copy of the model or convert it`

@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
-import { fileError, nearestName, TunesmithError } from '@tunesmith/core'
+import { fileError, invalidFile, invalidOptions, nearestName, notFound, unsupported } from '@tunesmith/core'
 import { quoted } from '../json-reader'
 import { dtypeBits } from './dtype'
 import { parseHeaderLength, parseSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './header'
@@ -27,8 +27,7 @@ export function findTensor(tensors: ReadonlyMap<string, TensorInfo>, name: strin
   const info = tensors.get(name)
   if (info) return info
   const nearest = nearestName(name, tensors.keys())
-  throw new TunesmithError(`No tensor ${quoted(name)} among ${tensors.size}`, {
-    code: 'not_found',
+  throw notFound(`No tensor ${quoted(name)} among ${tensors.size}`, {
     where,
     remedy: nearest && `Did you mean ${quoted(nearest)}?`,
   })
@@ -58,9 +57,9 @@ export class SafetensorsFile implements TensorReader {
   async readInto(name: string, target: ArrayBufferView): Promise<void> {
     const { offset, byteLength } = findTensor(this.tensors, name, this.path)
     if (target.byteLength !== byteLength)
-      throw new TunesmithError(
+      throw invalidOptions(
         `The tensor ${quoted(name)} has ${byteLength} bytes, the memory given for it ${target.byteLength}`,
-        { code: 'invalid_options', where: this.path },
+        { where: this.path },
       )
     await this.readRange(offset, new Uint8Array(target.buffer, target.byteOffset, target.byteLength))
   }
@@ -69,15 +68,13 @@ export class SafetensorsFile implements TensorReader {
     const { offset, shape, dtype } = findTensor(this.tensors, name, this.path)
     const [rows = 0, ...rest] = shape
     if (!Number.isInteger(start) || !Number.isInteger(end) || start < 0 || end < start || end > rows)
-      throw new TunesmithError(
-        `The tensor ${quoted(name)} of shape [${shape.join(', ')}] has no rows ${start} to ${end}`,
-        { code: 'invalid_options', where: this.path },
-      )
+      throw invalidOptions(`The tensor ${quoted(name)} of shape [${shape.join(', ')}] has no rows ${start} to ${end}`, {
+        where: this.path,
+      })
     const rowBits = rest.reduce((product, size) => product * size, dtypeBits(dtype))
     const [startBit, bits] = [start * rowBits, (end - start) * rowBits]
     if (startBit % 8 !== 0 || bits % 8 !== 0)
-      throw new TunesmithError(`Rows ${start} to ${end} of ${quoted(name)} (${dtype}) do not fall on whole bytes`, {
-        code: 'unsupported',
+      throw unsupported(`Rows ${start} to ${end} of ${quoted(name)} (${dtype}) do not fall on whole bytes`, {
         where: this.path,
       })
     const target = allocate(bits / 8, name, this.path)
@@ -101,8 +98,7 @@ export class SafetensorsFile implements TensorReader {
 /** Not zeroed and not from Node's pool: every byte is read over, or the read fails. */
 function allocate(byteLength: number, name: string, path: string): Uint8Array {
   if (byteLength > constants.MAX_LENGTH)
-    throw new TunesmithError(`The tensor ${quoted(name)} has ${byteLength} bytes, more than one buffer can hold`, {
-      code: 'unsupported',
+    throw unsupported(`The tensor ${quoted(name)} has ${byteLength} bytes, more than one buffer can hold`, {
       where: path,
       remedy: 'Read it in parts with readRows',
     })
@@ -118,10 +114,7 @@ async function readExactly(handle: FileHandle, position: number, target: Uint8Ar
         throw fileError(error, path, 'read')
       })
     if (bytesRead === 0)
-      throw new TunesmithError('The file ended while it was read; was it changed meanwhile?', {
-        code: 'invalid_file',
-        where: path,
-      })
+      throw invalidFile('The file ended while it was read; was it changed meanwhile?', { where: path })
     done += bytesRead
   }
 }
@@ -139,8 +132,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   try {
     const stats = await handle.stat()
     if (!stats.isFile())
-      throw new TunesmithError('Not a file', {
-        code: 'invalid_file',
+      throw invalidFile('Not a file', {
         where: path,
         remedy: 'Name a .safetensors file; for a folder use openCheckpoint',
       })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 import { JsonReader, quoted } from '../json-reader'
 import { isSafetensorsDtype, type SafetensorsDtype, safetensorsDtypes, tensorByteLength } from './dtype'
 
@@ -25,7 +25,7 @@ export const MAX_HEADER_LENGTH = 100_000_000
 const REMEDY = 'The file is damaged, incomplete or not safetensors; download or save it again'
 
 function fail(what: string, where: string): never {
-  throw new TunesmithError(what, { code: 'invalid_file', where, remedy: REMEDY })
+  throw invalidFile(what, { where, remedy: REMEDY })
 }
 
 /**

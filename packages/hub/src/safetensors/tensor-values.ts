@@ -1,4 +1,4 @@
-import { aligned, bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, TunesmithError } from '@tunesmith/core'
+import { aligned, bf16ToF32, f16ToF32, f32ToBf16, f32ToF16, unsupported } from '@tunesmith/core'
 import { quoted } from '../json-reader'
 import type { SafetensorsDtype } from './dtype'
 import type { TensorReader } from './file'
@@ -19,8 +19,7 @@ export function tensorValues(bytes: Uint8Array, dtype: SafetensorsDtype | string
     const { buffer, byteOffset, byteLength } = aligned(bytes, 4)
     return new Float32Array(buffer, byteOffset, byteLength / 4)
   }
-  throw new TunesmithError(`The tensor ${quoted(name)} has the dtype ${dtype}, which cannot be computed with`, {
-    code: 'unsupported',
+  throw unsupported(`The tensor ${quoted(name)} has the dtype ${dtype}, which cannot be computed with`, {
     where: name,
     remedy: `Convert it to one of ${FLOAT_TENSOR_DTYPES.join(', ')}`,
   })

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { fileError, invalidOptions, parseOptions, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 import { collectTensors, type SizedTensor, type TensorsToWrite, writeTensors } from './write'
 
@@ -31,8 +31,7 @@ export function parseByteSize(size: number | string): number {
     /^\s*(\d+(?:\.\d+)?)\s*(?:(?:([KMGT])(I?))?B)?\s*$/i.exec(String(size)) ?? []
   const bytes = Number(count) * (binary ? 1024 : 1000) ** ['', 'K', 'M', 'G', 'T'].indexOf(letter.toUpperCase())
   if (!(bytes >= 1))
-    throw new TunesmithError(`${JSON.stringify(size)} is not a size`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${JSON.stringify(size)} is not a size`, {
       where: 'maxShardSize',
       remedy: "Give bytes as a number, or text such as '5GB' or '300MiB'",
     })

@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { invalidOptions, parseOptions, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 import { isWellFormed, quoted } from '../json-reader'
 import { compareDtypes, isSafetensorsDtype, type SafetensorsDtype, safetensorsDtypes, tensorByteLength } from './dtype'
@@ -30,7 +30,7 @@ export interface SizedTensor extends TensorToWrite {
 }
 
 function invalid(what: string, where: string): never {
-  throw new TunesmithError(what, { code: 'invalid_options', where })
+  throw invalidOptions(what, { where })
 }
 
 /** Gathers and checks the tensors, before anything is written. */

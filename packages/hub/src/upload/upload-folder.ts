@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { fileError, parseOptions, TunesmithError } from '@tunesmith/core'
+import { fileError, invalidOptions, networkError, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { explainStatus } from '../connection/explain'
@@ -75,14 +75,12 @@ export async function uploadFolder(options: UploadFolderOptions): Promise<Upload
   const repo = checkRepo(parsed)
   const connection = await resolveConnection(parsed)
   if (!repo.id.includes('/'))
-    throw new TunesmithError(`"${repo.id}" does not say whose repository it is`, {
-      code: 'invalid_options',
+    throw invalidOptions(`"${repo.id}" does not say whose repository it is`, {
       where: 'repoId',
       remedy: 'Give it as "your-name/model"',
     })
   if (!connection.token)
-    throw new TunesmithError('An upload needs a token', {
-      code: 'invalid_options',
+    throw invalidOptions('An upload needs a token', {
       where: 'token',
       remedy: 'Set HF_TOKEN to one with write access, from https://huggingface.co/settings/tokens',
     })
@@ -98,8 +96,7 @@ export async function uploadFolder(options: UploadFolderOptions): Promise<Upload
     content: pathToFileURL(join(parsed.folderPath, path)),
   }))
   if (operations.length === 0)
-    throw new TunesmithError('There is no file to upload', {
-      code: 'not_found',
+    throw notFound('There is no file to upload', {
       where: parsed.folderPath,
       remedy: 'Check the folder and the patterns',
     })
@@ -148,8 +145,7 @@ async function createRepository(client: HubClient, repo: Repo, isPrivate: boolea
 async function explainUpload(response: Response, repo: Repo, client: HubClient): Promise<TunesmithError> {
   if (response.status !== 401 && response.status !== 403) return explainStatus(response, repo, client.connection)
   await response.body?.cancel().catch(() => undefined)
-  return new TunesmithError(`The token may not write to ${repo.id} (the Hub answered ${response.status})`, {
-    code: 'network',
+  return networkError(`The token may not write to ${repo.id} (the Hub answered ${response.status})`, {
     where: client.connection.endpoint,
     remedy: 'Make a token with write access to it at https://huggingface.co/settings/tokens and set HF_TOKEN',
   })
@@ -197,8 +193,7 @@ async function sendCommit(
   } catch (error) {
     if (error instanceof TunesmithError) throw error
     if (signal?.aborted) throw client.failure(error, client.connection.endpoint)
-    throw new TunesmithError(`The upload failed: ${(error as Error).message.replace(/\?[^\s]*/g, '')}`, {
-      code: 'network',
+    throw networkError(`The upload failed: ${(error as Error).message.replace(/\?[^\s]*/g, '')}`, {
       where: repo.id,
       remedy: 'Run it again; large files that arrived are not sent again',
       cause: error,

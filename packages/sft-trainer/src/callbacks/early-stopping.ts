@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { isBetter, metricValue } from '../loop/best-metric'
 import type { TrainerCallback } from './events'
@@ -20,8 +20,7 @@ export function earlyStopping(options: EarlyStoppingOptions = {}): TrainerCallba
     name: 'earlyStopping',
     onTrainBegin(_, { config }) {
       if (config.evalStrategy === 'no')
-        throw new TunesmithError('Early stopping needs evaluations', {
-          code: 'invalid_options',
+        throw invalidOptions('Early stopping needs evaluations', {
           where: 'earlyStopping',
           remedy: 'Set evalStrategy to "steps" or "epoch"',
         })

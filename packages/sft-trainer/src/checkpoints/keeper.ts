@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { isTunesmithError, TunesmithError } from '@tunesmith/core'
+import { isTunesmithError, notFound } from '@tunesmith/core'
 import type { TrainRun } from '../loop/train-run'
 import { checkpointName, listCheckpoints, newestWholeCheckpoint, removeUnfinished } from './find'
 import { readManifest, verifyFiles } from './manifest'
@@ -86,8 +86,7 @@ export async function findResumePoint(outputDir: string, wish: boolean | string)
     notices.push({ message: `${name} was half-written when its process ended; it was removed`, level: 'warning' })
   if (typeof wish === 'string') {
     if (!existsSync(wish))
-      throw new TunesmithError('There is no such checkpoint', {
-        code: 'not_found',
+      throw notFound('There is no such checkpoint', {
         where: wish,
         remedy: 'Name a checkpoint-N folder, or true for the newest in outputDir',
       })

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { incompatible } from '@tunesmith/core'
 import { openCheckpoint, openSafetensors, type TensorReader } from '@tunesmith/hub'
 import { ADAPTER_FILE, TRAINABLE_FILE } from './save'
 
@@ -18,13 +18,9 @@ export async function loadParameters(folder: string, parameters: ReadonlyMap<str
       ([name, variable]) => !readers.some((reader) => fits(reader, name, variable)),
     )
     if (missing.length > 0)
-      throw new TunesmithError(
+      throw incompatible(
         `The checkpoint does not have what is trained now: ${missing.map(([name]) => name).join(', ')}`,
-        {
-          code: 'incompatible',
-          where: folder,
-          remedy: 'Resume with the model and the adapter configuration of the saved run',
-        },
+        { where: folder, remedy: 'Resume with the model and the adapter configuration of the saved run' },
       )
     for (const [name, variable] of parameters) {
       const bytes = await readers.find((reader) => fits(reader, name, variable))!.read(name)

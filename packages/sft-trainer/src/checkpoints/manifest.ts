@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { invalidFile, writeFileAtomic } from '@tunesmith/core'
 import { readJsonFile } from '@tunesmith/hub'
 import { z } from 'zod'
 
@@ -39,7 +39,7 @@ export async function readManifest(folder: string): Promise<Manifest> {
   const path = join(folder, MANIFEST_FILE)
   const parsed = manifestSchema.safeParse(await readJsonFile(path))
   if (parsed.success) return parsed.data
-  throw new TunesmithError('Not a list of a checkpoint’s files', { code: 'invalid_file', where: path })
+  throw invalidFile('Not a list of a checkpoint’s files', { where: path })
 }
 
 /** @throws {TunesmithError} `invalid_file` naming the first file that is missing, cut short or changed. */
@@ -59,8 +59,7 @@ export async function verifyFiles(folder: string, { files }: Manifest): Promise<
             ? 'was changed after it was saved'
             : undefined
     if (problem)
-      throw new TunesmithError(`A file of the checkpoint ${problem}`, {
-        code: 'invalid_file',
+      throw invalidFile(`A file of the checkpoint ${problem}`, {
         where: path,
         remedy: 'Resume from an older checkpoint',
       })

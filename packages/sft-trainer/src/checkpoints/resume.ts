@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { incompatible } from '@tunesmith/core'
 import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import type { TrainerControl } from '../callbacks/events'
 import type { SFTConfig } from '../config'
@@ -39,21 +39,18 @@ export async function readForResume(folder: string, config: SFTConfig, dataDiges
   const path = join(folder, STATE_FILE)
   const { tunesmith: saved } = await readJsonFile<{ tunesmith?: SavedRun }>(path)
   if (!saved)
-    throw new TunesmithError('The checkpoint was not saved by this trainer', {
-      code: 'incompatible',
+    throw incompatible('The checkpoint was not saved by this trainer', {
       where: path,
       remedy: 'Load its weights as a model or adapter instead, and start a new run with them',
     })
   if (saved.dataDigest !== dataDigest)
-    throw new TunesmithError('The training data is not what the checkpoint was made with', {
-      code: 'incompatible',
+    throw incompatible('The training data is not what the checkpoint was made with', {
       where: folder,
       remedy:
         'Resume with the same rows, tokenizer, maxLength and packing, or start a new run from the checkpoint’s adapter',
     })
   if (saved.optim !== config.optim)
-    throw new TunesmithError(`The checkpoint was saved with the optimizer "${saved.optim}", not "${config.optim}"`, {
-      code: 'incompatible',
+    throw incompatible(`The checkpoint was saved with the optimizer "${saved.optim}", not "${config.optim}"`, {
       where: folder,
       remedy: `Resume with optim "${saved.optim}", or start a new run from the checkpoint’s weights`,
     })

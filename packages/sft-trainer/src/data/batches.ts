@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { createTurns, type TokenList, TunesmithError } from '@tunesmith/core'
+import { createTurns, invalidData, type TokenList } from '@tunesmith/core'
 import {
   collate,
   createSampler,
@@ -103,8 +103,7 @@ export function createBatchStream({ rows }: BatchRows, config: SFTConfig, state?
     state?.sampler,
   )
   if (sampler.batchesPerEpoch === 0)
-    throw new TunesmithError(`There is no full batch of ${batchSize} in ${rows.length} rows`, {
-      code: 'invalid_data',
+    throw invalidData(`There is no full batch of ${batchSize} in ${rows.length} rows`, {
       where: 'perDeviceTrainBatchSize',
       remedy: 'Lower perDeviceTrainBatchSize, or set dataloaderDropLast to false',
     })

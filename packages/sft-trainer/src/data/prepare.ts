@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import {
   applyLengthPolicyInTurns,
   type Dataset,
@@ -56,8 +56,7 @@ export async function prepareDataset(
     signal,
   }: { formattingFunc?: FormattingFunc; packing?: boolean; signal?: AbortSignal | undefined } = {},
 ): Promise<PreparedData> {
-  if (dataset.length === 0)
-    throw new TunesmithError('The dataset has no rows', { code: 'invalid_data', remedy: 'Check the file' })
+  if (dataset.length === 0) throw invalidData('The dataset has no rows', { remedy: 'Check the file' })
   const formatted = await formatDatasetInTurns(dataset, { formattingFunc })
   const examples = await buildExamples(tokenizer, formatted.dataset.toArray(), {
     lossOn: lossOn(config),
@@ -95,8 +94,7 @@ async function fitLengths(
     dropWithoutTargets: !packing,
   })
   if (!kept.some(({ labels }) => labels.slice(1).some((label) => label >= 0)))
-    throw new TunesmithError('No row has anything to learn from', {
-      code: 'invalid_data',
+    throw invalidData('No row has anything to learn from', {
       where: `${examples.length} rows, ${report.dropped} left out as longer than ${maxLength} tokens`,
       remedy:
         'All labels are masked: raise maxLength, or look at the masks with `tunesmith inspect` (completionOnlyLoss, assistantOnlyLoss)',

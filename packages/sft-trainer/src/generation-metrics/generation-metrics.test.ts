@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type SFTConfigOptions, sftConfig } from '../config'
 import { SFTTrainer, type SFTTrainerOptions } from '../index'
 import { LETTER_MODEL, letterChats, letterDataset, letterTokenizer } from '../testing/letter-task'
-import { type ComputeMetricsInput, createGenerationMetrics, type GenerationMetricsOptions } from './index'
+import { type ComputeMetricsInput, createGenerationMetrics, type GenerationMetricsOptions } from './generation-metrics'
 
 const tokenizer = letterTokenizer()
 let folder: string

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Random, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { invalidData, invalidOptions, Random, writeFileAtomic } from '@tunesmith/core'
 import { type Dataset, type ExampleRow, formatDataset } from '@tunesmith/datasets'
 import { answerPrompts, type CausalLM } from '@tunesmith/models'
 import { buildPrompt, type Prompt, type Tokenizer } from '@tunesmith/tokenization'
@@ -88,8 +88,7 @@ export function createGenerationMetrics(options: GenerationMetricsOptions): Gene
     if (tooLong.length > 0)
       passedOver = `${tooLong.length} evaluation prompts of more than ${maxLength} tokens are not asked, the first in ${dataset.where(tooLong[0]!) ?? `row ${tooLong[0]}`}`
     if (found.length > 0) return found.sort((a, b) => a.index - b.index)
-    throw new TunesmithError('No evaluation row has a prompt to answer and a reference to compare with', {
-      code: 'invalid_data',
+    throw invalidData('No evaluation row has a prompt to answer and a reference to compare with', {
       where: 'evalDataset',
       remedy: `Use rows with prompt and completion, or messages that end with the assistant, of at most ${maxLength} tokens; or set predictWithGenerate to false`,
     })
@@ -142,8 +141,7 @@ export function createGenerationMetrics(options: GenerationMetricsOptions): Gene
     return Object.fromEntries(
       Object.entries(own).map(([name, value]) => {
         if (typeof value === 'number') return [metricKey(name), value]
-        throw new TunesmithError(`computeMetrics returned ${typeof value} for "${name}"`, {
-          code: 'invalid_options',
+        throw invalidOptions(`computeMetrics returned ${typeof value} for "${name}"`, {
           where: 'computeMetrics',
           remedy: 'Return an object of numbers',
         })
@@ -168,8 +166,7 @@ export function generationMetricsOf(given: Given, config: SFTConfig): Generation
     const dataset = evalDataset as Dataset
     return createGenerationMetrics({ dataset, tokenizer, config, formattingFunc, computeMetrics })
   }
-  throw new TunesmithError('Answers to evaluation prompts need rows of text and a tokenizer', {
-    code: 'invalid_options',
+  throw invalidOptions('Answers to evaluation prompts need rows of text and a tokenizer', {
     where: computeMetrics ? 'computeMetrics' : 'predictWithGenerate',
     remedy: 'Pass `tokenizer`, and an evalDataset that is not tokenized',
   })

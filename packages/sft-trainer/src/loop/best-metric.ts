@@ -1,4 +1,4 @@
-import { camelCase, TunesmithError } from '@tunesmith/core'
+import { camelCase, invalidOptions } from '@tunesmith/core'
 import type { EvalLog } from '../callbacks/events'
 import type { SFTConfig } from '../config'
 
@@ -19,8 +19,7 @@ export function greaterIsBetter({ metricForBestModel, greaterIsBetter }: MetricC
 export function metricValue(log: EvalLog, { metricForBestModel }: MetricConfig): number {
   const value = log[metricKey(metricForBestModel)]
   if (value !== undefined) return value
-  throw new TunesmithError(`The evaluation has no metric "${metricForBestModel}"`, {
-    code: 'invalid_options',
+  throw invalidOptions(`The evaluation has no metric "${metricForBestModel}"`, {
     where: 'metricForBestModel',
     remedy: `It has ${Object.keys(log)
       .filter((key) => key.startsWith('eval'))

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { markOptimizerState } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { incompatible } from '@tunesmith/core'
 import type { Optimizer, ParameterGroup } from './optimizer'
 import { bytesOf, fill, newVariable, type StateTensor, stateBytes } from './state-tensors'
 
@@ -105,8 +105,7 @@ export function perParameterOptimizer<Key extends string>(options: PerParameterO
       for (const { name, param, key, tensor, full } of all()) {
         const found = file.tensors.get(full)
         if (found?.shape.join() !== tensor.shape.join() || found.dtype !== tensor.dtype)
-          throw new TunesmithError(`The optimizer state of ${full} is missing, or of another shape or type`, {
-            code: 'incompatible',
+          throw incompatible(`The optimizer state of ${full} is missing, or of another shape or type`, {
             where: full,
             remedy: 'Resume with the model, adapter and optimizer the checkpoint was saved with',
           })

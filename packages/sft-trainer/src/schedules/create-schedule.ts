@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { parseKeywords } from '../keyword-options'
 import { FACTORS, type FactorContext } from './by-step'
 import { SCHEDULE_KWARGS, type ScheduleKwargs, type ScheduleName } from './kwargs'
@@ -23,8 +23,7 @@ export function createSchedule(name: ScheduleName, options: ScheduleOptions): Sc
   if (name === 'reduce_lr_on_plateau')
     return reduceOnPlateau(kwargs as ScheduleKwargs<typeof name>, context.learningRate, greaterIsBetter)
   if (name === 'polynomial' && (kwargs as ScheduleKwargs<typeof name>).lrEnd >= context.learningRate)
-    throw new TunesmithError('The polynomial schedule must end below where it begins', {
-      code: 'invalid_options',
+    throw invalidOptions('The polynomial schedule must end below where it begins', {
       where: 'lrSchedulerKwargs',
       remedy: `Set lrEnd below the learning rate, ${context.learningRate}`,
     })

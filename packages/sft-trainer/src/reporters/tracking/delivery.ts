@@ -1,4 +1,4 @@
-import { RequestError } from './request'
+import { RequestError } from '@tunesmith/core'
 import type { RunRecord } from './run-record'
 import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
 

@@ -1,8 +1,7 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, RequestError, requestJson } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../callbacks/events'
-import { jsonNumber, RequestError, requestJson } from './request'
-import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
+import { jsonNumber, type MetricPoint, type RunEnding, type RunStart, type TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
 const schema = z.strictObject({
@@ -45,8 +44,7 @@ class Mlflow implements TrackingService {
   constructor(readonly options: z.output<typeof schema>) {
     const uri = options.trackingUri ?? process.env.MLFLOW_TRACKING_URI ?? ''
     if (!/^https?:\/\//.test(uri))
-      throw new TunesmithError('MLflow gets no logs: there is no tracking server', {
-        code: 'invalid_options',
+      throw invalidOptions('MLflow gets no logs: there is no tracking server', {
         where: 'MLFLOW_TRACKING_URI',
         remedy: 'Set it to the http address of a tracking server',
       })

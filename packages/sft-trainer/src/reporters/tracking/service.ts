@@ -39,3 +39,6 @@ export interface TrackingService {
   /** Says that the run is alive when there was nothing to send for `heartbeatMs`. */
   heartbeat?(signal: AbortSignal): Promise<void>
 }
+
+/** JSON has no such numbers; services read them as the words `NaN`, `Infinity` and `-Infinity`, as in protobuf's JSON. */
+export const jsonNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value))

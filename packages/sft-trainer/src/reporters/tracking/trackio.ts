@@ -1,9 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, RequestError, requestJson } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../callbacks/events'
-import { jsonNumber, RequestError, requestJson } from './request'
-import type { MetricPoint, RunStart, TrackingService } from './service'
+import { jsonNumber, type MetricPoint, type RunStart, type TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
 const schema = z.strictObject({
@@ -46,8 +45,7 @@ class Trackio implements TrackingService {
     const space = options.spaceId ?? (options.serverUrl ? undefined : env.TRACKIO_SPACE_ID)
     const given = options.serverUrl ?? (space ? spaceUrl(space) : env.TRACKIO_SERVER_URL)
     if (!given)
-      throw new TunesmithError('Trackio gets no logs: there is no dashboard', {
-        code: 'invalid_options',
+      throw invalidOptions('Trackio gets no logs: there is no dashboard', {
         where: 'TRACKIO_SERVER_URL',
         remedy: "Set it to a dashboard's address, or TRACKIO_SPACE_ID to a Space",
       })

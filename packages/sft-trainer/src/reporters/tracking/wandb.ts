@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, RequestError, requestJson } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrainerCallback } from '../../callbacks/events'
-import { RequestError, requestJson } from './request'
 import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
 import { type TrackingOptions, trackingReporter } from './tracking-reporter'
 
@@ -102,8 +101,7 @@ class Wandb implements TrackingService {
     this.#root = (options.baseUrl ?? env.WANDB_BASE_URL ?? 'https://api.wandb.ai').replace(/\/+$/, '')
     const key = options.apiKey ?? env.WANDB_API_KEY ?? netrcPassword(new URL(this.#root).hostname)
     if (!key)
-      throw new TunesmithError('Weights & Biases gets no logs: there is no API key', {
-        code: 'invalid_options',
+      throw invalidOptions('Weights & Biases gets no logs: there is no API key', {
         where: 'WANDB_API_KEY',
         remedy: 'Set it to the key of your account',
       })

@@ -11,14 +11,26 @@ export class RequestError extends Error {
   }
 }
 
-/** One try may take so long. */
-const TIMEOUT_MS = 20_000
-
 export interface RequestOptions {
   headers: Record<string, string>
   /** Sent as JSON with POST; without it, the request is a GET. */
   body?: unknown
-  signal: AbortSignal
+  signal?: AbortSignal | undefined
+  /** What errors call the server. Default its address, without the query. */
+  name?: string
+  /** One try may take so long. Default 20,000. */
+  timeoutMs?: number
+  /** Default the global `fetch`. */
+  fetch?: typeof globalThis.fetch
+}
+
+/** Milliseconds a server asks to wait: `Retry-After` in seconds or as a date, or the reset of `RateLimit`. */
+export function retryAfter({ headers }: Response): number | undefined {
+  const value = headers.get('retry-after')?.trim()
+  if (value && /^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000
+  if (value && !Number.isNaN(Date.parse(value))) return Math.max(0, Date.parse(value) - Date.now())
+  const reset = /;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)/.exec(headers.get('ratelimit') ?? '')?.[1]
+  return reset === undefined ? undefined : Number(reset) * 1000
 }
 
 /**
@@ -26,9 +38,17 @@ export interface RequestOptions {
  *
  * @throws {RequestError} whose message never holds headers or the query, where keys are.
  */
-export async function requestJson<Answer>(url: string, { headers, body, signal }: RequestOptions): Promise<Answer> {
+export async function requestJson<Answer>(url: string, options: RequestOptions): Promise<Answer> {
   const { origin, pathname } = new URL(url)
-  const place = origin + pathname
+  const {
+    headers,
+    body,
+    signal,
+    name: place = origin + pathname,
+    timeoutMs = 20_000,
+    fetch = globalThis.fetch,
+  } = options
+  const timeout = AbortSignal.timeout(timeoutMs)
   let response: Response
   let text: string
   try {
@@ -40,19 +60,18 @@ export async function requestJson<Answer>(url: string, { headers, body, signal }
         ...headers,
       },
       body: JSON.stringify(body),
-      signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
+      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     })
     text = await response.text()
   } catch (error) {
-    const { cause, name, message } = error as Error & { cause?: { code?: string } }
-    const reason = name === 'TimeoutError' ? 'no answer in time' : (cause?.code ?? message)
+    const { cause, message } = error as Error & { cause?: { code?: string } }
+    const reason = timeout.aborted ? `no answer within ${timeoutMs} ms` : (cause?.code ?? message)
     throw new RequestError(`${place} cannot be reached: ${reason}`, true)
   }
   const { status } = response
   if (!response.ok) {
     const retryable = status === 408 || status === 429 || status >= 500
-    const wait = Number(response.headers.get('retry-after'))
-    throw new RequestError(`${place} answered ${status}${excerpt(text)}`, retryable, wait > 0 ? wait * 1000 : 0, status)
+    throw new RequestError(`${place} answered ${status}${excerpt(text)}`, retryable, retryAfter(response), status)
   }
   try {
     return JSON.parse(text || '{}') as Answer
@@ -69,6 +88,3 @@ function excerpt(text: string): string {
     .trim()
   return line === '' ? '' : `: ${line.slice(0, 200)}`
 }
-
-/** JSON has no such numbers; services read them as the words `NaN`, `Infinity` and `-Infinity`, as in protobuf's JSON. */
-export const jsonNumber = (value: number): number | string => (Number.isFinite(value) ? value : String(value))
