@@ -27,3 +27,8 @@ export function fileError(error: unknown, path: string, action: string): Tunesmi
   const [kind, what, remedy] = KINDS[code] ?? ['io', message]
   return new TunesmithError(`Could not ${action}: ${what}`, { code: kind, where: path, cause: error, remedy })
 }
+
+/** For the `catch` of a promise: throws {@link fileError}. */
+export const failAs = (path: string, action: string) => (error: unknown) => {
+  throw fileError(error, path, action)
+}

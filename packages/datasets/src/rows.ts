@@ -7,6 +7,8 @@ export interface Rows<R> {
   get(index: number): R
   /** `file:line`, `file, row group 2, row 13` or the like; undefined for rows made in memory. */
   where(index: number): string | undefined
+  /** Of chosen rows: a choice among them is made in `base`, so that access stays one hop away however long the chain of calls. */
+  view?: { base: Rows<R>; indices: ArrayLike<number> }
 }
 
 /** What readers and streams pass along: some rows at a time, so that the cost of a promise is paid once for many. */
@@ -15,65 +17,30 @@ export interface RowChunk<R = Row> {
   where?: (index: number) => string | undefined
 }
 
-export class ArrayRows<R> implements Rows<R> {
-  readonly length: number
-
-  constructor(
-    readonly rows: readonly R[],
-    readonly origin?: (index: number) => string | undefined,
-  ) {
-    this.length = rows.length
-  }
-  get(index: number): R {
-    return this.rows[index]!
-  }
-  where(index: number): string | undefined {
-    return this.origin?.(index)
-  }
+export function arrayRows<R>(rows: readonly R[], where: Rows<R>['where'] = () => undefined): Rows<R> {
+  return { length: rows.length, get: (index) => rows[index]!, where }
 }
 
 /** The chosen rows of `base`, in the chosen order, without copying any. */
-export class SelectedRows<R> implements Rows<R> {
-  readonly base: Rows<R>
-  readonly indices: ArrayLike<number>
-  readonly length: number
-
-  constructor(base: Rows<R>, indices: ArrayLike<number>) {
-    // A view of a view is flattened, so that access stays one hop away however long the chain of calls.
-    if (base instanceof SelectedRows) {
-      const inner: ArrayLike<number> = base.indices
-      this.base = base.base
-      this.indices = Uint32Array.from({ length: indices.length }, (_, i) => inner[indices[i]!]!)
-    } else {
-      this.base = base
-      this.indices = indices
-    }
-    this.length = indices.length
+export function selectedRows<R>(base: Rows<R>, indices: ArrayLike<number>): Rows<R> {
+  if (base.view) {
+    const { view } = base
+    return selectedRows(
+      view.base,
+      Uint32Array.from({ length: indices.length }, (_, i) => view.indices[indices[i]!]!),
+    )
   }
-  get(index: number): R {
-    return this.base.get(this.indices[index]!)
-  }
-  where(index: number): string | undefined {
-    return this.base.where(this.indices[index]!)
+  return {
+    length: indices.length,
+    get: (index) => base.get(indices[index]!),
+    where: (index) => base.where(indices[index]!),
+    view: { base, indices },
   }
 }
 
 /** Each row of `base` seen through a cheap function (columns renamed, removed, cast), applied on every access. */
-export class ProjectedRows<From, To> implements Rows<To> {
-  readonly length: number
-
-  constructor(
-    readonly base: Rows<From>,
-    readonly project: (row: From, index: number) => To,
-  ) {
-    this.length = base.length
-  }
-  get(index: number): To {
-    return this.project(this.base.get(index), index)
-  }
-  where(index: number): string | undefined {
-    return this.base.where(index)
-  }
+export function projectedRows<From, To>(base: Rows<From>, project: (row: From, index: number) => To): Rows<To> {
+  return { length: base.length, get: (index) => project(base.get(index), index), where: (index) => base.where(index) }
 }
 
 /** The last of the ascending `starts` that is not above `index`. */
@@ -88,30 +55,23 @@ function partOf(starts: readonly number[], index: number): number {
   return low
 }
 
-export class ConcatenatedRows<R> implements Rows<R> {
-  readonly length: number
-  readonly #starts: number[] = []
-
-  constructor(readonly parts: readonly Rows<R>[]) {
-    let length = 0
-    for (const part of parts) {
-      this.#starts.push(length)
-      length += part.length
-    }
-    this.length = length
+export function concatenatedRows<R>(parts: readonly Rows<R>[]): Rows<R> {
+  let length = 0
+  const starts = parts.map((part) => {
+    length += part.length
+    return length - part.length
+  })
+  const inPart = <Value>(index: number, read: (part: Rows<R>, index: number) => Value): Value => {
+    const part = partOf(starts, index)
+    return read(parts[part]!, index - starts[part]!)
   }
-  get(index: number): R {
-    const part = partOf(this.#starts, index)
-    return this.parts[part]!.get(index - this.#starts[part]!)
-  }
-  where(index: number): string | undefined {
-    const part = partOf(this.#starts, index)
-    return this.parts[part]!.where(index - this.#starts[part]!)
-  }
+  const get = (part: Rows<R>, index: number) => part.get(index)
+  const where = (part: Rows<R>, index: number) => part.where(index)
+  return { length, get: (index) => inPart(index, get), where: (index) => inPart(index, where) }
 }
 
 /** Gathers chunks into rows in memory, keeping each chunk's places. */
-export async function collectRows<R>(chunks: AsyncIterable<RowChunk<R>>): Promise<ArrayRows<R>> {
+export async function collectRows<R>(chunks: AsyncIterable<RowChunk<R>>): Promise<Rows<R>> {
   const rows: R[] = []
   const starts: number[] = []
   const places: RowChunk<R>['where'][] = []
@@ -121,7 +81,7 @@ export async function collectRows<R>(chunks: AsyncIterable<RowChunk<R>>): Promis
     places.push(chunk.where)
     for (const row of chunk.rows) rows.push(row)
   }
-  return new ArrayRows(rows, (index) => {
+  return arrayRows(rows, (index) => {
     const part = partOf(starts, index)
     return places[part]?.(index - starts[part]!)
   })

@@ -26,3 +26,19 @@ export function needColumns(
         remedy: `The columns are: ${known.join(', ')}`,
       })
 }
+
+/** Equal for values of equal content: lists and objects are told apart by what they hold. */
+export const contentKey = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null ? JSON.stringify(value) : value
+
+/** The indices of the items of each key, keys in the order they first occur. */
+export function groupIndices<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, number[]> {
+  const groups = new Map<Key, number[]>()
+  items.forEach((item, index) => {
+    const key = keyOf(item)
+    const group = groups.get(key)
+    if (group) group.push(index)
+    else groups.set(key, [index])
+  })
+  return groups
+}

@@ -1,10 +1,10 @@
 import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
 import { fingerprintOf } from '../fingerprint'
-import { ArrayRows, ConcatenatedRows, ProjectedRows, type Row, type Rows, SelectedRows } from '../rows'
+import { arrayRows, concatenatedRows, projectedRows, type Row, type Rows, selectedRows } from '../rows'
 import type { SkipReport } from '../skipped'
 import type { BatchFunction, CachedTransformOptions, RowFunction } from '../transform/options'
-import { needColumns } from '../values'
+import { contentKey, groupIndices, needColumns } from '../values'
 import { type WriteParquetOptions, writeParquet } from '../write/parquet'
 import { type WriteCsvOptions, writeCsv, writeJson, writeJsonl } from '../write/text'
 import { type CastType, castRow, dropColumns, keepColumns, renameColumns } from './columns'
@@ -42,12 +42,12 @@ export class Dataset<R = Row> implements Iterable<R> {
 
   /** A data set of rows made in memory. The list is not copied: leave it as it is from then on. */
   static fromRows<R>(rows: readonly R[]): Dataset<R> {
-    return new Dataset(new ArrayRows(rows))
+    return new Dataset(arrayRows(rows))
   }
 
   /** One after the other, first all rows of the first data set. */
   static concatenate<R>(datasets: readonly Dataset<R>[]): Dataset<R> {
-    return new Dataset(new ConcatenatedRows(datasets.map((dataset) => dataset.#rows)), {
+    return new Dataset(concatenatedRows(datasets.map((dataset) => dataset.#rows)), {
       fingerprint: () => fingerprintOf('concatenate', ...datasets.map((dataset) => dataset.fingerprint)),
     })
   }
@@ -113,7 +113,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   }
 
   #view(indices: ArrayLike<number>, step: string, ...args: unknown[]): Dataset<R> {
-    return new Dataset(new SelectedRows(this.#rows, indices), {
+    return new Dataset(selectedRows(this.#rows, indices), {
       fingerprint: () => fingerprintOf(step, this.fingerprint, ...args),
       skipped: this.skipped,
     })
@@ -159,12 +159,8 @@ export class Dataset<R = Row> implements Iterable<R> {
 
   /** The different values of a column, in the order they first occur. Lists and objects are compared by content. */
   unique<Name extends keyof R>(column: Name): R[Name][] {
-    const seen = new Map<unknown, R[Name]>()
-    for (const value of this.column(column)) {
-      const key = typeof value === 'object' && value !== null ? JSON.stringify(value) : value
-      if (!seen.has(key)) seen.set(key, value)
-    }
-    return [...seen.values()]
+    const values = this.column(column)
+    return Array.from(groupIndices(values, contentKey).values(), ([first]) => values[first!]!)
   }
 
   /** Every `count`-th row, from row `index` on: the part of one of `count` workers. */
@@ -182,7 +178,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   }
 
   #project<S>(project: (row: R, index: number) => S, step: string, ...args: unknown[]): Dataset<S> {
-    return new Dataset(new ProjectedRows(this.#rows, project), {
+    return new Dataset(projectedRows(this.#rows, project), {
       fingerprint: () => fingerprintOf(step, this.fingerprint, ...args),
       skipped: this.skipped,
     })
@@ -246,7 +242,7 @@ export class Dataset<R = Row> implements Iterable<R> {
   ): LazyDataset<R> {
     return new LazyDataset(async () => {
       const { indices, fingerprint } = await filterRows(this.#rows, fn, options, () => this.fingerprint)
-      return new Dataset(new SelectedRows(this.#rows, indices), { fingerprint, skipped: this.skipped })
+      return new Dataset(selectedRows(this.#rows, indices), { fingerprint, skipped: this.skipped })
     })
   }
 

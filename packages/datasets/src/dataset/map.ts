@@ -1,7 +1,7 @@
 import { parseOptions } from '@tunesmith/core'
 import { cachedChunks, cacheFolder } from '../cache/map-cache'
 import { fingerprintOf } from '../fingerprint'
-import { ArrayRows, collectRows, type RowChunk, type Rows } from '../rows'
+import { collectRows, type RowChunk, type Rows } from '../rows'
 import { applyToChunks } from '../transform/apply'
 import { type AnyFunction, cachedTransformOptionsSchema } from '../transform/options'
 
@@ -37,9 +37,9 @@ export async function mapRows<R, S>(
     totalRows: rows.length,
     compute,
   })
-  const { rows: results } = await collectRows(chunks)
+  const results = await collectRows(chunks)
   // The cache keeps no places; where there is one result for each row they are the rows' own.
-  return { rows: new ArrayRows(results, batched ? undefined : (index) => rows.where(index)), fingerprint }
+  return { rows: batched ? results : { ...results, where: (index) => rows.where(index) }, fingerprint }
 }
 
 /** The indices of the rows for which `fn` is true. */

@@ -1,5 +1,6 @@
 import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
+import { contentKey, groupIndices } from '../values'
 
 const splitSchema = z.strictObject({
   /** Rows in the test part: a share between 0 and 1, or a whole number. Default 0.25. */
@@ -22,19 +23,6 @@ export type SplitOptions = z.input<typeof splitSchema>
 interface Indices {
   train: Uint32Array
   test: Uint32Array
-}
-
-const keyOf = (value: unknown) => (typeof value === 'object' && value !== null ? JSON.stringify(value) : value)
-
-function groupRows(values: readonly unknown[]): Map<unknown, number[]> {
-  const groups = new Map<unknown, number[]>()
-  values.forEach((value, row) => {
-    const key = keyOf(value)
-    const rows = groups.get(key)
-    if (rows) rows.push(row)
-    else groups.set(key, [row])
-  })
-  return groups
 }
 
 /** Shares `total` out in proportion to `sizes`, in whole numbers: largest remainder first, earlier first on ties. */
@@ -92,7 +80,7 @@ export function splitIndices(length: number, column: (name: string) => unknown[]
     return part((row) => inTest.has(row))
   }
 
-  const strata = stratifyBy === undefined ? undefined : groupRows(column(stratifyBy))
+  const strata = stratifyBy === undefined ? undefined : groupIndices(column(stratifyBy), contentKey)
   const classes = strata ? [...strata.values()] : [order]
   const wanted = apportion(
     classes.map((rows) => rows.length),
@@ -104,7 +92,9 @@ export function splitIndices(length: number, column: (name: string) => unknown[]
   if (groupBy !== undefined) {
     const position = new Uint32Array(length)
     for (let i = 0; i < length; i++) position[order[i]!] = i
-    const groups = [...groupRows(column(groupBy)).values()].sort((a, b) => position[a[0]!]! - position[b[0]!]!)
+    const groups = [...groupIndices(column(groupBy), contentKey).values()].sort(
+      (a, b) => position[a[0]!]! - position[b[0]!]!,
+    )
     const test = chooseGroups(groups, (row) => classNumber[row]!, wanted)
     if (test.size === 0 || test.size === length)
       throw fail(

@@ -1,5 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
+import { groupIndices } from '../values'
 
 const overlapSchema = z.strictObject({
   /** The share of word groups two texts must have in common (Jaccard similarity) to be near-duplicates. Default 0.8. */
@@ -64,18 +65,6 @@ function countCommon(a: Uint32Array, b: Uint32Array): number {
   return common
 }
 
-/** Texts by content: equal ones are looked at once. */
-function distinct(texts: readonly string[]): Map<string, number[]> {
-  const rows = new Map<string, number[]>()
-  texts.forEach((text, row) => {
-    const key = normalize(text)
-    const same = rows.get(key)
-    if (same) same.push(row)
-    else rows.set(key, [row])
-  })
-  return rows
-}
-
 interface Entry {
   rows: number[]
   /** Its groups by rank, rarest first. */
@@ -102,8 +91,8 @@ export function findOverlap(
   options: OverlapOptions = {},
 ): Overlap {
   const { threshold, wordsPerGroup } = parseOptions(overlapSchema, options, 'findOverlap')
-  const left = distinct(texts)
-  const right = distinct(others)
+  const left = groupIndices(texts, normalize)
+  const right = groupIndices(others, normalize)
   const pairs: OverlapPair[] = []
   let exact = 0
   for (const [text, rows] of left) {

@@ -1,7 +1,7 @@
 import { atOnce, type ExampleRow, inTurns, invalidData, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { Dataset } from '../dataset/dataset'
-import { ArrayRows, type Row, type RowChunk } from '../rows'
+import { arrayRows, type Row, type RowChunk } from '../rows'
 import { rowErrorHandler, type SkipReport } from '../skipped'
 import { DataStream } from '../stream/stream'
 import { type ConvertOptions, toExampleRow } from './convert'
@@ -93,7 +93,10 @@ function* formatRows<R>(dataset: Dataset<R>, options: FormatOptions<R>): Generat
     kept.push(index)
   }
   return {
-    dataset: new Dataset(new ArrayRows(examples, (index) => dataset.where(kept[index]!)), { skipped }),
+    dataset: new Dataset(
+      arrayRows(examples, (index) => dataset.where(kept[index]!)),
+      { skipped },
+    ),
     format,
     explanation: format?.explanation ?? OWN_FUNCTION,
   }

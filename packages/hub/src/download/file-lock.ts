@@ -3,7 +3,7 @@ import { link, mkdir, readFile, rm, rmdir, stat, utimes, writeFile } from 'node:
 import { hostname } from 'node:os'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { fileError, TunesmithError } from '@tunesmith/core'
+import { failAs, TunesmithError } from '@tunesmith/core'
 
 const HEARTBEAT_MS = 5_000
 /** A holder that has not shown itself for so long is dead, wherever it ran. */
@@ -105,14 +105,10 @@ export async function withFileLock<Result>(
 ): Promise<Result> {
   const holder: Holder = { pid: process.pid, host: hostname(), nonce: randomBytes(8).toString('hex') }
   ours.add(holder.nonce)
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
-    throw fileError(error, path, 'make the folder for locks')
-  })
+  await mkdir(dirname(path), { recursive: true }).catch(failAs(path, 'make the folder for locks'))
   for (let round = 0; ; round++) {
     if (signal?.aborted) throw new TunesmithError('Stopped on request', { code: 'aborted', cause: signal.reason })
-    const taken = await tryTake(path, holder).catch((error: unknown) => {
-      throw fileError(error, path, 'make a lock')
-    })
+    const taken = await tryTake(path, holder).catch(failAs(path, 'make a lock'))
     if (taken) break
     const current = await deadHolder(path)
     if (current?.dead) {

@@ -1,6 +1,6 @@
 import { mkdir, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { fileError, inParallel, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
+import { failAs, fileError, inParallel, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { checkRepo, describeRepo, isCommit, type Repo, repoOptions } from '../connection/repo'
@@ -216,9 +216,7 @@ async function downloadFiles(job: Job, commit: string, files: readonly RepoFile[
           for (const alias of group) report(alias, alias.size ?? loaded.get(file.path) ?? 0, true)
         },
         { signal },
-      ).catch((error: unknown) => {
-        throw fileError(error, target, 'write to the cache')
-      })
+      ).catch(failAs(target, 'write to the cache'))
     },
     client.connection.signal,
   )

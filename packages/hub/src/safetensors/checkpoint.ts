@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, invalidFile, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
+import { failAs, invalidFile, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { quoted } from '../json-reader'
 import { readWeightMap } from './checkpoint-index'
@@ -66,12 +67,6 @@ async function openShards(folder: string, indexPath: string): Promise<TensorRead
   }
 }
 
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  )
-
 /**
  * Opens a checkpoint: a folder with `model.safetensors`, or with `model.safetensors.index.json` and its shards (when
  * both are there the single file counts, as in transformers), or the path of one `.safetensors` file. Every header is
@@ -82,14 +77,12 @@ const exists = (path: string) =>
  */
 export async function openCheckpoint(folder: string, options: OpenCheckpointOptions = {}): Promise<TensorReader> {
   const { baseName } = parseOptions(schema, options, 'openCheckpoint')
-  const stats = await stat(folder).catch((error: unknown) => {
-    throw fileError(error, folder, 'open')
-  })
+  const stats = await stat(folder).catch(failAs(folder, 'open'))
   if (!stats.isDirectory()) return openSafetensors(folder)
   const single = join(folder, `${baseName}.safetensors`)
-  if (await exists(single)) return openSafetensors(single)
+  if (existsSync(single)) return openSafetensors(single)
   const index = `${single}.index.json`
-  if (await exists(index)) return openShards(folder, index)
+  if (existsSync(index)) return openShards(folder, index)
   const weights = (await readdir(folder)).filter((name) => /\.(safetensors|bin|pt|pth|gguf|h5)$/.test(name))
   throw notFound(`The folder has neither ${baseName}.safetensors nor ${baseName}.safetensors.index.json`, {
     where: folder,

@@ -1,6 +1,6 @@
 import { constants } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
-import { fileError, invalidFile, invalidOptions, nearestName, notFound, unsupported } from '@tunesmith/core'
+import { failAs, invalidFile, invalidOptions, nearestName, notFound, unsupported } from '@tunesmith/core'
 import { quoted } from '../json-reader'
 import { dtypeBits } from './dtype'
 import { parseHeaderLength, parseSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './header'
@@ -110,9 +110,7 @@ async function readExactly(handle: FileHandle, position: number, target: Uint8Ar
   for (let done = 0; done < target.length; ) {
     const { bytesRead } = await handle
       .read(target, done, target.length - done, position + done)
-      .catch((error: unknown) => {
-        throw fileError(error, path, 'read')
-      })
+      .catch(failAs(path, 'read'))
     if (bytesRead === 0)
       throw invalidFile('The file ended while it was read; was it changed meanwhile?', { where: path })
     done += bytesRead
@@ -126,9 +124,7 @@ async function readExactly(handle: FileHandle, position: number, target: Uint8Ar
  *   taken only for what the file really holds.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const handle = await open(path, 'r').catch((error: unknown) => {
-    throw fileError(error, path, 'open')
-  })
+  const handle = await open(path, 'r').catch(failAs(path, 'open'))
   try {
     const stats = await handle.stat()
     if (!stats.isFile())

@@ -1,7 +1,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { fileError, invalidOptions, networkError, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
+import { failAs, invalidOptions, networkError, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { explainStatus } from '../connection/explain'
@@ -113,17 +113,13 @@ export async function uploadFolder(options: UploadFolderOptions): Promise<Upload
 
 /** Paths of a folder's files, with `/`; no hidden ones, which may hold secrets, but git's attributes. */
 async function listFolder(folder: string, prefix = ''): Promise<string[]> {
-  const entries = await readdir(join(folder, prefix), { withFileTypes: true }).catch((error: unknown) => {
-    throw fileError(error, folder, 'read the folder')
-  })
+  const entries = await readdir(join(folder, prefix), { withFileTypes: true }).catch(failAs(folder, 'read the folder'))
   const paths: string[] = []
   for (const { name } of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (name.startsWith('.') && name !== '.gitattributes') continue
     const path = prefix + name
     // Through links, because the snapshots of the Hub's cache are made of them.
-    const stats = await stat(join(folder, path)).catch((error: unknown) => {
-      throw fileError(error, join(folder, path), 'read')
-    })
+    const stats = await stat(join(folder, path)).catch(failAs(join(folder, path), 'read'))
     if (stats.isDirectory()) paths.push(...(await listFolder(folder, `${path}/`)))
     else if (stats.isFile()) paths.push(path)
   }

@@ -1,5 +1,6 @@
 import { basename, join, resolve } from 'node:path'
-import { renameKeys, snakeCase } from '@tunesmith/core'
+import { parseOptions, renameKeys, snakeCase } from '@tunesmith/core'
+import type { z } from 'zod'
 import type { EvalLog, TrainerCallback, TrainLog } from '../../callbacks/events'
 import { reportedMetrics } from '../metric-names'
 import { Delivery, type DeliveryOptions } from './delivery'
@@ -16,13 +17,21 @@ const toStandardError: DeliveryOptions['say'] = (message, level) => {
   process.stderr.write(`${process.stderr.isTTY ? '\n' : ''}${level === 'warning' ? 'warning: ' : ''}${message}\n`)
 }
 
+/** The reporter of a service: its options checked at once, the service made when training begins. */
+export const reporterOf =
+  <Schema extends z.ZodType>(id: string, schema: Schema, create: (options: z.output<Schema>) => TrackingService) =>
+  (options: z.input<Schema> = {} as z.input<Schema>, tracking?: TrackingOptions): TrainerCallback => {
+    const parsed = parseOptions(schema, options, `${id}Reporter`)
+    return trackingReporter(id, () => create(parsed), tracking)
+  }
+
 /**
  * Reports to a service over HTTP. Training neither waits for it nor fails with it: what goes wrong is said in a line, once.
  *
  * @param id names the file in `outputDir` that remembers the run, for a resume.
  * @param create throws when a setting is missing.
  */
-export function trackingReporter(
+function trackingReporter(
   id: string,
   create: () => TrackingService,
   {

@@ -2,11 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { invalidOptions, parseOptions, RequestError, requestJson } from '@tunesmith/core'
+import { invalidOptions, RequestError, requestJson } from '@tunesmith/core'
 import { z } from 'zod'
-import type { TrainerCallback } from '../../callbacks/events'
-import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
-import { type TrackingOptions, trackingReporter } from './tracking-reporter'
+import type { TrackingService } from './service'
+import { reporterOf } from './tracking-reporter'
 
 const schema = z.strictObject({
   /** Default `WANDB_API_KEY`, or what `wandb login` left in `~/.netrc`. */
@@ -21,10 +20,7 @@ const schema = z.strictObject({
 export type WandbOptions = z.input<typeof schema>
 
 /** Reports to Weights & Biases, through the HTTP API its own client uses. */
-export function wandbReporter(options: WandbOptions = {}, tracking?: TrackingOptions): TrainerCallback {
-  const parsed = parseOptions(schema, options, 'wandbReporter')
-  return trackingReporter('wandb', () => new Wandb(parsed), tracking)
-}
+export const wandbReporter = reporterOf('wandb', schema, wandb)
 
 /** The password of a host in `~/.netrc`, where `wandb login` keeps the key. */
 function netrcPassword(host: string): string | undefined {
@@ -81,109 +77,91 @@ const jsonLine = (row: Record<string, unknown>) =>
     .map(([key, value]) => `${JSON.stringify(key)}:${typeof value === 'number' ? value : JSON.stringify(value)}`)
     .join(',')}}`
 
-class Wandb implements TrackingService {
-  readonly title = 'Weights & Biases'
-  readonly secrets: string[]
-  readonly #root: string
-  readonly #headers: Record<string, string>
-  #run: Record<string, string | null> = {}
-  #settings: Record<string, unknown> = {}
+function wandb(options: z.output<typeof schema>): TrackingService {
+  const { env } = process
+  const root = (options.baseUrl ?? env.WANDB_BASE_URL ?? 'https://api.wandb.ai').replace(/\/+$/, '')
+  const key = options.apiKey ?? env.WANDB_API_KEY ?? netrcPassword(new URL(root).hostname)
+  if (!key)
+    throw invalidOptions('Weights & Biases gets no logs: there is no API key', {
+      where: 'WANDB_API_KEY',
+      remedy: 'Set it to the key of your account',
+    })
+  const credentials = Buffer.from(`api:${key}`).toString('base64')
+  const headers = { authorization: `Basic ${credentials}` }
+  let run: Record<string, string | null> = {}
+  let config: Record<string, unknown> = {}
   /** Metrics whose charts have their axis. */
-  readonly #defined = new Set<string>()
-  #stream = ''
-  #started = 0
+  const defined = new Set<string>()
+  let stream = ''
+  let started = 0
   /** Lines of history the server has. */
-  #lines = 0
-  #summary: Record<string, unknown> = {}
+  let lines = 0
+  let summary: Record<string, unknown> = {}
 
-  constructor(readonly options: z.output<typeof schema>) {
-    const { env } = process
-    this.#root = (options.baseUrl ?? env.WANDB_BASE_URL ?? 'https://api.wandb.ai').replace(/\/+$/, '')
-    const key = options.apiKey ?? env.WANDB_API_KEY ?? netrcPassword(new URL(this.#root).hostname)
-    if (!key)
-      throw invalidOptions('Weights & Biases gets no logs: there is no API key', {
-        where: 'WANDB_API_KEY',
-        remedy: 'Set it to the key of your account',
-      })
-    const credentials = Buffer.from(`api:${key}`).toString('base64')
-    this.secrets = [key, credentials]
-    this.#headers = { authorization: `Basic ${credentials}` }
-  }
+  const configOf = (metrics: readonly string[]) =>
+    JSON.stringify({ ...config, _wandb: { value: { m: definitions(metrics) } } })
 
-  async open({ runName, settings, continued, time }: RunStart, signal: AbortSignal) {
-    const { env } = process
-    this.#started = time
-    this.#run = {
-      name: this.#run.name ?? continued?.runId ?? env.WANDB_RUN_ID ?? randomBytes(4).toString('hex'),
-      project: continued?.project ?? this.options.project ?? env.WANDB_PROJECT ?? 'tunesmith',
-      entity: continued?.entity ?? this.options.entity ?? env.WANDB_ENTITY ?? null,
-    }
-    this.#settings = Object.fromEntries(Object.entries(settings).map(([key, value]) => [key, { value }]))
-    const begin = { displayName: env.WANDB_NAME ?? runName, host: hostname(), state: 'running' }
-    const bucket = await this.#upsert({ ...begin, ...(continued ? {} : { config: this.#config([]) }) }, signal)
-    for (const name of definedNames(bucket.config)) this.#defined.add(name)
-    this.#lines = bucket.historyLineCount ?? 0
-    const [project, entity, runId] = [bucket.project.name, bucket.project.entity.name, this.#run.name!]
-    this.#stream = `${this.#root}/files/${[entity, project, runId].map(encodeURIComponent).join('/')}/file_stream`
-    const pages = this.#root.replace('//api.', '//')
-    return { identity: { runId, project, entity }, url: `${pages}/${entity}/${project}/runs/${runId}` }
-  }
-
-  #config(metrics: readonly string[]): string {
-    return JSON.stringify({ ...this.#settings, _wandb: { value: { m: definitions(metrics) } } })
-  }
-
-  async #upsert(values: Record<string, string>, signal: AbortSignal) {
-    const url = `${this.#root}/graphql`
-    const body = { operationName: 'UpsertRun', query: UPSERT, variables: { ...this.#run, ...values } }
-    const { data, errors } = await requestJson<UpsertAnswer>(url, { headers: this.#headers, body, signal })
+  async function upsert(values: Record<string, string>, signal: AbortSignal) {
+    const url = `${root}/graphql`
+    const body = { operationName: 'UpsertRun', query: UPSERT, variables: { ...run, ...values } }
+    const { data, errors } = await requestJson<UpsertAnswer>(url, { headers, body, signal })
     const bucket = data?.upsertBucket?.bucket
     if (bucket && !errors?.length) return bucket
     throw new RequestError(`${url} refused the run: ${errors?.[0]?.message ?? 'no run came back'}`, false)
   }
 
-  #post(body: object, signal: AbortSignal): Promise<unknown> {
-    return requestJson(this.#stream, { headers: this.#headers, body, signal })
-  }
+  const post = (body: object, signal: AbortSignal): Promise<void> => requestJson(stream, { headers, body, signal })
 
-  async send(points: readonly MetricPoint[], signal: AbortSignal): Promise<void> {
-    const names = new Set(points.flatMap(({ metrics }) => Object.keys(metrics)))
-    const unknown = [...names].filter((name) => !this.#defined.has(name))
-    if (unknown.length > 0) {
-      await this.#upsert({ config: this.#config([...this.#defined, ...unknown]) }, signal)
-      for (const name of unknown) this.#defined.add(name)
-    }
-    const rows = points.map(({ step, time, metrics }, i) => ({
-      ...metrics,
-      [STEP]: step,
-      _step: this.#lines + i,
-      _runtime: (time - this.#started) / 1000,
-      _timestamp: time / 1000,
-    }))
-    const summary = Object.assign({ ...this.#summary }, ...rows)
-    // The offset makes a repeated request write the same lines again.
-    await this.#post(
-      {
-        files: {
-          'wandb-history.jsonl': { offset: this.#lines, content: rows.map(jsonLine) },
-          'wandb-summary.json': { offset: 0, content: [jsonLine(summary)] },
-        },
-      },
-      signal,
-    )
-    this.#summary = summary
-    this.#lines += rows.length
-  }
-
-  async heartbeat(signal: AbortSignal): Promise<void> {
-    await this.#post({}, signal)
-  }
-
-  async close(ending: RunEnding, signal: AbortSignal): Promise<void> {
+  return {
+    title: 'Weights & Biases',
+    secrets: [key, credentials],
+    async open({ runName, settings, continued, time }, signal) {
+      started = time
+      run = {
+        name: run.name ?? continued?.runId ?? env.WANDB_RUN_ID ?? randomBytes(4).toString('hex'),
+        project: continued?.project ?? options.project ?? env.WANDB_PROJECT ?? 'tunesmith',
+        entity: continued?.entity ?? options.entity ?? env.WANDB_ENTITY ?? null,
+      }
+      config = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, { value }]))
+      const begin = { displayName: env.WANDB_NAME ?? runName, host: hostname(), state: 'running' }
+      const bucket = await upsert({ ...begin, ...(continued ? {} : { config: configOf([]) }) }, signal)
+      for (const name of definedNames(bucket.config)) defined.add(name)
+      lines = bucket.historyLineCount ?? 0
+      const [project, entity, runId] = [bucket.project.name, bucket.project.entity.name, run.name!]
+      stream = `${root}/files/${[entity, project, runId].map(encodeURIComponent).join('/')}/file_stream`
+      const pages = root.replace('//api.', '//')
+      return { identity: { runId, project, entity }, url: `${pages}/${entity}/${project}/runs/${runId}` }
+    },
+    async send(points, signal) {
+      const names = new Set(points.flatMap(({ metrics }) => Object.keys(metrics)))
+      const unknown = [...names].filter((name) => !defined.has(name))
+      if (unknown.length > 0) {
+        await upsert({ config: configOf([...defined, ...unknown]) }, signal)
+        for (const name of unknown) defined.add(name)
+      }
+      const rows = points.map(({ step, time, metrics }, i) => ({
+        ...metrics,
+        [STEP]: step,
+        _step: lines + i,
+        _runtime: (time - started) / 1000,
+        _timestamp: time / 1000,
+      }))
+      const latest = Object.assign({ ...summary }, ...rows)
+      // The offset makes a repeated request write the same lines again.
+      const files = {
+        'wandb-history.jsonl': { offset: lines, content: rows.map(jsonLine) },
+        'wandb-summary.json': { offset: 0, content: [jsonLine(latest)] },
+      }
+      await post({ files }, signal)
+      summary = latest
+      lines += rows.length
+    },
+    heartbeat: (signal) => post({}, signal),
     // An interrupted run goes on later: the server is told to wait for it.
-    await this.#post(
-      ending === 'interrupted' ? { preempting: true } : { complete: true, exitcode: ending === 'failed' ? 1 : 0 },
-      signal,
-    )
+    close: (ending, signal) =>
+      post(
+        ending === 'interrupted' ? { preempting: true } : { complete: true, exitcode: ending === 'failed' ? 1 : 0 },
+        signal,
+      ),
   }
 }
