@@ -50,10 +50,24 @@ export function buildModules(config: ModelConfig, source: WeightSource): Modules
   }
 }
 
+export type LayerModules = Pick<Modules, 'linears' | 'norms'>
+
+/** The modules with the weights and adapters they have now, whatever is attached to the model's own afterwards. */
+export function modulesNow({ linears, norms }: LayerModules): LayerModules {
+  const copies = <Module extends object>(modules: ReadonlyMap<string, Module>) =>
+    new Map(
+      [...modules].map(([name, module]) => [
+        name,
+        Object.assign(Object.create(Object.getPrototypeOf(module)) as Module, module),
+      ]),
+    )
+  return { linears: copies(linears), norms: copies(norms) }
+}
+
 /** A decoder layer as its architecture's block sees it during one pass. */
 export function decoderLayer(
   config: ModelConfig,
-  { linears, norms }: Modules,
+  { linears, norms }: LayerModules,
   index: number,
   pass: Pass,
 ): DecoderLayer {

@@ -4,7 +4,14 @@ import { TunesmithError } from '@tunesmith/core'
 import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
-import { buildModules, decoderLayer, disposeModules, parameterCount } from './build-modules'
+import {
+  buildModules,
+  decoderLayer,
+  disposeModules,
+  type LayerModules,
+  modulesNow,
+  parameterCount,
+} from './build-modules'
 import { type GenerationDefaults, generationDefaults } from './generation/generation-config'
 import { type Head, headLogProbs, headLoss } from './loss/head-loss'
 import type { TokenLoss } from './loss/losses'
@@ -105,7 +112,9 @@ export class CausalLM {
   ): tf.Tensor2D {
     const plan = stepPlan(this.config, place, pass.cache, this.attachment?.virtualTokens)
     const shared = plan.tensors()
-    return this.#throughLayers(embeddings, pass, (layer, x) => {
+    // A block that runs again in the backward pass does so with the adapters of this pass.
+    const modules = gradientCheckpointing ? modulesNow(this) : this
+    return this.#throughLayers(embeddings, modules, pass, (layer, x) => {
       const block = (input: tf.Tensor2D, tensors: readonly tf.Tensor[]) =>
         tf.tidy(() => this.#architecture.block(layer, input, plan.context(tensors)))
       if (!gradientCheckpointing) return block(x, shared)
@@ -115,12 +124,13 @@ export class CausalLM {
 
   #throughLayers(
     embeddings: tf.Tensor2D,
+    modules: LayerModules,
     pass: Pass,
     through: (layer: DecoderLayer, x: tf.Tensor2D) => tf.Tensor2D,
   ): tf.Tensor2D {
     let x = embeddings
     for (let index = 0; index < this.config.numHiddenLayers; index++) {
-      const next = through(decoderLayer(this.config, this, index, pass), x)
+      const next = through(decoderLayer(this.config, modules, index, pass), x)
       if (x !== embeddings) x.dispose()
       x = next
     }
@@ -137,7 +147,7 @@ export class CausalLM {
   forwardNext(ids: tf.Tensor1D, step: StepContext, pass: Pass): tf.Tensor2D {
     checkAdapterNames(pass, this.attachment)
     return tf.tidy(() =>
-      this.#throughLayers(this.embed(ids, pass), pass, (layer, x) =>
+      this.#throughLayers(this.embed(ids, pass), this, pass, (layer, x) =>
         tf.tidy(() => this.#architecture.block(layer, x, step)),
       ),
     )

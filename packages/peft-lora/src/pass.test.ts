@@ -53,6 +53,16 @@ describe.each(['cpu', 'native'] as const)('gradients of batches that name adapte
       peft.unload().dispose()
     })
 
+  it('are those of the adapters of the forward pass, whatever is active in the backward pass', () => {
+    const peft = two()
+    const plain = gradientsOf(peft.setAdapter('low'), { training: true, seed: 7 })
+    for (const between of [() => peft.setAdapter('dora'), () => peft.setAdapter(['dora', 'low'])]) {
+      const options = { training: true, seed: 7, gradientCheckpointing: true, between }
+      expectSame(gradientsOf(peft.setAdapter('low'), options), plain, 1e-6, String(between))
+    }
+    peft.unload().dispose()
+  })
+
   it('are those of each sequence alone with its own adapter', async () => {
     const peft = two()
     for (const name of ['low', 'dora'])

@@ -58,6 +58,8 @@ const tokens = () => labelsOf(SEQUENCES).filter((label) => label >= 0).length
 export interface GradientOptions extends ForwardOptions {
   sequences?: readonly number[][]
   adapterNames?: readonly string[]
+  /** Called between the forward and the backward pass. */
+  between?: () => void
 }
 
 export interface Gradients {
@@ -68,13 +70,14 @@ export interface Gradients {
 /** The mean loss and its gradients by the adapter's parameters; leaves no tensor behind. */
 export function gradientsOf(
   peft: PeftModel,
-  { sequences = SEQUENCES, adapterNames, ...options }: GradientOptions = {},
+  { sequences = SEQUENCES, adapterNames, between, ...options }: GradientOptions = {},
 ): Gradients {
   const parameters = peft.parameters()
   const input = { ...packSequences(sequences), ...(adapterNames && { adapterNames }) }
   return tf.tidy(() => {
     const { value, grads } = valueAndGrads(() => {
       const { loss } = peft.model.loss(input, labelsOf(sequences), options)
+      between?.()
       return tf.div(loss, tokens()) as tf.Scalar
     }, [...parameters.values()])
     const result = new Map<string, Float32Array>()
