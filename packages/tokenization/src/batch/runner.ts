@@ -84,14 +84,22 @@ export class BatchRunner {
       }
     }
 
+    const turns = createTurns()
     let lanes: Promise<unknown> | undefined
     let threadsAnswer = false
     const startThreads = async (count: number) => {
       const pool = await this.pool(count)
       const one = async (chunk: readonly Item[]) => {
-        const result = await pool.run<Result>({ kind, items: chunk.map(send), options }, { signal })
-        threadsAnswer = true
-        return result
+        try {
+          const result = await pool.run<Result>({ kind, items: chunk.map(send), options }, { signal })
+          threadsAnswer = true
+          return result
+        } catch (error) {
+          // What cannot be sent, like a function in a row, has its result or its error here.
+          if ((error as Error).name !== 'DataCloneError') throw error
+          await turns()
+          return here(chunk)
+        }
       }
       // Two chunks per thread under way: the next one is there when one is done.
       await Promise.all(Array.from({ length: 2 * count }, () => work(one)))
@@ -99,7 +107,6 @@ export class BatchRunner {
     if (threads) await startThreads(threads)
     else {
       const most = threads ?? (availableParallelism() > 1 ? Math.min(4, availableParallelism()) : 0)
-      const turns = createTurns()
       await work(
         async (chunk) => {
           const result = here(chunk)

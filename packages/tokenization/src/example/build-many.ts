@@ -47,8 +47,9 @@ export async function buildExamples(
 /** A row's place, or its number. */
 export const placeOf = (where: BuildExamplesOptions['where']) => (index: number) => where?.(index) ?? `row ${index}`
 
-/** The columns that matter; all of them when there is none, for the error. */
+/** The columns that matter; all of them when there is none, for the error, and so is what is no row. */
 export function trainedColumns(row: ExampleRow): ExampleRow {
+  if (typeof row !== 'object' || row === null) return row
   const known = EXAMPLE_COLUMNS.filter((column) => row[column] !== undefined)
   return known.length === 0 ? row : Object.fromEntries(known.map((column) => [column, row[column]]))
 }

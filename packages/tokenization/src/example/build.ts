@@ -59,6 +59,7 @@ export function buildExample(tokenizer: Tokenizer, row: ExampleRow, input: Examp
 }
 
 function build(tokenizer: Tokenizer, row: ExampleRow, options: ParsedExampleOptions): Built {
+  if (typeof row !== 'object' || row === null) throw invalid('A row must be an object of columns', String(row))
   if (typeof row.prompt === 'string') return plainPrompt(tokenizer, row.prompt, row.completion, options)
   if (Array.isArray(row.prompt)) return chatPrompt(tokenizer, row, row.prompt, options)
   if (Array.isArray(row.messages)) return chat(tokenizer, row, row.messages, options)

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { ExampleRow } from '@tunesmith/core'
+import { type ExampleRow, TunesmithError } from '@tunesmith/core'
 import { describe, expect, test } from 'vitest'
 import { sharedFolder } from '../testing/shared'
 import { Tokenizer } from '../tokenizer'
@@ -148,6 +148,27 @@ describe('buildExamples', () => {
       })
     const where = (index: number) => `rows.jsonl:${index + 1}`
     await expect(buildExamples(tokenizer, broken, { threads: 1, where })).rejects.toThrow('rows.jsonl:206, completion')
+  })
+
+  test('names a row that is no row, and one that cannot be sent to a thread', async () => {
+    const wrong: [unknown, RegExp][] = [
+      [null, /A row must be an object of columns \(row 205, null\)/],
+      [undefined, /\(row 205, undefined\)/],
+      ['text', /\(row 205, text\)/],
+      [{ ...ROWS.messages!.row, chat_template_kwargs: { mood: () => 'calm' } }, /a function cannot .*\(row 205, /],
+    ]
+    for (const [row, message] of wrong)
+      for (const threads of [0, 2]) {
+        const broken = rows.with(205, row as ExampleRow)
+        const error = await buildExamples(tokenizer, broken, { threads, template: TEMPLATE }).catch(
+          (error: Error) => error,
+        )
+        expect(error).toBeInstanceOf(TunesmithError)
+        expect((error as Error).message).toMatch(message)
+      }
+    // Columns that nothing is made of stay here.
+    const [example] = await buildExamples(tokenizer, [{ text: 'The river', unread: () => 1 }], { threads: 1 })
+    expect(plain([example!])).toEqual(plain([buildExample(tokenizer, { text: 'The river' })]))
   })
 
   test('stops when aborted', async () => {
