@@ -184,6 +184,7 @@ describe('wrong calls are TunesmithErrors that name the kernel and the input', (
           { lr: 1, beta1: 0, beta2: 0, eps: 0, weightDecay: 0, step: 0, gradScale: 1 },
         ),
     ],
+    ['a list with a gap', /input "x1" is missing/, () => run('GradNorm', { x0: tf.ones([2]), x2: tf.ones([2]) })],
     ['threads below one', /at least 1/, () => setNumThreads(0)],
   ]
   test.each(cases)('%s', (_, message, call) => {

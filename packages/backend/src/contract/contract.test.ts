@@ -10,6 +10,7 @@ const attention = { numHeads: 2, numKvHeads: 1, headDim: 4, scale: 1, slidingWin
 const loss = { ...f32, softcap: 0, needsHiddenGrad: true, needsWeightGrad: false }
 const ints = (...values: number[]) => tf.tensor1d(values, 'int32')
 const w = () => tf.ones([3, 4])
+const rotary = (half: number) => ({ x: tf.ones([5, 8]), cos: tf.ones([5, half]), sin: tf.ones([5, half]) })
 const qkv = () => ({ q: tf.ones([5, 8]), k: tf.ones([5, 4]), v: tf.ones([5, 4]) })
 
 const cases: [string, RegExp, string, () => Record<string, tf.Tensor>, object][] = [
@@ -83,6 +84,21 @@ const cases: [string, RegExp, string, () => Record<string, tf.Tensor>, object][]
     'CausalAttention',
     () => ({ q: tf.ones([5, 12]), k: tf.ones([5, 8]), v: tf.ones([5, 8]), cuSeqlens: ints(0, 5) }),
     { ...attention, numHeads: 3, numKvHeads: 2 },
+  ],
+  [
+    'heads without elements',
+    /share kv heads/,
+    'CausalAttention',
+    () => ({ q: tf.ones([5, 0]), k: tf.ones([5, 0]), v: tf.ones([5, 0]), cuSeqlens: ints(0, 5) }),
+    { ...attention, headDim: 0 },
+  ],
+  ['no whole heads', /whole heads of 0/, 'RotaryEmbedding', () => rotary(0), { headDim: 0, rotaryDim: 0 }],
+  [
+    'more than a head',
+    /rotaryDim up to headDim 4, not 8/,
+    'RotaryEmbedding',
+    () => rotary(4),
+    { headDim: 4, rotaryDim: 8 },
   ],
 ]
 

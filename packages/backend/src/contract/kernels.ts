@@ -5,8 +5,8 @@
  * and tensors, the check of every call (`KernelPlan` in `plan.ts`) on every backend, and what a native backend hands
  * to its addon: the names of all fields once, when it is registered (sizes, attributes, inputs, outputs), and their values
  * with each call. A new backend registers each kernel with a function that turns tensors into what it computes with and
- * one that makes outputs; a new kernel is an entry here, a portable implementation in `portable/`, and what the native
- * backends compute.
+ * one that makes outputs; a new kernel is an entry here, a portable implementation in `portable/` (in `operations/` when it
+ * writes in place), and what the native backends compute.
  *
  * Activations are `[tokens, width]`, and sizes that have a name must be alike wherever it occurs.
  */
@@ -93,8 +93,12 @@ type Attention = AttrsOf<Kernel & { attrs: typeof ATTENTION_ATTRS }>
 const queryWidth = (a: Attention) => a.numHeads * a.headDim
 const keyWidth = (a: Attention) => a.numKvHeads * a.headDim
 
-function checkAttention({ numHeads, numKvHeads }: Attention, size: (name: string) => number): string | undefined {
-  if (!(numKvHeads >= 1 && numHeads % numKvHeads === 0)) return 'expected heads that share kv heads evenly'
+function checkAttention(
+  { numHeads, numKvHeads, headDim }: Attention,
+  size: (name: string) => number,
+): string | undefined {
+  if (!(numHeads >= 1 && numKvHeads >= 1 && headDim >= 1 && numHeads % numKvHeads === 0))
+    return 'expected heads that share kv heads evenly'
   if (size('bounds') < 1) return 'cuSeqlens must have at least one element'
   // Undefined without ranges.
   if ((size('sequences') ?? size('bounds') - 1) !== size('bounds') - 1)
@@ -209,8 +213,10 @@ export const KERNELS = {
       sin: floats('tokens', (a: { rotaryDim: number }) => a.rotaryDim / 2),
     },
     outputs: { y: activation('tokens', 'width') },
-    check: ({ headDim }: { headDim: number }, size: (name: string) => number) =>
-      size('width') % headDim ? `x has ${size('width')} columns, not a multiple of headDim ${headDim}` : undefined,
+    check: ({ headDim, rotaryDim }: { headDim: number; rotaryDim: number }, size: (name: string) => number) => {
+      if (headDim < 1 || size('width') % headDim) return `x has ${size('width')} columns, not whole heads of ${headDim}`
+      return rotaryDim > headDim ? `expected an even rotaryDim up to headDim ${headDim}, not ${rotaryDim}` : undefined
+    },
   },
   CausalAttention: {
     attrs: ATTENTION_ATTRS,

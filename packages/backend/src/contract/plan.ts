@@ -151,6 +151,11 @@ export class KernelPlan {
       }
       list.push(values)
     }
+    // A tensor that is missing from the first place of an entry would end the list before its time.
+    const later = Object.keys(inputs).find(
+      (name) => name.startsWith(first) && Number(name.slice(first.length)) >= list.length,
+    )
+    if (later) this.fail(`input "${first}${list.length}" is missing`)
     return list
   }
 
