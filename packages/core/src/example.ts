@@ -1,7 +1,10 @@
 /** The label of a token that the loss ignores. */
 export const IGNORE_INDEX = -100
 
-/** One message of a conversation. Other fields (`tool_calls`, `name`, ...) are handed on to the chat template. */
+/**
+ * One message of a conversation. Other fields (`tool_calls`, `name`, ...) are handed on to the chat template; `weight`,
+ * `train`, `training`, `loss_mask` and `loss` say whether the message is learned.
+ */
 export interface Message {
   /** `system`, `user`, `assistant`, `tool`, or what the chat template knows besides. */
   role: string

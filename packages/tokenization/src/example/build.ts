@@ -1,8 +1,11 @@
 import { type ExampleRow, IGNORE_INDEX, type Message, parseOptions, TunesmithError } from '@tunesmith/core'
-import type { RenderedChat } from '../chat/render-chat'
+import { type ChatOptions, chatOptions } from '../chat/options'
+import { maskOf, type RenderedChat } from '../chat/render-chat'
 import type { Tokenizer } from '../tokenizer'
 import { type ExampleOptions, exampleOptions, type ParsedExampleOptions } from './options'
 import { chatOptionsOf, renderPrompt, textPromptIds } from './prompt'
+import { maskedTurns, type Turns, trainedTurns } from './trained-turns'
+import { turnWeights } from './turn-weights'
 
 /** One tokenized row. */
 export interface Example {
@@ -131,8 +134,10 @@ function chatPrompt(tokenizer: Tokenizer, row: ExampleRow, prompt: Message[], op
   if (!Array.isArray(row.completion))
     throw invalid('A row with a "prompt" of messages needs a "completion" of messages', 'completion')
   const chatting = chatOptionsOf(row, options)
+  const messages = [...prompt, ...row.completion]
+  const turns = turnsOf(tokenizer, messages, chatting)
   const asked = renderPrompt(tokenizer, prompt, chatting)
-  const whole = tokenizer.renderChat([...prompt, ...row.completion], chatting)
+  const whole = tokenizer.renderChat(messages, chatting)
   const { lossOn = 'completion' } = options
   if (lossOn === 'completion' && options.promptBoundary === 'split' && !whole.text.startsWith(asked.text))
     throw new TunesmithError('The chat template prints the prompt differently once the completion follows', {
@@ -140,16 +145,18 @@ function chatPrompt(tokenizer: Tokenizer, row: ExampleRow, prompt: Message[], op
       where: 'prompt',
       remedy: "Use lossOn: 'assistant' (or 'last-assistant'), or a template that leaves earlier turns as they are",
     })
-  const rest = () => tokenizer.encodeContinuation(whole.text.slice(asked.text.length))
   if (lossOn === 'completion') {
+    const rest = () => tokenizer.encodeContinuation(whole.text.slice(asked.text.length))
     const fitted = fit(tokenizer, asked.ids, whole.ids, rest, options)
-    return { text: whole.text, ...fitted, trained: (i) => i >= fitted.promptLength }
+    const left = maskedTurns(turns)
+    const masked = left && tokensOf(whole, fitted, asked.text.length, left)
+    return { text: whole.text, ...fitted, trained: (i) => i >= fitted.promptLength && !masked?.[i] }
   }
   const fits = asked.ids.every((id, i) => id === whole.ids[i])
   return {
     ids: whole.ids,
     text: whole.text,
-    trained: chatPolicy(whole, lossOn),
+    trained: chatPolicy(whole, turns, lossOn),
     promptLength: asked.ids.length,
     boundary: fits ? 'exact' : 'crossed',
   }
@@ -157,22 +164,53 @@ function chatPrompt(tokenizer: Tokenizer, row: ExampleRow, prompt: Message[], op
 
 function chat(tokenizer: Tokenizer, row: ExampleRow, messages: Message[], options: ParsedExampleOptions): Built {
   const { lossOn = 'all' } = options
-  const whole = tokenizer.renderChat(messages, chatOptionsOf(row, options))
+  const chatting = chatOptionsOf(row, options)
+  const turns = turnsOf(tokenizer, messages, chatting)
+  const whole = tokenizer.renderChat(messages, chatting)
   // A conversation without a prompt of its own is all completion.
-  const trained = lossOn === 'completion' ? () => true : chatPolicy(whole, lossOn)
+  const trained = chatPolicy(whole, turns, lossOn === 'completion' ? 'all' : lossOn)
   return { ids: whole.ids, text: whole.text, trained, promptLength: 0, boundary: 'none' }
 }
 
-function chatPolicy(chat: RenderedChat, lossOn: 'assistant' | 'last-assistant' | 'all'): (i: number) => boolean {
-  if (lossOn === 'all') return () => true
-  const mask = chat.assistantMask
-  const last = mask.lastIndexOf(1)
-  if (last === -1)
+function turnsOf(tokenizer: Tokenizer, messages: Message[], chatting: ChatOptions): Turns {
+  const options = parseOptions(chatOptions, chatting, 'chat')
+  return { tokenizer, messages, options, weights: turnWeights(messages) }
+}
+
+function chatPolicy(
+  chat: RenderedChat,
+  turns: Turns,
+  lossOn: 'assistant' | 'last-assistant' | 'all',
+): (i: number) => boolean {
+  if (lossOn === 'all') {
+    const left = maskedTurns(turns)
+    if (!left) return () => true
+    const masked = maskOf(chat.offsets, left)
+    return (i) => masked[i] === 0
+  }
+  const mask = trainedTurns(turns, lossOn, chat)
+  if (!mask.includes(1))
     throw invalid(
-      'The conversation has no token the assistant wrote',
+      'The conversation has no token the assistant wrote that is to be learned',
       'messages',
       'Drop the row, or train on all of it with lossOn: "all"',
     )
-  const first = lossOn === 'last-assistant' ? mask.lastIndexOf(0, last) + 1 : 0
-  return (i) => mask[i] === 1 && i >= first
+  return (i) => mask[i] === 1
+}
+
+/** The mask of spans of the whole text over ids that may differ from the whole's where the prompt ends. */
+function tokensOf(
+  whole: RenderedChat,
+  { ids, promptLength }: Pick<Built, 'ids' | 'promptLength'>,
+  boundary: number,
+  spans: [number, number][],
+): number[] {
+  const { ids: all, offsets } = whole
+  let same = 0
+  while (same < ids.length - promptLength && ids.at(-1 - same) === all.at(-1 - same)) same++
+  const places = ids.map((_, i): [number, number] => {
+    const fromEnd = ids.length - i
+    return fromEnd <= same ? offsets[all.length - fromEnd]! : [boundary, boundary + 1]
+  })
+  return maskOf(places, spans)
 }
