@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
 import { chatCommand } from './commands/chat'
 import { dataCommand } from './commands/data'
 import { doctorCommand } from './commands/doctor'
@@ -15,7 +15,7 @@ const program = new Command('tunesmith')
   .option('--verbose', 'print stack traces with errors')
   .showSuggestionAfterError()
 
-for (const command of [
+const commands: CommandUnknownOpts[] = [
   quickstartCommand(),
   dataCommand(),
   inspectCommand(),
@@ -25,8 +25,8 @@ for (const command of [
   quantizeCommand(),
   exportCommand(),
   doctorCommand(),
-])
-  program.addCommand(command.option('--verbose', 'print stack traces with errors'))
+]
+for (const command of commands) program.addCommand(command.option('--verbose', 'print stack traces with errors'))
 
 try {
   await program.parseAsync()

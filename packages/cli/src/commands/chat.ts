@@ -1,20 +1,23 @@
 import { createInterface } from 'node:readline/promises'
+import { Command } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { unsupported } from '@tunesmith/core'
 import { type CausalLM, fitChat, streamText } from '@tunesmith/models'
 import type { Message, Tokenizer } from '@tunesmith/tokenization'
-import { Command } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
 import { number } from './numbers'
 
-interface ChatOptions {
-  base?: string
-  system?: string
-  maxNewTokens: number
-  temperature: number
-  topP: number
-  seed: number
-}
+const command = () =>
+  new Command('chat')
+    .description('talk to a model, or to an adapter on its base model')
+    .argument('<path>', 'a folder of a model or an adapter, or a Hub id')
+    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .option('--system <text>', 'system message')
+    .option('--max-new-tokens <n>', 'longest answer', number, 256)
+    .option('--temperature <t>', '0 always takes the most likely token', number, 0)
+    .option('--top-p <p>', 'sample from the most likely tokens that reach p', number, 0.9)
+    .option('--seed <n>', 'of the sampling', number, 0)
+type ChatOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 async function chat(path: string, options: ChatOptions): Promise<void> {
   await selectBackend()
@@ -63,15 +66,4 @@ async function answer(model: CausalLM, tokenizer: Tokenizer, prompt: number[], o
   return text.trim()
 }
 
-export function chatCommand(): Command {
-  return new Command('chat')
-    .description('talk to a model, or to an adapter on its base model')
-    .argument('<path>', 'a folder of a model or an adapter, or a Hub id')
-    .option('--base <model>', 'base model of an adapter, when it has moved')
-    .option('--system <text>', 'system message')
-    .option('--max-new-tokens <n>', 'longest answer', number, 256)
-    .option('--temperature <t>', '0 always takes the most likely token', number, 0)
-    .option('--top-p <p>', 'sample from the most likely tokens that reach p', number, 0.9)
-    .option('--seed <n>', 'of the sampling', number, 0)
-    .action(chat)
-}
+export const chatCommand = () => command().action(chat)

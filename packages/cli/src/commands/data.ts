@@ -1,17 +1,21 @@
+import { Command } from '@commander-js/extra-typings'
 import { writeFileAtomic } from '@tunesmith/core'
 import { describe, descriptionText, histogramSvg, loadDataset } from '@tunesmith/datasets'
 import { Tokenizer } from '@tunesmith/tokenization'
-import { Command } from 'commander'
 import { count } from './numbers'
 
-interface DescribeCommandOptions {
-  split?: string
-  against?: string
-  tokenizer?: string
-  maxLength?: number
-  svg?: string
-  json?: boolean
-}
+const describeCommand = () =>
+  new Command('describe')
+    .description('rows, columns, nulls, duplicates, lengths, classes, and overlap with another dataset')
+    .argument('<source>', 'a file, glob or folder, or the Hub id of a dataset')
+    .option('--split <name>', 'which split, when there are several')
+    .option('--against <source>', 'look for these rows in another dataset: the training set, for a test set')
+    .option('--tokenizer <model>', 'count tokens of this model instead of words')
+    .option('--max-length <n>', 'count the rows longer than this', count)
+    .option('--svg <file>', 'draw the lengths')
+    .option('--json', 'print everything as one JSON object')
+    .option('--verbose', 'print stack traces with errors')
+type DescribeCommandOptions = ReturnType<ReturnType<typeof describeCommand>['opts']>
 
 async function run(
   source: string,
@@ -30,19 +34,5 @@ async function run(
   console.log(json ? JSON.stringify(description) : descriptionText(description))
 }
 
-export function dataCommand(): Command {
-  const command = new Command('data').description('look at datasets')
-  command
-    .command('describe')
-    .description('rows, columns, nulls, duplicates, lengths, classes, and overlap with another dataset')
-    .argument('<source>', 'a file, glob or folder, or the Hub id of a dataset')
-    .option('--split <name>', 'which split, when there are several')
-    .option('--against <source>', 'look for these rows in another dataset: the training set, for a test set')
-    .option('--tokenizer <model>', 'count tokens of this model instead of words')
-    .option('--max-length <n>', 'count the rows longer than this', count)
-    .option('--svg <file>', 'draw the lengths')
-    .option('--json', 'print everything as one JSON object')
-    .option('--verbose', 'print stack traces with errors')
-    .action(run)
-  return command
-}
+export const dataCommand = () =>
+  new Command('data').description('look at datasets').addCommand(describeCommand().action(run))

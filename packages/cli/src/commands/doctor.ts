@@ -1,4 +1,5 @@
 import { arch, cpus, platform, totalmem } from 'node:os'
+import { Command } from '@commander-js/extra-typings'
 import {
   type CudaDiagnosis,
   diagnoseCuda,
@@ -7,7 +8,6 @@ import {
   selectBackend,
   type TensorFlowDiagnosis,
 } from '@tunesmith/backend'
-import { Command } from 'commander'
 
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(0)} GB`
 

@@ -1,24 +1,34 @@
 import { extname } from 'node:path'
+import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { invalidData, invalidOptions } from '@tunesmith/core'
 import { loadDataset } from '@tunesmith/datasets'
 import { compare, type EvalRow, METRIC_NAMES, type MetricName } from '@tunesmith/eval-metrics'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
-import { Command, Option } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
 import { answerRows, heldOutRows, testRows } from '../run/test-rows'
 import { count } from './numbers'
 
-interface EvalOptions {
-  data?: string
-  metrics: MetricName[]
-  out: string
-  maxRows?: number
-  maxNewTokens: number
-  batchSize: number
-  base?: string
-  blind?: boolean
-}
+const command = () =>
+  new Command('eval')
+    .description('score models, adapters or files of predictions against references, and report the differences')
+    .argument(
+      '<systems...>',
+      'each a model or adapter folder, a Hub id, or a file of predictions; name it with name=path',
+    )
+    .option('--data <file>', 'held-out rows with prompts and answers')
+    .addOption(
+      new Option('--metrics <names>', `of ${METRIC_NAMES.join(', ')}`)
+        .argParser((text) => text.split(',') as MetricName[])
+        .default(['rouge', 'bleu'] as MetricName[], 'rouge,bleu'),
+    )
+    .option('--out <folder>', 'where report.html, .json, .csv and .md go', 'runs/eval')
+    .option('--max-rows <n>', 'only the first rows', count)
+    .option('--max-new-tokens <n>', 'longest answer', count, ANSWER_DEFAULTS.maxNewTokens)
+    .option('--batch-size <n>', 'prompts answered together', count, ANSWER_DEFAULTS.batchSize)
+    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .option('--blind', 'also write a sheet for blind review')
+type EvalOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 interface Source {
   name: string
@@ -108,24 +118,4 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
   console.log(`\nwritten: ${files.join(', ')}`)
 }
 
-export function evalCommand(): Command {
-  return new Command('eval')
-    .description('score models, adapters or files of predictions against references, and report the differences')
-    .argument(
-      '<systems...>',
-      'each a model or adapter folder, a Hub id, or a file of predictions; name it with name=path',
-    )
-    .option('--data <file>', 'held-out rows with prompts and answers')
-    .addOption(
-      new Option('--metrics <names>', `of ${METRIC_NAMES.join(', ')}`)
-        .argParser((text) => text.split(',') as MetricName[])
-        .default(['rouge', 'bleu'], 'rouge,bleu'),
-    )
-    .option('--out <folder>', 'where report.html, .json, .csv and .md go', 'runs/eval')
-    .option('--max-rows <n>', 'only the first rows', count)
-    .option('--max-new-tokens <n>', 'longest answer', count, ANSWER_DEFAULTS.maxNewTokens)
-    .option('--batch-size <n>', 'prompts answered together', count, ANSWER_DEFAULTS.batchSize)
-    .option('--base <model>', 'base model of an adapter, when it has moved')
-    .option('--blind', 'also write a sheet for blind review')
-    .action(run)
-}
+export const evalCommand = () => command().action(run)

@@ -1,22 +1,36 @@
+import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { invalidOptions } from '@tunesmith/core'
 import { exportGguf, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
-import { Command, Option } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
 
 const GGUF_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
 
-interface ExportOptions {
-  to: 'gguf' | 'safetensors'
-  out: string
-  adapter?: string
-  base?: string
-  type?: (typeof GGUF_TYPES)[number]
-  name?: string
-  preTokenizer?: string
-  maxShardSize?: string
-}
+const command = () =>
+  new Command('export')
+    .description(
+      'write a model, with its adapter merged, for other programs: GGUF for llama.cpp and Ollama, or safetensors',
+    )
+    .argument('<model>', 'a folder of a model or an adapter, or a Hub id')
+    .addOption(
+      new Option('--to <format>', 'kind of file').choices(['gguf', 'safetensors'] as const).default('gguf' as const),
+    )
+    .requiredOption('--out <folder>', 'where it goes')
+    .option('--adapter <adapter>', 'adapter to merge into the model, a folder or a Hub id')
+    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .addOption(
+      new Option('--type <type>', 'storage of the weights; default f16 in GGUF, in safetensors as they are').choices(
+        GGUF_TYPES,
+      ),
+    )
+    .option('--name <name>', "the model's name in the GGUF file")
+    .option(
+      '--pre-tokenizer <name>',
+      "llama.cpp's name of how text is cut into words, when the tokenizer's own way has none",
+    )
+    .option('--max-shard-size <size>', 'largest safetensors file, like 2GB')
+type ExportOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 async function run(path: string, options: ExportOptions): Promise<void> {
   const { to, out, type, name, preTokenizer, maxShardSize } = options
@@ -41,26 +55,4 @@ async function run(path: string, options: ExportOptions): Promise<void> {
   model.dispose()
 }
 
-export function exportCommand(): Command {
-  return new Command('export')
-    .description(
-      'write a model, with its adapter merged, for other programs: GGUF for llama.cpp and Ollama, or safetensors',
-    )
-    .argument('<model>', 'a folder of a model or an adapter, or a Hub id')
-    .addOption(new Option('--to <format>', 'kind of file').choices(['gguf', 'safetensors']).default('gguf'))
-    .requiredOption('--out <folder>', 'where it goes')
-    .option('--adapter <adapter>', 'adapter to merge into the model, a folder or a Hub id')
-    .option('--base <model>', 'base model of an adapter, when it has moved')
-    .addOption(
-      new Option('--type <type>', 'storage of the weights; default f16 in GGUF, in safetensors as they are').choices(
-        GGUF_TYPES,
-      ),
-    )
-    .option('--name <name>', "the model's name in the GGUF file")
-    .option(
-      '--pre-tokenizer <name>',
-      "llama.cpp's name of how text is cut into words, when the tokenizer's own way has none",
-    )
-    .option('--max-shard-size <size>', 'largest safetensors file, like 2GB')
-    .action(run)
-}
+export const exportCommand = () => command().action(run)

@@ -1,16 +1,19 @@
+import { Command } from '@commander-js/extra-typings'
 import { writeFileAtomic } from '@tunesmith/core'
 import { formatDataset, loadDataset } from '@tunesmith/datasets'
 import { lossOn } from '@tunesmith/sft-trainer'
 import { checkRows, inspect, renderHtml, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
-import { Command } from 'commander'
 import { readFineTuneConfig } from '../run/config'
 import { count } from './numbers'
 
-interface InspectOptions {
-  rows: number
-  check: number
-  html?: string
-}
+const command = () =>
+  new Command('inspect')
+    .description('show the first training rows of a config as the model will see them, and warn of common mistakes')
+    .argument('<config>', 'path of the config file')
+    .option('--rows <n>', 'rows to show', count, 3)
+    .option('--check <n>', 'rows to check for mistakes', count, 1000)
+    .option('--html <file>', 'write the shown rows as HTML too')
+type InspectOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 async function run(path: string, { rows, check, html }: InspectOptions): Promise<void> {
   const { model, revision, dataset: files, training } = await readFineTuneConfig(path)
@@ -36,12 +39,4 @@ async function run(path: string, { rows, check, html }: InspectOptions): Promise
   }
 }
 
-export function inspectCommand(): Command {
-  return new Command('inspect')
-    .description('show the first training rows of a config as the model will see them, and warn of common mistakes')
-    .argument('<config>', 'path of the config file')
-    .option('--rows <n>', 'rows to show', count, 3)
-    .option('--check <n>', 'rows to check for mistakes', count, 1000)
-    .option('--html <file>', 'write the shown rows as HTML too')
-    .action(run)
-}
+export const inspectCommand = () => command().action(run)

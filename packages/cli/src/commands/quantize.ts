@@ -1,21 +1,28 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { createProgress, writeFileAtomic } from '@tunesmith/core'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { plotErrors, quantizeCheckpoint, reportToMarkdown } from '@tunesmith/quantization'
-import { Command, Option } from 'commander'
 import { loadModelOrAdapter } from '../run/load'
 import { textPerplexity } from '../run/text-perplexity'
 import { count } from './numbers'
 
-interface QuantizeOptions {
-  to: 'nf4' | 'fp4' | 'int8'
-  out: string
-  doubleQuant?: boolean
-  blockSize?: number
-  text?: string
-}
+const command = () =>
+  new Command('quantize')
+    .description("quantize a checkpoint into bitsandbytes' layout, and report what is lost")
+    .argument('<model>', 'a model folder or a Hub id')
+    .addOption(
+      new Option('--to <format>', 'storage of the linear weights')
+        .choices(['nf4', 'fp4', 'int8'] as const)
+        .default('nf4' as const),
+    )
+    .requiredOption('--out <folder>', 'where the quantized model goes')
+    .option('--double-quant', 'quantize the 4-bit scales too')
+    .option('--block-size <n>', 'elements per 4-bit scale', count)
+    .option('--text <file>', 'measure perplexity on this text, before and after')
+type QuantizeOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 async function perplexityOf(path: string, text: string): Promise<number> {
   const { model, tokenizer } = await loadModelOrAdapter(path)
@@ -54,16 +61,4 @@ async function run(name: string, { to, out, doubleQuant, blockSize, text }: Quan
   console.log(`written to ${out}, with the report as quantization.md and quantization.svg`)
 }
 
-export function quantizeCommand(): Command {
-  return new Command('quantize')
-    .description("quantize a checkpoint into bitsandbytes' layout, and report what is lost")
-    .argument('<model>', 'a model folder or a Hub id')
-    .addOption(
-      new Option('--to <format>', 'storage of the linear weights').choices(['nf4', 'fp4', 'int8']).default('nf4'),
-    )
-    .requiredOption('--out <folder>', 'where the quantized model goes')
-    .option('--double-quant', 'quantize the 4-bit scales too')
-    .option('--block-size <n>', 'elements per 4-bit scale', count)
-    .option('--text <file>', 'measure perplexity on this text, before and after')
-    .action(run)
-}
+export const quantizeCommand = () => command().action(run)

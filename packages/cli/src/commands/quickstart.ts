@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { Command } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { notFound } from '@tunesmith/core'
-import { Command } from 'commander'
 import type { FineTuneConfig } from '../run/config'
 import { type OutputOptions, runConfig } from './train'
 

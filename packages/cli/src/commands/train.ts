@@ -1,6 +1,6 @@
 import { relative, resolve } from 'node:path'
+import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
 import { INTERRUPT_EXIT_CODES } from '@tunesmith/sft-trainer'
-import { Command } from 'commander'
 import { type FineTuneConfig, readFineTuneConfig } from '../run/config'
 import { fineTune } from '../run/fine-tune'
 import { closing, scoreTable, sideBySide } from '../run/print'
@@ -42,7 +42,7 @@ const EXIT_CODES = `
 Exit codes: 0 done, 1 an error (one line says which), 130 after SIGINT and 143 after SIGTERM with the state saved:
 --resume goes on from there, and ends as if nothing had happened.`
 
-export function trainCommand(): Command {
+export function trainCommand(): CommandUnknownOpts {
   return new Command('train')
     .description('fine-tune as a YAML config says, and measure what it brought')
     .argument('<config>', 'path of the config file')
