@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { CudaDiagnosis } from '@tunesmith/backend'
 import { bindOperations } from '@tunesmith/backend/contract'
 import { TunesmithError } from '@tunesmith/core'
 
@@ -58,17 +59,11 @@ export interface CudaLaunches {
   seconds: number
 }
 
-export interface CudaLibrary {
-  found: boolean
-  text: string
-  remedy: string
-}
-
 /** The functions of the CUDA addon. Tensors are handles; what goes wrong is thrown with `code` and `remedy`. */
 export interface CudaAddon {
   open(device: number, precision: number): CudaDevice
   close(): void
-  libraries(): { driver: CudaLibrary; cublasLt: CudaLibrary; nccl: CudaLibrary }
+  libraries(): NonNullable<CudaDiagnosis['libraries']>
   allocate(elements: number, storage: Storage, label: string): Handle
   free(handle: Handle): void
   upload(handle: Handle, values: Float32Array | Int32Array): void

@@ -1,6 +1,5 @@
 import type { Tensor } from '@tensorflow/tfjs-core'
 import type { BackendStep } from '@tunesmith/backend'
-import { isTunesmithError } from '@tunesmith/core'
 import type { Handle } from './addon'
 import type { Device } from './device'
 import { guarded, problemOf } from './errors'
@@ -81,7 +80,7 @@ export function captureStep(
 }
 
 function warn(error: Error): void {
-  const reason = isTunesmithError(error) ? problemOf(error) : error.message
+  const reason = problemOf(error)
   if (notCaptured.has(reason)) return
   notCaptured.add(reason)
   process.emitWarning(

@@ -1,9 +1,7 @@
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 
-/** What an error says without its remedy, which is a property of its own. */
-export function problemOf({ message, remedy }: { message: string; remedy?: string }): string {
-  return remedy && message.endsWith(`. ${remedy}`) ? message.slice(0, -remedy.length - 2) : message
-}
+/** What an error says, without its remedy. */
+export const problemOf = (error: Error): string => (isTunesmithError(error) ? error.what : error.message)
 
 /** Calls the addon; what it throws becomes a TunesmithError. */
 export function guarded<Result>(call: () => Result): Result {

@@ -4,7 +4,6 @@ export type { CudaOperation, CudaProfile } from './profile'
 export {
   type CudaBackendInfo,
   type CudaBackendOptions,
-  type CudaDiagnosis,
   cudaMemory,
   cudaReadBacks,
   diagnoseCuda,

@@ -21,15 +21,10 @@ export function defineCudaKernel(
     try {
       return cuda.runOnDevice(name, inputs, attrs, () => run(cuda, inputs, attrs))
     } catch (error) {
-      const { code, remedy } = error as TunesmithError
-      const problem = problemOf(error as TunesmithError)
+      const problem = problemOf(error as Error)
+      const { code, remedy } = isTunesmithError(error) ? error : { code: 'internal' as const, remedy: undefined }
       if (isTunesmithError(error) && problem.startsWith(name)) throw error
-      throw new TunesmithError(`${name}: ${problem}`, {
-        code: isTunesmithError(error) ? code : 'internal',
-        where: kernelName,
-        remedy,
-        cause: error,
-      })
+      throw new TunesmithError(`${name}: ${problem}`, { code, where: kernelName, remedy, cause: error })
     }
   })
 }

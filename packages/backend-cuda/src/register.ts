@@ -1,7 +1,8 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
+import type { CudaDiagnosis } from '@tunesmith/backend'
 import { TunesmithError } from '@tunesmith/core'
-import { type CudaDevice, type CudaLibrary, type CudaMemory, loadCudaAddon } from './addon'
+import { type CudaDevice, type CudaMemory, loadCudaAddon } from './addon'
 import { CudaBackend } from './backend'
 import { type CudaPrecision, Device } from './device'
 import { problemOf } from './errors'
@@ -138,14 +139,6 @@ export function stopCudaProfile(): CudaProfile {
   return profiler.stop()
 }
 
-export interface CudaDiagnosis {
-  /** Undefined when the backend can be used. */
-  problem?: string
-  remedy?: string
-  device?: CudaDevice
-  libraries?: { driver: CudaLibrary; cublasLt: CudaLibrary; nccl: CudaLibrary }
-}
-
 /** Why the CUDA backend can or cannot be used here; never throws. */
 export function diagnoseCuda(): CudaDiagnosis {
   let libraries: CudaDiagnosis['libraries']
@@ -154,6 +147,6 @@ export function diagnoseCuda(): CudaDiagnosis {
     const { precision: _, ...device } = registerCudaBackend()
     return { device, libraries }
   } catch (error) {
-    return { problem: problemOf(error as TunesmithError), remedy: (error as TunesmithError).remedy, libraries }
+    return { problem: problemOf(error as Error), remedy: (error as TunesmithError).remedy, libraries }
   }
 }

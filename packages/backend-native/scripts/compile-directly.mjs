@@ -4,9 +4,11 @@ import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
-const FLAGS = ['-std=c++17', '-O3', '-fPIC', '-ffp-contract=fast', '-fvisibility=hidden', '-pthread', '-w']
+const FLAGS = ['-std=c++17', '-ffp-contract=fast', '-pthread', '-w']
+const ADDON = ['-O3', '-fPIC', '-fvisibility=hidden']
 const DEFINES = ['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNODE_ADDON_API_DISABLE_DEPRECATED']
 const COMMON = ['threads.cc', 'memory.cc', 'code_map.cc', 'dispatch.cc']
 const BINDING = ['binding/runtime.cc', 'binding/linear.cc', 'binding/blocks.cc', 'binding/ops.cc']
@@ -15,6 +17,9 @@ const KERNELS = {
   avx2: ['-mavx2', '-mfma', '-mf16c'],
   avx512: ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma', '-mf16c'],
 }
+
+/** What the kernels of a processor are compiled for. */
+export const instructionSets = (arch = process.arch) => (arch === 'x64' ? Object.keys(KERNELS) : ['base'])
 
 /** Runs a compiler; rejects with its messages. */
 function run(compiler, args) {
@@ -31,6 +36,20 @@ function run(compiler, args) {
   })
 }
 
+/** Compiles the kernels and the other `files` of `sources` into objects in `folder`, and links them into `target`. */
+async function compile(compiler, { sources, files, folder, target, flags, link, arch = process.arch }) {
+  const units = [...COMMON, ...files].map((name) => ({ name, flags: [] }))
+  for (const set of instructionSets(arch)) units.unshift({ name: `isa_${set}.cc`, flags: KERNELS[set] })
+  const objects = units.map((_, i) => join(folder, `unit${i}.o`))
+  const queue = units.map((unit, i) => ({ ...unit, object: objects[i] }))
+  const worker = async () => {
+    for (let unit = queue.shift(); unit; unit = queue.shift())
+      await run(compiler, [...FLAGS, ...flags, ...unit.flags, '-c', join(sources, unit.name), '-o', unit.object])
+  }
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), 8) }, worker))
+  await run(compiler, [...link, '-pthread', ...objects, '-o', target])
+}
+
 /**
  * Compiles `sources` (a copy of native/) into `target`, with a compiler for the processor `arch`.
  *
@@ -39,34 +58,24 @@ function run(compiler, args) {
 export async function compileDirectly(compiler, sources, target, arch = process.arch) {
   const headers = [require('node-api-headers').include_dir, require('node-addon-api').include_dir]
   const includes = headers.map((folder) => `-I${folder.replace(/^"|"$/g, '')}`)
-  const sets = arch === 'x64' ? Object.keys(KERNELS) : ['base']
-  const units = [...COMMON, ...BINDING].map((name) => ({ name, flags: [] }))
-  for (const set of sets) units.unshift({ name: `isa_${set}.cc`, flags: KERNELS[set] })
-  const objects = units.map((_, i) => join(sources, `unit${i}.o`))
+  const flags = [...ADDON, ...DEFINES, ...includes]
+  // The C++ library goes in, so that an addon made on one Linux runs on another.
+  const link =
+    process.platform === 'darwin'
+      ? ['-bundle', '-undefined', 'dynamic_lookup']
+      : ['-shared', '-static-libstdc++', '-static-libgcc']
   try {
-    const queue = units.map((unit, i) => ({ ...unit, object: objects[i] }))
-    const worker = async () => {
-      for (let unit = queue.shift(); unit; unit = queue.shift())
-        await run(compiler, [
-          ...FLAGS,
-          ...DEFINES,
-          ...includes,
-          ...unit.flags,
-          '-c',
-          join(sources, unit.name),
-          '-o',
-          unit.object,
-        ])
-    }
-    await Promise.all(Array.from({ length: Math.min(availableParallelism(), 8) }, worker))
-    // The C++ library goes in, so that an addon made on one Linux runs on another.
-    const link =
-      process.platform === 'darwin'
-        ? ['-bundle', '-undefined', 'dynamic_lookup']
-        : ['-shared', '-static-libstdc++', '-static-libgcc']
-    await run(compiler, [...link, '-pthread', ...objects, '-o', target])
+    await compile(compiler, { sources, files: BINDING, folder: sources, target, flags, link, arch })
     return undefined
   } catch (error) {
     return error.message
   }
+}
+
+/** Compiles the kernels' own tests with `flags` into a program in `folder`, and returns its path. */
+export async function compileTests(compiler, flags, folder, arch = process.arch) {
+  const target = join(folder, 'kernels_test')
+  const sources = fileURLToPath(new URL('../native', import.meta.url))
+  await compile(compiler, { sources, files: ['test/kernels_test.cc'], folder, target, flags, link: flags, arch })
+  return target
 }

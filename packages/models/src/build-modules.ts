@@ -81,18 +81,6 @@ export function decoderLayer(
   }
 }
 
-/** All parameters, trainable or not. A head that shares the embeddings counts once. */
-export function parameterCount({ embedTokens, linears, norms, lmHead }: Modules, tied: boolean): number {
-  let count = embedTokens.weight.outFeatures * embedTokens.weight.inFeatures
-  for (const module of linears.values()) {
-    const { weight, bias } = module
-    if (module !== lmHead || !tied) count += weight.outFeatures * weight.inFeatures
-    count += bias?.size ?? 0
-  }
-  for (const { weight } of norms.values()) count += weight.size
-  return count
-}
-
 export function disposeModules({ embedTokens, linears, norms }: Modules): void {
   for (const { weight, bias } of linears.values()) {
     disposeWeight(weight)

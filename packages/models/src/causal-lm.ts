@@ -4,14 +4,8 @@ import { TunesmithError } from '@tunesmith/core'
 import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
-import {
-  buildModules,
-  decoderLayer,
-  disposeModules,
-  type LayerModules,
-  modulesNow,
-  parameterCount,
-} from './build-modules'
+import { buildModules, decoderLayer, disposeModules, type LayerModules, modulesNow } from './build-modules'
+import { tensorShapes } from './checkpoint-tensors'
 import { type GenerationDefaults, generationDefaults } from './generation/generation-config'
 import { type Head, headLogProbs, headLoss } from './loss/head-loss'
 import type { TokenLoss } from './loss/losses'
@@ -73,7 +67,7 @@ export class CausalLM {
 
   /** All parameters of the base model, trainable or not. A tied head counts once. */
   parameterCount(): number {
-    return parameterCount(this, this.config.tieWordEmbeddings)
+    return [...tensorShapes(this.config).values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0)
   }
 
   /**

@@ -32,8 +32,6 @@ export class KvCache {
   readonly #layers: (Layer | undefined)[]
   readonly #shape: [number, number]
   #rows: CacheTensors | undefined
-  /** Those that {@link begin} made. */
-  #own: CacheTensors | undefined
   readonly #virtual: number
 
   /** @param virtualTokens positions that an adapter puts before every sequence. Default 0. */
@@ -75,13 +73,11 @@ export class KvCache {
     return { rows: Int32Array.from(rows), kvStart, kvLength }
   }
 
-  /** Like {@link reserve}, for the next forward pass. */
+  /** Like {@link reserve}, for the next forward pass; the tensors belong to the surrounding `tf.tidy`. */
   begin(sequences: ArrayLike<number>, counts: ArrayLike<number>): void {
     const { rows, kvStart, kvLength } = this.reserve(sequences, counts)
-    const tensor = (values: Int32Array) => tf.keep(tf.tensor1d(values, 'int32'))
-    this.#release()
-    this.#own = { rows: tensor(rows), kvStart: tensor(kvStart), kvLength: tensor(kvLength) }
-    this.#rows = this.#own
+    const tensor = (values: Int32Array) => tf.tensor1d(values, 'int32')
+    this.use({ rows: tensor(rows), kvStart: tensor(kvStart), kvLength: tensor(kvLength) })
   }
 
   /** The rows that the coming forward passes write to and read, int32; they stay the caller's. */
@@ -118,13 +114,7 @@ export class KvCache {
     })
   }
 
-  #release(): void {
-    if (this.#own) tf.dispose([this.#own.rows, this.#own.kvStart, this.#own.kvLength])
-    this.#own = undefined
-  }
-
   dispose(): void {
-    this.#release()
     for (const layer of this.#layers) if (layer) tf.dispose([layer.keys, layer.values])
   }
 }

@@ -1,11 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import {
-  type CausalAttentionAttrs,
-  causalAttention,
-  rotaryEmbedding,
-  rotaryTables,
-  withoutRecording,
-} from '@tunesmith/backend'
+import { causalAttention, rotaryEmbedding, rotaryTables, withoutRecording } from '@tunesmith/backend'
 import type { ModelInput } from './batch'
 import type { KvCache } from './kv-cache'
 import type { ModelConfig } from './model-config'
@@ -72,7 +66,10 @@ export class StepContext {
     return rotaryEmbedding(x, this.tensors.cos, this.tensors.sin, { headDim, rotaryDim: rope.rotaryDim })
   }
 
-  /** Causal attention of rotated q over rotated k and v, and over what the cache holds. Returns `[tokens, heads * headDim]`. */
+  /**
+   * Causal attention of rotated q over rotated k and v, and over what stands before them: the cache, keys and values of an
+   * adapter. Returns `[tokens, heads * headDim]`.
+   */
   attend(
     layer: number,
     q: tf.Tensor2D,
@@ -82,28 +79,20 @@ export class StepContext {
   ): tf.Tensor2D {
     const { numAttentionHeads: numHeads, numKeyValueHeads: numKvHeads, headDim } = this.config
     const attrs = { numHeads, numKvHeads, headDim, scale: scale ?? headDim ** -0.5, slidingWindow, softcap }
-    if (this.prefix) return this.#attendPrefix(this.prefix, layer, q, k, v, attrs)
-    if (!this.cache) return causalAttention(q, k, v, this.tensors.cuSeqlens, attrs)
-    const { keys, values, ranges } = this.cache.append(layer, k, v)
-    return causalAttention(q, keys, values, this.tensors.cuSeqlens, attrs, ranges)
-  }
-
-  /** Attention over keys and values that stand before every sequence as well. */
-  #attendPrefix(
-    { layout, cuSeqlens, keyValues }: Prefix & { cuSeqlens: tf.Tensor1D },
-    layer: number,
-    q: tf.Tensor2D,
-    k: tf.Tensor2D,
-    v: tf.Tensor2D,
-    attrs: CausalAttentionAttrs,
-  ): tf.Tensor2D {
-    const before = keyValues(layer)
-    const [allKeys, allValues] = [layout.extend(k, before.keys), layout.extend(v, before.values)]
-    if (this.cache) {
-      const { keys, values, ranges } = this.cache.append(layer, allKeys, allValues)
-      return causalAttention(q, keys, values, this.tensors.cuSeqlens, attrs, ranges)
+    const { cache, prefix, tensors } = this
+    let [keys, values] = [k, v]
+    if (prefix) {
+      const before = prefix.keyValues(layer)
+      keys = prefix.layout.extend(k, before.keys)
+      values = prefix.layout.extend(v, before.values)
     }
+    if (cache) {
+      const all = cache.append(layer, keys, values)
+      return causalAttention(q, all.keys, all.values, tensors.cuSeqlens, attrs, all.ranges)
+    }
+    if (!prefix) return causalAttention(q, keys, values, tensors.cuSeqlens, attrs)
     // Queries of zeros in the prefix' place: a gradient exists only where queries and keys are the same rows.
-    return layout.strip(causalAttention(layout.extend(q), allKeys, allValues, cuSeqlens, attrs))
+    const { layout, cuSeqlens } = prefix
+    return layout.strip(causalAttention(layout.extend(q), keys, values, cuSeqlens, attrs))
   }
 }

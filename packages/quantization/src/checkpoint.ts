@@ -1,13 +1,12 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { parseJsonObject, parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import { openCheckpoint, type TensorReader, type TensorToWrite, writeShardedSafetensors } from '@tunesmith/hub'
 import { z } from 'zod'
 import { toBitsandbytes } from './bitsandbytes'
 import {
   addQuantizationConfig,
   isQuantizable,
-  parseConfig,
   type QuantizationConfig,
   type QuantizationConfigOptions,
   quantizationConfig,
@@ -104,7 +103,7 @@ async function readConfig(model: string): Promise<string> {
       cause,
     })
   })
-  if (quantizationConfigFromJson(parseConfig(text, path)))
+  if (quantizationConfigFromJson(parseJsonObject(text, path)))
     throw new TunesmithError('The model is quantized already', {
       code: 'incompatible',
       where: path,

@@ -66,7 +66,7 @@ test('config.json keeps every character, and the threshold is a float', () => {
   const again = addQuantizationConfig(written, { loadIn4bit: true })
   expect(quantizationConfigFromJson(JSON.parse(again))).toEqual(quantizationConfig({ loadIn4bit: true }))
   expect(JSON.parse(addQuantizationConfig('{}', {}))).toHaveProperty('quantization_config')
-  expect(() => addQuantizationConfig('[1]', {})).toThrow(/not a JSON object/)
+  expect(() => addQuantizationConfig('[1]', {})).toThrow(/Expected a JSON object/)
 })
 
 test('which tensors are quantized', () => {

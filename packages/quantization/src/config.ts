@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { parseJsonObject, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { QUANT_STORAGE, type QuantStorage } from './bitsandbytes'
 import { floatDtype } from './floats'
@@ -82,25 +82,11 @@ export function addQuantizationConfig(configText: string, options: QuantizationC
     ([key, value]) =>
       `    "${key}": ${key === 'llm_int8_threshold' ? pythonFloat(value as number) : JSON.stringify(value)}`,
   )
-  const { quantization_config: previous, ...others } = parseConfig(configText, 'config.json')
+  const { quantization_config: previous, ...others } = parseJsonObject(configText, 'config.json')
   // Numbers such as 10000.0 lose their point in JSON.parse, so the text is taken apart only if it must be.
   const base = previous === undefined ? configText.trimEnd() : JSON.stringify(others, null, 2)
   const comma = Object.keys(others).length ? ',' : ''
   return `${base.slice(0, -1).trimEnd()}${comma}\n  "quantization_config": {\n${lines.join(',\n')}\n  }\n}\n`
-}
-
-/** @throws {TunesmithError} `invalid_file` when the text is not a JSON object. */
-export function parseConfig(text: string, where: string): Record<string, unknown> {
-  const fail = (cause?: unknown) =>
-    new TunesmithError('not a JSON object', { code: 'invalid_file', where, remedy: 'Download the model again', cause })
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(text)
-  } catch (cause) {
-    throw fail(cause)
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw fail()
-  return parsed as Record<string, unknown>
 }
 
 /**

@@ -1,12 +1,11 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
+import type { QuantizedWeight } from './bitsandbytes'
 import { quantMap4bit } from './codebooks'
-import { checkFloatTensor, createConversions, type FloatData, type FloatDtype, floatTensorFields } from './floats'
-import { localKernels } from './four-bit/instance'
-import { absmaxOf, type Quantized4bit } from './four-bit/quantize'
+import { checkFloatTensor, type FloatData, type FloatDtype, floatTensorFields } from './floats'
+import { absmaxOf } from './four-bit/quantize'
 import { ownMemory, type SharedMemory, toShared } from './four-bit/shared'
-import type { QuantizedInt8 } from './int8'
-import { createInt8Kernels } from './int8-kernels'
+import { CHUNK, runHere, type Task } from './task'
 
 /** What quantization lost of one weight. */
 export interface QuantizationError {
@@ -17,8 +16,6 @@ export interface QuantizationError {
   /** The mean absolute difference. */
   mean: number
 }
-
-const CHUNK = 65536
 
 /** From `[chunks, 4]` sums in a fixed order, so that the result does not depend on the number of threads. */
 export function addErrorSums(sums: Float64Array, count: number): QuantizationError {
@@ -32,61 +29,47 @@ export function addErrorSums(sums: Float64Array, count: number): QuantizationErr
   return { relative: squares === 0 ? 0 : Math.sqrt(squaredErrors / squares), max, mean: errors / count }
 }
 
-/** A weight before quantization, with its dtype (default float32), and what became of it. */
-interface Compared<Quantized> {
-  data: FloatData
-  dtype?: FloatDtype
-  quantized: Quantized
-}
-
-/** Checks the size and gets memory for the sums, four for each of `groups`; for threads, shared memory. */
-function prepare<Range>(
-  { data, dtype = 'float32' }: Omit<Compared<unknown>, 'quantized'>,
-  { count, groups }: { count: number; groups: number },
-  memory: SharedMemory,
-  range: Range,
-) {
+/**
+ * Compares a weight with what became of it: checks the sizes and gets memory for the sums; for threads, shared memory.
+ *
+ * @param weight its dtype is float32 by default.
+ */
+export function prepareCompare(
+  {
+    data,
+    dtype = 'float32',
+    quantized,
+  }: { data: FloatData; dtype?: FloatDtype | undefined; quantized: QuantizedWeight },
+  memory: SharedMemory = ownMemory,
+): Task<QuantizationError> {
+  const count = quantized.shape.reduce((product, size) => product * size, 1)
   if (data.length !== count)
     throw new TunesmithError(`the weight has ${data.length} elements, the quantized one ${count}`, {
       code: 'invalid_options',
       where: 'quantizationError',
       remedy: 'Pass the weight that was quantized',
     })
+  const groups = quantized.kind === 'int8' ? quantized.shape[0] : Math.ceil(count / CHUNK)
   const sums = new Float64Array(memory.take('sums', 32 * groups), 0, 4 * groups)
-  return {
-    range: { ...range, data: toShared(data, memory, 'data'), dtype, begin: 0, sums },
-    finish: () => addErrorSums(sums, count),
+  const common = { data: toShared(data, memory, 'data'), dtype, begin: 0, sums }
+  const finish = () => addErrorSums(sums, count)
+  if (quantized.kind === 'int8') {
+    const [end, columns] = quantized.shape
+    const codes = toShared(quantized.weight, memory, 'codes')
+    const absmax = toShared(quantized.scb, memory, 'absmax')
+    return { method: 'compareInt8Rows', range: { ...common, end, columns, codes, absmax }, unit: 1, finish }
   }
-}
-
-/** What `compareRange` needs to compare a 4-bit weight, and `finish`, which adds up its sums. */
-export function prepareCompare4bit({ quantized, ...weight }: Compared<Quantized4bit>, memory = ownMemory) {
-  const { shape, blocksize, quantType } = quantized
-  const count = shape.reduce((product, size) => product * size, 1)
-  return prepare(weight, { count, groups: Math.ceil(count / CHUNK) }, memory, {
-    packed: toShared(quantized.packed, memory, 'packed'),
-    absmax: toShared(absmaxOf(quantized), memory, 'absmax'),
-    map: quantMap4bit(quantType),
-    end: count,
-    blocksize,
-  })
-}
-
-/** As {@link prepareCompare4bit}, for `compareInt8Rows`. */
-export function prepareCompareInt8({ quantized, ...weight }: Compared<QuantizedInt8>, memory = ownMemory) {
-  const [rows, columns] = quantized.shape
-  return prepare(weight, { count: rows * columns, groups: rows }, memory, {
-    codes: toShared(quantized.weight, memory, 'codes'),
-    absmax: toShared(quantized.scb, memory, 'absmax'),
-    end: rows,
-    columns,
-  })
+  const { blocksize, quantType } = quantized
+  const packed = toShared(quantized.packed, memory, 'packed')
+  const absmax = toShared(absmaxOf(quantized), memory, 'absmax')
+  const range = { ...common, end: count, blocksize, map: quantMap4bit(quantType), packed, absmax }
+  return { method: 'compareRange', range, unit: CHUNK, finish }
 }
 
 const options = z.strictObject({
   ...floatTensorFields,
-  quantized: z.custom<Quantized4bit | QuantizedInt8>(
-    (q) => ['4bit', 'int8'].includes((q as Quantized4bit | undefined)?.kind ?? ''),
+  quantized: z.custom<QuantizedWeight>(
+    (q) => ['4bit', 'int8'].includes((q as QuantizedWeight | undefined)?.kind ?? ''),
     'must be a quantized weight',
   ),
 })
@@ -99,13 +82,5 @@ const options = z.strictObject({
 export function quantizationError(input: z.input<typeof options>): QuantizationError {
   const parsed = parseOptions(options, input, 'quantizationError')
   checkFloatTensor(parsed, 'quantizationError')
-  const { data, dtype, quantized } = parsed
-  if (quantized.kind === '4bit') {
-    const { range, finish } = prepareCompare4bit({ data, dtype, quantized })
-    localKernels().compareRange(range)
-    return finish()
-  }
-  const { range, finish } = prepareCompareInt8({ data, dtype, quantized })
-  createInt8Kernels(createConversions()).compareInt8Rows(range)
-  return finish()
+  return runHere(prepareCompare(parsed))
 }

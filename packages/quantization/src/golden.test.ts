@@ -27,8 +27,10 @@ interface Case4bit {
 const folder = sharedPath('goldens')
 
 describe.skipIf(!folder)('bit for bit as bitsandbytes', () => {
-  const file = readGolden(join(folder!, 'nf4.safetensors'))
-  const cases = JSON.parse(readFileSync(join(folder!, 'nf4.json'), 'utf8')) as {
+  // The body runs to list the tests also where they are skipped.
+  if (!folder) return test('the goldens are not there', () => {})
+  const file = readGolden(join(folder, 'nf4.safetensors'))
+  const cases = JSON.parse(readFileSync(join(folder, 'nf4.json'), 'utf8')) as {
     cases_4bit: Case4bit[]
     cases_int8: { prefix: string; matrix: string; shape: [number, number] }[]
     int8_linear: { threshold: number }[]

@@ -42,6 +42,7 @@ export {
 } from './four-bit/quantize'
 export { dequantizeGguf, GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, type GgufType, quantizeGguf } from './gguf'
 export { dequantizeInt8, int8Linear, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
+export { type Columns, orthonormalize, timesTransposed } from './loftq/columns'
 export { type LoftqInit, loftqInit } from './loftq/loftq'
 export { type Svd, truncatedSvd } from './loftq/svd'
 export { createQuantizationPool, type QuantizationPool } from './pool'

@@ -1,8 +1,8 @@
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
-import { checkFloatMatrix, createConversions, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
+import { checkFloatMatrix, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
 import { ownMemory, type SharedMemory, toShared, unshared } from './four-bit/shared'
-import { createInt8Kernels, type Int8Range } from './int8-kernels'
+import { runHere, type Task } from './task'
 
 /** A weight in 8 bits with one scale per row (LLM.int8), as bitsandbytes lays it out. */
 export interface QuantizedInt8 {
@@ -19,8 +19,6 @@ const quantizeOptions = z.strictObject(floatTensorFields)
 
 export type QuantizeInt8Options = z.input<typeof quantizeOptions>
 
-const kernels = createInt8Kernels(createConversions())
-
 /** 1/127 as bitsandbytes writes it. */
 const INVERSE_127 = Math.fround(7.874015718698502e-3)
 /** 1/127 squared as bitsandbytes writes it. */
@@ -36,27 +34,28 @@ const INVERSE_127_SQUARED = Math.fround(6.200124e-5)
  * @see Dettmers et al., "LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale", 2022
  */
 export function quantizeInt8(options: QuantizeInt8Options): QuantizedInt8 {
-  const { range, finish } = prepareQuantizeInt8(options)
-  kernels.quantizeInt8Rows(range)
-  return finish()
+  return runHere(prepareQuantizeInt8(options))
 }
 
 /** Checks the options and gets memory for the results; for threads, shared memory. */
-export function prepareQuantizeInt8(options: QuantizeInt8Options, memory: SharedMemory = ownMemory) {
+export function prepareQuantizeInt8(
+  options: QuantizeInt8Options,
+  memory: SharedMemory = ownMemory,
+): Task<QuantizedInt8> {
   const where = 'quantizeInt8'
   const parsed = parseOptions(quantizeOptions, options, where)
   const [rows, columns] = checkFloatMatrix(parsed, where)
   const data = toShared(parsed.data, memory, 'data')
   const codes = new Int8Array(memory.take('codes', rows * columns), 0, rows * columns)
   const absmax = new Float32Array(memory.take('absmax', 4 * rows), 0, rows)
-  const range: Int8Range = { data, dtype: parsed.dtype, begin: 0, end: rows, columns, codes, absmax }
+  const range = { data, dtype: parsed.dtype, begin: 0, end: rows, columns, codes, absmax }
   const finish = (): QuantizedInt8 => ({
     kind: 'int8',
     shape: [rows, columns],
     weight: unshared(codes),
     scb: unshared(absmax),
   })
-  return { range, finish }
+  return { method: 'quantizeInt8Rows', range, unit: 1, finish }
 }
 
 /** The weight's values in float32: `weight * scb / 127`, in that order, row-major. */

@@ -2,16 +2,10 @@ import { availableParallelism } from 'node:os'
 import { parseOptions, WorkerPool } from '@tunesmith/core'
 import { z } from 'zod'
 import type { QuantizedWeight } from './bitsandbytes'
-import { prepareCompare4bit, prepareCompareInt8, type QuantizationError, quantizationError } from './error'
+import { prepareCompare, type QuantizationError, quantizationError } from './error'
 import { createConversions, type FloatData, type FloatDtype } from './floats'
 import { blocks4bitModule } from './four-bit/instance'
-import {
-  type CompareRange,
-  createKernels,
-  type DequantizeRange,
-  type Kernels,
-  type QuantizeRange,
-} from './four-bit/kernels'
+import { createKernels } from './four-bit/kernels'
 import {
   type Dequantize4bitOptions,
   dequantize4bit,
@@ -23,13 +17,8 @@ import {
 } from './four-bit/quantize'
 import { createSharedMemory, type SharedMemory } from './four-bit/shared'
 import { prepareQuantizeInt8, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
-import { createInt8Kernels, type Int8CompareRange, type Int8Kernels, type Int8Range } from './int8-kernels'
-
-type Range = QuantizeRange | DequantizeRange | CompareRange | Int8Range | Int8CompareRange
-type Method = keyof Kernels | keyof Int8Kernels
-
-/** Shares of 4-bit weights are whole chunks of this many elements, and so whole blocks. */
-const CHUNK = 65536
+import { createInt8Kernels } from './int8-kernels'
+import type { Task } from './task'
 
 /** Below this many elements a thread's round trip costs more than it saves. */
 const SMALLEST_TO_SHARE = 1 << 19
@@ -79,8 +68,8 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
   const pool = new WorkerPool({ name: 'quantization', threads, work: work(), data: blocks4bitModule() })
   let last: Promise<unknown> = Promise.resolve()
 
-  /** Splits a range in shares of whole `unit`s, one per thread, and waits for all. */
-  const share = async (method: Method, range: Range, unit: number): Promise<void> => {
+  /** Splits a range in shares of whole units, one per thread, and waits for all. */
+  const share = async ({ method, range, unit }: Task<unknown>): Promise<void> => {
     const size = Math.ceil(range.end / unit / threads) * unit
     const jobs: Promise<unknown>[] = []
     for (let begin = 0; begin < range.end; begin += size)
@@ -97,15 +86,11 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     last = done.catch(() => undefined)
     return done
   }
-  const run = <Result>(
-    prepare: (memory: SharedMemory) => { range: Range; finish: () => Result },
-    method: Method,
-    unit: number,
-  ): Promise<Result> =>
+  const run = <Result>(prepare: (memory: SharedMemory) => Task<Result>): Promise<Result> =>
     exclusively(async () => {
-      const { range, finish } = prepare(memory)
-      await share(method, range, unit)
-      return finish()
+      const task = prepare(memory)
+      await share(task)
+      return task.finish()
     })
 
   const isSmall = (count = 0) => threads === 1 || count < SMALLEST_TO_SHARE
@@ -114,22 +99,20 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     threads,
     async quantize4bit(options) {
       if (isSmall(options.data?.length)) return quantize4bit(options)
-      return run((memory) => prepareQuantize4bit(options, memory), 'quantizeRange', CHUNK)
+      return run((memory) => prepareQuantize4bit(options, memory))
     },
     async dequantize4bit(options: Dequantize4bitOptions) {
       // Typed by the overloads: float32 in, Float32Array out.
       if (isSmall(2 * options.quantized?.packed?.length)) return dequantize4bit(options) as Float32Array
-      return (await run((memory) => prepareDequantize4bit(options, memory), 'dequantizeRange', CHUNK)) as Float32Array
+      return (await run((memory) => prepareDequantize4bit(options, memory))) as Float32Array
     },
     async quantizeInt8(options) {
       if (isSmall(options.data?.length)) return quantizeInt8(options)
-      return run((memory) => prepareQuantizeInt8(options, memory), 'quantizeInt8Rows', 1)
+      return run((memory) => prepareQuantizeInt8(options, memory))
     },
     async compare({ data, dtype, quantized }) {
       if (isSmall(data.length)) return quantizationError({ data, dtype, quantized })
-      if (quantized.kind === 'int8')
-        return run((memory) => prepareCompareInt8({ data, dtype, quantized }, memory), 'compareInt8Rows', 1)
-      return run((memory) => prepareCompare4bit({ data, dtype, quantized }, memory), 'compareRange', CHUNK)
+      return run((memory) => prepareCompare({ data, dtype, quantized }, memory))
     },
     async close() {
       await last

@@ -1,47 +1,24 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { broadcastPattern, BINARY as SHARED_BINARY, UNARY as SHARED_UNARY } from '@tunesmith/backend/contract'
+import { broadcastPattern, codesOf, BINARY as SHARED_BINARY, UNARY as SHARED_UNARY } from '@tunesmith/backend/contract'
 import { STORAGE, type Storage } from '../addon'
 import type { CudaBackend } from '../backend'
 import { defineCudaOp, defineCudaOpOf, type Info, isNumber } from './define'
 import { broadcastStrides, collapse, layoutOf, stridesOf } from './views'
 
-// Codes of the addon.
-const ARITHMETIC = {
-  ...SHARED_BINARY,
-  [tf.Pow]: 6,
-  [tf.FloorDiv]: 7,
-  [tf.Mod]: 8,
-  [tf.SquaredDifference]: 9,
-}
-const COMPARISONS = {
-  [tf.Equal]: 10,
-  [tf.NotEqual]: 11,
-  [tf.Greater]: 12,
-  [tf.GreaterEqual]: 13,
-  [tf.Less]: 14,
-  [tf.LessEqual]: 15,
-  [tf.LogicalAnd]: 16,
-  [tf.LogicalOr]: 17,
-}
-const NOT_EQUAL = COMPARISONS[tf.NotEqual]
+// In the order of the addon's enumerations, which begin with those of the native backend.
+const ARITHMETIC = { ...SHARED_BINARY, ...codesOf([tf.Pow, tf.FloorDiv, tf.Mod, tf.SquaredDifference], 6) }
+const COMPARISONS = codesOf(
+  [tf.Equal, tf.NotEqual, tf.Greater, tf.GreaterEqual, tf.Less, tf.LessEqual, tf.LogicalAnd, tf.LogicalOr],
+  10,
+)
 const ELU_GRAD = 18
-const UNARY: Record<string, number> = {
-  ...SHARED_UNARY,
-  [tf.Sign]: 11,
-  [tf.Floor]: 12,
-  [tf.Ceil]: 13,
-  [tf.Round]: 14,
-  [tf.Erf]: 15,
-  [tf.Log1p]: 16,
-  [tf.Expm1]: 17,
-  [tf.Softplus]: 18,
-  [tf.Step]: 19,
-  [tf.LeakyRelu]: 20,
-  [tf.Elu]: 21,
-  [tf.ClipByValue]: 22,
-}
+const MORE_UNARY = [
+  ...[tf.Sign, tf.Floor, tf.Ceil, tf.Round, tf.Erf, tf.Log1p, tf.Expm1, tf.Softplus, tf.Step],
+  ...[tf.LeakyRelu, tf.Elu, tf.ClipByValue],
+]
+const UNARY: Record<string, number> = { ...SHARED_UNARY, ...codesOf(MORE_UNARY, 11) }
+const TO_BOOLEANS = codesOf([tf.LogicalNot, tf.IsNan, tf.IsInf, tf.IsFinite], 23)
 const OF_INTEGERS: readonly string[] = [tf.Neg, tf.Square, tf.Abs, tf.Relu, tf.Sign, tf.ClipByValue]
-const TO_BOOLEANS = { [tf.LogicalNot]: 23, [tf.IsNan]: 24, [tf.IsInf]: 25, [tf.IsFinite]: 26 }
 
 const sizeOf = tf.util.sizeFromShape
 
@@ -88,22 +65,19 @@ function binary(backend: CudaBackend, op: number, a: Info, b: Info, dtype: tf.Da
 
 function registerBinary(): void {
   for (const [name, op] of Object.entries({ ...ARITHMETIC, ...COMPARISONS }))
-    defineCudaOp(name, (backend, inputs) => {
-      const { a, b } = inputs as { a: Info; b: Info }
+    defineCudaOp<{ a: Info; b: Info }>(name, (backend, { a, b }) => {
       if (a.dtype !== b.dtype || !isNumber(a) || backend.onHost(a, b)) return undefined
       if (name in COMPARISONS) return binary(backend, op, a, b, 'bool')
       if (a.dtype === 'bool' || (a.dtype === 'int32' && name === tf.RealDiv)) return undefined
       return binary(backend, op, a, b, name === tf.FloorDiv ? 'int32' : a.dtype)
     })
 
-  defineCudaOp(tf.EluGrad, (backend, inputs) => {
-    const { dy, y } = inputs as { dy: Info; y: Info }
+  defineCudaOp<{ dy: Info; y: Info }>(tf.EluGrad, (backend, { dy, y }) => {
     if (dy.dtype !== 'float32' || backend.onHost(dy, y)) return undefined
     return binary(backend, ELU_GRAD, dy, y, 'float32')
   })
 
-  defineCudaOp(tf.AddN, (backend, inputs) => {
-    const all = inputs as unknown as Info[]
+  defineCudaOp<Info[]>(tf.AddN, (backend, all) => {
     const alike = all.every((x) => x.dtype === 'float32' && tf.util.arraysEqual(x.shape, all[0]!.shape))
     if (!alike || backend.onHost(...all)) return undefined
     if (all.length === 1) return backend.share(all[0]!)
@@ -142,10 +116,9 @@ function registerUnary(): void {
       return info
     })
 
-  defineCudaOp(tf.Softmax, (backend, inputs, attrs) => {
-    const { logits } = inputs as { logits: Info }
+  defineCudaOp<{ logits: Info }, tf.SoftmaxAttrs>(tf.Softmax, (backend, { logits }, { dim }) => {
     const cols = logits.shape.at(-1)
-    const last = (attrs as unknown as tf.SoftmaxAttrs).dim === logits.shape.length - 1
+    const last = dim === logits.shape.length - 1
     if (logits.dtype !== 'float32' || !last || !cols || backend.onHost(logits)) return undefined
     const { info, handle } = backend.outputLike(logits, logits.shape)
     backend.operations.softmax({ rows: sizeOf(logits.shape) / cols, cols, x: backend.memoryOf(logits), y: handle })
@@ -154,8 +127,7 @@ function registerUnary(): void {
 }
 
 function registerSelect(): void {
-  defineCudaOp(tf.Select, (backend, inputs) => {
-    const { condition, t, e } = inputs as { condition: Info; t: Info; e: Info }
+  defineCudaOp<{ condition: Info; t: Info; e: Info }>(tf.Select, (backend, { condition, t, e }) => {
     const shape = t.shape
     const alike = t.dtype === e.dtype && tf.util.arraysEqual(shape, e.shape)
     if (!alike || !isNumber(t) || condition.shape.length !== shape.length) return undefined
@@ -173,9 +145,7 @@ function registerSelect(): void {
 
 /** Integers, booleans and floats into each other. */
 function registerCast(): void {
-  defineCudaOp(tf.Cast, (backend, inputs, attrs) => {
-    const { x } = inputs as { x: Info }
-    const { dtype } = attrs as unknown as tf.CastAttrs
+  defineCudaOp<{ x: Info }, tf.CastAttrs>(tf.Cast, (backend, { x }, { dtype }) => {
     if (x.dtype === dtype && isNumber(x)) return backend.share(x)
     const from = { dataId: x.dataId, shape: x.shape, dtype }
     if (!isNumber(x) || !isNumber(from)) return undefined
@@ -187,7 +157,8 @@ function registerCast(): void {
     }
     const { info, handle } = backend.output(x.shape, dtype)
     const operands = { size, x: backend.memoryOf(x), y: handle }
-    if (dtype === 'bool') backend.operations.binaryNumber({ op: NOT_EQUAL, number: 0, reversed: false, ...operands })
+    if (dtype === 'bool')
+      backend.operations.binaryNumber({ op: COMPARISONS[tf.NotEqual], number: 0, reversed: false, ...operands })
     else backend.operations.convert(operands)
     return info
   })
@@ -201,8 +172,7 @@ function registerConstants(): void {
       return info
     })
 
-  defineCudaOp(tf.Fill, (backend, _, attrs) => {
-    const { shape, value, dtype = 'float32' } = attrs as unknown as tf.FillAttrs
+  defineCudaOp<object, tf.FillAttrs>(tf.Fill, (backend, _, { shape, value, dtype = 'float32' }) => {
     // Small ones begin on the host, where they may stay.
     if (typeof value !== 'number' || dtype !== 'float32' || backend.isSmall(sizeOf(shape))) return undefined
     const { info, handle } = backend.output(shape)

@@ -5,9 +5,8 @@ const sizeOf = tf.util.sizeFromShape
 
 /** Rows by number, their gradient, and numbers as rows. */
 export function registerCudaIndexing(): void {
-  defineCudaOp(tf.GatherV2, (backend, inputs, attrs) => {
-    const { x, indices } = inputs as { x: Info; indices: Info }
-    const { axis, batchDims } = attrs as unknown as tf.GatherV2Attrs
+  type Gather = { x: Info; indices: Info }
+  defineCudaOp<Gather, tf.GatherV2Attrs>(tf.GatherV2, (backend, { x, indices }, { axis, batchDims }) => {
     if (!isNumber(x) || indices.dtype !== 'int32' || backend.onHost(x)) return undefined
     const along = tf.util.parseAxisParam(axis, x.shape)[0]!
     const { batchSize, outerSize, dimSize, sliceSize, outputShape } =
@@ -23,24 +22,25 @@ export function registerCudaIndexing(): void {
   })
 
   // Sums by number are what the gradient of an embedding is: rows sorted by id, no atomics.
-  defineCudaOp(tf.UnsortedSegmentSum, (backend, inputs, attrs) => {
-    const { x, segmentIds } = inputs as { x: Info; segmentIds: Info }
-    const { numSegments } = attrs as unknown as tf.UnsortedSegmentSumAttrs
-    if (x.dtype !== 'float32' || segmentIds.shape.length !== 1 || backend.onHost(x)) return undefined
-    const ids = backend.hostInts(segmentIds)
-    if (ids.some((id) => id < 0 || id >= numSegments)) return undefined
-    const inner = x.shape.slice(1)
-    const { info, handle } = backend.output([numSegments, ...inner])
-    backend.operations.EmbeddingGrad({
-      ...{ tokens: ids.length, width: sizeOf(inner), outFeatures: numSegments },
-      ...{ dy: backend.memoryOf(x), ids: backend.memoryOf(segmentIds), idsHost: ids, dWeight: handle },
-    })
-    return info
-  })
+  type Sum = { x: Info; segmentIds: Info }
+  defineCudaOp<Sum, tf.UnsortedSegmentSumAttrs>(
+    tf.UnsortedSegmentSum,
+    (backend, { x, segmentIds }, { numSegments }) => {
+      if (x.dtype !== 'float32' || segmentIds.shape.length !== 1 || backend.onHost(x)) return undefined
+      const ids = backend.hostInts(segmentIds)
+      if (ids.some((id) => id < 0 || id >= numSegments)) return undefined
+      const inner = x.shape.slice(1)
+      const { info, handle } = backend.output([numSegments, ...inner])
+      backend.operations.EmbeddingGrad({
+        ...{ tokens: ids.length, width: sizeOf(inner), outFeatures: numSegments },
+        ...{ dy: backend.memoryOf(x), ids: backend.memoryOf(segmentIds), idsHost: ids, dWeight: handle },
+      })
+      return info
+    },
+  )
 
-  defineCudaOp(tf.OneHot, (backend, inputs, attrs) => {
-    const { indices } = inputs as { indices: Info }
-    const { dtype, depth, onValue, offValue } = attrs as unknown as tf.OneHotAttrs
+  defineCudaOp<{ indices: Info }, tf.OneHotAttrs>(tf.OneHot, (backend, { indices }, attrs) => {
+    const { dtype, depth, onValue, offValue } = attrs
     const count = sizeOf(indices.shape)
     if (!isNumber({ ...indices, dtype }) || indices.dtype !== 'int32' || backend.isSmall(count * depth))
       return undefined

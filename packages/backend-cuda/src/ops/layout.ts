@@ -32,34 +32,30 @@ export function transposed(backend: CudaBackend, x: Info, perm: readonly number[
 }
 
 /** An operation on `x` that shows its elements in another order: where, or nothing when the device cannot. */
-function defineView(
+function defineView<Attrs>(
   name: string,
-  view: (x: Info, attrs: object) => { sizes: number[]; offset?: number; strides: number[]; shape?: number[] },
+  view: (x: Info, attrs: Attrs) => { sizes: number[]; offset?: number; strides: number[]; shape?: number[] },
 ): void {
-  defineCudaOpOf(name, (backend, x, attrs) => {
+  defineCudaOpOf<Attrs>(name, (backend, x, attrs) => {
     const { sizes, ...rest } = view(x, attrs)
     return materialize(backend, x, sizes, rest)
   })
 }
 
 function registerViews(): void {
-  defineCudaOpOf(tf.Transpose, (backend, x, attrs) =>
-    transposed(backend, x, (attrs as unknown as tf.TransposeAttrs).perm),
-  )
+  defineCudaOpOf<tf.TransposeAttrs>(tf.Transpose, (backend, x, { perm }) => transposed(backend, x, perm))
 
-  defineView(tf.Slice, (x, attrs) => {
-    const { begin, size } = attrs as tf.SliceAttrs
+  defineView<tf.SliceAttrs>(tf.Slice, (x, { begin, size }) => {
     const [start, sizes] = tf.slice_util.parseSliceParams(x as tf.Tensor, begin, size)
     tf.slice_util.assertParamsValid(x as tf.Tensor, start, sizes)
     const strides = stridesOf(x.shape)
     return { sizes, strides, offset: start.reduce((sum, at, axis) => sum + at * strides[axis]!, 0) }
   })
 
-  defineView(tf.StridedSlice, (x, attrs) => {
-    const { begin, end, strides, beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } =
-      attrs as tf.StridedSliceAttrs
-    const masks = [beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask] as const
-    const slice = tf.slice_util.sliceInfo(x.shape, begin, end, strides, ...masks)
+  defineView<tf.StridedSliceAttrs>(tf.StridedSlice, (x, { begin, end, strides, ...masks }) => {
+    const { beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask } = masks
+    const all = [beginMask, endMask, ellipsisMask, newAxisMask, shrinkAxisMask] as const
+    const slice = tf.slice_util.sliceInfo(x.shape, begin, end, strides, ...all)
     const own = stridesOf(x.shape)
     return {
       sizes: tf.slice_util.computeOutShape(slice.begin, slice.end, slice.strides),
@@ -69,8 +65,8 @@ function registerViews(): void {
     }
   })
 
-  defineView(tf.Reverse, (x, attrs) => {
-    const axes = tf.util.parseAxisParam((attrs as tf.ReverseAttrs).dims, x.shape)
+  defineView<tf.ReverseAttrs>(tf.Reverse, (x, { dims }) => {
+    const axes = tf.util.parseAxisParam(dims, x.shape)
     const own = stridesOf(x.shape)
     return {
       sizes: x.shape,
@@ -79,8 +75,7 @@ function registerViews(): void {
     }
   })
 
-  defineView(tf.Tile, (x, attrs) => {
-    const { reps } = attrs as tf.TileAttrs
+  defineView<tf.TileAttrs>(tf.Tile, (x, { reps }) => {
     const own = stridesOf(x.shape)
     return {
       sizes: x.shape.flatMap((size, axis) => [reps[axis]!, size]),
@@ -120,31 +115,22 @@ function joined(
 }
 
 function registerJoining(): void {
-  defineCudaOp(tf.Concat, (backend, inputs, attrs) => {
-    const all = inputs as unknown as Info[]
-    const axis = tf.util.parseAxisParam((attrs as unknown as tf.ConcatAttrs).axis, all[0]!.shape)[0]!
+  defineCudaOp<Info[], tf.ConcatAttrs>(tf.Concat, (backend, all, { axis }) => {
+    const along = tf.util.parseAxisParam(axis, all[0]!.shape)[0]!
     const shapes = all.map((x) => x.shape)
-    tf.backend_util.assertParamsConsistent(shapes, axis)
-    return joined(backend, all, shapes, tf.backend_util.computeOutShape(shapes, axis), axis)
+    tf.backend_util.assertParamsConsistent(shapes, along)
+    return joined(backend, all, shapes, tf.backend_util.computeOutShape(shapes, along), along)
   })
 
-  defineCudaOp(tf.Pack, (backend, inputs, attrs) => {
-    const all = inputs as unknown as Info[]
-    const { axis } = attrs as unknown as tf.PackAttrs
+  defineCudaOp<Info[], tf.PackAttrs>(tf.Pack, (backend, all, { axis }) => {
     const one = all[0]!.shape
     if (all.some((x) => !tf.util.arraysEqual(x.shape, one))) return undefined
     const around = (count: number) => [...one.slice(0, axis), count, ...one.slice(axis)]
-    return joined(
-      backend,
-      all,
-      all.map(() => around(1)),
-      around(all.length),
-      axis,
-    )
+    const shapes = all.map(() => around(1))
+    return joined(backend, all, shapes, around(all.length), axis)
   })
 
-  defineCudaOpOf(tf.PadV2, (backend, x, attrs) => {
-    const { paddings, constantValue } = attrs as unknown as tf.PadV2Attrs
+  defineCudaOpOf<tf.PadV2Attrs>(tf.PadV2, (backend, x, { paddings, constantValue }) => {
     if (x.dtype !== 'float32') return undefined
     const shape = x.shape.map((size, axis) => paddings[axis]![0] + size + paddings[axis]![1])
     const { info, handle } = backend.outputLike(x, shape)
@@ -177,16 +163,14 @@ function parted(
 }
 
 function registerParting(): void {
-  defineCudaOpOf(tf.SplitV, (backend, x, attrs) => {
-    const { numOrSizeSplits, axis } = attrs as unknown as tf.SplitVAttrs
+  defineCudaOpOf<tf.SplitVAttrs>(tf.SplitV, (backend, x, { numOrSizeSplits, axis }) => {
     const along = tf.util.parseAxisParam(axis, x.shape)[0]!
     const sizes = tf.backend_util.prepareSplitSize(x as tf.Tensor, numOrSizeSplits, along)
     return parted(backend, x, along, sizes, (size) => x.shape.map((n, i) => (i === along ? size : n)))
   })
 
-  defineCudaOp(tf.Unpack, (backend, inputs, attrs) => {
-    const { value: x } = inputs as { value: Info }
-    const along = tf.util.parseAxisParam((attrs as unknown as tf.UnpackAttrs).axis, x.shape)[0]!
+  defineCudaOp<{ value: Info }, tf.UnpackAttrs>(tf.Unpack, (backend, { value: x }, { axis }) => {
+    const along = tf.util.parseAxisParam(axis, x.shape)[0]!
     const ones = new Array<number>(x.shape[along]!).fill(1)
     return parted(backend, x, along, ones, () => x.shape.filter((_, i) => i !== along))
   })

@@ -7,9 +7,8 @@ const sizeOf = tf.util.sizeFromShape
 
 /** Matrix products of float32, one or a batch. */
 export function registerCudaProducts(): void {
-  defineCudaOp(tf.BatchMatMul, (backend, inputs, attrs) => {
-    const { a, b } = inputs as { a: Info; b: Info }
-    const { transposeA = false, transposeB = false } = attrs as unknown as tf.BatchMatMulAttrs
+  defineCudaOp<{ a: Info; b: Info }, tf.BatchMatMulAttrs>(tf.BatchMatMul, (backend, { a, b }, attrs) => {
+    const { transposeA = false, transposeB = false } = attrs
     if (a.dtype !== 'float32' || b.dtype !== 'float32' || backend.onHost(a, b)) return undefined
     const [rowsA, colsA] = a.shape.slice(-2) as [number, number]
     const [rowsB, colsB] = b.shape.slice(-2) as [number, number]

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { span } from '@tunesmith/backend/contract'
+import { codesOf, span } from '@tunesmith/backend/contract'
 import type { CudaBackend } from '../backend'
 import { defineCudaOpOf, type Info } from './define'
 import { transposed } from './layout'
@@ -8,8 +8,8 @@ const sizeOf = tf.util.sizeFromShape
 
 // Codes of the addon.
 const SUM = 0
-const REDUCTIONS = { [tf.Prod]: 1, [tf.Max]: 2, [tf.Min]: 3, [tf.All]: 4, [tf.Any]: 5 }
-const POSITIONS = { [tf.ArgMax]: 6, [tf.ArgMin]: 7 }
+const REDUCTIONS = codesOf([tf.Prod, tf.Max, tf.Min, tf.All, tf.Any], 1)
+const POSITIONS = codesOf([tf.ArgMax, tf.ArgMin], 6)
 
 type Axis = number | number[] | undefined
 
@@ -62,8 +62,7 @@ function reduceRows(
 /** Sums, means, products, largest and smallest values and where they are. */
 export function registerCudaReduce(): void {
   for (const name of [tf.Sum, tf.Mean])
-    defineCudaOpOf(name, (backend, x, attrs) => {
-      const { axis, keepDims } = attrs as unknown as tf.SumAttrs
+    defineCudaOpOf<tf.SumAttrs>(name, (backend, x, { axis, keepDims }) => {
       const axes = axesOf(x, axis)
       const shape = reducedShape(x, axes, keepDims)
       if (x.dtype !== 'float32')
@@ -81,16 +80,15 @@ export function registerCudaReduce(): void {
     })
 
   for (const [name, op] of Object.entries(REDUCTIONS))
-    defineCudaOpOf(name, (backend, x, attrs) => {
-      const { axis, reductionIndices = axis, keepDims } = attrs as Record<string, never> & { keepDims: boolean }
-      const axes = axesOf(x, reductionIndices as Axis)
+    defineCudaOpOf<tf.MaxAttrs & { axis: Axis }>(name, (backend, x, { axis, reductionIndices = axis, keepDims }) => {
+      const axes = axesOf(x, reductionIndices)
       const dtype = name === tf.All || name === tf.Any ? 'bool' : x.dtype === 'bool' ? 'int32' : x.dtype
       return reduceRows(backend, op, x, axes, { shape: reducedShape(x, axes, keepDims), dtype })
     })
 
   for (const [name, op] of Object.entries(POSITIONS))
-    defineCudaOpOf(name, (backend, x, attrs) => {
-      const axes = axesOf(x, (attrs as unknown as tf.ArgMaxAttrs).axis).slice(0, 1)
+    defineCudaOpOf<tf.ArgMaxAttrs>(name, (backend, x, { axis }) => {
+      const axes = axesOf(x, axis).slice(0, 1)
       return reduceRows(backend, op, x, axes, { shape: reducedShape(x, axes, false), dtype: 'int32' })
     })
 }

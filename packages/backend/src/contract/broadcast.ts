@@ -1,20 +1,14 @@
 import * as tf from '@tensorflow/tfjs-core'
 
-// Codes of the addons.
-export const BINARY = { [tf.Add]: 0, [tf.Sub]: 1, [tf.Multiply]: 2, [tf.RealDiv]: 3, [tf.Maximum]: 4, [tf.Minimum]: 5 }
-export const UNARY = {
-  [tf.Neg]: 0,
-  [tf.Square]: 1,
-  [tf.Sqrt]: 2,
-  [tf.Rsqrt]: 3,
-  [tf.Exp]: 4,
-  [tf.Log]: 5,
-  [tf.Tanh]: 6,
-  [tf.Sigmoid]: 7,
-  [tf.Relu]: 8,
-  [tf.Abs]: 9,
-  [tf.Reciprocal]: 10,
-}
+/** Codes of operations: their places in an enumeration of the addons, the first at `first`. */
+export const codesOf = <const Names extends readonly string[]>(names: Names, first = 0) =>
+  Object.fromEntries(names.map((name, i) => [name, first + i])) as Record<Names[number], number>
+
+export const BINARY = codesOf([tf.Add, tf.Sub, tf.Multiply, tf.RealDiv, tf.Maximum, tf.Minimum])
+export const UNARY = codesOf([
+  ...([tf.Neg, tf.Square, tf.Sqrt, tf.Rsqrt, tf.Exp, tf.Log, tf.Tanh, tf.Sigmoid] as const),
+  ...([tf.Relu, tf.Abs, tf.Reciprocal] as const),
+])
 
 interface Pattern {
   shape: number[]

@@ -1,4 +1,4 @@
-export { BINARY, broadcastPattern, span, UNARY } from './broadcast'
+export { BINARY, broadcastPattern, codesOf, span, UNARY } from './broadcast'
 export { KERNELS, type KernelAttrs, type KernelInputs, type KernelName } from './kernels'
 export { bindOperations, type Operations } from './operations'
 export { type Hand, KernelPlan, type Make, type PlannedCall } from './plan'

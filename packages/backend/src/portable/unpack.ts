@@ -10,7 +10,7 @@ export interface PackedArrays {
   scale?: Float32Array
 }
 
-const { bfloat16ToFloat32, float16ToFloat32, roundToFloat16 } = createConversions()
+const { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, roundToFloat16 } = createConversions()
 
 const halfwords = ({ buffer, byteOffset, length }: Int32Array) => new Uint16Array(buffer, byteOffset, length * 2)
 
@@ -27,13 +27,6 @@ const unpackers: Record<Exclude<WeightFormat, 'f32'>, Unpack> = {
   fp4: unpackNibbles,
 }
 
-/** To the nearest bfloat16, ties to even. */
-function toNearestBF16(values: Float32Array): void {
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length)
-  for (let i = 0; i < values.length; i++)
-    if (!Number.isNaN(values[i])) bits[i] = (bits[i]! + 0x7fff + ((bits[i]! >>> 16) & 1)) & 0xffff0000
-}
-
 function unpackNibbles(
   { weight, absmax, code }: PackedArrays,
   first: number,
@@ -43,12 +36,16 @@ function unpackNibbles(
   const bytes = new Uint8Array(weight.buffer, weight.byteOffset, weight.length * 4)
   // The sixteen values of a block, scaled and rounded.
   const values = new Float32Array(16)
+  const bits = new Uint16Array(16)
   for (let i = 0; i < out.length; ) {
     const block = Math.floor((first + i) / blockSize)
     const scale = absmax![block]!
     for (let v = 0; v < 16; v++) values[v] = code![v]! * scale
-    if (roundTo === 'bf16') toNearestBF16(values)
-    if (roundTo === 'f16') roundToFloat16(values, values.length)
+    if (roundTo === 'bf16') {
+      float32ToBfloat16(values, 16, bits, 0)
+      bfloat16ToFloat32(bits, 0, 16, values)
+    }
+    if (roundTo === 'f16') roundToFloat16(values, 16)
     for (const end = Math.min(out.length, (block + 1) * blockSize - first); i < end; i++) {
       const byte = bytes[(first + i) >> 1]!
       out[i] = values[(first + i) & 1 ? byte & 15 : byte >> 4]!

@@ -172,11 +172,9 @@ function promptLogits(
   names?: readonly string[],
 ): Float32Array {
   const packed = packSequences(active.map((s) => sequences[s]!))
-  cache.begin(
-    active,
-    active.map((s) => sequences[s]!.length),
-  )
+  const counts = active.map((s) => sequences[s]!.length)
   return tf.tidy(() => {
+    cache.begin(active, counts)
     const adapterNames = names && active.map((s) => names[s]!)
     const hidden = model.forward({ ...packed, adapterNames }, { cache })
     const last = tf.tensor1d(

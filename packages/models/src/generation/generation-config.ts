@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { camelCase, renameKeys, TunesmithError } from '@tunesmith/core'
 import { readJsonFile } from '@tunesmith/hub'
 import { z } from 'zod'
 import { ConfigFile, readSpecialTokens, type SpecialTokens } from '../config-file'
@@ -50,20 +50,8 @@ export async function readGenerationDefaults(folder: string, config: ModelConfig
     repetition_penalty: number,
     max_new_tokens: number,
   })
-  const known = (values: Record<string, unknown>) =>
-    Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined && value !== null))
-  return {
-    ...readSpecialTokens(file, defaults),
-    ...known({
-      doSample: g.do_sample,
-      temperature: g.temperature,
-      // Old versions wrote -1 for "off".
-      topK: g.top_k && Math.max(0, g.top_k),
-      topP: g.top_p,
-      minP: g.min_p,
-      repetitionPenalty: g.repetition_penalty,
-      maxNewTokens: g.max_new_tokens,
-    }),
-    raw,
-  }
+  // Old versions wrote -1 for "off".
+  const settings = { ...g, top_k: g.top_k && Math.max(0, g.top_k) }
+  const known = Object.entries(settings).filter(([, value]) => value !== undefined && value !== null)
+  return { ...readSpecialTokens(file, defaults), ...renameKeys(Object.fromEntries(known), camelCase), raw }
 }

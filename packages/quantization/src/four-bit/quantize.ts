@@ -3,9 +3,8 @@ import { z } from 'zod'
 import { dequantizeBlockwise } from '../blockwise8bit'
 import { bucketsOf, type QuantType4bit, quantMap4bit } from '../codebooks'
 import { checkFloatTensor, type FloatData, type FloatDtype, floatDtype, floatTensorFields } from '../floats'
+import { CHUNK, runHere, type Task } from '../task'
 import { compressAbsmax, type NestedAbsmax } from './double-quant'
-import { localKernels } from './instance'
-import type { DequantizeRange, QuantizeRange } from './kernels'
 import { ownMemory, type SharedMemory, toShared, unshared } from './shared'
 
 /** A weight in 4 bits, as bitsandbytes lays it out. */
@@ -43,7 +42,10 @@ const quantizeOptions = z.strictObject({
 export type Quantize4bitOptions = z.input<typeof quantizeOptions>
 
 /** Checks the options and gets memory for the results; for threads, shared memory. */
-export function prepareQuantize4bit(options: Quantize4bitOptions, memory: SharedMemory = ownMemory) {
+export function prepareQuantize4bit(
+  options: Quantize4bitOptions,
+  memory: SharedMemory = ownMemory,
+): Task<Quantized4bit> {
   const where = 'quantize4bit'
   const parsed = parseOptions(quantizeOptions, options, where)
   const { dtype, quantType, blocksize } = parsed
@@ -54,13 +56,13 @@ export function prepareQuantize4bit(options: Quantize4bitOptions, memory: Shared
   const packed = new Uint8Array(memory.take('packed', bytes), 0, bytes)
   const absmax = new Float32Array(memory.take('absmax', 4 * blocks), 0, blocks)
   const { thresholds, order } = bucketsOf(quantMap4bit(quantType))
-  const range: QuantizeRange = { data, dtype, begin: 0, end: count, blocksize, thresholds, order, packed, absmax }
+  const range = { data, dtype, begin: 0, end: count, blocksize, thresholds, order, packed, absmax }
   const finish = (): Quantized4bit => {
     const common = { kind: '4bit' as const, quantType, blocksize, dtype, shape, packed: unshared(packed) }
     if (!parsed.doubleQuant) return { ...common, absmax: unshared(absmax) }
     return { ...common, ...compressAbsmax(absmax) }
   }
-  return { range, finish }
+  return { method: 'quantizeRange', range, unit: CHUNK, finish }
 }
 
 /**
@@ -75,9 +77,7 @@ export function prepareQuantize4bit(options: Quantize4bitOptions, memory: Shared
  * @see Dettmers et al., "QLoRA: Efficient Finetuning of Quantized LLMs", 2023
  */
 export function quantize4bit(options: Quantize4bitOptions): Quantized4bit {
-  const { range, finish } = prepareQuantize4bit(options)
-  localKernels().quantizeRange(range)
-  return finish()
+  return runHere(prepareQuantize4bit(options))
 }
 
 /** The scales of a 4-bit weight as float32 `[blocks]`; with double quantization they are computed. */
@@ -105,7 +105,10 @@ const dequantizeOptions = z.strictObject({
 export type Dequantize4bitOptions = z.input<typeof dequantizeOptions>
 
 /** As {@link prepareQuantize4bit}, for the way back. */
-export function prepareDequantize4bit(options: Dequantize4bitOptions, memory: SharedMemory = ownMemory) {
+export function prepareDequantize4bit(
+  options: Dequantize4bitOptions,
+  memory: SharedMemory = ownMemory,
+): Task<FloatData> {
   const shared = memory !== ownMemory
   const where = 'dequantize4bit'
   const { quantized, dtype = quantized.dtype, out: given } = parseOptions(dequantizeOptions, options, where)
@@ -119,13 +122,13 @@ export function prepareDequantize4bit(options: Dequantize4bitOptions, memory: Sh
   const packed = toShared(quantized.packed, memory, 'packed')
   const absmax = toShared(absmaxOf(quantized), memory, 'absmax')
   const map = quantMap4bit(quantType)
-  const range: DequantizeRange = { packed, absmax, begin: 0, end: count, blocksize, map, out, dtype }
+  const range = { packed, absmax, begin: 0, end: count, blocksize, map, out, dtype }
   const finish = (): FloatData => {
     if (given === undefined || given === out) return out
     given.set(out)
     return given
   }
-  return { range, finish }
+  return { method: 'dequantizeRange', range, unit: CHUNK, finish }
 }
 
 /**
@@ -136,7 +139,5 @@ export function prepareDequantize4bit(options: Dequantize4bitOptions, memory: Sh
 export function dequantize4bit(options: Dequantize4bitOptions & { dtype: 'float32' }): Float32Array
 export function dequantize4bit(options: Dequantize4bitOptions): FloatData
 export function dequantize4bit(options: Dequantize4bitOptions): FloatData {
-  const { range, finish } = prepareDequantize4bit(options)
-  localKernels().dequantizeRange(range)
-  return finish()
+  return runHere(prepareDequantize4bit(options))
 }

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
 import { type Random, TunesmithError } from '@tunesmith/core'
 import { quantizedMatrix } from '@tunesmith/models'
-import { loftqInit, truncatedSvd } from '@tunesmith/quantization'
+import { loftqInit, orthonormalize, timesTransposed, truncatedSvd } from '@tunesmith/quantization'
 import type { AdaptableModule } from '../../adapter'
 import { storeWeight } from '../../store-weight'
 import { uniform } from '../../variable'
@@ -94,31 +94,18 @@ function pissa(module: AdaptableModule, _: LoraConfig, sizes: Sizes): InitialFac
   return { a, b, residual: residualOf(weight, a, b, sizes) }
 }
 
-/** Columns of Q and rows of R of the weight's QR decomposition (Gram-Schmidt, twice). */
+/** Columns of Q and rows of R of the weight's QR decomposition. */
 function olora({ weight }: AdaptableModule, _: LoraConfig, sizes: Sizes): InitialFactors {
   const { outFeatures, inFeatures } = weight
   const { r } = sizes
   const values = dense(weight)
-  const columns = Array.from({ length: r }, (_, k) =>
+  const first = Array.from({ length: r }, (_, k) =>
     Float64Array.from({ length: outFeatures }, (_, i) => values[i * inFeatures + k]!),
   )
-  columns.forEach((column, k) => {
-    for (let round = 0; round < 2; round++)
-      for (const other of columns.slice(0, k)) {
-        const share = column.reduce((sum, value, i) => sum + value * other[i]!, 0)
-        for (let i = 0; i < outFeatures; i++) column[i]! -= share * other[i]!
-      }
-    const length = Math.sqrt(column.reduce((sum, value) => sum + value * value, 0))
-    for (let i = 0; i < outFeatures; i++) column[i]! /= length || 1
-  })
-  const b = Float32Array.from({ length: outFeatures * r }, (_, i) => columns[i % r]![Math.floor(i / r)]!)
-  const sums = new Float64Array(r * inFeatures)
-  for (let i = 0; i < outFeatures; i++)
-    for (let k = 0; k < r; k++) {
-      const q = columns[k]![i]!
-      for (let j = 0; j < inFeatures; j++) sums[k * inFeatures + j]! += q * values[i * inFeatures + j]!
-    }
-  const a = Float32Array.from(sums)
+  const { q } = orthonormalize(first)
+  const b = Float32Array.from({ length: outFeatures * r }, (_, i) => q[i % r]![Math.floor(i / r)]!)
+  const a = new Float32Array(r * inFeatures)
+  for (const [k, row] of timesTransposed(values, inFeatures, q).entries()) a.set(row, k * inFeatures)
   return { a, b, residual: residualOf(weight, a, b, sizes) }
 }
 

@@ -154,7 +154,10 @@ function combineFactors(module: AdaptableModule, factors: readonly Factors[], ho
   // Of the embeddings, A is [r, vocab] and B [hidden, r].
   const [columns, rows] = module instanceof EmbeddingModule ? [outFeatures, inFeatures] : [inFeatures, outFeatures]
   const { type, rank } = how
-  if (type === 'cat') return concatenated(factors, rank, rows, columns)
+  if (type === 'cat') {
+    const weighted = factors.map((one) => ({ ...one, weight: one.source.weight * one.scaling }))
+    return sideBySide(weighted, rank, rows, columns)
+  }
   const elementwise = (part: 'A' | 'B' | 'update'): CombineOptions => ({
     method: (type === 'svd' ? 'linear' : type.replace('_svd', '')) as CombineOptions['method'],
     density: how.density ?? 1,
@@ -193,18 +196,11 @@ function combineFactors(module: AdaptableModule, factors: readonly Factors[], ho
     elementwise('update'),
   )
   const { u, s, vt } = truncatedSvd({ matrix, rows, columns, rank: Math.min(rank, rows, columns), powerIterations: 8 })
-  const limit =
-    how.svdClamp === undefined ? undefined : quantile([u.map((v, i) => v * s[i % s.length]!), vt], how.svdClamp)
-  const clamp = (value: number) => (limit === undefined ? value : Math.max(-limit, Math.min(limit, value)))
-  return {
-    a: padRows(vt.map(clamp), rank * columns),
-    b: padColumns(
-      u.map((value, i) => clamp(value * s[i % s.length]!)),
-      rows,
-      s.length,
-      rank,
-    ),
-  }
+  // The singular values go to B. A matrix may have fewer of them than the rank asks for.
+  const scaled = u.map((value, i) => value * s[i % s.length]!)
+  const limit = how.svdClamp === undefined ? Number.POSITIVE_INFINITY : quantile([scaled, vt], how.svdClamp)
+  const clamp = (value: number) => Math.max(-limit, Math.min(limit, value))
+  return sideBySide([{ a: vt.map(clamp), b: scaled.map(clamp), r: s.length, weight: 1 }], rank, rows, columns)
 }
 
 /** DARE's choice of elements. */
@@ -221,34 +217,22 @@ function chosen(
   return Uint8Array.from({ length: size }, () => (random.uniform() < density ? 1 : 0))
 }
 
-/** A below each other, weighted and scaled; B side by side. Where an adapter has no part in the module, zeros follow. */
-function concatenated(factors: readonly Factors[], rank: number, rows: number, columns: number) {
+/** A below each other, each times its weight, and B side by side: one factor of a rank, with zeros where they have less. */
+function sideBySide(
+  parts: readonly { a: Float32Array; b: Float32Array; r: number; weight: number }[],
+  rank: number,
+  rows: number,
+  columns: number,
+) {
   const a = new Float32Array(rank * columns)
   const b = new Float32Array(rows * rank)
   let at = 0
-  for (const factor of factors) {
-    const weight = factor.source.weight * factor.scaling
-    a.set(
-      factor.a.map((value) => value * weight),
-      at * columns,
-    )
-    for (let row = 0; row < rows; row++) b.set(factor.b.subarray(row * factor.r, (row + 1) * factor.r), row * rank + at)
-    at += factor.r
+  for (const part of parts) {
+    for (let i = 0; i < part.a.length; i++) a[at * columns + i] = part.a[i]! * part.weight
+    for (let row = 0; row < rows; row++) b.set(part.b.subarray(row * part.r, (row + 1) * part.r), row * rank + at)
+    at += part.r
   }
   return { a, b }
-}
-
-function padRows(values: Float32Array, size: number): Float32Array {
-  const padded = new Float32Array(size)
-  padded.set(values)
-  return padded
-}
-
-function padColumns(values: Float32Array, rows: number, from: number, to: number): Float32Array {
-  if (from === to) return values
-  const padded = new Float32Array(rows * to)
-  for (let row = 0; row < rows; row++) padded.set(values.subarray(row * from, (row + 1) * from), row * to)
-  return padded
 }
 
 /** With linear interpolation, over all values together. */
