@@ -3,6 +3,7 @@ import { resolveModelFolder } from '@tunesmith/hub'
 import { z } from 'zod'
 import { wellFormed } from './batch/chunks'
 import { type BatchOptions, BatchRunner, type ThreadData } from './batch/runner'
+import { endOfTurnTexts } from './chat/end-of-turn'
 import { type ChatOptions, chatOptions } from './chat/options'
 import { renderTemplate } from './chat/render'
 import { type RenderedChat, renderChat } from './chat/render-chat'
@@ -298,6 +299,19 @@ export class Tokenizer implements TokenizerState {
   /** The text of a conversation, its ids, and which of them the assistant wrote. */
   renderChat(messages: readonly Message[], input: ChatOptions = {}): RenderedChat {
     return renderChat(this, messages, parseOptions(chatOptions, input, 'renderChat'))
+  }
+
+  /**
+   * The tokens that a chat template ends a turn of the assistant with, an answer or a call of a tool: a model that was
+   * trained on conversations stops there, whatever its EOS token is. Without a template there are none.
+   *
+   * @returns their texts, and the ids of those that the vocabulary has.
+   */
+  endOfTurn(input: ChatOptions = {}): { tokens: string[]; ids: number[] } {
+    const given = parseOptions(chatOptions, input, 'endOfTurn')
+    if (given.template === undefined && this.chatTemplate === undefined) return { tokens: [], ids: [] }
+    const tokens = endOfTurnTexts(this, given)
+    return { tokens, ids: tokens.map((token) => this.idOf.get(token)).filter((id) => id !== undefined) }
   }
 
   /** The tokenizer that a thread makes for itself, the same as that of `data`. @internal */

@@ -1,4 +1,4 @@
-import { type Message, TunesmithError } from '@tunesmith/core'
+import { incompatible, type Message } from '@tunesmith/core'
 import type { TokenizerState } from '../tokenizer-state'
 import { endsWithEndToken, endTokensOf } from './end-tokens'
 import type { ParsedChatOptions } from './options'
@@ -50,6 +50,13 @@ export class TurnFinder {
       found.push({ turn, span })
     }
     return found
+  }
+
+  /** What turn `i` of the assistant ends with, after all that was said in it; '' when that cannot be told. */
+  closing(i: number): string {
+    const span = this.turns((turn) => turn === i)[0]?.span
+    const said = this.prints.rangeOf(i)?.[1]
+    return span && said !== undefined && said < span[1] ? this.text.slice(Math.max(said, span[0]), span[1]) : ''
   }
 
   /** Where the text of message `i` stands, of whatever role, with the end tokens after it; undefined when it does not. */
@@ -170,8 +177,7 @@ export class TurnFinder {
     const asked = this.prints.of(i, true)
     const said = typeof asked === 'object' ? `; of the prompt for it alone it says "${asked.message}"` : ''
     const why = `the chat template prints it more than once, around another turn, or out of order${said}`
-    throw new TunesmithError(`It cannot be told which tokens of this turn the assistant wrote: ${why}`, {
-      code: 'incompatible',
+    throw incompatible(`It cannot be told which tokens of this turn the assistant wrote: ${why}`, {
       where: `messages[${i}]`,
       remedy:
         'Use a template with {% generation %} tags, or one of ours, leave the turn out with "train": false, or train on prompt and completion',

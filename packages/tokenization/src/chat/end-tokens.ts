@@ -3,7 +3,7 @@ const TAG = /<[^<>\s]+>|\[[^[\]\s]+\]/g
 const END_NAME = /(?:^|[^a-z])(?:end|eos|eot|eom)(?![a-z])|end_?of|^(?:\/s|return|call)$/i
 
 /** Whether a tag is named as the end of a turn. */
-function isEndTag(tag: string): boolean {
+export function isEndTag(tag: string): boolean {
   const name = tag.slice(1, -1).replaceAll(/[|｜]/g, '')
   return END_NAME.test(name) && (name === '/s' || !name.startsWith('/')) && !name.includes('header')
 }
@@ -34,4 +34,19 @@ export function endsWithEndToken(turn: string, eos: string | undefined): boolean
   if (eos && closed.endsWith(eos)) return true
   const last = [...closed.matchAll(TAG)].at(-1)
   return last !== undefined && last.index + last[0].length === closed.length && isEndTag(last[0])
+}
+
+/** The end tokens that stand side by side at the end of a turn: special tokens, or tags that are named as ends. */
+export function endTags(turn: string, special: readonly string[]): string[] {
+  const longestFirst = special.toSorted((a, b) => b.length - a.length)
+  const found: string[] = []
+  for (let rest = turn.trimEnd(); rest !== ''; ) {
+    const tag = [...rest.matchAll(TAG)].at(-1)
+    const named = tag && tag.index + tag[0].length === rest.length && isEndTag(tag[0]) ? tag[0] : undefined
+    const token = longestFirst.find((candidate) => rest.endsWith(candidate)) ?? named
+    if (token === undefined) break
+    found.unshift(token)
+    rest = rest.slice(0, rest.length - token.length).trimEnd()
+  }
+  return found
 }

@@ -1,4 +1,4 @@
-import { type Message, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, type Message } from '@tunesmith/core'
 import { assistantSpans, messageSpans } from '../chat/assistant-spans'
 import { hasGenerationTags } from '../chat/jinja/run'
 import type { ParsedChatOptions } from '../chat/options'
@@ -32,8 +32,7 @@ export function trainedTurns(
   if (lossOn === 'last-assistant') {
     const other = weights?.findIndex((weight, i) => weight && messages[i]!.role !== 'assistant') ?? -1
     if (other !== -1)
-      throw new TunesmithError('This message is marked to be learned, but only the last turn is', {
-        code: 'invalid_options',
+      throw invalidOptions('This message is marked to be learned, but only the last turn is', {
         where: `messages[${other}]`,
         remedy: 'Use lossOn: "assistant", or take the mark off',
       })

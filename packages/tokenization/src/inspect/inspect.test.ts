@@ -49,6 +49,34 @@ describe('inspect', () => {
     expect(codes({ messages }, { template: forgetful })).toEqual(['template-rewrites-turns'])
   })
 
+  test('warns of calls and reasoning that are printed nowhere', () => {
+    const call = { type: 'function', function: { name: 'look', arguments: { where: 'oven' } } }
+    const said = [messages[0]!, { ...messages[1]!, tool_calls: [call], reasoning_content: 'Seen.' }]
+    const { warnings } = inspect(tokenizer, { messages: said }, { template: 'zephyr', lossOn: 'assistant' })
+    expect(warnings.map(({ code }) => code)).toEqual(['not-printed', 'split-special-token'])
+    expect(warnings[0]!.message).toContain('messages[1].tool_calls, "reasoning_content" of any message')
+    const printing =
+      "{% for m in messages %}{{ m.reasoning_content or '' }}{{ m.content }}{{ (m.tool_calls or '') | tojson }}</s>{% endfor %}"
+    expect(codes({ messages: said }, { template: printing, lossOn: 'assistant' })).toEqual([])
+  })
+
+  test('says what ends a turn, and takes whatever that is for an end', () => {
+    expect(inspect(tokenizer, row).endOfTurn).toBeUndefined()
+    const { endOfTurn } = inspect(tokenizer, { messages }, { template: 'zephyr' })
+    expect(endOfTurn).toBe(`A turn ends with </s> (${tokenizer.eosTokenId}), and so does generation`)
+    const chatml = inspect(tokenizer, { messages }, { template: 'chatml' })
+    expect(renderTerminal(chatml)).toContain('A turn ends with <|im_end|> (not in the vocabulary)')
+    expect(renderHtml(chatml)).toContain('A turn ends with &lt;|im_end|&gt;')
+    const own = new Tokenizer({ tokenizerJson: json('bytes'), config: { eos_token: '</s>' } })
+    own.addTokens([{ content: '#over#', special: true }])
+    const template =
+      "{% for m in messages %}{{ '#' if m.role == 'user' }}{{ m.content }}{{ '#over#' if m.role == 'assistant' }}{% endfor %}"
+    expect(codes({ messages }, { template, lossOn: 'assistant' }, own)).toEqual([])
+    expect(codes({ messages }, { template: template.replace('#over#', '!'), lossOn: 'assistant' }, own)).toEqual([
+      'no-eos-trained',
+    ])
+  })
+
   test('prints to a terminal, with colours and without', () => {
     const seen = inspect(tokenizer, row)
     const plain = renderTerminal(seen, { color: false })

@@ -1,10 +1,9 @@
-import { type ExampleRow, IGNORE_INDEX, isTunesmithError, type Message, parseOptions } from '@tunesmith/core'
-import { chatOptions } from '../chat/options'
-import { chooseTemplate, renderTemplate } from '../chat/render'
+import { type ExampleRow, IGNORE_INDEX, parseOptions } from '@tunesmith/core'
 import { byteOfToken, CHAR_TO_BYTE } from '../engine/bytes'
 import { buildExample, type Example } from '../example/build'
 import { type ExampleOptions, exampleOptions } from '../example/options'
 import type { Tokenizer } from '../tokenizer'
+import { chatOf, endIds, endOfTurnNote, rewritesEarlierTurns, unprintedFields } from './prints'
 import { type InspectWarning, warningsOf } from './warnings'
 
 /** One token as the loss sees it. */
@@ -21,6 +20,8 @@ export interface Inspection {
   tokens: InspectedToken[]
   trained: number
   warnings: InspectWarning[]
+  /** What ends a turn of the assistant, in a sentence; undefined for a row that is no conversation. */
+  endOfTurn: string | undefined
   example: Example
 }
 
@@ -32,6 +33,7 @@ export interface Inspection {
  */
 export function inspect(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOptions = {}): Inspection {
   const { example, warnings } = checkRow(tokenizer, row, input)
+  const endOfTurn = endOfTurnNote(tokenizer, row, parseOptions(exampleOptions, input, 'inspect'))
   const tokens = example.inputIds.map((id, i) => ({
     id,
     text: shownText(tokenizer, id),
@@ -39,15 +41,16 @@ export function inspect(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOpt
     special: tokenizer.isSpecial(id),
   }))
   const trained = tokens.filter((token) => token.trained).length
-  return { tokens, trained, warnings, example }
+  return { tokens, trained, warnings, endOfTurn, example }
 }
 
 /** A row's example and the mistakes in it. */
 export function checkRow(tokenizer: Tokenizer, row: ExampleRow, input: ExampleOptions) {
   const options = parseOptions(exampleOptions, input, 'inspect')
   const example = buildExample(tokenizer, row, input)
-  const rewrites = rewritesEarlierTurns(tokenizer, row, options.template, options.variables)
-  return { example, warnings: warningsOf(tokenizer, row, example, rewrites) }
+  const chat = chatOf(tokenizer, row, options)
+  const found = { rewrites: rewritesEarlierTurns(chat), unprinted: unprintedFields(chat), ends: () => endIds(chat) }
+  return { example, warnings: warningsOf(tokenizer, row, example, found) }
 }
 
 /** A token's own text. The space a decoder drops from the first token of a text is kept. */
@@ -71,45 +74,4 @@ function bytesOf(token: string): string {
     out += byte < 0x80 ? String.fromCharCode(byte) : `<0x${byte.toString(16).toUpperCase()}>`
   }
   return out
-}
-
-/** Whether rendering more messages changes what was rendered of the earlier ones (some templates drop old reasoning). */
-function rewritesEarlierTurns(
-  tokenizer: Tokenizer,
-  row: ExampleRow,
-  template: string | undefined,
-  variables: Record<string, unknown>,
-): boolean {
-  const messages = Array.isArray(row.messages)
-    ? row.messages
-    : Array.isArray(row.prompt) && Array.isArray(row.completion)
-      ? [...row.prompt, ...row.completion]
-      : undefined
-  if (!messages) return false
-  const options = chatOptions.parse({
-    variables: { ...variables, ...row.chat_template_kwargs },
-    ...(template ? { template } : {}),
-  })
-  const source = chooseTemplate(tokenizer, options)
-  const print = (list: readonly Message[]) => renderTemplate(tokenizer, list, { ...options, template: source }).text
-  let whole: string
-  try {
-    whole = print(messages)
-  } catch (error) {
-    if (isTunesmithError(error)) return false
-    throw error
-  }
-  for (let n = 1; n < messages.length; n++) {
-    if (messages[n - 1]!.role !== 'assistant') continue
-    try {
-      // A template may close the conversation with a token of its own; what must stay is the turn itself.
-      const part = print(messages.slice(0, n))
-      const eos = tokenizer.eosToken
-      const kept = eos !== undefined && part.endsWith(eos) ? part.slice(0, -eos.length) : part
-      if (!whole.startsWith(kept.trimEnd())) return true
-    } catch (error) {
-      if (!isTunesmithError(error)) throw error
-    }
-  }
-  return false
 }

@@ -38,8 +38,8 @@ export function renderTerminal(inspection: Inspection, { color = true }: RenderT
     }
   }
   if (open) out += ']'
-  const { tokens, trained, warnings } = inspection
-  const lines = [out, '', `${tokens.length} tokens, ${trained} trained`]
+  const { tokens, trained, warnings, endOfTurn } = inspection
+  const lines = [out, '', `${tokens.length} tokens, ${trained} trained`, ...(endOfTurn ? [endOfTurn] : [])]
   for (const { message, remedy } of warnings) {
     const head = color ? `\u001b[33mwarning:${RESET}` : 'warning:'
     lines.push(`${head} ${message}. ${remedy}.`)
@@ -57,7 +57,7 @@ pre{white-space:pre-wrap;overflow-wrap:anywhere;font:14px/1.8 ui-monospace,monos
 /** Inspections as one HTML page that needs nothing else; hover over a token for its id. */
 export function renderHtml(inspections: Inspection | readonly Inspection[], title = 'Inspected rows'): string {
   const list = Array.isArray(inspections) ? (inspections as readonly Inspection[]) : [inspections as Inspection]
-  const sections = list.map(({ tokens, trained, warnings }, i) => {
+  const sections = list.map(({ tokens, trained, warnings, endOfTurn }, i) => {
     const spans = tokens.map((token) => {
       const hint = `${token.id}, ${token.trained ? 'trained' : 'context'}${token.special ? ', special' : ''}`
       return `<span class="t ${styleOf(token)}" title="${hint}">${escapeHtml(visible(token.text))}</span>`
@@ -65,7 +65,7 @@ export function renderHtml(inspections: Inspection | readonly Inspection[], titl
     const notes = warnings.map(
       ({ message, remedy }) => `<p class="warning">${escapeHtml(message)}. ${escapeHtml(remedy)}.</p>`,
     )
-    return `<h2>Row ${i + 1}: ${tokens.length} tokens, ${trained} trained</h2>\n${notes.join('\n')}\n<pre>${spans.join('')}</pre>`
+    return `<h2>Row ${i + 1}: ${tokens.length} tokens, ${trained} trained</h2>\n${endOfTurn ? `<p>${escapeHtml(endOfTurn)}</p>\n` : ''}${notes.join('\n')}\n<pre>${spans.join('')}</pre>`
   })
   const legend =
     '<p><span class="t trained">trained</span> <span class="t context">context</span> <span class="t special">special</span> <span class="t trainedSpecial">special, trained</span></p>'

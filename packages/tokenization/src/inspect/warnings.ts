@@ -1,4 +1,5 @@
 import { type ExampleRow, IGNORE_INDEX } from '@tunesmith/core'
+import { isEndTag } from '../chat/end-tokens'
 import type { Example } from '../example/build'
 import type { Tokenizer } from '../tokenizer'
 
@@ -9,6 +10,7 @@ export type WarningCode =
   | 'fully-masked'
   | 'truncated-answer'
   | 'template-rewrites-turns'
+  | 'not-printed'
   | 'boundary-crossed'
   | 'split-special-token'
 
@@ -20,16 +22,21 @@ export interface InspectWarning {
   remedy: string
 }
 
-/** Ids that may end a turn: EOS, and special tokens named as ends. */
+/** What the prints of a row's conversation showed. */
+export interface PrintFindings {
+  /** Whether the template prints earlier turns differently once later ones follow. */
+  rewrites: boolean
+  /** Fields of messages that are printed nowhere, by their places. */
+  unprinted: string[]
+  /** The ids that end a turn under the template; asked for only where no other end is trained. */
+  ends: () => number[]
+}
+
+/** Ids that may end a text or a turn by their names: EOS, and special tokens named as ends. */
 function enders(tokenizer: Tokenizer): Set<number> {
   const ids = new Set<number>()
   if (tokenizer.eosTokenId !== undefined) ids.add(tokenizer.eosTokenId)
-  for (const token of tokenizer.json.added_tokens)
-    if (
-      token.special &&
-      /^<\|?(\/s|im_end|end|eot_id|eom_id|end_of_turn|endoftext|end_of_text)\|?>$/.test(token.content)
-    )
-      ids.add(token.id)
+  for (const token of tokenizer.json.added_tokens) if (token.special && isEndTag(token.content)) ids.add(token.id)
   return ids
 }
 
@@ -38,7 +45,7 @@ export function warningsOf(
   tokenizer: Tokenizer,
   row: ExampleRow,
   example: Example,
-  rewrites: boolean,
+  { rewrites, unprinted, ends: ofTemplate }: PrintFindings,
 ): InspectWarning[] {
   const warnings: InspectWarning[] = []
   const warn = (code: InspectWarning['code'], message: string, remedy: string) =>
@@ -63,7 +70,7 @@ export function warningsOf(
         ? 'Raise maxLength, shorten the prompt, or drop the row'
         : 'Check lossOn and that the answer is not empty',
     )
-  else if (!trained.some((id) => ends.has(id)) && example.truncatedTrained === 0)
+  else if (example.truncatedTrained === 0 && !trained.some((id) => ends.has(id)) && !endsWith(trained, ofTemplate()))
     warn(
       'no-eos-trained',
       'No end-of-text token is trained, so the model will not learn to stop',
@@ -90,6 +97,12 @@ export function warningsOf(
       'The chat template prints earlier turns differently once later ones follow',
       'Train on single turns, or use a template that leaves earlier turns as they are',
     )
+  if (unprinted.length > 0)
+    warn(
+      'not-printed',
+      `The chat template does not print ${unprinted.join(', ')}: what it leaves out is not learned`,
+      'Use a template that prints it, or take it out of the rows',
+    )
   if (example.boundary === 'crossed')
     warn(
       'boundary-crossed',
@@ -105,6 +118,8 @@ export function warningsOf(
     )
   return warnings
 }
+
+const endsWith = (trained: readonly number[], ends: readonly number[]) => ends.some((id) => trained.includes(id))
 
 /** A text like `<|im_end|>` that the template prints and the vocabulary does not know. */
 function splitSpecial(tokenizer: Tokenizer, row: ExampleRow, { text }: Example): string | undefined {
