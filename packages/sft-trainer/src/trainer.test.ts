@@ -121,6 +121,21 @@ describe('SFTTrainer', () => {
     expect(await readFile(join(folder, 'loss.svg'), 'utf8')).toContain('<svg')
   })
 
+  it('evaluates to the same loss, perplexity, accuracy and entropy whatever the batch size', async () => {
+    const evaluated = await Promise.all(
+      [1, 2, 6].map(async (perDeviceEvalBatchSize) => {
+        const { trainer } = await train({ maxSteps: 1, perDeviceEvalBatchSize }, { evalDataset: countingExamples(6) })
+        return trainer.evaluate()
+      }),
+    )
+    for (const log of evaluated)
+      for (const key of ['evalLoss', 'evalPerplexity', 'evalMeanTokenAccuracy', 'evalEntropy'] as const)
+        expect(log[key], key).toBeCloseTo(evaluated[2]![key], 4)
+    // The rows differ in length, so the mean of their means is another number.
+    expect(evaluated[2]!.evalLossOfBatches).toBeCloseTo(evaluated[2]!.evalLoss, 6)
+    expect(Math.abs(evaluated[0]!.evalLossOfBatches / evaluated[0]!.evalLoss - 1)).toBeGreaterThan(1e-4)
+  })
+
   it('stops at an abort, and refuses what would teach nothing', async () => {
     await expect(train({ learningRate: 0 })).rejects.toMatchObject({ code: 'invalid_options' })
     await expect(train({ learningRat: 1 } as never)).rejects.toThrow('did you mean "learningRate"')

@@ -8,8 +8,8 @@ export const interleaveSchema = z.strictObject({
   seed: z.int().default(0),
   /**
    * Stop as soon as one source has no more rows (`firstExhausted`, the default), or once every source has given all of
-   * its rows, starting the shorter ones over (`allExhausted`). Sources that take turns finish the round, as in
-   * Hugging Face datasets.
+   * its rows, starting the shorter ones over (`allExhausted`). Sources that take turns finish the round, as Hugging Face's
+   * map-style data sets do; its streams leave out the last repeated rows with `all_exhausted`.
    */
   stopping: z.enum(['firstExhausted', 'allExhausted']).default('firstExhausted'),
 })

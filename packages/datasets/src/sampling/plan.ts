@@ -15,7 +15,10 @@ export interface PlanOptions {
 
 /** The batches of one epoch, of which the first ones may have been handed out already. */
 export interface BatchPlan {
+  /** Batches of the whole epoch. */
   total: number
+  /** Batches not yet handed out. */
+  remaining(): number
   next(): number[] | undefined
 }
 
@@ -60,12 +63,13 @@ export function planBatches(options: PlanOptions): BatchPlan {
   const batchSize = options.batchSize ?? (tokenBudget === undefined ? 1 : Number.POSITIVE_INFINITY)
 
   if (tokenBudget === undefined && !groupByLength) {
-    const end = dropLast ? length - (length % batchSize) : length
+    const batchesOf = (rows: number) => (dropLast ? Math.floor(rows / batchSize) : Math.ceil(rows / batchSize))
     let at = skip
     return {
-      total: Math.ceil(end / batchSize),
+      total: batchesOf(length),
+      remaining: () => batchesOf(length - at),
       next() {
-        if (at >= end || (dropLast && at + batchSize > length)) return undefined
+        if (batchesOf(length - at) === 0) return undefined
         const batch = Array.from(order.subarray(at, Math.min(at + batchSize, length)))
         at += batch.length
         return batch
@@ -85,5 +89,5 @@ export function planBatches(options: PlanOptions): BatchPlan {
   }
   let next = 0
   for (let seen = 0; seen < skip && next < batches.length; next++) seen += batches[next]!.length
-  return { total: batches.length, next: () => batches[next++] }
+  return { total: batches.length, remaining: () => batches.length - next, next: () => batches[next++] }
 }

@@ -57,6 +57,10 @@ describe('createSampler', () => {
   it('may go on in batches of another size', () => {
     const sampler = createSampler({ length: 10, seed: 1, batchSize: 3 })
     const seen = [...sampler.next()!, ...sampler.next()!]
+    const resumed = createSampler({ length: 10, seed: 1, batchSize: 3, dropLast: true }, sampler.state())
+    expect(resumed.batchesLeft).toBe(1)
+    expect([...resumed]).toHaveLength(1)
+    expect(sampler.batchesLeft).toBe(2)
     const rest = [...createSampler({ length: 10, seed: 1, batchSize: 2 }, sampler.state())].flat()
     expect([...seen, ...rest].sort((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
   })

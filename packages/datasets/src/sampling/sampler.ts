@@ -40,6 +40,8 @@ export interface Sampler extends Iterable<number[]> {
   readonly epoch: number
   /** Batches in the whole current epoch. */
   readonly batchesPerEpoch: number
+  /** Batches of the current epoch not yet handed out. After a resume with another batch size, those of the rows not yet seen. */
+  readonly batchesLeft: number
   /** The next batch of this epoch; undefined at its end, after which {@link nextEpoch} goes on. */
   next(): number[] | undefined
   nextEpoch(): void
@@ -99,6 +101,9 @@ export function createSampler(options: SamplerOptions, state?: SamplerState): Sa
     },
     get batchesPerEpoch() {
       return plan.total
+    },
+    get batchesLeft() {
+      return plan.remaining()
     },
     next() {
       const batch = plan.next()

@@ -36,6 +36,8 @@ export interface EvalLog {
   evalPerplexity: number
   evalMeanTokenAccuracy: number
   evalEntropy: number
+  /** What transformers and TRL call `eval_loss`: depends on the batch size where rows differ in length. */
+  evalLossOfBatches: number
   evalNumTokens: number
   evalRuntime: number
   /** Generation metrics and what `computeMetrics` returned, named `evalRougeL` and the like. */

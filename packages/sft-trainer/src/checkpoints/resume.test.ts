@@ -83,6 +83,36 @@ describe('a resumed run ends as if it had never stopped', () => {
       expect(losses(resumed.logs)).toEqual(losses(logs))
     })
 
+  it.each<[string, Args, Args, number]>([
+    ['a larger batch', {}, { perDeviceTrainBatchSize: 8 }, 3],
+    ['a smaller batch', {}, { perDeviceTrainBatchSize: 2 }, 6],
+    ['a batch that does not divide what is left', {}, { perDeviceTrainBatchSize: 3 }, 5],
+    ['more accumulation', {}, { gradientAccumulationSteps: 2 }, 3],
+    [
+      'less accumulation',
+      { gradientAccumulationSteps: 2, perDeviceTrainBatchSize: 2 },
+      { gradientAccumulationSteps: 1 },
+      6,
+    ],
+    ['two epochs and a larger batch', { numTrainEpochs: 2 }, { perDeviceTrainBatchSize: 8 }, 5],
+  ])('with %s it goes on with exactly the rows not yet seen', async (_, before, after, steps) => {
+    const examples = Array.from({ length: 16 }, (_, i) => {
+      const inputIds = Array.from({ length: 5 + i }, (_, t) => 2 + i + t)
+      return { inputIds, labels: inputIds }
+    })
+    const args = { outputDir, maxSteps: -1, numTrainEpochs: 1, saveStrategy: 'steps', saveSteps: 2, ...before } as const
+    const tokens = examples.reduce((sum, { inputIds }) => sum + inputIds.length, 0) * args.numTrainEpochs
+    const stopAfterTwo = { onStepEnd: ({ step }: { step: number }) => void (step === 2 && first.interrupt()) }
+    const first = tinyTrainer(args, { trainDataset: examples, callbacks: [stopAfterTwo] }).trainer
+    await first.train()
+    const resumed = tinyTrainer({ ...args, ...after, resumeFromCheckpoint: true }, { trainDataset: examples }).trainer
+    const result = await resumed.train()
+    expect(result).toMatchObject({ ended: 'finished', steps })
+    // Each row has a length of its own, so that another row or one more would show.
+    expect(result.logs.at(-1)!.numTokens).toBe(tokens)
+    expect(result.logs.at(-1)!.epoch).toBe(args.numTrainEpochs)
+  })
+
   it('when it was interrupted in an evaluation, which is then made again', async () => {
     // With a metric that falls, the evaluation that is interrupted is the best one.
     const best: Args = { loadBestModelAtEnd: true, metricForBestModel: 'loss', greaterIsBetter: true }

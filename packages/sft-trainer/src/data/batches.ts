@@ -69,14 +69,21 @@ export interface MicroBatch {
 
 export interface BatchStreamState {
   sampler: SamplerState
-  /** Micro-batches of this epoch that were handed out. */
-  microBatches: number
+  /** Whether the rest of this epoch is left out. */
+  epochEnded: boolean
+  /** Tells whether a resumed run counts its steps in the same units. */
+  stepsPerEpoch: number
 }
 
 /** Hands out the training data, one optimizer step's micro-batches at a time, epoch after epoch. */
 export interface BatchStream {
   /** Optimizer steps of an epoch; the last may have fewer micro-batches. */
   readonly stepsPerEpoch: number
+  /**
+   * Steps until the rows of all epochs so far were handed out, counted with this batch size and accumulation, although
+   * some may have been taken with others before a resume.
+   */
+  readonly stepsDone: number
   /** Epochs handed out, with the fraction. */
   readonly epoch: number
   /** Whether the next window opens an epoch. */
@@ -107,36 +114,40 @@ export function createBatchStream({ rows }: BatchRows, config: SFTConfig, state?
       where: 'perDeviceTrainBatchSize',
       remedy: 'Lower perDeviceTrainBatchSize, or set dataloaderDropLast to false',
     })
-  let microBatches = state?.microBatches ?? 0
-  const atEpochEnd = () => microBatches >= sampler.batchesPerEpoch
+  let epochEnded = state?.epochEnded ?? false
+  const batchesLeft = () => (epochEnded ? 0 : sampler.batchesLeft)
+  const steps = (batches: number) => Math.ceil(batches / gradientAccumulationSteps)
+  const stepsPerEpoch = steps(sampler.batchesPerEpoch)
   return {
-    stepsPerEpoch: Math.ceil(sampler.batchesPerEpoch / gradientAccumulationSteps),
+    stepsPerEpoch,
+    get stepsDone() {
+      return (sampler.epoch + 1) * stepsPerEpoch - steps(batchesLeft())
+    },
     get epoch() {
-      return sampler.epoch + microBatches / sampler.batchesPerEpoch
+      return sampler.epoch + (sampler.batchesPerEpoch - batchesLeft()) / sampler.batchesPerEpoch
     },
     get atEpochEnd() {
-      return atEpochEnd()
+      return batchesLeft() === 0
     },
     nextWindow() {
-      if (atEpochEnd()) {
+      if (batchesLeft() === 0) {
         sampler.nextEpoch()
-        microBatches = 0
+        epochEnded = false
       }
       const window: MicroBatch[] = []
-      while (window.length < gradientAccumulationSteps && !atEpochEnd()) {
+      while (window.length < gradientAccumulationSteps && batchesLeft() > 0) {
         const indices = sampler.next()!
         const examples = indices.flatMap((i) => rows[i]!)
         // Packing makes new examples of cut ones, whose origin is then the packed row.
         const sources = examples.map((example) => (example as Partial<SourcedExample>).row ?? -1)
         window.push({ batch: collate(examples), rows: indices.length, sources: [...new Set(sources)] })
-        microBatches++
       }
       return window
     },
     endEpoch() {
-      microBatches = sampler.batchesPerEpoch
+      epochEnded = true
     },
-    state: () => ({ sampler: sampler.state(), microBatches }),
+    state: () => ({ sampler: sampler.state(), epochEnded, stepsPerEpoch }),
   }
 }
 

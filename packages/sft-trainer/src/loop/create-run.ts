@@ -54,7 +54,10 @@ export function createRun(
   const control = resumed?.control ?? { ...noControl(), shouldEvaluate: config.evalOnStart }
   const reporters = config.reportTo.map((name) => createReporter(name, config))
   const stream = createBatchStream(data, config, resumed?.saved.stream)
-  const totalSteps = plannedSteps(stream.stepsPerEpoch, config)
+  const planned = plannedSteps(stream.stepsPerEpoch, config)
+  // With another batch size or accumulation than before, the steps already taken were of another size: those still to come are added to them.
+  const otherSteps = resumed && config.maxSteps <= 0 && resumed.saved.stream.stepsPerEpoch !== stream.stepsPerEpoch
+  const totalSteps = otherSteps ? state.globalStep + Math.max(0, planned - stream.stepsDone) : planned
   state.maxSteps = totalSteps
   const run: TrainRun = {
     ...{ ...parts, state, control, stream, totalSteps },

@@ -4,11 +4,14 @@ import { type BatchRows, evalBatches } from '../data/batches'
 import { evaluateBatch } from './micro-batch'
 import type { Objective } from './objective'
 
-export type LossMetrics = Pick<EvalLog, 'evalLoss' | 'evalPerplexity' | 'evalMeanTokenAccuracy' | 'evalEntropy'>
+export type LossMetrics = Pick<
+  EvalLog,
+  'evalLoss' | 'evalPerplexity' | 'evalMeanTokenAccuracy' | 'evalEntropy' | 'evalLossOfBatches'
+>
 
 /**
- * Loss and perplexity without gradients. The loss is TRL's: each batch's mean per labelled token, weighted by its rows;
- * accuracy and entropy are plain means over batches.
+ * Loss, perplexity, accuracy and entropy without gradients, each the mean over all labelled tokens, whatever the batch size.
+ * `evalLossOfBatches` is what transformers and TRL call `eval_loss`: the mean of the batches' means, each weighted by its rows.
  *
  * @param stopped asked between batches; true ends the evaluation without a result.
  */
@@ -18,24 +21,24 @@ export async function evaluateLoss(
   config: SFTConfig,
   stopped: () => boolean = () => false,
 ): Promise<LossMetrics | undefined> {
-  let [loss, rows, accuracy, entropy, batches] = [0, 0, 0, 0, 0]
+  const total = { loss: 0, labels: 0, correct: 0, entropy: 0 }
+  let [batchMeans, rows] = [0, 0]
   for (const { batch, rows: inBatch } of evalBatches(data, config.perDeviceEvalBatchSize)) {
     if (stopped()) return undefined
     if (batch.numLabels === 0) continue
     const sums = evaluateBatch(objective, batch)
-    loss += (sums.loss / sums.labels) * inBatch
+    for (const key of ['loss', 'labels', 'correct', 'entropy'] as const) total[key] += sums[key]
+    batchMeans += (sums.loss / sums.labels) * inBatch
     rows += inBatch
-    accuracy += sums.correct / sums.labels
-    entropy += sums.entropy / sums.labels
-    batches++
     // Signals, servers and progress run in between.
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
-  const evalLoss = loss / rows
+  const evalLoss = total.loss / total.labels
   return {
     evalLoss,
     evalPerplexity: Math.exp(evalLoss),
-    evalMeanTokenAccuracy: accuracy / batches,
-    evalEntropy: entropy / batches,
+    evalMeanTokenAccuracy: total.correct / total.labels,
+    evalEntropy: total.entropy / total.labels,
+    evalLossOfBatches: batchMeans / rows,
   }
 }

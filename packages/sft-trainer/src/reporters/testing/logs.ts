@@ -27,6 +27,7 @@ export const evalLog = (log: Partial<EvalLog> = {}): EvalLog => ({
   evalPerplexity: 2.7,
   evalMeanTokenAccuracy: 0.25,
   evalEntropy: 2,
+  evalLossOfBatches: 1,
   evalNumTokens: 100,
   evalRuntime: 1,
   ...log,
