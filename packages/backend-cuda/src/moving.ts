@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { defineCudaKernel } from './kernel-call'
 import type { TensorData } from './tensor-data'
 
@@ -12,7 +12,7 @@ const MOVES: Record<string, (x: TensorData, attrs: { pageable?: boolean }) => vo
 export function registerCudaMoving(): void {
   for (const [name, move] of Object.entries(MOVES))
     defineCudaKernel(name, (backend, { x }, attrs) => {
-      if (!x) throw new TunesmithError('input "x" is missing', { code: 'invalid_data' })
+      if (!x) throw invalidData('input "x" is missing')
       move(backend.tensor(x), attrs)
       return []
     })

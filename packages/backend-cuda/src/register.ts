@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
 import type { CudaDiagnosis } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions, TunesmithError } from '@tunesmith/core'
 import { type CudaDevice, type CudaMemory, loadCudaAddon } from './addon'
 import { CudaBackend } from './backend'
 import { type CudaPrecision, Device } from './device'
@@ -36,7 +36,7 @@ function fromEnvironment(options: CudaBackendOptions): Required<CudaBackendOptio
   const precision = options.precision ?? process.env.TUNESMITH_CUDA_PRECISION ?? 'bf16'
   const device = options.device ?? Number(process.env.TUNESMITH_CUDA_DEVICE ?? 0)
   const fail = (message: string): never => {
-    throw new TunesmithError(message, { code: 'invalid_options', where: 'registerCudaBackend' })
+    throw invalidOptions(message, { where: 'registerCudaBackend' })
   }
   if (precision !== 'bf16' && precision !== 'f32' && precision !== 'tf32')
     return fail(`precision must be bf16, f32 or tf32, not "${precision}"`)
@@ -130,11 +130,7 @@ export function stopCudaProfile(): CudaProfile {
   const { device } = started()
   const { profiler } = device
   if (!profiler)
-    throw new TunesmithError('No profile is running', {
-      code: 'invalid_options',
-      where: 'stopCudaProfile',
-      remedy: 'Call startCudaProfile first',
-    })
+    throw invalidOptions('No profile is running', { where: 'stopCudaProfile', remedy: 'Call startCudaProfile first' })
   device.profiler = undefined
   return profiler.stop()
 }

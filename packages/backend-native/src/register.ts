@@ -1,6 +1,6 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { loadAddon } from './addon'
 import { BACKEND_NAME, NativeBackend, replaceNativeKernel } from './backend'
 import type { NativeMemory } from './buffer-pool'
@@ -39,10 +39,7 @@ export function registerNativeBackend(): NativeBackendInfo {
  */
 export function setNumThreads(threads: number): void {
   if (!Number.isSafeInteger(threads) || threads < 1)
-    throw new TunesmithError(`threads must be a whole number of at least 1, not ${threads}`, {
-      code: 'invalid_options',
-      where: 'setNumThreads',
-    })
+    throw invalidOptions(`threads must be a whole number of at least 1, not ${threads}`, { where: 'setNumThreads' })
   loadAddon().setThreads(threads)
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { WeightAttrs } from './contract/attributes'
 import { BITS_PER_ELEMENT, type RoundTo, type WeightFormat } from './contract/weight-format'
 
@@ -52,11 +52,8 @@ export function packedWeight({
   const { format, outFeatures, inFeatures } = shape
   const expected = Math.ceil((outFeatures * inFeatures * BITS_PER_ELEMENT[format]) / 8)
   if (bytes.byteLength !== expected)
-    throw new TunesmithError(
+    throw invalidData(
       `A ${format} weight [${outFeatures}, ${inFeatures}] takes ${expected} bytes, got ${bytes.byteLength}`,
-      {
-        code: 'invalid_data',
-      },
     )
   const words = Math.ceil(expected / 4)
   let aligned = bytes

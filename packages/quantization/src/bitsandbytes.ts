@@ -1,4 +1,4 @@
-import { nearestName, parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidFile, invalidOptions, nearestName, notFound, parseOptions, unsupported } from '@tunesmith/core'
 import type { SafetensorsDtype } from '@tunesmith/hub'
 import { z } from 'zod'
 import { type QuantType4bit, quantMap4bit } from './codebooks'
@@ -78,8 +78,7 @@ export function toBitsandbytes(options: z.input<typeof toOptions>): Record<strin
   const { packed, absmax, nested, quantType } = quantized
   const [dtype, size] = QUANT_STORAGE[quantStorage]
   if (packed.length % size)
-    throw new TunesmithError(`${packed.length} packed bytes do not divide into ${quantStorage}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${packed.length} packed bytes do not divide into ${quantStorage}`, {
       where: name,
       remedy: 'Use quantStorage uint8',
     })
@@ -143,14 +142,13 @@ export function fromBitsandbytes({
   tensors: Readonly<Record<string, StoredTensor>>
 }): QuantizedWeight {
   const fail = (what: string, remedy = 'Download or quantize the checkpoint again', cause?: unknown): never => {
-    throw new TunesmithError(what, { code: 'invalid_file', where: name, remedy, cause })
+    throw invalidFile(what, { where: name, remedy, cause })
   }
   const need = (part: string): StoredTensor => {
     const tensor = tensors[part]
     if (tensor) return tensor
     const nearest = nearestName(part, Object.keys(tensors))
-    throw new TunesmithError(`the quantized weight has no tensor "${part}"`, {
-      code: 'not_found',
+    throw notFound(`the quantized weight has no tensor "${part}"`, {
       where: name,
       remedy: nearest ? `There is "${nearest}"; save the checkpoint again` : 'Save the checkpoint again',
     })
@@ -165,8 +163,7 @@ export function fromBitsandbytes({
     const base = name.replace(/weight$/, '')
     const format = tensors[`${base}weight_format`]?.data[0] ?? 0
     if (format !== 0)
-      throw new TunesmithError(`int8 weight in layout ${format}`, {
-        code: 'unsupported',
+      throw unsupported(`int8 weight in layout ${format}`, {
         where: name,
         remedy: 'Save it with a bitsandbytes that writes row-major weights (0.45 or later)',
       })

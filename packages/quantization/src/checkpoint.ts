@@ -1,6 +1,14 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { parseJsonObject, parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import {
+  incompatible,
+  invalidOptions,
+  notFound,
+  parseJsonObject,
+  parseOptions,
+  TunesmithError,
+  writeFileAtomic,
+} from '@tunesmith/core'
 import { openCheckpoint, type TensorReader, type TensorToWrite, writeShardedSafetensors } from '@tunesmith/hub'
 import { z } from 'zod'
 import { toBitsandbytes } from './bitsandbytes'
@@ -63,8 +71,7 @@ export async function quantizeCheckpoint(input: QuantizeCheckpointOptions): Prom
   const { model, out, maxShardSize, threads } = parsed
   const config = quantizationConfig(parsed.config)
   if (resolve(model) === resolve(out))
-    throw new TunesmithError('out is the model itself', {
-      code: 'invalid_options',
+    throw invalidOptions('out is the model itself', {
       where: out,
       remedy: 'Choose another folder; the original is needed',
     })
@@ -75,8 +82,7 @@ export async function quantizeCheckpoint(input: QuantizeCheckpointOptions): Prom
     const layers: QuantizedLayer[] = []
     const tensors = await quantizeTensors({ ...parsed, config, reader, pool, layers })
     if (layers.length === 0)
-      throw new TunesmithError('no tensor of the model is a weight to quantize', {
-        code: 'incompatible',
+      throw incompatible('no tensor of the model is a weight to quantize', {
         where: model,
         remedy: 'Check llmInt8SkipModules; only .weight tensors of linear layers in f32, f16 or bf16 are quantized',
       })
@@ -96,19 +102,14 @@ const formatOf = (config: QuantizationConfig) => (config.loadIn8bit ? 'int8' : c
 async function readConfig(model: string): Promise<string> {
   const path = join(model, 'config.json')
   const text = await readFile(path, 'utf8').catch((cause) => {
-    throw new TunesmithError('The model has no config.json', {
-      code: 'not_found',
+    throw notFound('The model has no config.json', {
       where: path,
       remedy: 'Pass the folder of a Hugging Face model',
       cause,
     })
   })
   if (quantizationConfigFromJson(parseJsonObject(text, path)))
-    throw new TunesmithError('The model is quantized already', {
-      code: 'incompatible',
-      where: path,
-      remedy: 'Start from the unquantized model',
-    })
+    throw incompatible('The model is quantized already', { where: path, remedy: 'Start from the unquantized model' })
   return text
 }
 

@@ -1,4 +1,4 @@
-import { parseJsonObject, parseOptions, TunesmithError } from '@tunesmith/core'
+import { parseJsonObject, parseOptions, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import { QUANT_STORAGE, type QuantStorage } from './bitsandbytes'
 import { floatDtype } from './floats'
@@ -103,8 +103,7 @@ export function quantizationConfigFromJson(config: Readonly<Record<string, unkno
   const where = 'config.json: quantization_config'
   const method = json.quant_method ?? (json.load_in_4bit || json.load_in_8bit ? 'bitsandbytes' : 'unnamed')
   if (method !== 'bitsandbytes')
-    throw new TunesmithError(`the model is quantized with "${method}"`, {
-      code: 'unsupported',
+    throw unsupported(`the model is quantized with "${method}"`, {
       where,
       remedy: 'Use the unquantized model, or one quantized with bitsandbytes',
     })

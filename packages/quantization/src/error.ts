@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import type { QuantizedWeight } from './bitsandbytes'
 import { quantMap4bit } from './codebooks'
@@ -44,8 +44,7 @@ export function prepareCompare(
 ): Task<QuantizationError> {
   const count = quantized.shape.reduce((product, size) => product * size, 1)
   if (data.length !== count)
-    throw new TunesmithError(`the weight has ${data.length} elements, the quantized one ${count}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`the weight has ${data.length} elements, the quantized one ${count}`, {
       where: 'quantizationError',
       remedy: 'Pass the weight that was quantized',
     })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { bf16ToF32, createConversions, f16ToF32, f32ToBf16, f32ToF16 } from '@tunesmith/hub'
 import { z } from 'zod'
 
@@ -52,7 +52,7 @@ export function checkFloatTensor(
   where: string,
 ): readonly number[] {
   const fail = (what: string, remedy: string): never => {
-    throw new TunesmithError(what, { code: 'invalid_options', where, remedy })
+    throw invalidOptions(what, { where, remedy })
   }
   if ((dtype === 'float32') !== data instanceof Float32Array)
     fail(
@@ -73,8 +73,7 @@ export function checkFloatMatrix(
 ): readonly [rows: number, columns: number] {
   const [rows = 0, columns = 0, ...rest] = checkFloatTensor(tensor, where)
   if (columns > 0 && rest.length === 0) return [rows, columns]
-  throw new TunesmithError(`the weight has ${columns > 0 ? rest.length + 2 : 1} dimensions`, {
-    code: 'invalid_options',
+  throw invalidOptions(`the weight has ${columns > 0 ? rest.length + 2 : 1} dimensions`, {
     where,
     remedy: 'Pass shape [out, in]',
   })

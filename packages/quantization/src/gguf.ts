@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { checkFloatTensor, floatTensorFields, fromFloat32, toFloat32, uint8Array } from './floats'
 
@@ -28,8 +28,7 @@ export function quantizeGguf(options: z.input<typeof quantizeOptions>): Uint8Arr
   const shape = checkFloatTensor(parsed, where)
   const columns = shape.at(-1)!
   if (columns % GGUF_BLOCKSIZE)
-    throw new TunesmithError(`rows of ${columns} elements are not whole blocks of ${GGUF_BLOCKSIZE}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`rows of ${columns} elements are not whole blocks of ${GGUF_BLOCKSIZE}`, {
       where,
       remedy: 'Export this tensor as f16 or f32',
     })
@@ -81,8 +80,7 @@ export function dequantizeGguf(options: z.input<typeof dequantizeOptions>): Floa
   const { blocks, type } = parseOptions(dequantizeOptions, options, 'dequantizeGguf')
   const bytes = GGUF_BLOCK_BYTES[type]
   if (blocks.length % bytes)
-    throw new TunesmithError(`${blocks.length} bytes are not whole ${type} blocks of ${bytes}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${blocks.length} bytes are not whole ${type} blocks of ${bytes}`, {
       where: 'dequantizeGguf',
       remedy: 'Pass whole blocks',
     })

@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { checkFloatMatrix, float32Array, floatTensorFields, fromFloat32, toFloat32 } from './floats'
 import { ownMemory, type SharedMemory, toShared, unshared } from './four-bit/shared'
@@ -92,8 +92,7 @@ export function int8Linear(options: z.input<typeof linearOptions>): Float32Array
   const [outputs, inputs] = quantized.shape
   const tokens = x.length / inputs
   if (!Number.isInteger(tokens))
-    throw new TunesmithError(`x has ${x.length} elements, the weight takes ${inputs} per token`, {
-      code: 'invalid_options',
+    throw invalidOptions(`x has ${x.length} elements, the weight takes ${inputs} per token`, {
       where: 'int8Linear',
       remedy: 'Pass x as [tokens, in]',
     })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions, TunesmithError } from '@tunesmith/core'
 import type { QuantizedWeight } from './bitsandbytes'
 import { type QuantizationConfig, type QuantizationConfigOptions, quantizationConfig } from './config'
 import { type FloatDtype, type FloatTensor, findNonFinite } from './floats'
@@ -28,11 +28,7 @@ export async function quantizeWeight(options: QuantizeWeightOptions): Promise<Qu
   const config = quantizationConfig(options.config)
   const { data, dtype, shape } = weight
   if (!config.loadIn4bit && !config.loadIn8bit)
-    throw new TunesmithError('neither loadIn4bit nor loadIn8bit is set', {
-      code: 'invalid_options',
-      where: name,
-      remedy: 'Set one of the two',
-    })
+    throw invalidOptions('neither loadIn4bit nor loadIn8bit is set', { where: name, remedy: 'Set one of the two' })
   const quantized: QuantizedWeight = config.loadIn8bit
     ? await pool.quantizeInt8({ data, dtype, shape })
     : await pool.quantize4bit({

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { unsupported } from '@tunesmith/core'
 import { engineState, type TapeNode } from '../engine'
 import { nodesOnPath } from './tape'
 
@@ -76,8 +76,7 @@ export function walkBack(
       const { node, wanted } = path[done - 1]!
       const dys = node.outputs.map((output) => gradients.get(output.id) ?? null)
       if (!node.gradient)
-        throw new TunesmithError(`No gradient is defined for the operation ${node.kernelName}`, {
-          code: 'unsupported',
+        throw unsupported(`No gradient is defined for the operation ${node.kernelName}`, {
           remedy: 'Use operations with a gradient, or register one with tf.registerGradient',
         })
       const taken = new Set<number>()
@@ -88,8 +87,7 @@ export function walkBack(
         return wanted.map((name) => {
           const thunk = thunks[name]
           if (!thunk)
-            throw new TunesmithError(`${node.kernelName} has no gradient for its input "${name}"`, {
-              code: 'unsupported',
+            throw unsupported(`${node.kernelName} has no gradient for its input "${name}"`, {
               remedy: 'Frozen weights cannot be trained; load the module as trainable float32 instead',
             })
           // Some gradients hand back their dy, or one tensor for two inputs; each entry of the map must own its tensor.

@@ -1,5 +1,5 @@
 import { type NamedTensorInfoMap, type TensorInfo, util } from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { KERNELS, type KernelName } from './kernels'
 import type { Attribute, Entry, Input, Kernel, Output, Size } from './spec'
 
@@ -76,7 +76,7 @@ export class KernelPlan {
   }
 
   fail(problem: string): never {
-    throw new TunesmithError(`${this.name}: ${problem}`, { code: 'invalid_data', where: this.name })
+    throw invalidData(`${this.name}: ${problem}`, { where: this.name })
   }
 
   /**

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { AdamWAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
 import { numbered } from './optimizer'
@@ -103,8 +103,7 @@ function stepThroughHost({ param: variable, grad: gradient, state }: AdamW8bitUp
   const [words, blocks] = [Math.ceil(size / 4), Math.ceil(size / ADAMW_8BIT_BLOCK_SIZE)]
   const lengths = [grad, words1, words2, absmax1, absmax2, qmap1, qmap2].map((array) => array.length)
   if (lengths.join() !== [size, words, words, blocks, blocks, 256, 256].join())
-    throw new TunesmithError(`The 8-bit state is not one for a parameter and gradient of ${size} elements`, {
-      code: 'invalid_data',
+    throw invalidData(`The 8-bit state is not one for a parameter and gradient of ${size} elements`, {
       where: 'adamW8bitStep',
       remedy: 'Make it with createAdamW8bitState',
     })

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { unsupported } from '@tunesmith/core'
 import { record } from '../autograd/record'
 import type { KernelAttrs } from '../contract/kernels'
 import { isRecording, runKernel } from '../engine'
@@ -97,8 +97,7 @@ export function tokenLogProbs(
 ): TokenLogProbs {
   const needsHiddenGrad = isRecording()
   if (needsHiddenGrad && trains(weight))
-    throw new TunesmithError('tokenLogProbs has no gradient for the weight of the head', {
-      code: 'unsupported',
+    throw unsupported('tokenLogProbs has no gradient for the weight of the head', {
       remedy: 'Use CausalLM.tokenLogProbs, which also takes trainable and adapted heads',
     })
   const [logProbs, entropy, correct, dHidden] = record({

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { record } from '../autograd/record'
 
 /**
@@ -10,7 +10,7 @@ import { record } from '../autograd/record'
  */
 export function residualAdd(x: tf.Tensor2D, y: tf.Tensor2D): tf.Tensor2D {
   if (x.shape.join() !== y.shape.join())
-    throw new TunesmithError(`residualAdd: the shapes differ: [${x.shape}] and [${y.shape}]`, { code: 'invalid_data' })
+    throw invalidData(`residualAdd: the shapes differ: [${x.shape}] and [${y.shape}]`)
   return record({
     name: 'ResidualAdd',
     inputs: { x, y },

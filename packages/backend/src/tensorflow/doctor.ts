@@ -4,7 +4,7 @@ import { mkdir, rename, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { TunesmithError } from '@tunesmith/core'
+import { notFound, TunesmithError } from '@tunesmith/core'
 import { optionalPackageFolder } from '../import-optional'
 import { bindingPath, librariesIn, TFJS_NODE_PACKAGES, type TfjsNodePackage } from './package'
 import { findPythonTensorFlow, installPythonTensorFlow, type PythonTensorFlow } from './python'
@@ -76,8 +76,7 @@ export async function diagnoseTensorFlow(): Promise<TensorFlowDiagnosis> {
 export async function fixTensorFlow(say: (line: string) => void): Promise<TensorFlowDiagnosis> {
   const before = await diagnoseTensorFlow()
   if (before.package === undefined || before.binding === undefined)
-    throw new TunesmithError('Neither @tensorflow/tfjs-node nor @tensorflow/tfjs-node-gpu is installed', {
-      code: 'not_found',
+    throw notFound('Neither @tensorflow/tfjs-node nor @tensorflow/tfjs-node-gpu is installed', {
       remedy: `Run ${before.remedy}`,
     })
   if (before.remedy === undefined) return before
@@ -100,8 +99,7 @@ export async function fixTensorFlow(say: (line: string) => void): Promise<Tensor
 async function compileBinding(folder: string, target: string, python: PythonTensorFlow): Promise<void> {
   const libraries = librariesIn(python.folder)
   if (!libraries)
-    throw new TunesmithError('This TensorFlow has no shared libraries', {
-      code: 'not_found',
+    throw notFound('This TensorFlow has no shared libraries', {
       where: python.folder,
       remedy: 'Install tensorflow or tensorflow-cpu 2.16 or newer with pip',
     })

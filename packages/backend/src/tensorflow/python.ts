@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { TunesmithError } from '@tunesmith/core'
+import { notFound, TunesmithError } from '@tunesmith/core'
 
 const run = promisify(execFile)
 
@@ -64,14 +64,9 @@ export async function installPythonTensorFlow(gpu: boolean): Promise<PythonTenso
     await run('python3', ['-m', 'venv', folder])
     await run(python, ['-m', 'pip', 'install', '--quiet', '--retries', '1', name], { maxBuffer: 1 << 26 })
   } catch (cause) {
-    throw new TunesmithError(
+    throw notFound(
       `pip could not install ${name}: ${(cause as Error).message.split('\n').slice(-4).join(' ').trim()}`,
-      {
-        code: 'not_found',
-        where: folder,
-        remedy: `Install ${name} yourself and name its interpreter in TUNESMITH_PYTHON`,
-        cause,
-      },
+      { where: folder, remedy: `Install ${name} yourself and name its interpreter in TUNESMITH_PYTHON`, cause },
     )
   }
   const found = await findIn(python)

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { networkError, retryAfter, TunesmithError } from '@tunesmith/core'
+import { HubError } from './hub-error'
 import type { Connection } from './settings'
 
 /** Statuses that pass: too many requests, and a server that is down or busy for the moment. */
@@ -64,12 +65,13 @@ export class HubClient {
       return new TunesmithError('Stopped on request', { code: 'aborted', cause: error })
     const host = URL.canParse(url) ? new URL(url).host : url
     const { message, cause } = error as Error & { cause?: { code?: string; message?: string } }
-    return networkError(`Could not reach ${host}: ${cause?.code ?? cause?.message ?? message}`, {
-      where: withoutQuery(url),
-      remedy:
-        'Check the connection, the proxy and HF_ENDPOINT; with HF_HUB_OFFLINE=1 only files already in the cache are used',
-      cause: error,
-    })
+    const remedy =
+      'Check the connection, the proxy and HF_ENDPOINT; with HF_HUB_OFFLINE=1 only files already in the cache are used'
+    return new HubError(
+      `Could not reach ${host}: ${cause?.code ?? cause?.message ?? message}`,
+      { code: 'network', where: withoutQuery(url), remedy, cause: error },
+      undefined,
+    )
   }
 
   private async send(url: string, init: RequestInit): Promise<Response> {

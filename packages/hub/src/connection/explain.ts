@@ -1,5 +1,6 @@
-import { TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
+import type { TunesmithError, TunesmithErrorCode } from '@tunesmith/core'
 import { withoutQuery } from './client'
+import { HubError } from './hub-error'
 import { describeRepo, type Repo } from './repo'
 import type { Connection } from './settings'
 
@@ -27,8 +28,8 @@ export async function explainStatus(
   const where = withoutQuery(response.url || page)
   const name = describeRepo(repo)
   const tokenRemedy = `${token ? 'Check that the token is of' : 'Set HF_TOKEN to a token of'} an account that may read it (https://huggingface.co/settings/tokens)`
-  const error = (code: TunesmithErrorCode, what: string, remedy: string) =>
-    new TunesmithError(what, { code, where, remedy })
+  const error = (code: TunesmithErrorCode, what: string, remedy: string, missing?: 'repo') =>
+    new HubError(what, { code, where, remedy }, status, missing)
   const quote = said && `: ${said}`
 
   if (errorCode === 'GatedRepo' || (status === 403 && /gated|restricted|authorized list/i.test(said)))
@@ -62,6 +63,7 @@ export async function explainStatus(
       'not_found',
       `There is no ${name}, or it is private (the Hub answered ${status})`,
       `Check the spelling; if it is private: ${tokenRemedy}`,
+      'repo',
     )
   if (status === 403) return error('network', `The Hub forbids access to the ${name}${quote}`, tokenRemedy)
   if (status === 429)

@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { invalidOptions, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, notFound, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
+import { HubError } from '../connection/hub-error'
 import { isRepoId } from '../connection/repo'
 import { downloadOptions, downloadSnapshot } from './snapshot'
 
@@ -60,8 +61,7 @@ export async function resolveModelFolder(idOrPath: string, options: ResolveModel
       ...(unpatterned && { ignorePatterns: [...otherFrameworks] }),
     })
   } catch (error) {
-    if (!(error instanceof TunesmithError) || error.code !== 'not_found' || !/^There is no model/.test(error.message))
-      throw error
+    if (!(error instanceof HubError) || error.missing !== 'repo') throw error
     throw notFound(`There is no folder "${idOrPath}" here, and no such model on the Hub that you may read`, {
       where: error.where ?? idOrPath,
       remedy: `Check the spelling and the current folder (${process.cwd()}); for a private model set HF_TOKEN to a token that may read it`,

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { failAs, fileError, inParallel, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
+import { HubError } from '../connection/hub-error'
 import { checkRepo, describeRepo, isCommit, type Repo, repoOptions } from '../connection/repo'
 import { fetchFileInfo, fetchRevision, fetchTree, type RepoFile, resolveUrl } from '../connection/repo-files'
 import { cacheFolder, connectionOptions, resolveConnection } from '../connection/settings'
@@ -83,8 +84,7 @@ export async function downloadSnapshot(options: DownloadSnapshotOptions): Promis
     throw notCached(job, cached?.missing)
   }
   const found = await locate(job, usable).catch((error: unknown) => {
-    const passing = error instanceof TunesmithError && error.code === 'network' && isUnreachable(error)
-    if (!usable || !passing) throw error
+    if (!usable || !(error instanceof HubError && error.passing)) throw error
     process.emitWarning(`${error.message}. The copy in the cache is used, which may be older.`, 'TunesmithWarning')
     return undefined
   })
@@ -93,11 +93,6 @@ export async function downloadSnapshot(options: DownloadSnapshotOptions): Promis
   // Only now: until all is there, the branch stays at the commit that was complete before.
   await cache.writeRef(repo.revision, found.commit).catch(() => undefined)
   return cache.snapshot(found.commit)
-}
-
-/** The server could not be reached, or is down: as opposed to an answer that forbids. */
-function isUnreachable({ message }: TunesmithError): boolean {
-  return /^Could not reach|answered 5\d\d|fewer requests/.test(message)
 }
 
 interface Cached {

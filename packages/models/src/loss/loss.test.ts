@@ -176,4 +176,8 @@ describe.each(['cpu', 'native'] as const)('losses on %s', (backend) => {
     expect(returning(focal, new Array(TOKENS).fill(VOCAB))).toThrow(/label 11 .*vocabulary of 11/)
     expect(tf.memory().numTensors).toBe(before)
   })
+
+  it('smooths nll and dft, and refuses another base rather than leaving it out', () => {
+    expect(() => labelSmoothing(0.1, { ofLogProbs: (logProbs) => logProbs })).toThrow(/nll and dft only/)
+  })
 })

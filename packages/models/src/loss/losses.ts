@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { stopGradient } from '@tunesmith/backend'
+import { invalidOptions } from '@tunesmith/core'
 
 /**
  * A loss in plain TensorFlow.js.
@@ -27,8 +28,17 @@ export const dft: TokenLoss = {
   ofLogProbs: (logProbs) => tf.mul(tf.neg(logProbs), stopGradient(tf.exp(logProbs))),
 }
 
-/** Label smoothing (Szegedy et al. 2016): `factor` of the target is the uniform distribution; `base` weighs the tokens. */
+/**
+ * Label smoothing (Szegedy et al. 2016): `factor` of the target is the uniform distribution; `base` weighs the tokens.
+ *
+ * @throws {TunesmithError} `invalid_options` for a base other than {@link nll} and {@link dft}.
+ */
 export function labelSmoothing(factor: number, base: TokenLoss = nll): TokenLoss {
+  if (base !== nll && base !== dft)
+    throw invalidOptions('Label smoothing is known for nll and dft only', {
+      where: 'labelSmoothing',
+      remedy: 'Smooth inside of a loss of your own: { ofLogits(logits, labels) { ... } }',
+    })
   return {
     ofLogits(logits, labels) {
       const logProbs = labelLogProbs(logits, labels)

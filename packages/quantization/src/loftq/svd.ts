@@ -1,4 +1,4 @@
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, Random, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { float32Array } from '../floats'
 import { type Columns, jacobiSvd, orthonormalize, times, timesTransposed } from './columns'
@@ -45,8 +45,7 @@ export function truncatedSvd(options: z.input<typeof svdOptions>): Svd {
   const { matrix, rows, columns, rank, powerIterations, seed, ...rest } = parseOptions(svdOptions, options, where)
   const smaller = Math.min(rows, columns)
   if (matrix.length !== rows * columns || rank > smaller)
-    throw new TunesmithError(`rank ${rank} of ${matrix.length} elements as [${rows}, ${columns}]`, {
-      code: 'invalid_options',
+    throw invalidOptions(`rank ${rank} of ${matrix.length} elements as [${rows}, ${columns}]`, {
       where,
       remedy: 'Pass rows x columns elements and a rank of at most the smaller of the two',
     })
