@@ -1,9 +1,10 @@
-"""Trains the two fixture tokenizers (when they are not there) and records what Rust `tokenizers` does with 10,000 random strings.
+"""Trains the two fixture tokenizers (when they are not there) and records what Rust `tokenizers` does with 20,000 random strings.
 
     python differential.py ../src/fixtures [folder of other tokenizers]
 
-For each variant (fixtures/variants.json) the record holds one SHA-256 per 200 strings over ids, offsets and decoded text.
-The strings come from a small generator written the same way here and in src/testing/random-text.ts.
+For each variant (fixtures/variants.json), each tokenizer of zoo.py and each other one the record holds a SHA-256 over ids,
+offsets and decoded text of the first strings, of the next, and so on (see ENDS); a string that Rust fails on counts as null.
+The strings come from two small generators written the same way here and in src/testing/random-text.ts.
 """
 import hashlib
 import json
@@ -11,12 +12,12 @@ import sys
 from pathlib import Path
 
 import tokenizers
+import zoo
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
-BLOCK, COUNT = 200, 10_000
+# Where each digest ends. The tests of every day read the first two, `TUNESMITH_ALL=1 npx vitest run differential` all.
+ENDS = [200, 1000, 5000, 20_000]
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-# Where ours are the same. Under a Unicode normal form ours cover every character that went into a token, Rust's the first.
-WITH_OFFSETS = ["gpt2", "llama3", "digits", "byte-level-without-split", "stripping-tokens", "llama2", "metaspace-first", "metaspace-never", "gemma"]
 SPECIAL = ["<unk>", "<s>", "</s>", "<|start|>", "<|end|>"]
 
 
@@ -99,6 +100,49 @@ def random_text(index, words):
     return "".join(out)
 
 
+BREAKS = ["\n", "\r\n", "\t", " \n", "\u00a0", "\u3000", "\u0085", "\u2028", "\ufeff", "  \n\n "]
+BLOCKS = [(0xA1, 0x500), (0x900, 0x800), (0x3040, 0x180), (0x4E00, 0x5000), (0xAC00, 0x2BA0), (0x300, 0x70)]
+MARKS = ["\u0301", "\u0308", "\u0327", "\u0323", "\u0345", "\u094d", "\u200d", "\ufe0f", "\u3099", "\u0300"]
+CONTROLS = ["\u0000", "\u0007", "\u000b", "\u001f", "\u007f", "\u00ad", "\u200b", "\u2060", "\ue000", "\ufffd"]
+ADDED = ["cat", " lead", "[A]", "Ünder", "ünder", "river", "riverbank", "ø", "  ", "<mask>", "  <mask>  ", "</s>"]
+THORNS = ["ΑΣ σας", "İI\u0307", "\u1100\u1161\u11a8", "각\u0301", "ﬁne", "½①", "Ａｶ\u3099", "\u0915\u094d\u0937", "©\u200d®\u0300", "\u0600a", "…№", "ǅ ß", "中文 字", "<0x41><0xE7>", "▁_a_▁", "do not n't 's ."]
+
+
+def thorny_text(index, words):
+    """As in random-text.ts."""
+    r = Random(index * 6151 + 29)
+    pick = lambda items: items[r.below(len(items))]
+    out = []
+    for _ in range(1 + r.below(10)):
+        kind = r.below(12)
+        if kind <= 1:
+            out.append(pick(words))
+        elif kind == 2:
+            out.append(pick(words).upper())
+        elif kind == 3:
+            out.append(" " * (1 + r.below(3)))
+        elif kind == 4:
+            out.append(pick(BREAKS))
+        elif kind == 5:
+            out.append(pick(words)[:1] + pick(MARKS) + (pick(MARKS) if r.below(2) == 0 else ""))
+        elif kind == 6:
+            out.append(pick(CONTROLS))
+        elif kind == 7:
+            out.append(pick(ADDED))
+        elif kind == 8:
+            out.append(pick(THORNS))
+        elif kind == 9:
+            out.append(chr(0x20 + r.below(0x2E00)))
+        elif kind == 10:
+            low, size = BLOCKS[r.below(6)]
+            for _ in range(1 + r.below(3)):
+                out.append(chr(low + r.below(size)))
+        else:
+            number = str(r.below(2000))
+            out.append(number + chr(0x21 + r.below(94)))
+    return "".join(out)
+
+
 def units(text, offsets):
     """Offsets in code points to offsets in UTF-16 units."""
     at, table = 0, []
@@ -109,27 +153,36 @@ def units(text, offsets):
     return [[table[a], table[b]] for a, b in offsets]
 
 
-def digests(tokenizer, texts, vocab, with_offsets):
-    out = []
-    for start in range(0, len(texts), BLOCK):
+def outcome(tokenizer, text, index, vocab):
+    """What Rust makes of one text, or None where it fails."""
+    try:
+        e = tokenizer.encode(text)
+    except BaseException as error:  # a panic is none of the usual exceptions
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        return None
+    r = Random(index)
+    ids = [r.below(vocab) for _ in range(1 + r.below(8))]
+    parts = [e.ids, tokenizer.decode(e.ids, skip_special_tokens=False), tokenizer.decode(e.ids), ids, tokenizer.decode(ids, skip_special_tokens=False)]
+    return [*parts, units(text, e.offsets)]
+
+
+def digests(tokenizer, texts, vocab):
+    out, start = [], 0
+    for end in ENDS:
         h = hashlib.sha256()
-        for i, text in enumerate(texts[start : start + BLOCK]):
-            e = tokenizer.encode(text)
-            r = Random(start + i)
-            ids = [r.below(vocab) for _ in range(1 + r.below(8))]
-            parts = [e.ids, tokenizer.decode(e.ids, skip_special_tokens=False), tokenizer.decode(e.ids), ids, tokenizer.decode(ids, skip_special_tokens=False)]
-            if with_offsets:
-                parts.append(units(text, e.offsets))
-            h.update(json.dumps(parts, ensure_ascii=True, separators=(",", ":")).encode())
+        for i in range(start, end):
+            h.update(json.dumps(outcome(tokenizer, texts[i], i, vocab), ensure_ascii=True, separators=(",", ":")).encode())
         out.append(h.hexdigest()[:16])
+        start = end
     return out
 
 
 def main(folder, others):
     lines = (folder / "corpus.txt").read_text().split("\n")
     words = sorted({w for line in lines for w in line.split(" ") if w})
-    texts = [random_text(i, words) for i in range(COUNT)]
-    record = {"made_with": f"tokenizers {tokenizers.__version__}", "block": BLOCK, "count": COUNT, "with_offsets": WITH_OFFSETS, "fixtures": {}, "shared": {}}
+    texts = [random_text(i, words) if i % 2 else thorny_text(i, words) for i in range(ENDS[-1])]
+    record = {"made_with": f"tokenizers {tokenizers.__version__}", "ends": ENDS, "fixtures": {}, "zoo": {}, "shared": {}}
     # Training breaks ties by hash order, so a tokenizer that is there is kept: other records rest on it.
     for name, train in (("bytes", train_bytes), ("chars", train_chars)):
         file = folder / f"{name}.tokenizer.json"
@@ -154,11 +207,16 @@ def main(folder, others):
             else:
                 data[key] = value
         t = Tokenizer.from_str(json.dumps(data))
-        record["fixtures"][variant["name"]] = digests(t, texts, t.get_vocab_size() + 3, variant["name"] in record["with_offsets"])
+        record["fixtures"][variant["name"]] = digests(t, texts, t.get_vocab_size() + 3)
+    animals = json.loads((folder / "zoo.json").read_text())
+    for row in animals["tokenizers"]:
+        t = Tokenizer.from_str(json.dumps(zoo.tokenizer_json(row, animals["models"])))
+        record["zoo"][row["name"]] = digests(t, texts, t.get_vocab_size() + 3)
+        print(row["name"])
     for other in others:
         for file in sorted(Path(other).glob("*/tokenizer.json")):
             t = Tokenizer.from_file(str(file))
-            record["shared"][file.parent.name] = digests(t, texts, t.get_vocab_size() + 3, False)
+            record["shared"][file.parent.name] = digests(t, texts, t.get_vocab_size() + 3)
     (folder / "differential.json").write_text(json.dumps(record, indent=1) + "\n")
 
 

@@ -2,11 +2,13 @@
 export class Encoding {
   private cachedIds: number[] | undefined
   private cachedOffsets: [number, number][] | undefined
+  private cachedSpans: [number, number][] | undefined
 
   /** @internal */
   constructor(
     private readonly readIds: () => number[],
-    private readonly readOffsets: () => [number, number][],
+    private readonly readSpans: () => [number, number][],
+    private readonly trim: (spans: [number, number][]) => [number, number][],
     private readonly padding: { left: number; right: number; id: number } = { left: 0, right: 0, id: 0 },
   ) {}
 
@@ -16,10 +18,19 @@ export class Encoding {
     return this.cachedIds
   }
 
-  /** For each id the `[start, end)` of UTF-16 units of the text it stands for; `[0, 0]` for tokens that were added. */
+  /**
+   * For each id the `[start, end)` of UTF-16 units of the text it stands for; `[0, 0]` for tokens that were added. Without
+   * the white space at both ends where the tokenizer's `trim_offsets` says so.
+   */
   get offsets(): [number, number][] {
-    this.cachedOffsets ??= this.padded<[number, number]>(this.readOffsets(), [0, 0])
+    this.cachedOffsets ??= this.padded<[number, number]>(this.trim(this.readSpans()), [0, 0])
     return this.cachedOffsets
+  }
+
+  /** The same with the white space. @internal */
+  get spans(): [number, number][] {
+    this.cachedSpans ??= this.padded<[number, number]>(this.readSpans(), [0, 0])
+    return this.cachedSpans
   }
 
   /** 1 for every id of the text, 0 for padding. */

@@ -16,8 +16,16 @@ export const tokenizerOptions = z.strictObject({
    * outside the model's embedding), `add` it with a new id (the model must then be resized), or `ignore` the role.
    */
   unknownSpecialTokens: z.enum(['error', 'add', 'ignore']).default('error'),
-  /** Whether our own engine may be used where it is exact. Default true; `false` forces the library. */
+  /**
+   * Whether our own engines are used. Default true; `false` asks for `@huggingface/tokenizers`, which is refused where it
+   * is not proven to give the ids of Rust `tokenizers`.
+   */
   fastEngine: z.boolean().default(true),
+  /**
+   * Whether `encode` cuts and pads as "truncation" and "padding" of tokenizer.json say, unless its options do. Default true,
+   * as in Rust `tokenizers`; `fromPretrained` leaves them aside, as transformers does.
+   */
+  fileLimits: z.boolean().default(true),
   /** Where the files came from, for messages. */
   where: z.string().default('tokenizer'),
 })
@@ -29,6 +37,8 @@ export const fromPretrainedOptions = z.strictObject({
   revision: z.string().optional(),
   unknownSpecialTokens: tokenizerOptions.shape.unknownSpecialTokens,
   fastEngine: tokenizerOptions.shape.fastEngine,
+  /** Whether `encode` follows "truncation" and "padding" of tokenizer.json. Default false, as in transformers. */
+  fileLimits: z.boolean().default(false),
 })
 export type FromPretrainedOptions = z.input<typeof fromPretrainedOptions>
 
@@ -37,12 +47,12 @@ const side = z.enum(['left', 'right'])
 export const encodeOptions = z.strictObject({
   /** Put the special tokens of the post-processor (BOS, for Llama) around the text. Default true. */
   addSpecialTokens: z.boolean().default(true),
-  /** Cut to this many tokens, special tokens included. Default: no limit. */
+  /** Cut to this many tokens, special tokens included. Default: no limit, or the file's (see `fileLimits`). */
   maxLength: z.int().positive().optional(),
   /** Which end is cut off. Default: the config's `truncation_side`, else `right`. */
   truncationSide: side.optional(),
-  /** Pad to `maxLength`, or to a given number of tokens. Default: no padding. */
-  padding: z.union([z.literal('maxLength'), z.literal('longest'), z.literal(false)]).default(false),
+  /** Pad to `maxLength`, or to the longest text. Default: no padding, or what the file says (see `fileLimits`). */
+  padding: z.union([z.literal('maxLength'), z.literal('longest'), z.literal(false)]).optional(),
   /** Which end is filled up. Default: the config's `padding_side`, else `right`. */
   paddingSide: side.optional(),
 })
@@ -64,18 +74,17 @@ export const decodeOptions = z.strictObject({
 })
 export type DecodeOptions = z.input<typeof decodeOptions>
 
+export const addedToken = z.strictObject({
+  content: z.string().min(1),
+  /** Left out by `skipSpecialTokens`. Default false. */
+  special: z.boolean().default(false),
+  singleWord: z.boolean().default(false),
+  lstrip: z.boolean().default(false),
+  rstrip: z.boolean().default(false),
+  /** Match after normalization. Default: only for tokens that are not special. */
+  normalized: z.boolean().optional(),
+})
+
 /** A token to add: its text, or its text and how it is to be matched. */
-export const newToken = z.union([
-  z.string().min(1),
-  z.strictObject({
-    content: z.string().min(1),
-    /** Left out by `skipSpecialTokens`. Default false. */
-    special: z.boolean().default(false),
-    singleWord: z.boolean().default(false),
-    lstrip: z.boolean().default(false),
-    rstrip: z.boolean().default(false),
-    /** Match after normalization. Default: only for tokens that are not special. */
-    normalized: z.boolean().optional(),
-  }),
-])
+export const newToken = z.union([z.string().min(1), addedToken])
 export type NewToken = z.input<typeof newToken>

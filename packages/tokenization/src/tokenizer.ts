@@ -13,12 +13,18 @@ import { Encoding } from './encoding'
 import { createEngine } from './engine/create'
 import { compileDecoder } from './engine/decoder'
 import type { Engine } from './engine/engine'
-import { type Frame, frameOf } from './engine/post-process'
-import type { TokenizerJson } from './engine/tokenizer-json'
+import { compilePostProcessors, type Frame, type PostProcessor } from './engine/post-process'
+import type { Loading } from './engine/read-step'
+import type { AddedTokenJson, TokenizerJson } from './engine/tokenizer-json'
+import { trimOffsets } from './engine/trim-offsets'
+import { once } from './engine/unicode/tables'
 import { IdBuffer } from './engine/units'
-import { checkTokenizerJson, loadTokenizerFiles, templatesOf } from './files/load'
+import { numberAddedTokens, Vocabulary } from './engine/vocabulary'
+import { checkTokenizerJson } from './files/check'
+import { loadTokenizerFiles, templatesOf } from './files/load'
 import { saveTokenizer } from './files/save'
-import { mergeAddedTokens, readSpecialTokens, type SpecialTokenRole, type SpecialTokens } from './files/special-tokens'
+import { addedTokensOf, readSpecialTokens, type SpecialTokenRole, type SpecialTokens } from './files/special-tokens'
+import { cutByFile, paddedLength } from './limits'
 import * as options from './tokenizer-options'
 import type { TokenizerState } from './tokenizer-state'
 
@@ -41,10 +47,11 @@ export class Tokenizer implements TokenizerState {
   readonly batch: BatchRunner
   private readonly engine: Engine
   private readonly decodeTokens: (tokens: string[]) => string
-  private readonly frame: Frame
-  private readonly idOf = new Map<string, number>()
-  private readonly tokenOf: string[] = []
-  private specialIds = new Set<number>()
+  private readonly postProcessor: PostProcessor
+  private readonly vocabulary: Vocabulary
+  private readonly fileLimits: boolean
+  /** What special tokens spell: the original leaves out by text, not by id. */
+  private specialTexts = new Set<string>()
   private readonly scratch = new IdBuffer()
 
   constructor(input: options.TokenizerOptions) {
@@ -53,18 +60,21 @@ export class Tokenizer implements TokenizerState {
     this.json = checkTokenizerJson(given.tokenizerJson, given.where)
     this.config = given.config
     this.chatTemplates = templatesOf(given.chatTemplate ?? given.config.chat_template)
-    this.json.added_tokens = mergeAddedTokens(this.json.added_tokens, this.config)
-    const { vocab } = this.json.model
-    if (Array.isArray(vocab)) for (const [id, [token]] of vocab.entries()) this.setToken(token, id)
-    else for (const [token, id] of Object.entries(vocab as Record<string, number>)) this.setToken(token, id)
-    for (const token of this.json.added_tokens) this.setToken(token.content, token.id)
-    this.engine = createEngine(this.json, (id) => this.tokenOf[id], given.fastEngine, given.where)
+    this.fileLimits = given.fileLimits
+    this.vocabulary = new Vocabulary(this.json.model)
+    const renumbered: string[] = []
+    for (const tokens of [this.json.added_tokens, addedTokensOf(this.config, this.json.added_tokens, given.where)])
+      this.json.added_tokens = this.number(
+        tokens,
+        tokens === this.json.added_tokens ? [] : this.json.added_tokens,
+        renumbered,
+      )
+    const loading: Loading = { where: given.where, unknownKeys: unknownKeys(given.tokenizerJson) }
+    this.engine = createEngine(this.json, (id) => this.vocabulary.token(id), given.fastEngine, loading)
     this.batch = new BatchRunner(() => this.threadData(given))
-    const decoder = compileDecoder(this.json.decoder)
-    if (typeof decoder === 'string')
-      throw new TunesmithError(`Unknown ${decoder}`, { code: 'unsupported', where: given.where })
-    this.decodeTokens = decoder
-    this.frame = frameOf(this.json.post_processor)
+    this.decodeTokens = compileDecoder(this.json.decoder, loading)
+    this.postProcessor = compilePostProcessors(this.json.post_processor, loading)
+    report(given.where, loading.unknownKeys, renumbered)
     this.specialTokens = readSpecialTokens(this.config, given.specialTokensMap)
     this.settleUnknown(given.unknownSpecialTokens)
     this.refreshAddedTokens()
@@ -92,30 +102,33 @@ export class Tokenizer implements TokenizerState {
     })
   }
 
-  /** Which engine encodes: `bpe` is our own, `library` is `@huggingface/tokenizers`, with the `reason` for it. */
-  get engineInfo(): { name: 'bpe' | 'library'; reason?: string } {
+  /**
+   * Which engine encodes: `bpe` and `general` are our own, the fast one and the one for everything else; `library` is
+   * `@huggingface/tokenizers`. With the `reason` why it is not the fast one.
+   */
+  get engineInfo(): { name: 'bpe' | 'general' | 'library'; reason?: string } {
     const { name, reason } = this.engine
     return reason === undefined ? { name } : { name, reason }
   }
 
   /** The rows an embedding needs for this tokenizer: the highest id plus one. */
   get vocabSize(): number {
-    return this.tokenOf.length
+    return this.vocabulary.size
   }
 
   /** The id of a token's text, or undefined. */
   tokenToId(token: string): number | undefined {
-    return this.idOf.get(token)
+    return this.vocabulary.idOf.get(token)
   }
 
   /** The text of an id as the vocabulary spells it, or undefined. */
   idToToken(id: number): string | undefined {
-    return this.tokenOf[id]
+    return this.vocabulary.token(id)
   }
 
   /** Whether `skipSpecialTokens` leaves this id out. */
   isSpecial(id: number): boolean {
-    return this.specialIds.has(id)
+    return this.specialTexts.has(this.vocabulary.token(id) ?? '')
   }
 
   get bosToken(): string | undefined {
@@ -154,9 +167,9 @@ export class Tokenizer implements TokenizerState {
 
   /** Gives a role to a token of the vocabulary, for example `setSpecialToken('pad_token', '<|pad|>')`. */
   setSpecialToken(role: SpecialTokenRole, token: string): void {
-    if (!this.idOf.has(token)) throw unknownToken(role, token, this.where)
+    if (!this.vocabulary.idOf.has(token)) throw unknownToken(role, token, this.where)
     this.specialTokens.roles[role] = token
-    this.refreshSpecialIds()
+    this.refreshSpecials()
   }
 
   /**
@@ -169,13 +182,7 @@ export class Tokenizer implements TokenizerState {
     this.scratch.length = 0
     this.engine.encode(wellFormed(text), this.scratch)
     const content = this.scratch.toArray()
-    return this.finish(
-      () => content,
-      content.length,
-      () => this.offsetsOf(text),
-      given,
-      given.maxLength,
-    )
+    return this.finish(() => content, content.length, text, given, content.length)
   }
 
   /**
@@ -195,10 +202,8 @@ export class Tokenizer implements TokenizerState {
         longest = Math.max(longest, end - start)
       }
     }
-    const framed = longest + (given.addSpecialTokens ? this.frame.before.length + this.frame.after.length : 0)
-    const padTo = given.padding === 'longest' ? Math.min(framed, given.maxLength ?? framed) : given.maxLength
     for (const [i, { read, length }] of contents.entries())
-      encodings[i] = this.finish(read, length, () => this.offsetsOf(texts[i]!), given, padTo)
+      encodings[i] = this.finish(read, length, texts[i]!, given, longest)
     return encodings
   }
 
@@ -240,7 +245,7 @@ export class Tokenizer implements TokenizerState {
 
   /** The special tokens that `encode` puts before and after a text. */
   get framing(): { before: readonly number[]; after: readonly number[] } {
-    return this.frame
+    return this.postProcessor.frame
   }
 
   /** Turns ids into text. Ids outside the vocabulary are left out, as the original does. */
@@ -264,24 +269,14 @@ export class Tokenizer implements TokenizerState {
   addTokens(input: readonly options.NewToken[]): { added: number; vocabSize: number } {
     const tokens = parseOptions(z.array(options.newToken), input, 'addTokens')
     const before = this.vocabSize
-    for (const token of tokens) {
-      const given = typeof token === 'string' ? options.newToken.parse({ content: token }) : token
-      if (typeof given === 'string') continue
+    let next = before
+    const added = tokens.map((token): AddedTokenJson => {
+      const given = typeof token === 'string' ? options.addedToken.parse({ content: token }) : token
       const { content, special, singleWord, lstrip, rstrip, normalized } = given
-      const id = this.idOf.get(content) ?? this.vocabSize
-      this.setToken(content, id)
-      this.json.added_tokens = this.json.added_tokens.filter((old) => old.id !== id)
-      this.json.added_tokens.push({
-        id,
-        content,
-        single_word: singleWord,
-        lstrip,
-        rstrip,
-        normalized: normalized ?? !special,
-        special,
-      })
-    }
-    this.json.added_tokens.sort((a, b) => a.id - b.id)
+      const id = this.vocabulary.idOf.get(content) ?? next++
+      return { id, content, single_word: singleWord, lstrip, rstrip, normalized: normalized ?? !special, special }
+    })
+    this.json.added_tokens = this.number(added, this.json.added_tokens, []).sort((a, b) => a.id - b.id)
     this.refreshAddedTokens()
     return { added: this.vocabSize - before, vocabSize: this.vocabSize }
   }
@@ -311,66 +306,100 @@ export class Tokenizer implements TokenizerState {
     const given = parseOptions(chatOptions, input, 'endOfTurn')
     if (given.template === undefined && this.chatTemplate === undefined) return { tokens: [], ids: [] }
     const tokens = endOfTurnTexts(this, given)
-    return { tokens, ids: tokens.map((token) => this.idOf.get(token)).filter((id) => id !== undefined) }
+    return { tokens, ids: tokens.map((token) => this.vocabulary.idOf.get(token)).filter((id) => id !== undefined) }
   }
 
   /** The tokenizer that a thread makes for itself, the same as that of `data`. @internal */
-  static inThread({ state, jsonBytes, fastEngine }: ThreadData): Tokenizer {
+  static inThread({ state, jsonBytes, fastEngine, fileLimits }: ThreadData): Tokenizer {
     const { config, chatTemplates: chatTemplate, where } = state
     const json = jsonBytes ? { ...JSON.parse(Buffer.from(jsonBytes).toString()), ...state.json } : state.json
     const tokenizer = new Tokenizer({
-      ...{ tokenizerJson: json, config, chatTemplate, where, fastEngine },
+      ...{ tokenizerJson: json, config, chatTemplate, where, fastEngine, fileLimits },
       unknownSpecialTokens: 'ignore',
     })
     Object.assign(tokenizer.specialTokens, state.specialTokens)
     return tokenizer
   }
 
-  private threadData({ jsonBytes, fastEngine }: options.ParsedTokenizerOptions): ThreadData {
+  private threadData({ jsonBytes, fastEngine, fileLimits }: options.ParsedTokenizerOptions): ThreadData {
     const { json, config, chatTemplates, specialTokens, where } = this
     // The vocabulary comes from the bytes, where there are any; only the added tokens can have changed since.
     const changed = (jsonBytes ? { added_tokens: json.added_tokens } : json) as TokenizerJson
-    return { state: { json: changed, config, chatTemplates, specialTokens, where }, jsonBytes, fastEngine }
+    return { state: { json: changed, config, chatTemplates, specialTokens, where }, jsonBytes, fastEngine, fileLimits }
   }
 
   private decodeIds(ids: ArrayLike<number>, skipSpecial: boolean): string {
     const tokens: string[] = []
     for (let i = 0; i < ids.length; i++) {
-      const token = this.tokenOf[ids[i]!]
-      if (token !== undefined && !(skipSpecial && this.specialIds.has(ids[i]!))) tokens.push(token)
+      const token = this.vocabulary.token(ids[i]!)
+      if (token !== undefined && !(skipSpecial && this.specialTexts.has(token))) tokens.push(token)
     }
     return this.decodeTokens(tokens)
   }
 
-  private offsetsOf(text: string): [number, number][] {
-    return this.engine.encodeWithOffsets(wellFormed(text), new IdBuffer())
-  }
-
-  /** Truncates, adds the special tokens, pads. `content` has `length` ids. */
+  /** Truncates, adds the special tokens, pads. `content` has `length` ids, and the longest text of the batch `longest`. */
   private finish(
     content: () => number[],
     length: number,
-    offsets: () => [number, number][],
+    text: string,
     given: options.ParsedEncodeOptions,
-    padTo: number | undefined,
+    longest: number,
   ): Encoding {
-    const { before, after } = given.addSpecialTokens ? this.frame : NO_FRAME
-    const room = given.maxLength === undefined ? length : given.maxLength - before.length - after.length
-    const kept = Math.max(0, Math.min(length, room))
-    const total = kept + before.length + after.length
-    const missing = given.padding !== false && padTo !== undefined ? Math.max(0, padTo - total) : 0
-    const cutLeft = (given.truncationSide ?? this.config.truncation_side) === 'left'
-    const padLeft = (given.paddingSide ?? this.config.padding_side) === 'left'
+    const { before, after } = given.addSpecialTokens ? this.postProcessor.frame : NO_FRAME
+    const specials = before.length + after.length
+    const kept = (all: number) => this.cut(all, specials, given).kept
+    const { left } = this.cut(length, specials, given)
+    const total = kept(length) + specials
+    const padding = this.paddingOf(kept(longest) + specials, given)
+    const missing = Math.max(0, padding.to - total)
     const cut = <T>(list: T[]): T[] => {
-      if (kept === list.length) return list
-      return cutLeft ? list.slice(list.length - kept) : list.slice(0, kept)
+      const count = total - specials
+      if (count === list.length) return list
+      return left ? list.slice(list.length - count) : list.slice(0, count)
     }
+    const placed = once(() => this.engine.encodeWithOffsets(wellFormed(text), new IdBuffer()))
     const nowhere = (ids: readonly number[]) => ids.map((): [number, number] => [0, 0])
+    const spans = () => [...nowhere(before), ...cut(placed().offsets), ...nowhere(after)]
+    const trim = (all: [number, number][]) => {
+      if (this.postProcessor.trims.length === 0) return all
+      const ids = cut(content())
+      const texts = cut(Array.from({ length }, (_, i) => placed().texts[i]))
+      return all.map((span, i) => {
+        const at = i - before.length
+        if (at < 0 || at >= ids.length) return span
+        const token = texts[at] ?? this.vocabulary.token(ids[at]!) ?? ''
+        return this.postProcessor.trims.reduce(
+          (now, step) => trimOffsets(now, token, text, at + step.index, step),
+          span,
+        )
+      })
+    }
     return new Encoding(
-      () => (before.length + after.length === 0 ? cut(content()) : [...before, ...cut(content()), ...after]),
-      () => [...nowhere(before), ...cut(offsets()), ...nowhere(after)],
-      { left: padLeft ? missing : 0, right: padLeft ? 0 : missing, id: missing > 0 ? this.needPad() : 0 },
+      () => (specials === 0 ? cut(content()) : [...before, ...cut(content()), ...after]),
+      spans,
+      trim,
+      { left: padding.left ? missing : 0, right: padding.left ? 0 : missing, id: missing > 0 ? padding.id() : 0 },
     )
+  }
+
+  /** How many of `length` ids are left, by the options or else by the file. */
+  private cut(length: number, specials: number, given: options.ParsedEncodeOptions): { kept: number; left: boolean } {
+    const { truncation } = this.json
+    if (given.maxLength === undefined && this.fileLimits && truncation)
+      return cutByFile(truncation, length, specials, this.where)
+    const room = given.maxLength === undefined ? length : given.maxLength - specials
+    const left = (given.truncationSide ?? this.config.truncation_side) === 'left'
+    return { kept: Math.max(0, Math.min(length, room)), left }
+  }
+
+  /** Up to which length, on which side and with which id a text is filled up, by the options or else by the file. */
+  private paddingOf(longest: number, given: options.ParsedEncodeOptions): { to: number; left: boolean; id(): number } {
+    const { padding } = this.json
+    if (given.padding === undefined && this.fileLimits && padding)
+      return { to: paddedLength(padding, longest), left: padding.direction === 'Left', id: () => padding.pad_id }
+    const left = (given.paddingSide ?? this.config.padding_side) === 'left'
+    const to = given.padding === 'longest' ? longest : given.padding === 'maxLength' ? (given.maxLength ?? 0) : 0
+    return { to, left, id: () => this.needPad() }
   }
 
   private needPad(): number {
@@ -386,20 +415,19 @@ export class Tokenizer implements TokenizerState {
 
   private roleId(role: SpecialTokenRole): number | undefined {
     const token = this.specialTokens.roles[role]
-    return token === undefined ? undefined : this.idOf.get(token)
+    return token === undefined ? undefined : this.vocabulary.idOf.get(token)
   }
 
-  private setToken(token: string, id: number): void {
-    this.idOf.set(token, id)
-    while (this.tokenOf.length < id) this.tokenOf.push(undefined as unknown as string)
-    this.tokenOf[id] = token
+  private number(tokens: readonly AddedTokenJson[], before: AddedTokenJson[], renumbered: string[]): AddedTokenJson[] {
+    const say = (line: string) => void renumbered.push(line)
+    return numberAddedTokens(tokens, before, this.json.model, this.vocabulary, this.where, say)
   }
 
   private settleUnknown(policy: 'error' | 'add' | 'ignore'): void {
     const { roles, additional } = this.specialTokens
     const others = additional.map((token): [string, string] => ['additional_special_tokens', token])
     for (const [role, token] of [...(Object.entries(roles) as [string, string][]), ...others]) {
-      if (this.idOf.has(token)) continue
+      if (this.vocabulary.idOf.has(token)) continue
       if (policy === 'error') throw unknownToken(role, token, this.where)
       if (policy === 'add') this.addTokens([{ content: token, special: true }])
       else delete roles[role as SpecialTokenRole]
@@ -410,12 +438,12 @@ export class Tokenizer implements TokenizerState {
     this.engine.setAddedTokens(this.json.added_tokens)
     // Rust tokenizers spells a token that is matched after normalization in its normalized form.
     for (const token of this.json.added_tokens)
-      if (token.normalized) this.tokenOf[token.id] = this.engine.normalizeToken(token.content)
-    this.refreshSpecialIds()
+      if (token.normalized) this.vocabulary.spell(token.id, this.engine.normalizeToken(token.content))
+    this.refreshSpecials()
   }
 
-  private refreshSpecialIds(): void {
-    this.specialIds = new Set(this.json.added_tokens.filter((token) => token.special).map((token) => token.id))
+  private refreshSpecials(): void {
+    this.specialTexts = new Set(this.json.added_tokens.filter(({ special }) => special).map(({ content }) => content))
   }
 }
 
@@ -431,4 +459,31 @@ function unknownToken(role: string, token: string, where: string): TunesmithErro
     where,
     remedy: "Correct the config, or load with unknownSpecialTokens: 'add' and resize the model's embedding",
   })
+}
+
+/** The parts of a tokenizer.json. Rust `tokenizers` passes over any other. */
+const PARTS = [
+  'version',
+  'truncation',
+  'padding',
+  'added_tokens',
+  'normalizer',
+  'pre_tokenizer',
+  'post_processor',
+  'decoder',
+  'model',
+]
+
+function unknownKeys(json: Record<string, unknown>): string[] {
+  return Object.keys(json).filter((key) => !PARTS.includes(key))
+}
+
+/** One warning for what was read in another way than the file may have meant it. */
+function report(where: string, unknownKeys: readonly string[], renumbered: readonly string[]): void {
+  const list = (lines: readonly string[]) => lines.slice(0, 5).join(', ') + (lines.length > 5 ? ', ...' : '')
+  const lines: string[] = []
+  if (unknownKeys.length > 0) lines.push(`nothing reads ${list(unknownKeys)}`)
+  if (renumbered.length > 0)
+    lines.push(`added tokens have the ids that Rust tokenizers gives them (${list(renumbered)})`)
+  if (lines.length > 0) process.emitWarning(`${where}: ${lines.join('; ')}`, 'TunesmithWarning')
 }

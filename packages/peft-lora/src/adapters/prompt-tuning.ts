@@ -56,7 +56,8 @@ function textIds(
       remedy: "Name a folder on this machine that holds the model's tokenizer",
     })
   const config = existsSync(join(folder, 'tokenizer_config.json')) ? parsed('tokenizer_config.json') : {}
-  const { ids } = new Tokenizer({ tokenizerJson: parsed('tokenizer.json'), config, where: folder }).encode(
+  const tokenizerJson = parsed('tokenizer.json')
+  const { ids } = new Tokenizer({ tokenizerJson, config, where: folder, fileLimits: false }).encode(
     promptTuningInitText,
   )
   if (ids.length > 0) return ids

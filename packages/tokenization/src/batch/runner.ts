@@ -35,6 +35,7 @@ export interface ThreadData {
   /** tokenizer.json in UTF-8, as it was read: threads share it, where copying the parsed one would block this thread. */
   jsonBytes: SharedArrayBuffer | undefined
   fastEngine: boolean
+  fileLimits: boolean
 }
 
 /** A few milliseconds of work: enough to hide the cost of a message to a thread. */

@@ -18,7 +18,7 @@ export interface RenderedChat {
 }
 
 interface Encoder {
-  encode(text: string, options: { addSpecialTokens: boolean }): { ids: number[]; readonly offsets: [number, number][] }
+  encode(text: string, options: { addSpecialTokens: boolean }): { ids: number[]; readonly spans: [number, number][] }
 }
 
 /** Renders and encodes a conversation; see `Tokenizer.renderChat`. The mask is worked out when it is asked for. */
@@ -34,10 +34,10 @@ export function renderChat(
     text,
     ids: encoding.ids,
     get offsets() {
-      return encoding.offsets
+      return encoding.spans
     },
     get assistantMask() {
-      mask ??= maskOf(encoding.offsets, assistantSpans(tokenizer, messages, options).spans)
+      mask ??= maskOf(encoding.spans, assistantSpans(tokenizer, messages, options).spans)
       return mask
     },
   }

@@ -1,5 +1,6 @@
+import { TunesmithError } from '@tunesmith/core'
 import type { AddedTokenJson } from './tokenizer-json'
-import { LETTER, MARK, NUMBER, SPACE, unicodeClasses } from './unicode-classes'
+import { classes, isWhiteSpace, WORD } from './unicode/classes'
 import { codePointAt } from './units'
 
 interface Entry {
@@ -36,7 +37,10 @@ export class AddedTokenMatcher {
     this.size = size
   }
 
-  /** Visits the pieces that `units[start..end)` falls into. */
+  /**
+   * Visits the pieces that `units[start..end)` falls into. A token that begins inside the spaces that the one before it
+   * has swallowed is still found, and shares them.
+   */
   split(units: Uint16Array, start: number, end: number, visit: PieceVisitor): void {
     let done = start
     let i = this.size === 0 ? end : start
@@ -50,13 +54,18 @@ export class AddedTokenMatcher {
       let to = i + entry.units.length
       i = to
       if (entry.token.single_word && (isWordEnd(units, start, from) || isWordStart(units, to, end))) continue
-      const classes = unicodeClasses()
-      if (entry.token.lstrip) while (from > done && classes[units[from - 1]!]! & SPACE) from--
-      if (entry.token.rstrip) while (to < end && classes[units[to]!]! & SPACE) to++
+      if (entry.token.lstrip) {
+        while (from > start && isWhiteSpace(units[from - 1]!)) from--
+        from = Math.max(from, done)
+      }
+      if (entry.token.rstrip) while (to < end && isWhiteSpace(units[to]!)) to++
+      if (from > to)
+        throw new TunesmithError('Two added tokens claim the same spaces of this text; Rust tokenizers fails too', {
+          code: 'invalid_data',
+        })
       if (done < from) visit(done, from, -1)
       visit(from, to, entry.token.id)
       done = to
-      if (i < to) i = to
     }
     if (done < end) visit(done, end, -1)
   }
@@ -74,20 +83,12 @@ export class AddedTokenMatcher {
   }
 }
 
-/** `\w`: letters, marks, numbers and connectors. */
-function isWord(c: number): boolean {
-  return (
-    (unicodeClasses()[c]! & (LETTER | MARK | NUMBER)) !== 0 ||
-    /[\p{Pc}\p{Join_Control}\p{Alphabetic}]/u.test(String.fromCodePoint(c))
-  )
-}
-
 function isWordEnd(units: Uint16Array, start: number, at: number): boolean {
   if (at === start) return false
   const low = (units[at - 1]! & 0xfc00) === 0xdc00 && at - 2 >= start
-  return isWord(codePointAt(units, low ? at - 2 : at - 1, at))
+  return (classes()[codePointAt(units, low ? at - 2 : at - 1, at)]! & WORD) !== 0
 }
 
 function isWordStart(units: Uint16Array, at: number, end: number): boolean {
-  return at < end && isWord(codePointAt(units, at, end))
+  return at < end && (classes()[codePointAt(units, at, end)]! & WORD) !== 0
 }

@@ -1,10 +1,13 @@
 import { AddedTokenMatcher } from './added-tokens'
 import { alignTokens } from './align'
 import { ByteLevelBpe, CharacterBpe, type WordEncoder } from './bpe-model'
-import type { Engine } from './engine'
-import { compileNormalizer, isPlain, type Normalizer, normalizeAligned } from './normalize'
+import type { Engine, Placed } from './engine'
+import type { GeneralEngine } from './general-engine'
+import { mergePairs } from './models/merge-list'
+import { compileNormalizer, isPlain, type Normalizer } from './normalize'
 import { compilePreTokenizer, type PreTokenizer } from './pre-tokenize'
 import type { AddedTokenJson, BpeJson, TokenizerJson } from './tokenizer-json'
+import { normalize } from './unicode/normal-forms'
 import { type IdBuffer, UnitBuffer } from './units'
 import { canCutUnjoinable, unjoinableSplitter } from './unjoinable'
 
@@ -28,7 +31,7 @@ export function planBpe(json: TokenizerJson): Plan | string {
   const preTokenizer = compilePreTokenizer(json.pre_tokenizer)
   if (typeof preTokenizer === 'string') return preTokenizer
   if (preTokenizer.byteLevel) {
-    if (!ByteLevelBpe.covers(model)) return 'a byte-level vocabulary without all 256 bytes'
+    if (!ByteLevelBpe.covers(model) && !ByteLevelBpe.canMiss(model)) return 'bytes that the vocabulary lacks'
     if (normalizer.from !== -1 || normalizer.prepend) return 'a byte-level vocabulary with a space marker'
   } else if (!CharacterBpe.covers(model)) return 'a character vocabulary without byte fallback'
   return { normalizer, preTokenizer, model }
@@ -45,20 +48,27 @@ export class BpeEngine implements Engine {
   private readonly source = new UnitBuffer()
   private readonly piece = new UnitBuffer()
   private continued = false
+  /** Whether a token's place in the text follows from the lengths of the tokens before it. */
+  private readonly spelled: boolean
 
+  /** @param general does what this engine knows the ids of, but not where they lie. */
   constructor(
     private readonly plan: Plan,
     private readonly tokenOf: (id: number) => string | undefined,
+    private readonly general: GeneralEngine,
     where: string,
   ) {
     const { model, preTokenizer } = plan
+    this.spelled = !preTokenizer.byteLevel || ByteLevelBpe.covers(model)
     this.words = preTokenizer.byteLevel ? new ByteLevelBpe(model, where) : new CharacterBpe(model, where)
     this.splitters = preTokenizer.splitters
-    if (!preTokenizer.byteLevel && canCutUnjoinable(model))
-      this.splitters = [...this.splitters, unjoinableSplitter(model)]
+    if (preTokenizer.byteLevel) return
+    const pairs = mergePairs(model, where)
+    if (canCutUnjoinable(model, pairs)) this.splitters = [...this.splitters, unjoinableSplitter(pairs)]
   }
 
   setAddedTokens(tokens: readonly AddedTokenJson[]): void {
+    this.general.setAddedTokens(tokens)
     this.raw = new AddedTokenMatcher(tokens.filter((t) => !t.normalized).map((t) => [t.content, t] as const))
     this.normalized = new AddedTokenMatcher(
       tokens.filter((t) => t.normalized).map((t) => [this.normalizeToken(t.content), t] as const),
@@ -74,41 +84,40 @@ export class BpeEngine implements Engine {
     })
   }
 
-  encodeWithOffsets(text: string, out: IdBuffer): [number, number][] {
-    const offsets: [number, number][] = []
-    this.continued = false
+  encodeWithOffsets(text: string, out: IdBuffer): Placed {
     const { byteLevel } = this.plan.preTokenizer
+    const { form } = this.plan.normalizer
+    if (!this.spelled || (form && normalize(text, form) !== text)) return this.general.encodeWithOffsets(text, out)
+    const offsets: [number, number][] = []
+    const texts: (string | undefined)[] = []
+    this.continued = false
     const end = this.source.load(text)
     this.raw.split(this.source.units, 0, end, (from, to, id) => {
       if (id !== -1) {
         out.push(id)
         offsets.push([from, to])
+        texts[offsets.length - 1] = text.slice(from, to)
         return
       }
-      const map = this.alignment(text, from, to)
+      const map = this.places(from, to)
       this.encodeText(text, from, to, out, (start, stop, ids, marked) => {
         const range = (a: number, b: number) =>
           offsets.push([map.start(Math.max(a, start)), map.end(Math.max(b, start + widthAt(this.piece.units, start)))])
-        if (ids < 0) range(start, stop)
-        else
-          for (const [a, b] of alignTokens(
-            this.piece.units,
-            marked ? start - 1 : start,
-            stop,
-            out,
-            ids,
-            this.tokenOf,
-            byteLevel,
-          ))
-            range(a, b)
+        if (ids < 0) {
+          range(start, stop)
+          texts[offsets.length - 1] = String.fromCharCode(...this.piece.units.subarray(start, stop))
+          return
+        }
+        const first = marked ? start - 1 : start
+        for (const [a, b] of alignTokens(this.piece.units, first, stop, out, ids, this.tokenOf, byteLevel)) range(a, b)
       })
     })
-    return offsets
+    return { offsets, texts }
   }
 
   normalizeToken(text: string): string {
     const { form, prepend, from, to } = this.plan.normalizer
-    let out = form ? text.normalize(form) : text
+    let out = form ? normalize(text, form) : text
     if (prepend && out) out = prepend + out
     return from === -1 ? out : out.replaceAll(String.fromCharCode(from), String.fromCharCode(to))
   }
@@ -124,7 +133,7 @@ export class BpeEngine implements Engine {
     const prepend = goesOn ? '' : this.plan.normalizer.prepend
     const { piece, plan } = this
     const source = from === 0 && to === text.length ? text : text.slice(from, to)
-    const content = form && !(form === 'NFC' && isPlain(this.source.units, from, to)) ? source.normalize(form) : source
+    const content = form && !(form === 'NFC' && isPlain(this.source.units, from, to)) ? normalize(source, form) : source
     const end = piece.load(content, 1 + prepend.length)
     for (let i = 0; i < prepend.length; i++) piece.units[1 + i] = prepend.charCodeAt(i)
     replaceUnit(piece.units, 1, end, replaced, replacement)
@@ -175,19 +184,11 @@ export class BpeEngine implements Engine {
     }
   }
 
-  /** Where in `text` the units of the normalized form of `text[from..to)`, which lies in `piece` from unit 1 on, come from. */
-  private alignment(text: string, from: number, to: number): { start(i: number): number; end(i: number): number } {
-    const { form, prepend } = this.plan.normalizer
-    const gap = 1 + prepend.length
-    if (!form || (form === 'NFC' && isPlain(this.source.units, from, to))) {
-      const first = widthAt(this.source.units, from)
-      return { start: (i) => from + Math.max(0, i - gap), end: (i) => Math.min(to, from + Math.max(first, i - gap)) }
-    }
-    const { starts, ends } = normalizeAligned(text.slice(from, to), form)
-    return {
-      start: (i) => from + (starts[Math.max(0, i - gap)] ?? to - from),
-      end: (i) => from + (ends[Math.max(0, i - gap - 1)] ?? 0),
-    }
+  /** Where the units of `text[from..to)`, which lies in `piece` from unit 1 on behind what was put before it, come from. */
+  private places(from: number, to: number): { start(i: number): number; end(i: number): number } {
+    const gap = 1 + this.plan.normalizer.prepend.length
+    const first = widthAt(this.source.units, from)
+    return { start: (i) => from + Math.max(0, i - gap), end: (i) => Math.min(to, from + Math.max(first, i - gap)) }
   }
 }
 

@@ -1,8 +1,10 @@
-import { TunesmithError } from '@tunesmith/core'
 import { BYTE_TO_CHAR, utf8Of } from './bytes'
 import { Merges } from './merges'
+import { byteToken, utf8ByteTokens } from './models/byte-tokens'
+import { mergeTriples } from './models/merge-list'
 import type { BpeJson } from './tokenizer-json'
 import { codePointAt, type IdBuffer } from './units'
+import { vocabMap } from './vocab-map'
 import { WordCache } from './word-cache'
 
 /** Turns one word (a stretch of text no merge crosses) into ids. */
@@ -10,26 +12,9 @@ export interface WordEncoder {
   encodeWord(units: Uint16Array, start: number, end: number, out: IdBuffer): void
 }
 
-function mergeTriples(model: BpeJson, where: string): [number, number, number][] {
-  const prefixLength = [...(model.continuing_subword_prefix ?? '')].length
-  return model.merges.map((merge, rank) => {
-    const [a, b] = typeof merge === 'string' ? merge.split(' ') : merge
-    const left = model.vocab[a!]
-    const right = model.vocab[b!]
-    const merged = model.vocab[a! + [...(b ?? '')].slice(prefixLength).join('')]
-    if (left === undefined || right === undefined || merged === undefined)
-      throw new TunesmithError(`Merge ${rank} (${JSON.stringify(merge)}) uses a token that is not in the vocabulary`, {
-        code: 'invalid_file',
-        where,
-        remedy: 'Download tokenizer.json again; vocabulary and merges do not belong together',
-      })
-    return [left, right, merged]
-  })
-}
-
 abstract class CachedBpe implements WordEncoder {
   protected readonly merges: Merges
-  protected readonly vocab: Map<string, number>
+  protected readonly vocab: ReadonlyMap<string, number>
   protected symbols = new Int32Array(256)
   private readonly cache = new WordCache()
 
@@ -37,8 +22,9 @@ abstract class CachedBpe implements WordEncoder {
     protected readonly model: BpeJson,
     where: string,
   ) {
-    this.vocab = new Map(Object.entries(model.vocab))
-    this.merges = new Merges(mergeTriples(model, where), model.merges.length)
+    this.vocab = vocabMap(model.vocab)
+    const triples = mergeTriples(model, this.vocab, where)
+    this.merges = new Merges(triples, triples.length)
   }
 
   /** Fills `symbols` with the ids before any merge and returns how many. */
@@ -66,25 +52,51 @@ abstract class CachedBpe implements WordEncoder {
   }
 }
 
-/** Byte-level BPE (GPT-2 onwards): every byte is a token, so no text is unknown. */
+/** Bytes that never occur in UTF-8, which a vocabulary need not have. */
+const isImpossible = (byte: number) => byte === 0xc0 || byte === 0xc1 || byte > 0xf4
+
+/** Byte-level BPE (GPT-2 onwards): every byte is a token; those the vocabulary lacks are unknown, or left out. */
 export class ByteLevelBpe extends CachedBpe {
   private readonly byteIds = new Int32Array(256)
+  /** What stands for a byte without a token: the unknown token, or -1 for nothing. */
+  private readonly unknown: number
+  private readonly complete: boolean
 
   constructor(model: BpeJson, where: string) {
     super(model, where)
     for (let byte = 0; byte < 256; byte++) this.byteIds[byte] = this.vocab.get(BYTE_TO_CHAR[byte]!) ?? -1
+    this.unknown = typeof model.unk_token === 'string' ? this.vocab.get(model.unk_token)! : -1
+    this.complete = ByteLevelBpe.covers(model)
   }
 
-  /** Whether the vocabulary has all 256 bytes; without them text could get lost. */
+  /** Whether the vocabulary has every byte that a text can hold. */
   static covers(model: BpeJson): boolean {
-    return BYTE_TO_CHAR.every((char) => model.vocab[char] !== undefined)
+    return BYTE_TO_CHAR.every((char, byte) => isImpossible(byte) || Object.hasOwn(model.vocab, char))
+  }
+
+  /** Whether bytes that the vocabulary lacks are dealt with here. */
+  static canMiss(model: BpeJson): boolean {
+    return !model.byte_fallback && (typeof model.unk_token !== 'string' || Object.hasOwn(model.vocab, model.unk_token))
   }
 
   protected initial(units: Uint16Array, start: number, end: number): number {
     this.room((end - start) * 3)
-    const count = utf8Of(units, start, end, this.symbols)
-    for (let i = 0; i < count; i++) this.symbols[i] = this.byteIds[this.symbols[i]!]!
-    return count
+    const { symbols, byteIds } = this
+    const count = utf8Of(units, start, end, symbols)
+    if (this.complete) {
+      for (let i = 0; i < count; i++) symbols[i] = byteIds[symbols[i]!]!
+      return count
+    }
+    let kept = 0
+    let wasUnknown = false
+    for (let i = 0; i < count; i++) {
+      const known = byteIds[symbols[i]!]!
+      const id = known === -1 ? this.unknown : known
+      const fused = known === -1 && wasUnknown && this.model.fuse_unk === true
+      if (id !== -1 && !fused) symbols[kept++] = id
+      wasUnknown = known === -1
+    }
+    return kept
   }
 
   protected wholeWord(units: Uint16Array, start: number, end: number): number {
@@ -99,7 +111,7 @@ export class ByteLevelBpe extends CachedBpe {
 /** Character BPE as SentencePiece trains it; a character outside the vocabulary falls back to its UTF-8 bytes. */
 export class CharacterBpe extends CachedBpe {
   private readonly ids = new Map<number, number>()
-  private readonly byteIds = new Int32Array(256)
+  private readonly byteIds: Int32Array
   private readonly bytes = new Int32Array(4)
 
   constructor(model: BpeJson, where: string) {
@@ -108,13 +120,13 @@ export class CharacterBpe extends CachedBpe {
       const c = token.codePointAt(0)
       if (c !== undefined && token.length === (c > 0xffff ? 2 : 1)) this.ids.set(c, id)
     }
-    for (let byte = 0; byte < 256; byte++) this.byteIds[byte] = this.vocab.get(byteToken(byte)) ?? -1
+    this.byteIds = utf8ByteTokens(this.vocab)
   }
 
   /** Whether every byte has its token, so that no character is ever unknown. */
   static covers(model: BpeJson): boolean {
     if (!model.byte_fallback) return false
-    for (let byte = 0; byte < 256; byte++) if (model.vocab[byteToken(byte)] === undefined) return false
+    for (let byte = 0; byte < 256; byte++) if (!Object.hasOwn(model.vocab, byteToken(byte))) return false
     return true
   }
 
@@ -138,8 +150,4 @@ export class CharacterBpe extends CachedBpe {
   protected wholeWord(units: Uint16Array, start: number, end: number): number {
     return this.vocab.get(String.fromCharCode(...units.subarray(start, end))) ?? -1
   }
-}
-
-function byteToken(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
 }

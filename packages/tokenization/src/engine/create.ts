@@ -1,15 +1,32 @@
 import { BpeEngine, planBpe } from './bpe-engine'
 import type { Engine } from './engine'
-import { LibraryEngine } from './library-engine'
+import { GeneralEngine } from './general-engine'
+import { LibraryEngine, whyNotLibrary } from './library-engine'
+import { checkModel } from './models/compile'
+import { type Loading, unsupported } from './read-step'
 import type { TokenizerJson } from './tokenizer-json'
 
-/** Our own engine where it is exact for this tokenizer.json, and the library everywhere else. */
+/**
+ * The engine for a tokenizer.json: our fast one where it is exact, our general one everywhere else. Without `fast` it is the
+ * library, which is given only what it is proven to do as Rust does.
+ *
+ * @throws {TunesmithError} `unsupported`, by name, for what none of them does exactly, or `invalid_file`.
+ */
 export function createEngine(
   json: TokenizerJson,
   tokenOf: (id: number) => string | undefined,
   fast: boolean,
-  where: string,
+  loading: Loading,
 ): Engine {
-  const plan = fast ? planBpe(json) : 'our own engine was switched off'
-  return typeof plan === 'string' ? new LibraryEngine(json, plan, where) : new BpeEngine(plan, tokenOf, where)
+  checkModel(json.model, loading)
+  // Whichever engine runs: this is where steps that nothing does exactly are refused.
+  const general = new GeneralEngine(json, loading)
+  const plan = planBpe(json)
+  if (!fast) {
+    const why = whyNotLibrary(json, plan)
+    if (why !== undefined)
+      throw unsupported(`the library is not proven to be exact for ${why}`, loading.where, 'Leave fastEngine out')
+    return new LibraryEngine(json, 'our own engines were switched off', loading.where)
+  }
+  return typeof plan === 'string' ? general.because(plan) : new BpeEngine(plan, tokenOf, general, loading.where)
 }

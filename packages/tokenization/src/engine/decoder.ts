@@ -1,5 +1,9 @@
-import { byteOfToken, CHAR_TO_BYTE } from './bytes'
-import { type Pattern, type StepJson, stepsOf } from './tokenizer-json'
+import { z } from 'zod'
+import { CHAR_TO_BYTE } from './bytes'
+import { readMetaspace } from './pre-tokenizers/metaspace'
+import { char, type Loading, pattern, readSequence, readStep, unsupported } from './read-step'
+import { compilePattern } from './regex/pattern'
+import type { StepJson } from './tokenizer-json'
 
 type DecodeStep = (tokens: string[]) => string[]
 
@@ -41,6 +45,12 @@ function byteLevel(tokens: string[]): string[] {
   return [lossy.decode(Uint8Array.from(bytes))]
 }
 
+/** The byte of a token like `<0x0A>`, or -1. The original reads the number with a parser that takes a plus sign. */
+function byteOfToken(token: string): number {
+  const match = /^<0x([0-9A-Fa-f]{2}|\+[0-9A-Fa-f])>$/.exec(token)
+  return match ? Number.parseInt(match[1]!, 16) : -1
+}
+
 /** A run of byte tokens is text when the whole run is UTF-8; otherwise every byte of it is one replacement character. */
 function byteFallback(tokens: string[]): string[] {
   const out: string[] = []
@@ -78,57 +88,92 @@ function strip(content: string, start: number, stop: number): DecodeStep {
     })
 }
 
-function metaspace(step: StepJson): DecodeStep {
-  const marker = String(step.replacement ?? '▁')
-  const legacy = step.add_prefix_space === false ? 'never' : 'always'
-  const trims = (step.prepend_scheme ?? legacy) !== 'never'
-  return (tokens) =>
-    // Every marker of the first token goes, not only a leading one: that is what the original does.
-    tokens.map((token, i) => token.replaceAll(marker, i === 0 && trims ? '' : ' '))
+/** Replaces every `wanted`; an empty one is found between all characters. */
+function replaceAll(text: string, wanted: string, content: string): string {
+  if (wanted === '') return content + Array.from(text, (c) => c + content).join('')
+  return text.replaceAll(wanted, () => content)
 }
 
-function compileStep(step: StepJson): DecodeStep | string {
+/** What connectionist temporal classification leaves: repeated tokens count once, the padding between them goes. */
+function ctc(padToken: string, delimiter: string, cleanup: boolean): DecodeStep {
+  return (tokens) =>
+    tokens
+      .filter((token, i) => i === 0 || token !== tokens[i - 1])
+      .map((token) => {
+        const text = replaceAll(token, padToken, '')
+        return cleanup ? replaceAll(cleanUp(text), delimiter, ' ') : text
+      })
+      .filter((text) => text !== '')
+}
+
+const PLACE = 'decoder'
+
+function compileStep(step: StepJson, loading: Loading): DecodeStep {
+  const read = <Shape extends z.ZodRawShape>(shape: Shape) => readStep(step, shape, PLACE, loading)
   switch (step.type) {
+    case 'Sequence': {
+      const steps = readSequence(step, 'decoders', PLACE, loading).map((inner) => compileStep(inner, loading))
+      return (tokens) => steps.reduce((list, inner) => inner(list), tokens)
+    }
     case 'ByteLevel':
+      read({ add_prefix_space: z.boolean(), trim_offsets: z.boolean(), use_regex: z.boolean().default(true) })
       return byteLevel
     case 'ByteFallback':
+      read({})
       return byteFallback
     case 'Fuse':
+      read({})
       return (tokens) => [tokens.join('')]
     case 'Replace': {
-      const pattern = step.pattern as Pattern
-      if (!('String' in pattern)) return `decoder Replace by ${pattern.Regex}`
-      return (tokens) => tokens.map((token) => token.replaceAll(pattern.String, () => String(step.content)))
+      const { content, ...rest } = read({ pattern, content: z.string() })
+      const find = compilePattern(rest.pattern, `${PLACE} Replace`, loading.where)
+      return (tokens) =>
+        tokens.map((token) => {
+          const matches = find(token)
+          let out = ''
+          for (let i = 0; i < matches.length; i += 3)
+            out += matches[i + 2] === 1 ? content : token.slice(matches[i], matches[i + 1])
+          return out
+        })
     }
-    case 'Strip':
-      return strip(String(step.content), Number(step.start), Number(step.stop))
-    case 'Metaspace':
-      return metaspace(step)
+    case 'Strip': {
+      const count = z.int().min(0)
+      const { content, start, stop } = read({ content: char, start: count, stop: count })
+      return strip(content, start, stop)
+    }
+    case 'Metaspace': {
+      const { replacement, scheme } = readMetaspace(step, PLACE, loading)
+      // Every marker of the first token goes, not only a leading one: that is what the original does.
+      return (tokens) => tokens.map((t, i) => t.replaceAll(replacement, i === 0 && scheme !== 'never' ? '' : ' '))
+    }
     case 'BPEDecoder': {
-      const suffix = String(step.suffix ?? '</w>')
-      return (tokens) => tokens.map((t, i) => t.replaceAll(suffix, i === tokens.length - 1 ? '' : ' '))
+      const { suffix } = read({ suffix: z.string().default('</w>') })
+      return (tokens) => tokens.map((t, i) => replaceAll(t, suffix, i === tokens.length - 1 ? '' : ' '))
     }
     case 'WordPiece': {
-      const prefix = String(step.prefix ?? '##')
+      const { prefix, cleanup } = read({ prefix: z.string().default('##'), cleanup: z.boolean() })
       return (tokens) =>
         tokens.map((token, i) => {
           const text = i === 0 ? token : token.startsWith(prefix) ? token.slice(prefix.length) : ` ${token}`
-          return step.cleanup ? cleanUp(text) : text
+          return cleanup ? cleanUp(text) : text
         })
     }
+    case 'CTC': {
+      const texts = read({ pad_token: z.string(), word_delimiter_token: z.string(), cleanup: z.boolean() })
+      return ctc(texts.pad_token, texts.word_delimiter_token, texts.cleanup)
+    }
     default:
-      return `decoder ${step.type}`
+      throw unsupported(`decoder ${step.type}`, loading.where)
   }
 }
 
-/** The decoder of a tokenizer.json as a function from tokens to text, or the reason why it has none here. */
-export function compileDecoder(json: StepJson | null): ((tokens: string[]) => string) | string {
-  if (!json) return (tokens) => tokens.join(' ')
-  const steps: DecodeStep[] = []
-  for (const step of stepsOf(json, 'decoders')) {
-    const compiled = compileStep(step)
-    if (typeof compiled === 'string') return compiled
-    steps.push(compiled)
-  }
-  return (tokens) => steps.reduce((list, step) => step(list), tokens).join('')
+/**
+ * The decoder of a tokenizer.json as a function from tokens to text. Without one, tokens are joined with blanks.
+ *
+ * @throws {TunesmithError} `unsupported` by name, or `invalid_file`.
+ */
+export function compileDecoder(json: StepJson | null, loading: Loading): (tokens: string[]) => string {
+  if (json === null) return (tokens) => tokens.join(' ')
+  const step = compileStep(json, loading)
+  return (tokens) => step(tokens).join('')
 }

@@ -1,10 +1,11 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers'
 import { TunesmithError } from '@tunesmith/core'
-import type { Engine } from './engine'
-import type { AddedTokenJson, TokenizerJson } from './tokenizer-json'
+import { ByteLevelBpe } from './bpe-model'
+import type { Engine, Placed } from './engine'
+import { type AddedTokenJson, type BpeJson, type Pattern, stepsOf, type TokenizerJson } from './tokenizer-json'
 import type { IdBuffer } from './units'
 
-/** `@huggingface/tokenizers` as it is, for the tokenizers our own engine does not cover (Unigram, WordPiece, and so on). */
+/** `@huggingface/tokenizers` as it is. */
 export class LibraryEngine implements Engine {
   readonly name = 'library'
   private tokenizer!: LibraryTokenizer
@@ -45,11 +46,38 @@ export class LibraryEngine implements Engine {
     }
   }
 
-  encodeWithOffsets(): [number, number][] {
-    throw new TunesmithError(`Offsets are not known for this kind of tokenizer: ${this.reason}`, {
+  encodeWithOffsets(): Placed {
+    throw new TunesmithError(`The library does not say where tokens lie: ${this.reason}`, {
       code: 'unsupported',
       where: this.where,
-      remedy: 'Use a byte-pair encoding (the tokenizers of Llama, Mistral, Qwen, Gemma, Phi and GPT are)',
+      remedy: 'Leave fastEngine out',
     })
   }
+}
+
+/**
+ * Why the library is not known to do what Rust does with this tokenizer.json; undefined where it is proven to, by the
+ * differential test: byte-pair encodings that lack no byte, with plain added tokens, and nothing that asks for Unicode's
+ * classes or normal forms, which follow this Node's version of Unicode there.
+ *
+ * @param plan whether our fast engine is exact for it, or the reason why not.
+ */
+export function whyNotLibrary(json: TokenizerJson, plan: object | string): string | undefined {
+  if (typeof plan === 'string') return plan
+  const model = json.model as BpeJson
+  const form = stepsOf(json.normalizer, 'normalizers').find(({ type }) => type.startsWith('NF'))
+  if (form) return `the normalizer ${form.type}`
+  const steps = stepsOf(json.pre_tokenizer, 'pretokenizers')
+  const byteLevel = steps.some((step) => step.type === 'ByteLevel')
+  if (byteLevel && !ByteLevelBpe.covers(model)) return 'a vocabulary that lacks some bytes'
+  for (const token of json.added_tokens)
+    for (const flag of ['single_word', 'lstrip', 'rstrip', 'normalized'] as const)
+      if (token[flag]) return `added tokens with ${flag}`
+  for (const step of steps) {
+    if (step.type === 'Metaspace' && step.prepend_scheme === 'first' && step.split === false) continue
+    if (step.type === 'Split' && !byteLevel && 'String' in (step.pattern as Pattern)) continue
+    if (step.type === 'ByteLevel' && step.use_regex === false && !step.add_prefix_space) continue
+    return `this pre-tokenizer ${step.type}`
+  }
+  return undefined
 }

@@ -124,6 +124,49 @@ export class Merges {
     return kept
   }
 
+  /**
+   * The same for symbols that each have a length, which is that of both parts after a merge. An entry of the heap counts
+   * as long as its pair still makes the same token, as in the original: unknown symbols can make that matter.
+   */
+  applyWithLengths(symbols: Int32Array, lengths: Int32Array, count: number): number {
+    if (count < 2) return count
+    if (this.next.length < count) {
+      this.next = new Int32Array(count * 2)
+      this.previous = new Int32Array(count * 2)
+    }
+    const { next, previous } = this
+    this.heapSize = 0
+    for (let i = 0; i < count; i++) {
+      next[i] = i + 1 < count ? i + 1 : -1
+      previous[i] = i - 1
+      if (i + 1 < count) this.pushPair(symbols, i, i + 1)
+    }
+    while (this.heapSize > 0) {
+      const key = this.pop()
+      const rank = Math.floor(key / 2 ** 31)
+      const at = key - rank * 2 ** 31
+      const after = next[at]!
+      if (symbols[at] === -1 || after === -1) continue
+      const now = this.find(symbols[at]!, symbols[after]!)
+      if (now === -1 || this.result[now] !== this.result[rank]) continue
+      symbols[at] = this.result[rank]!
+      lengths[at]! += lengths[after]!
+      symbols[after] = -1
+      const beyond = next[after]!
+      next[at] = beyond
+      if (previous[at] !== -1) this.pushPair(symbols, previous[at]!, at)
+      if (beyond === -1) continue
+      previous[beyond] = at
+      this.pushPair(symbols, at, beyond)
+    }
+    let kept = 0
+    for (let i = 0; i !== -1; i = next[i]!) {
+      lengths[kept] = lengths[i]!
+      symbols[kept++] = symbols[i]!
+    }
+    return kept
+  }
+
   private pushPair(symbols: Int32Array, at: number, after: number): void {
     const rank = this.find(symbols[at]!, symbols[after]!)
     if (rank === -1) return

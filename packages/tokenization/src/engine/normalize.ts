@@ -1,4 +1,5 @@
 import { type Pattern, type StepJson, stepsOf } from './tokenizer-json'
+import type { Form } from './unicode/normal-forms'
 
 /** A normalizer in a form that can also say where each unit of its output came from. */
 export interface Normalizer {
@@ -8,7 +9,7 @@ export interface Normalizer {
   from: number
   to: number
   /** What comes before both: a Unicode normal form. */
-  form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD' | undefined
+  form: Form | undefined
 }
 
 /** Compiles the normalizers exact here (a normal form, then SentencePiece's space marker); a string says why not. */
@@ -20,11 +21,18 @@ export function compileNormalizer(json: StepJson | null): Normalizer | string {
       out.form = step.type
     } else if (step.type === 'Prepend') {
       if (out.prepend || out.from !== -1) return 'normalizer Prepend after another one'
+      if (typeof step.prepend !== 'string' || step.prepend === '') return 'normalizer Prepend of nothing'
       out.prepend = String(step.prepend)
     } else if (step.type === 'Replace') {
-      const pattern = step.pattern as Pattern
+      const pattern = (step.pattern ?? {}) as Pattern
       const content = String(step.content)
-      if (!('String' in pattern) || pattern.String.length !== 1 || content.length !== 1 || out.from !== -1)
+      if (
+        !('String' in pattern) ||
+        typeof pattern.String !== 'string' ||
+        pattern.String.length !== 1 ||
+        content.length !== 1 ||
+        out.from !== -1
+      )
         return `normalizer Replace of ${JSON.stringify(pattern)}`
       out.from = pattern.String.charCodeAt(0)
       out.to = content.charCodeAt(0)
@@ -37,32 +45,4 @@ export function compileNormalizer(json: StepJson | null): Normalizer | string {
 export function isPlain(units: Uint16Array, start: number, end: number): boolean {
   for (let i = start; i < end; i++) if (units[i]! >= 0x300) return false
   return true
-}
-
-/**
- * The normal form of `text` with, for each unit of it, the range of units it came from.
- *
- * A segment that the normal form changes is aligned as a whole; everything else unit by unit.
- */
-export function normalizeAligned(
-  text: string,
-  form: NonNullable<Normalizer['form']>,
-): { text: string; starts: Int32Array; ends: Int32Array } {
-  const parts: string[] = []
-  const starts: number[] = []
-  const ends: number[] = []
-  // A new segment starts at every character that no earlier one can combine with.
-  const segments = text.match(/[^\p{M}\u1160-\u11ff\p{Mn}][\p{M}\u1160-\u11ff]*|[\p{M}\u1160-\u11ff]+/gu) ?? []
-  let at = 0
-  for (const segment of segments) {
-    const normal = segment.normalize(form)
-    parts.push(normal)
-    for (let i = 0; i < normal.length; i++) {
-      const same = normal === segment
-      starts.push(same ? at + i : at)
-      ends.push(same ? at + i + 1 : at + segment.length)
-    }
-    at += segment.length
-  }
-  return { text: parts.join(''), starts: Int32Array.from(starts), ends: Int32Array.from(ends) }
 }

@@ -1,7 +1,7 @@
 import { regexSplitter } from './regex-words'
 import { GPT2_REGEX, type WordSplitter, wordSplitterFor } from './split-words'
 import { type Pattern, type StepJson, stepsOf } from './tokenizer-json'
-import { NUMBER, unicodeClasses } from './unicode-classes'
+import { NUMERIC, classes as rustClasses } from './unicode/classes'
 import { codePointAt } from './units'
 
 /** Whether a pre-tokenizer puts its space marker before a piece: always, at the start of the text only, or never. */
@@ -36,6 +36,8 @@ export function compilePreTokenizer(json: StepJson | null): PreTokenizer | strin
     } else if (step.type === 'Metaspace') {
       if (at > 0) return 'Metaspace after another pre-tokenizer'
       const marker = String(step.replacement ?? '▁')
+      if (step.add_prefix_space === false && (step.prepend_scheme ?? 'never') !== 'never')
+        return 'Metaspace that contradicts itself'
       if (marker.length !== 1) return `Metaspace with replacement ${JSON.stringify(marker)}`
       out.from = 0x20
       out.to = out.prepend = marker.charCodeAt(0)
@@ -54,15 +56,15 @@ export function compilePreTokenizer(json: StepJson | null): PreTokenizer | strin
 function compileSplitter(step: StepJson): WordSplitter | string {
   if (step.type === 'Digits') return digits(step.individual_digits === true)
   if (step.type !== 'Split') return `pre-tokenizer ${step.type}`
-  const pattern = step.pattern as Pattern
-  if ('Regex' in pattern) {
+  const pattern = (step.pattern ?? {}) as Pattern
+  if ('Regex' in pattern && typeof pattern.Regex === 'string') {
     const splitter =
-      wordSplitterFor(pattern.Regex) ??
-      (step.behavior === 'Isolated' && step.invert !== true ? regexSplitter(pattern.Regex) : undefined)
+      wordSplitterFor(pattern.Regex) ?? (step.behavior === 'Isolated' ? regexSplitter(pattern.Regex) : undefined)
     // With `Removed` and `invert` the matches are kept and the gaps dropped; these expressions leave no gaps.
     const keepsAll = step.behavior === 'Isolated' || (step.behavior === 'Removed' && step.invert === true)
     return splitter && keepsAll ? splitter : `pre-tokenizer Split by ${pattern.Regex} (${step.behavior})`
   }
+  if (!('String' in pattern) || typeof pattern.String !== 'string') return 'a Split without a pattern'
   if (pattern.String.length === 1 && step.invert !== true) {
     const unit = pattern.String.charCodeAt(0)
     if (step.behavior === 'MergedWithPrevious') return afterUnit(unit)
@@ -98,12 +100,12 @@ const aroundUnit =
   }
 
 function digits(individual: boolean): WordSplitter {
-  const classes = unicodeClasses()
+  const classes = rustClasses()
   return (units, start, end) => {
     let isNumber = false
     for (let i = start; i < end; ) {
       const c = codePointAt(units, i, end)
-      const number = (classes[c]! & NUMBER) !== 0
+      const number = (classes[c]! & NUMERIC) !== 0
       if (i === start) isNumber = number
       else if (number !== isNumber) return i
       i += c > 0xffff ? 2 : 1

@@ -29,10 +29,28 @@ export interface BpeJson extends StepJson {
   ignore_merges?: boolean
 }
 
+/** How texts are cut: to `max_length` tokens, special ones included. */
+export interface Truncation {
+  direction: 'Left' | 'Right'
+  max_length: number
+  strategy: 'LongestFirst' | 'OnlyFirst' | 'OnlySecond'
+  stride: number
+}
+
+/** How texts are filled up. */
+export interface Padding {
+  strategy: 'BatchLongest' | { Fixed: number }
+  direction: 'Left' | 'Right'
+  pad_to_multiple_of: number | null
+  pad_id: number
+  pad_type_id: number
+  pad_token: string
+}
+
 export interface TokenizerJson {
   version?: string
-  truncation?: unknown
-  padding?: unknown
+  truncation?: Truncation | null
+  padding?: Padding | null
   added_tokens: AddedTokenJson[]
   normalizer: StepJson | null
   pre_tokenizer: StepJson | null

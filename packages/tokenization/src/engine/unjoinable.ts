@@ -8,11 +8,10 @@ import type { BpeJson } from './tokenizer-json'
  * and the best-rank-first loop does the same on both sides of the gap as it does on the whole: the ids are identical,
  * and the short pieces can be remembered. The pairs are kept as bits of a hash; a collision only means one cut fewer.
  */
-export function unjoinableSplitter(model: BpeJson): WordSplitter {
+export function unjoinableSplitter(pairs: readonly (readonly [string, string])[]): WordSplitter {
   const bits = new Uint8Array(1 << 18) // 2^21 bits
   const slot = (a: number, b: number) => (Math.imul(a, 0x9e3779b1) + Math.imul(b, 0x85ebca6b)) >>> 11
-  for (const merge of model.merges) {
-    const [a, b] = typeof merge === 'string' ? (merge.split(' ') as [string, string]) : merge
+  for (const [a, b] of pairs) {
     const token = a + b
     for (let i = 1; i < token.length; i++) {
       const s = slot(token.charCodeAt(i - 1), token.charCodeAt(i))
@@ -32,10 +31,7 @@ export function unjoinableSplitter(model: BpeJson): WordSplitter {
 }
 
 /** Whether the cut above is exact: no unit is merged that is not text (byte tokens), and no word is looked up whole. */
-export function canCutUnjoinable(model: BpeJson): boolean {
+export function canCutUnjoinable(model: BpeJson, pairs: readonly (readonly [string, string])[]): boolean {
   if (model.ignore_merges || model.continuing_subword_prefix || model.end_of_word_suffix) return false
-  return !model.merges.some((merge) => {
-    const [a, b] = typeof merge === 'string' ? merge.split(' ') : merge
-    return /^<0x[0-9A-Fa-f]{2}>$/.test(a!) || /^<0x[0-9A-Fa-f]{2}>$/.test(b!)
-  })
+  return !pairs.some((pair) => pair.some((token) => /^<0x[0-9A-Fa-f]{2}>$/.test(token)))
 }

@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseJsonObject, TunesmithError } from '@tunesmith/core'
 import type { TokenizerJson } from '../engine/tokenizer-json'
+import { CONVERT, checkTokenizerJson } from './check'
 import { readBytes, readJson, readText } from './json'
 
 /** Everything a folder says about its tokenizer. */
@@ -19,8 +20,16 @@ export interface TokenizerFiles {
   where: string
 }
 
-const NEEDED =
-  'Convert the tokenizer with transformers: AutoTokenizer.from_pretrained(...).save_pretrained(...) writes one'
+/** The parser of JavaScript is the fastest; that of Python's JSON, which keeps more than is needed here, says where a fault is. */
+function parsedFast(text: string, path: string): Record<string, unknown> {
+  try {
+    const value = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value
+  } catch {
+    // Said by the other one.
+  }
+  return parseJsonObject(text, path)
+}
 
 /** Reads the tokenizer files of a model folder, in the layouts transformers 4 and 5 write. */
 export async function loadTokenizerFiles(folder: string): Promise<TokenizerFiles> {
@@ -32,36 +41,18 @@ export async function loadTokenizerFiles(folder: string): Promise<TokenizerFiles
   ])
   if (!names) throw new TunesmithError(`There is no folder ${folder}`, { code: 'not_found', where: folder })
   if (!bytes)
-    throw new TunesmithError('The folder has no tokenizer.json', { code: 'not_found', where: folder, remedy: NEEDED })
+    throw new TunesmithError('The folder has no tokenizer.json', { code: 'not_found', where: folder, remedy: CONVERT })
   const path = join(folder, 'tokenizer.json')
   const jsonBytes = new SharedArrayBuffer(bytes.length)
   new Uint8Array(jsonBytes).set(bytes)
   return {
-    tokenizerJson: checkTokenizerJson(parseJsonObject(bytes.toString(), path), path),
+    tokenizerJson: checkTokenizerJson(parsedFast(bytes.toString(), path), path),
     jsonBytes,
     config: config ?? {},
     specialTokensMap: map ?? {},
     chatTemplates: await loadChatTemplates(folder, config ?? {}),
     where: folder,
   }
-}
-
-/** Makes sure the parts everything else relies on are there; absent optional parts become null. */
-export function checkTokenizerJson(json: Record<string, unknown>, where: string): TokenizerJson {
-  const model = json.model as Record<string, unknown> | undefined
-  if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object' || model.vocab === null)
-    throw new TunesmithError('No model with a vocabulary in it', { code: 'invalid_file', where, remedy: NEEDED })
-  // Files from before the `type` key: what has merges is a byte-pair encoding.
-  const type = model.type ?? (model.merges ? 'BPE' : Array.isArray(model.vocab) ? 'Unigram' : 'WordPiece')
-  return {
-    ...json,
-    added_tokens: Array.isArray(json.added_tokens) ? json.added_tokens : [],
-    normalizer: json.normalizer ?? null,
-    pre_tokenizer: json.pre_tokenizer ?? null,
-    post_processor: json.post_processor ?? null,
-    decoder: json.decoder ?? null,
-    model: { ...model, type },
-  } as TokenizerJson
 }
 
 /**

@@ -1,3 +1,5 @@
+import { TunesmithError } from '@tunesmith/core'
+import { id } from '../engine/read-step'
 import type { AddedTokenJson } from '../engine/tokenizer-json'
 
 /** The special tokens with a role, as transformers names them. */
@@ -54,16 +56,35 @@ export function readSpecialTokens(config: Record<string, unknown>, map: Record<s
   return { roles, additional: [...new Set(additional.filter(Boolean))], named }
 }
 
-/** The added tokens of tokenizer.json, and those only the config's `added_tokens_decoder` knows. */
-export function mergeAddedTokens(fromFile: AddedTokenJson[], config: Record<string, unknown>): AddedTokenJson[] {
-  const tokens = [...fromFile]
-  const known = new Set(tokens.map((token) => token.id))
+/** The added tokens that only the config's `added_tokens_decoder` knows, beside those of tokenizer.json. */
+export function addedTokensOf(
+  config: Record<string, unknown>,
+  fromFile: readonly AddedTokenJson[],
+  where: string,
+): AddedTokenJson[] {
+  const known = new Set(fromFile.map((token) => token.id))
   const decoder = config.added_tokens_decoder
-  if (typeof decoder === 'object' && decoder !== null)
-    for (const [key, value] of Object.entries(decoder)) {
-      const content = contentOf(value)
-      if (content !== undefined && !known.has(Number(key)))
-        tokens.push({ ...(value as Omit<AddedTokenJson, 'id'>), content, id: Number(key) })
-    }
-  return tokens
+  if (typeof decoder !== 'object' || decoder === null) return []
+  return Object.entries(decoder).flatMap(([key, value]) => {
+    const content = contentOf(value)
+    if (content === undefined || known.has(Number(key))) return []
+    const parsed = id.safeParse(Number(key))
+    if (!parsed.success)
+      throw new TunesmithError(`added_tokens_decoder: ${JSON.stringify(key)} is not an id`, {
+        code: 'invalid_file',
+        where,
+      })
+    const flag = (name: string) => (value as Record<string, unknown>)[name] === true
+    return [
+      {
+        id: parsed.data,
+        content,
+        single_word: flag('single_word'),
+        lstrip: flag('lstrip'),
+        rstrip: flag('rstrip'),
+        normalized: flag('normalized'),
+        special: flag('special'),
+      },
+    ]
+  })
 }

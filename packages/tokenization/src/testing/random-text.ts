@@ -72,3 +72,49 @@ export function randomText(index: number, words: readonly string[]): string {
   }
   return out
 }
+
+const MARKS = ['\u0301', '\u0308', '\u0327', '\u0323', '\u0345', '\u094d', '\u200d', '\ufe0f', '\u3099', '\u0300']
+const CONTROLS = ['\u0000', '\u0007', '\u000b', '\u001f', '\u007f', '\u00ad', '\u200b', '\u2060', '\ue000', '\ufffd']
+const ADDED = ['cat', ' lead', '[A]', 'Ünder', 'ünder', 'river', 'riverbank', 'ø', '  ', '<mask>', '  <mask>  ', '</s>']
+const THORNS = [
+  'ΑΣ σας',
+  'İI\u0307',
+  '\u1100\u1161\u11a8',
+  '각\u0301',
+  'ﬁne',
+  '½①',
+  'Ａｶ\u3099',
+  '\u0915\u094d\u0937',
+  '©\u200d®\u0300',
+  '\u0600a',
+  '…№',
+  'ǅ ß',
+  '中文 字',
+  '<0x41><0xE7>',
+  '▁_a_▁',
+  "do not n't 's .",
+]
+
+/** As {@link randomText}, with more of what normalizers, pre-tokenizers and added tokens trip over. */
+export function thornyText(index: number, words: readonly string[]): string {
+  const r = new SmallRandom(index * 6151 + 29)
+  const pick = (list: readonly string[]) => list[r.below(list.length)]!
+  let out = ''
+  for (let n = 1 + r.below(10); n > 0; n--) {
+    const kind = r.below(12)
+    if (kind <= 1) out += pick(words)
+    else if (kind === 2) out += pick(words).toUpperCase()
+    else if (kind === 3) out += ' '.repeat(1 + r.below(3))
+    else if (kind === 4) out += pick(BREAKS)
+    else if (kind === 5) out += [...pick(words)][0] + pick(MARKS) + (r.below(2) === 0 ? pick(MARKS) : '')
+    else if (kind === 6) out += pick(CONTROLS)
+    else if (kind === 7) out += pick(ADDED)
+    else if (kind === 8) out += pick(THORNS)
+    else if (kind === 9) out += String.fromCodePoint(0x20 + r.below(0x2e00))
+    else if (kind === 10) {
+      const [low, size] = BLOCKS[r.below(6)]!
+      for (let k = 1 + r.below(3); k > 0; k--) out += String.fromCodePoint(low + r.below(size))
+    } else out += String(r.below(2000)) + String.fromCharCode(0x21 + r.below(94))
+  }
+  return out
+}
