@@ -386,7 +386,7 @@ export class Tokenizer implements TokenizerState {
   private cut(length: number, specials: number, given: options.ParsedEncodeOptions): { kept: number; left: boolean } {
     const { truncation } = this.json
     if (given.maxLength === undefined && this.fileLimits && truncation)
-      return cutByFile(truncation, length, specials, this.where)
+      return cutByFile(truncation, length, given.addSpecialTokens ? this.postProcessor.added : 0, this.where)
     const room = given.maxLength === undefined ? length : given.maxLength - specials
     const left = (given.truncationSide ?? this.config.truncation_side) === 'left'
     return { kept: Math.max(0, Math.min(length, room)), left }

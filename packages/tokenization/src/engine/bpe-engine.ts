@@ -3,7 +3,6 @@ import { alignTokens } from './align'
 import { ByteLevelBpe, CharacterBpe, type WordEncoder } from './bpe-model'
 import type { Engine, Placed } from './engine'
 import type { GeneralEngine } from './general-engine'
-import { mergePairs } from './models/merge-list'
 import { compileNormalizer, isPlain, type Normalizer } from './normalize'
 import { compilePreTokenizer, type PreTokenizer } from './pre-tokenize'
 import type { AddedTokenJson, BpeJson, TokenizerJson } from './tokenizer-json'
@@ -63,8 +62,7 @@ export class BpeEngine implements Engine {
     this.words = preTokenizer.byteLevel ? new ByteLevelBpe(model, where) : new CharacterBpe(model, where)
     this.splitters = preTokenizer.splitters
     if (preTokenizer.byteLevel) return
-    const pairs = mergePairs(model, where)
-    if (canCutUnjoinable(model, pairs)) this.splitters = [...this.splitters, unjoinableSplitter(pairs)]
+    if (canCutUnjoinable(model, where)) this.splitters = [...this.splitters, unjoinableSplitter(model, where)]
   }
 
   setAddedTokens(tokens: readonly AddedTokenJson[]): void {

@@ -23,8 +23,7 @@ abstract class CachedBpe implements WordEncoder {
     where: string,
   ) {
     this.vocab = vocabMap(model.vocab)
-    const triples = mergeTriples(model, this.vocab, where)
-    this.merges = new Merges(triples, triples.length)
+    this.merges = new Merges(mergeTriples(model, this.vocab, where))
   }
 
   /** Fills `symbols` with the ids before any merge and returns how many. */

@@ -39,6 +39,20 @@ describe('what neither engine does exactly is refused by name', () => {
     [
       words({
         normalizer: { type: 'Lowercase' },
+        added_tokens: ['Cat', 'cat'].map((content, i) => ({ id: 4 + i, content, normalized: true })),
+      }),
+      /left to chance/,
+    ],
+    [
+      words({
+        normalizer: { type: 'Strip', strip_left: true, strip_right: true },
+        added_tokens: [{ id: 4, content: '  ', normalized: true }],
+      }),
+      /leaves nothing/,
+    ],
+    [
+      words({
+        normalizer: { type: 'Lowercase' },
         post_processor: { type: 'TemplateProcessing', single: [], pair: [], special_tokens: {} },
       }),
       /leaves the text out/,
@@ -118,6 +132,77 @@ describe('single cases, with the values of Rust tokenizers 0.23.2', () => {
         [1, 2],
         [1, 2],
         [2, 3],
+      ],
+    ])
+  })
+
+  test('a stretch begins where its first character comes from, so what is stripped is no beginning', () => {
+    const json = {
+      added_tokens: [],
+      normalizer: { type: 'Strip', strip_left: true, strip_right: false },
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'first', split: false },
+      model: bpe(['a', '▁'], []),
+    }
+    expect(encode(json, ' a')).toEqual([[0], [[1, 2]]])
+    expect(encode(json, 'a')).toEqual([
+      [1, 0],
+      [
+        [0, 1],
+        [0, 1],
+      ],
+    ])
+  })
+
+  test('truncation leaves room for what each post-processor says it adds', () => {
+    const template = {
+      type: 'TemplateProcessing',
+      single: [{ SpecialToken: { id: 'a', type_id: 0 } }, { Sequence: { id: 'A', type_id: 0 } }],
+      pair: [],
+      special_tokens: { a: { id: 'a', ids: [0], tokens: ['a'] } },
+    }
+    const json = {
+      added_tokens: [],
+      post_processor: {
+        type: 'Sequence',
+        processors: [template, { type: 'BertProcessing', cls: ['a', 0], sep: ['b', 1] }],
+      },
+      truncation: { direction: 'Right', max_length: 5, strategy: 'LongestFirst', stride: 0 },
+      model: bpe(['a', 'b'], []),
+    }
+    expect(encode(json, 'abab')).toEqual([
+      [0, 0, 1, 0, 1, 1],
+      [
+        [0, 0],
+        [0, 0],
+        [0, 0],
+        [0, 1],
+        [1, 2],
+        [0, 0],
+      ],
+    ])
+  })
+
+  test('a word that nothing of the text belongs to keeps its old spelling behind the new one', () => {
+    const json = {
+      added_tokens: [],
+      normalizer: { type: 'Replace', pattern: { Regex: '\\b' }, content: 'b' },
+      pre_tokenizer: {
+        type: 'Sequence',
+        pretokenizers: [
+          { type: 'FixedLength', length: 1 },
+          { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false },
+        ],
+      },
+      model: bpe(['a', 'b', 'c'], []),
+    }
+    expect(encode(json, 'ac')).toEqual([
+      [1, 1, 0, 2, 1],
+      [
+        [0, 0],
+        [0, 0],
+        [0, 1],
+        [1, 2],
+        [1, 2],
       ],
     ])
   })

@@ -45,6 +45,14 @@ export class GeneralEngine implements Engine {
 
   setAddedTokens(tokens: readonly AddedTokenJson[]): void {
     const normalized = tokens.filter((t) => t.normalized).map((t) => [this.normalizeToken(t.content), t] as const)
+    const seen = new Set<string>()
+    const same = normalized.find(([content]) => seen.size === seen.add(content).size)
+    if (same)
+      throw unsupported(
+        `two added tokens that the normalizer makes ${JSON.stringify(same[0])} of: which of them Rust finds is left to chance`,
+        this.loading.where,
+        'Set "normalized" of one to false',
+      )
     const empty = normalized.find(([content]) => content === '')
     if (empty)
       throw unsupported(
@@ -110,7 +118,8 @@ export class GeneralEngine implements Engine {
       this.normalizer(stretch, { continued })
       if (stretch.text === '') return
       if (this.normalized.size === 0) {
-        visit(stretch, -1)
+        // What is sliced begins where its first character comes from.
+        visit(stretch.slice(0, stretch.text.length), -1)
         return
       }
       const length = this.normalizedUnits.load(stretch.text)

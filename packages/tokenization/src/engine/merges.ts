@@ -19,8 +19,9 @@ export class Merges {
   private heap = new Float64Array(256)
   private heapSize = 0
 
-  /** @param merges `[left id, right id, merged id]` in order of rank; of two equal pairs the later one counts. */
-  constructor(merges: Iterable<readonly [number, number, number]>, count: number) {
+  /** @param merges left id, right id and merged id of each, in order of rank; of two equal pairs the later one counts. */
+  constructor(merges: Int32Array) {
+    const count = merges.length / 3
     const slots = 2 ** Math.ceil(Math.log2(Math.max(count, 8) * 2))
     this.mask = slots - 1
     this.left = new Int32Array(slots).fill(-1)
@@ -28,14 +29,15 @@ export class Merges {
     this.rank = new Int32Array(slots)
     this.result = new Int32Array(count)
     let rank = 0
-    for (const [left, right, merged] of merges) {
+    for (; rank < count; rank++) {
+      const [left, right, merged] = [merges[3 * rank]!, merges[3 * rank + 1]!, merges[3 * rank + 2]!]
       let slot = this.slot(left, right)
       while (this.left[slot] !== -1 && !(this.left[slot] === left && this.right[slot] === right))
         slot = (slot + 1) & this.mask
       this.left[slot] = left
       this.right[slot] = right
       this.rank[slot] = rank
-      this.result[rank++] = merged
+      this.result[rank] = merged
     }
   }
 

@@ -91,9 +91,12 @@ export class NormalizedText {
     let first = 0
     if (this.starts) while (first < text.length && this.starts[first] === this.ends![first]) first++
     if (text.length === 0 && this.from !== this.to) return
+    // A stretch that nothing of the original belongs to is not replaced: the new text comes before it.
+    const limit = this.from === this.to ? 0 : text.length
+    if (limit === 0) first = 0
     let at = first
     const pass = (count: number) => {
-      for (; count > 0 && at < text.length; count--) at += text.codePointAt(at)! > 0xffff ? 2 : 1
+      for (; count > 0 && at < limit; count--) at += text.codePointAt(at)! > 0xffff ? 2 : 1
     }
     pass(skipped)
     const starts: number[] = []
@@ -108,9 +111,9 @@ export class NormalizedText {
       let end = this.from
       if (change <= 0) {
         if (at >= text.length) throw misaligned()
-        start = this.startOf(at)
+        start = this.unitStart(at)
+        end = this.unitEnd(at)
         pass(1)
-        end = this.endOf(at - 1)
         pass(-change)
       } else if (at > 0) {
         const width = at > 1 && (text.charCodeAt(at - 1) & 0xfc00) === 0xdc00 ? 2 : 1
@@ -122,7 +125,12 @@ export class NormalizedText {
         ends.push(end)
       }
     }
-    this.text = text.slice(0, first) + textOf(codes)
+    if (limit === 0)
+      for (let i = 0; i < text.length; i++) {
+        starts.push(this.startOf(i))
+        ends.push(this.endOf(i))
+      }
+    this.text = text.slice(0, first) + textOf(codes) + (limit === 0 ? text : '')
     this.starts = Int32Array.from(starts)
     this.ends = Int32Array.from(ends)
   }

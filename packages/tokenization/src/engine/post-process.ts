@@ -11,6 +11,8 @@ export interface Frame {
 /** What the post-processors of a tokenizer.json make of one sequence. */
 export interface PostProcessor {
   frame: Frame
+  /** How many tokens the steps say they add, which truncation leaves room for. Steps after a template may add more. */
+  added: number
   /** What is cut off the offsets, in turn; empty where they stay as they are. */
   trims: OffsetTrim[]
 }
@@ -40,6 +42,7 @@ const templateToken = z.object({ id: z.string(), ids: z.array(id), tokens: z.arr
 /** @throws {TunesmithError} `unsupported` by name, or `invalid_file`. */
 export function compilePostProcessors(json: StepJson | null, loading: Loading): PostProcessor {
   const trims: OffsetTrim[] = []
+  let added = 0
   let parts: Part[] = [{ before: [], after: [], text: true }]
   const apply = (step: StepJson): void => {
     const read = <Shape extends z.ZodRawShape>(shape: Shape) => readStep(step, shape, PLACE, loading)
@@ -61,6 +64,7 @@ export function compilePostProcessors(json: StepJson | null, loading: Loading): 
       }
       case 'BertProcessing': {
         const { cls, sep } = read({ cls: namedId, sep: namedId })
+        added += 2
         parts = parts.map((part, i) => around(part, i === 0 ? [cls[1]] : [], [sep[1]]))
         return
       }
@@ -68,11 +72,14 @@ export function compilePostProcessors(json: StepJson | null, loading: Loading): 
         const shape = { cls: namedId, sep: namedId, trim_offsets: z.boolean(), add_prefix_space: z.boolean() }
         const { cls, sep, trim_offsets, add_prefix_space } = read(shape)
         if (trim_offsets) trim(add_prefix_space)
+        added += 2
         parts = parts.map((part, i) => around(part, [i === 0 ? cls[1] : sep[1]], [sep[1]]))
         return
       }
       case 'TemplateProcessing':
-        parts = template(step, parts, loading)
+        parts = template(step, parts, loading, (count) => {
+          added += count
+        })
         return
       default:
         throw unsupported(`post-processor ${step.type}`, loading.where)
@@ -87,7 +94,7 @@ export function compilePostProcessors(json: StepJson | null, loading: Loading): 
     before: [...ids(parts.slice(0, at)), ...parts[at]!.before],
     after: [...parts[at]!.after, ...ids(parts.slice(at + 1))],
   }
-  return { frame, trims }
+  return { frame, added, trims }
 }
 
 function around(part: Part, before: number[], after: number[]): Part {
@@ -95,7 +102,7 @@ function around(part: Part, before: number[], after: number[]): Part {
 }
 
 /** Each item of a template is a list of its own for the steps after it. */
-function template(step: StepJson, parts: Part[], loading: Loading): Part[] {
+function template(step: StepJson, parts: Part[], loading: Loading, add: (count: number) => void): Part[] {
   const { single, pair, special_tokens } = readStep(
     step,
     { single: z.array(templateItem), pair: z.array(templateItem), special_tokens: z.record(z.string(), templateToken) },
@@ -104,6 +111,10 @@ function template(step: StepJson, parts: Part[], loading: Loading): Part[] {
   )
   if (parts.length > 2)
     throw unsupported('a template after a post-processor that makes three parts of a text', loading.where)
+  for (const item of single) {
+    const id = 'SpecialToken' in item ? item.SpecialToken.id : undefined
+    if (id !== undefined && Object.hasOwn(special_tokens, id)) add(special_tokens[id]!.ids.length)
+  }
   return (parts.length === 1 ? single : pair).map((item) => {
     if ('Sequence' in item) {
       const part = parts[item.Sequence.id === 'A' ? 0 : 1]

@@ -24,8 +24,7 @@ export class Bpe implements Model {
     private readonly where: string,
   ) {
     this.vocab = vocab
-    const triples = mergeTriples(model, vocab, where)
-    this.merges = new Merges(triples, triples.length)
+    this.merges = new Merges(mergeTriples(model, vocab, where))
     this.byteIds = model.byte_fallback ? utf8ByteTokens(vocab) : undefined
   }
 
