@@ -5,6 +5,7 @@
 With 2000 and 1 this is ../src/fixtures/jinja-fuzz.golden.json. A case is [template, text] or [template, null] where Python raises.
 In the variables, what JSON or JavaScript's objects cannot say is written {"$float": "20.0"}, {"$int": "9007199254740993"}, {"$dict": [[key, value]]}.
 """
+import copy
 import json
 import random
 import re
@@ -372,7 +373,7 @@ def case(seed):
     if maker.chance(0.08):
         template = mutate(maker, template)
     try:
-        text = compile_template(template).render(**VARIABLES)
+        text = compile_template(template).render(**copy.deepcopy(VARIABLES))
     except Exception as error:
         return template, None, f"{type(error).__name__}: {error}"
     return template, text, None

@@ -1,7 +1,7 @@
 import { FILTERS } from '../filters'
 import type { Environment, Filter, Test } from '../filters/filter'
 import { TESTS } from '../filters/tests'
-import { LIMITS, takeJoined } from '../values/budget'
+import { LIMITS, take } from '../values/budget'
 import { OverBudget, TemplateFault } from '../values/fault'
 import { text } from '../values/repr'
 import type { Value } from '../values/value'
@@ -70,7 +70,7 @@ export class Runtime implements Environment {
     this.spans = []
     const signal = body(this, activation)
     this.captured = this.out
-    takeJoined(this.captured.length)
+    take(this.captured.length / 8)
     if (this.spans.length > 0) this.marked.set(this.captured, this.spans)
     this.out = out
     this.spans = spans

@@ -30,7 +30,9 @@ export function filter(
 
 /** Any value as text; Markup stays Markup. */
 export function softText(value: Value): string | Markup {
-  return isText(value) ? value : text(value)
+  const soft = isText(value) ? value : text(value)
+  spend(textOf(soft).length)
+  return soft
 }
 
 /** Calls a method of str or Markup. */

@@ -1,4 +1,4 @@
-import { take } from '../values/budget'
+import { spend, take } from '../values/budget'
 import { Dict } from '../values/dict'
 import { TemplateFault } from '../values/fault'
 import { Float } from '../values/float'
@@ -62,6 +62,7 @@ function ownItem(value: Value, key: Value): Value | undefined {
   const index = indexOf(key)
   if (Array.isArray(value)) return value[index < 0 ? index + value.length : index]
   if (isText(value)) {
+    spend(textOf(value).length)
     const character = characterAt(textOf(value), index)
     return character !== undefined && value instanceof Markup ? new Markup(character) : character
   }
@@ -238,6 +239,7 @@ export function sliceOf(value: Value, start: Value, stop: Value, step: Value): V
 function sliceText(text: string, start: Value, stop: Value, step: Value): string {
   const points = hasSurrogates(text) ? Array.from(text) : text
   const [from, to, by] = bounds(points.length, start, stop, step)
+  spend(text.length)
   take(Math.max(0, Math.ceil((to - from) / by)))
   if (by === 1)
     return typeof points === 'string'

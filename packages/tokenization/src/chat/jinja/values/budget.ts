@@ -12,13 +12,13 @@ export interface Limits {
   steps: number
   /** Wall-clock time. */
   milliseconds: number
-  /** Characters of all texts and 8 for each item of all lists made, together. */
+  /** Characters of all texts that are made and 8 for each item of all lists; joined texts count what is added to the longest. */
   size: number
   /** How deep macros and recursive loops may call each other. */
   depth: number
 }
 
-export const LIMITS: Limits = { steps: 10_000_000, milliseconds: 3_000, size: 64 * 2 ** 20, depth: 200 }
+export const LIMITS: Limits = { steps: 3_000_000, milliseconds: 3_000, size: 64 * 2 ** 20, depth: 200 }
 
 const BETWEEN_CLOCK_LOOKS = 4_000
 
@@ -51,13 +51,18 @@ export function step(): void {
   if (--steps < lookAt) look()
 }
 
-/** Counts work on `characters` characters. */
+/** Shorter texts are not worth counting each time they are read. */
+const LONG_TEXT = 2 ** 16
+
+/** Counts work on a text of `characters` characters. Where a long one was joined of parts, reading it makes it one piece. */
 export function spend(characters: number): void {
   steps -= 1 + characters / 64
-  if (steps < lookAt) look()
+  if (characters > LONG_TEXT) size -= characters / 8
+  if (steps < lookAt || size < 0) look()
 }
 
 function look(): void {
+  if (size < 0) throw new OverBudget(`makes values of more than ${limits.size / 2 ** 20} MB`)
   if (steps < 0) throw new OverBudget(`takes more than ${limits.steps} steps`)
   if (performance.now() > deadline) throw new OverBudget(`takes more than ${limits.milliseconds / 1000} seconds`)
   lookAt = steps - BETWEEN_CLOCK_LOOKS
@@ -66,14 +71,14 @@ function look(): void {
 /** Counts `characters` of a new value, before it is made. */
 export function take(characters: number): void {
   size -= characters
-  if (size < 0) throw new OverBudget(`makes values of more than ${limits.size / 2 ** 20} MB`)
-  spend(characters / 8)
+  steps -= 1 + characters / 512
+  if (steps < lookAt || size < 0) look()
 }
 
-/** Counts a text that is joined of others and shares their memory: an eighth of its length. */
-export function takeJoined(characters: number): void {
-  if (characters > limits.size) throw new OverBudget(`makes values of more than ${limits.size / 2 ** 20} MB`)
-  take(characters / 8)
+/** Counts a text that is joined of others and shares their memory: what came to the longest of them. */
+export function takeJoined(characters: number, longest: number): void {
+  if (characters > limits.size) size = -1
+  take(characters - longest)
 }
 
 /** Goes one call deeper; `leave` comes back. An error ends the whole rendering, so nothing has to come back then. */

@@ -41,7 +41,7 @@ export function add(a: Value, b: Value): Value {
 }
 
 function joinedText(a: string, b: string): string {
-  takeJoined(a.length + b.length)
+  takeJoined(a.length + b.length, Math.max(a.length, b.length))
   return a + b
 }
 
@@ -100,16 +100,22 @@ function badUnary(sign: string, value: Value): never {
 
 /** `a ~ b ~ ...` outside of autoescape: the texts of all, joined. */
 export function concatenate(values: readonly Value[]): string {
-  let out = ''
-  for (const value of values) out += text(value)
-  takeJoined(out.length)
-  return out
+  return joinedTexts(values.map(text))
 }
 
-/** `a ~ b ~ ...` under autoescape: from the first Markup on, everything is escaped. */
+/** `a ~ b ~ ...` under autoescape: with Markup among them, everything is escaped. */
 export function concatenateMarkup(values: readonly Value[]): Value {
   if (!values.some((value) => value instanceof Markup)) return concatenate(values)
-  const out = values.map(escaped).join('')
-  takeJoined(out.length)
-  return new Markup(out)
+  return new Markup(joinedTexts(values.map(escaped)))
+}
+
+function joinedTexts(texts: readonly string[]): string {
+  let out = ''
+  let longest = 0
+  for (const one of texts) {
+    out += one
+    if (one.length > longest) longest = one.length
+  }
+  takeJoined(out.length, longest)
+  return out
 }
