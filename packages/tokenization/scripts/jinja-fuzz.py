@@ -358,6 +358,61 @@ class Maker:
         return self.tag(f"for y in {self.list(1)}") + self.tag(f"if loop.index == {self.pick('1', '2', '3')}") + self.tag(self.pick("break", "continue")) + self.tag("endif") + self.print("y") + self.tag("endfor")
 
 
+class ScopeMaker(Maker):
+    """Templates about nothing but which variable a name means: few names, set and read in scopes of every kind."""
+
+    NAMES = ["x", "y", "z", "name", "ns"]
+
+    def read(self):
+        if self.chance(0.06):
+            return self.pick("ns.a", "loop.index", "loop.depth", "z + 1", "m(x)", "w(y)", "caller()", "caller(x)", "self.b1()", "super()")
+        return self.pick("x", "y", "z", "name", "x ~ y", "x is defined", "y|default('-')", "(x, y)", "m()", "varargs", "kwargs", "x if y else z", "m", "loop is defined", "caller is defined", "ns is defined", "z ~ x", "loop.index if loop is defined", "caller() if caller", "caller(x) if caller else y", "ns.a if ns is defined")
+
+    def target(self):
+        return self.pick("x", "y", "z", "x", "y", "z", "name", "x, y" if self.chance(0.3) else "x", "ns.a" if self.chance(0.1) else "y", "(x, (y, z))" if self.chance(0.1) else "z", "m" if self.chance(0.2) else "x")
+
+    def source(self):
+        return self.pick("[1, 2]", "[3]", "[]", "'ab'", "range(2)", "[x, y]", "rows|map(attribute='name')", "nested", "[[1, 2], [3, 4]]", "missing")
+
+    def statement(self, depth):
+        if depth <= 0 or self.chance(0.3):
+            return "{{ " + self.read() + " }};"
+        inside = lambda: self.body(depth - 1)
+        kind = self.pick("set", "set", "set", "setns", "block set", "if", "if", "for", "for", "for", "recursive", "macro", "macro", "call", "with", "filter", "block", "autoescape", "generation", "break")
+        if kind == "set":
+            target = self.target()
+            value = self.pick("2, 3", "[4, 5]", "x, y") if target == "x, y" else "[6, [7, 8]]" if "(" in target else self.pick("1", "x", "y ~ 'q'", "[4, 5]", "z ~ x", "none", "loop is defined", "y")
+            return f"{{% set {target} = {value} %}}"
+        if kind == "setns":
+            return "{% set ns = namespace(a=1) %}" + self.pick("", "{% set ns.a = x %}")
+        if kind == "block set":
+            return f"{{% set {self.pick('x', 'y', 'z')}{self.pick('', '|upper', '|replace(1, 2)', '|default(x)')} %}}" + inside() + "{% endset %}"
+        if kind == "if":
+            return f"{{% if {self.pick('x', 'y is defined', 'true', 'false', 'z == 1', 'name', 'loop is defined')} %}}" + inside() + self.pick("", "{% else %}" + inside(), f"{{% elif {self.pick('y', 'true')} %}}" + inside()) + "{% endif %}"
+        if kind == "for":
+            return f"{{% for {self.pick('x', 'y', 'z', 'name')} in {self.source()}{self.pick('', '', ' if x', ' if y != 1', ' if loop is defined', ' if z')} %}}" + inside() + self.pick("", "{% else %}" + inside()) + "{% endfor %}"
+        if kind == "recursive":
+            return f"{{% for {self.pick('x', 'y')} in nested{self.pick('', ' if x')} recursive %}}" + inside() + "{{ loop(" + self.pick("x", "y", "[]") + ") if " + self.pick("x is sequence", "loop.depth < 3", "false") + " }}" + self.pick("", "{% else %}" + inside()) + "{% endfor %}"
+        if kind == "macro":
+            return f"{{% macro {self.pick('m', 'm', 'w', 'x')}({self.pick('', 'x', 'y=x', 'x, y=z', 'caller=none', 'z=loop')}) %}}" + inside() + "{% endmacro %}" + self.pick("", "{{ m(" + self.pick("", "", "", "1", "x, y=2") + ") }}")
+        if kind == "call":
+            return f"{{% call{self.pick('', '(x)', '(y, z=x)')} {self.pick('m()', 'm()', 'm()', 'm()', 'w(x)', 'm(x, y)')} %}}" + inside() + "{% endcall %}"
+        if kind == "with":
+            return f"{{% with {self.pick('x = 1', 'x = y, y = x', 'z = x', 'x = 2, z = x', '')} %}}" + inside() + "{% endwith %}"
+        if kind == "filter":
+            return f"{{% filter {self.pick('upper', 'replace(1, x)', 'default(y)')} %}}" + inside() + "{% endfilter %}"
+        if kind == "block":
+            return f"{{% block b{self.r.randint(1, 9)}{self.pick('', ' scoped')} %}}" + inside() + "{% endblock %}"
+        if kind == "autoescape":
+            return "{% autoescape " + self.pick("true", "x", "false") + " %}" + inside() + "{% endautoescape %}"
+        if kind == "generation":
+            return "{% generation %}" + inside() + "{% endgeneration %}"
+        return self.pick("{% break %}" if self.chance(0.1) else "", "{% if x %}{% break %}{% endif %}", "{% if loop.first %}{% continue %}{% endif %}")
+
+    def body(self, depth, top=False):
+        return "".join(self.statement(depth) for _ in range(self.r.randint(1, 3)))
+
+
 def mutate(maker, template):
     """A slip of the pen: what does not parse must not parse here either."""
     at = maker.r.randint(0, max(0, len(template) - 1))
@@ -368,8 +423,9 @@ def mutate(maker, template):
 
 
 def case(seed):
-    maker = Maker(seed)
-    template = maker.text() + maker.print(maker.value(3)) + maker.text() if maker.chance(0.45) else maker.body(3, top=True)
+    scopes = random.Random(f"kind {seed}").random() < 0.3
+    maker = ScopeMaker(seed) if scopes else Maker(seed)
+    template = "{% macro m() %}M{{ x }}{{ caller() if caller }}{{ varargs }}{{ kwargs }}{% endmacro %}" + maker.body(4) if scopes else maker.text() + maker.print(maker.value(3)) + maker.text() if maker.chance(0.45) else maker.body(3, top=True)
     if maker.chance(0.08):
         template = mutate(maker, template)
     try:

@@ -102,10 +102,15 @@ class Joiner extends Callable {
   private used = false
 
   constructor(private readonly separator: Value) {
-    super('joiner', () => this.next(), `<jinja2.utils.Joiner object at ${ADDRESS}>`)
+    super(
+      'joiner',
+      (args, kwargs) => this.next(args.length + kwargs.size),
+      `<jinja2.utils.Joiner object at ${ADDRESS}>`,
+    )
   }
 
-  private next(): Value {
+  private next(given: number): Value {
+    if (given > 0) throw new TemplateFault('a joiner takes no arguments')
     if (this.used) return this.separator
     this.used = true
     return ''

@@ -2,6 +2,7 @@ import { spend, take } from '../values/budget'
 import { Dict } from '../values/dict'
 import { TemplateFault } from '../values/fault'
 import { Float } from '../values/float'
+import { repr } from '../values/repr'
 import { characterAt, hasSurrogates } from '../values/text'
 import {
   ADDRESS,
@@ -31,7 +32,7 @@ import {
   RANGE_METHODS,
   SEQUENCE_METHODS,
 } from './collection-methods'
-import { markupMethod } from './markup-methods'
+import { isMarkupMethod, markupMethod } from './markup-methods'
 import type { Method } from './method'
 import { FLOAT_FIELDS, FLOAT_METHODS, INT_FIELDS, INT_METHODS } from './number-methods'
 import { formatFields, type Sources } from './text-format'
@@ -130,9 +131,11 @@ function ofObject(value: PyObject, name: string): Value | undefined {
 
 function ofMarkup(value: Markup, name: string): Value | undefined {
   const method = markupMethod(name)
-  return method
-    ? boundMethod(value, name, (args, kwargs) => method(name, value.text, args, kwargs))
-    : formatMethod(value, name)
+  if (!method) return formatMethod(value, name)
+  const call: Callable['call'] = (args, kwargs) => method(name, value.text, args, kwargs)
+  return isMarkupMethod(name)
+    ? new Callable(name, call, `<bound method Markup.${name} of ${repr(value)}>`)
+    : boundMethod(value, name, call)
 }
 
 function ofTuple(value: Tuple, name: string): Value | undefined {

@@ -26,6 +26,11 @@ const OWN: Record<string, Method<string>> = {
   },
 }
 
+/** Whether Markup has a method of its own where str has one too. */
+export function isMarkupMethod(name: string): boolean {
+  return KEEP_MARKUP.has(name) || Object.hasOwn(OWN, name)
+}
+
 /** The method `name` of Markup, or undefined. */
 export function markupMethod(name: string): Method<string> | undefined {
   if (Object.hasOwn(OWN, name)) return OWN[name]
