@@ -56,7 +56,7 @@ function compileStatement(node: Statement, frame: Frame): Run {
     case 'filter block': {
       const inner = frame.inner()
       inner.symbols.enterFilterBlock(node.filter, node.body)
-      return captured(compileScope(inner, node.body), compileExpression(node.filter, inner), printText)
+      return compileCapture(inner, node.body, compileExpression(node.filter, inner), printText)
     }
     case 'with':
       return compileWith(node, frame)
@@ -76,7 +76,7 @@ function compileStatement(node: Statement, frame: Frame): Run {
       inner.symbols.enterBody(node.body)
       const value = node.filter ? compileExpression(node.filter, inner) : (runtime: Runtime) => runtime.captured
       const assign = compileAssignment(node.target, frame)
-      return captured(compileScope(inner, node.body), value, (runtime, result, activation) => {
+      return compileCapture(inner, node.body, value, (runtime, result, activation) => {
         assign(
           runtime,
           activation,
@@ -143,14 +143,23 @@ function compileOutput(node: Extract<Statement, { type: 'output' }>, frame: Fram
   }
 }
 
-/** Runs a body into a buffer, and hands the value made of it on. */
-function captured(body: Run, value: (runtime: Runtime, activation: Activation) => Value, then: Print): Run {
+/** Runs a body into a buffer and hands the value made of it on; that value sees the body's variables. */
+function compileCapture(
+  inner: Frame,
+  body: readonly Statement[],
+  value: (runtime: Runtime, activation: Activation) => Value,
+  then: Print,
+): Run {
+  const run = compileBody(body, inner)
+  const [entry, exit] = [compileEntry(inner), compileExit(inner)]
   return (runtime, activation) => {
     step()
-    const signal = runtime.capture(body, activation)
+    entry(activation)
+    const signal = runtime.capture(run, activation)
     // A loop that is left from inside loses what the buffer held.
     if (signal !== NEXT) return signal
     then(runtime, value(runtime, activation), activation)
+    exit(activation)
     return NEXT
   }
 }
