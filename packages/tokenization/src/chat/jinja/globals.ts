@@ -1,22 +1,11 @@
 import { TunesmithError } from '@tunesmith/core'
 import { strftime } from './strftime'
-import { Dict } from './values/dict'
+import { Dict, Namespace } from './values/dict'
 import { OverBudget, TemplateFault, Unsupported } from './values/fault'
 import { listOf, unpack } from './values/iterate'
 import { text } from './values/repr'
 import { bind, signature } from './values/signature'
-import {
-  ADDRESS,
-  Callable,
-  isInt,
-  type Kwargs,
-  Namespace,
-  PyObject,
-  Range,
-  typeName,
-  Undefined,
-  type Value,
-} from './values/value'
+import { ADDRESS, Callable, isInt, type Kwargs, PyObject, Range, typeName, Undefined, type Value } from './values/value'
 
 /** Jinja's sandbox allows no longer ranges either. */
 const LONGEST_RANGE = 100_000

@@ -367,6 +367,6 @@ const NO_CONTEXT = new Context(() => undefined)
 export function printedConstant(node: Expression, frame: Frame): string | undefined {
   const { constant, atRunTime } = frame.escaping
   const known = constant || atRunTime ? constantValue(node, frame) : undefined
-  if (!known || known.value instanceof PyObject) return undefined
+  if (!known || (known.value instanceof PyObject && !(known.value instanceof Dict))) return undefined
   return constant ? escaped(known.value) : text(known.value)
 }

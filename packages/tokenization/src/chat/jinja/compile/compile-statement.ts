@@ -1,10 +1,11 @@
 import type { BlockStatement, CallBlock, ForStatement, IfStatement, Statement, Target } from '../language/ast'
 import { enter, leave, step } from '../values/budget'
+import { Namespace } from '../values/dict'
 import { TemplateFault, TemplateSyntaxFault } from '../values/fault'
 import { iterate, unpack } from '../values/iterate'
 import { escaped } from '../values/operators'
 import { text } from '../values/repr'
-import { isText, Markup, Namespace, textOf, truthy, typeName, type Value } from '../values/value'
+import { isText, Markup, textOf, truthy, typeName, type Value } from '../values/value'
 import {
   call,
   compileArguments,

@@ -1,24 +1,13 @@
 import { isNumber } from '../values/arithmetic'
 import { contains, equals, inOrder, type Order } from '../values/compare'
-import { Dict, hashOf } from '../values/dict'
+import { Dict, hashOf, Namespace } from '../values/dict'
 import { Float } from '../values/float'
 import { iterable, lengthIf } from '../values/iterate'
 import { isLower, isUpper } from '../values/letters'
 import { operate } from '../values/operators'
 import { text } from '../values/repr'
 import { bind, signature } from '../values/signature'
-import {
-  Callable,
-  isInt,
-  isText,
-  Markup,
-  Namespace,
-  PyObject,
-  Range,
-  textOf,
-  Undefined,
-  type Value,
-} from '../values/value'
+import { Callable, isInt, isText, Markup, PyObject, Range, textOf, Undefined, type Value } from '../values/value'
 import type { Test } from './filter'
 import { FILTERS } from './index'
 
@@ -33,7 +22,7 @@ const equal = test('/other', (value, other) => equals(value, other))
 const unequal = test('/other', (value, other) => !equals(value, other))
 
 function isSequence(value: Value): boolean {
-  if (value instanceof PyObject) return value instanceof Range
+  if (value instanceof PyObject) return value instanceof Range || value instanceof Dict
   return lengthIf(value) !== undefined
 }
 

@@ -1,5 +1,5 @@
 import { spend, take } from '../values/budget'
-import { Dict } from '../values/dict'
+import { Dict, Namespace } from '../values/dict'
 import { TemplateFault } from '../values/fault'
 import { Float } from '../values/float'
 import { repr } from '../values/repr'
@@ -14,7 +14,6 @@ import {
   isText,
   type Kwargs,
   Markup,
-  Namespace,
   NO_KWARGS,
   PyObject,
   Range,

@@ -1,10 +1,10 @@
 import { isNumber } from './arithmetic'
 import { spend, step } from './budget'
-import { Dict, DictView, hashOf } from './dict'
+import { Dict, DictView, hashOf, Namespace } from './dict'
 import { TemplateFault, Unsupported } from './fault'
 import { iterable } from './iterate'
 import { compareText } from './text'
-import { isText, Namespace, PyObject, Range, Tuple, textOf, typeName, Undefined, type Value } from './value'
+import { isText, PyObject, Range, Tuple, textOf, typeName, Undefined, type Value } from './value'
 
 /** A number for JavaScript's comparison, which is exact between numbers and bigints. */
 const plain = (value: Value) => (typeof value === 'bigint' ? value : Number(value))

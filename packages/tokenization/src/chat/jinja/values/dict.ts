@@ -8,7 +8,8 @@ type Hash = string | number | bigint | null | object
 const UNDEFINED_HASH = {}
 
 /** A dict: any hashable keys, in the order they were first set. */
-export class Dict {
+export class Dict extends PyObject {
+  readonly typeName = 'dict'
   private readonly entries = new Map<Hash, Value>()
   /** The keys that are not their own hash. */
   private odd: Map<Hash, Value> | undefined
@@ -21,6 +22,14 @@ export class Dict {
 
   get size(): number {
     return this.entries.size
+  }
+
+  override len(): number {
+    return this.entries.size
+  }
+
+  override iterate(): Value[] {
+    return this.keys()
   }
 
   get(key: Value): Value | undefined {
@@ -78,6 +87,19 @@ export class DictView extends PyObject {
 
   override iterate(): Value[] {
     return this.kind === 'items' ? this.dict.items().map((pair) => new Tuple(pair)) : this.dict[this.kind]()
+  }
+}
+
+/** `namespace(...)`: the one thing a template may assign attributes of. */
+export class Namespace extends PyObject {
+  readonly typeName = 'Namespace'
+
+  constructor(readonly fields: Dict) {
+    super()
+  }
+
+  override attribute(name: string): Value | undefined {
+    return this.fields.get(name)
   }
 }
 

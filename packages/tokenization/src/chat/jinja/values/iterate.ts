@@ -1,5 +1,5 @@
 import { spend, take } from './budget'
-import { Dict } from './dict'
+import { Dict, DictView } from './dict'
 import { TemplateFault } from './fault'
 import { lengthOf } from './text'
 import { isText, PyIterator, PyObject, Range, Tuple, textOf, typeName, Undefined, type Value } from './value'
@@ -8,7 +8,6 @@ import { isText, PyIterator, PyObject, Range, Tuple, textOf, typeName, Undefined
 export function iterable(value: Value): Iterable<Value> | undefined {
   if (Array.isArray(value)) return value
   if (isText(value)) return characters(textOf(value), typeof value === 'string' ? undefined : value)
-  if (value instanceof Dict) return value.keys()
   if (value instanceof Tuple) return value.items
   if (value instanceof Undefined) return []
   return value instanceof PyObject ? value.iterate() : undefined
@@ -46,7 +45,6 @@ export function lengthIf(value: Value): number | undefined {
     return lengthOf(text)
   }
   if (Array.isArray(value)) return value.length
-  if (value instanceof Dict) return value.size
   if (value instanceof Tuple) return value.items.length
   if (value instanceof Undefined) return 0
   return value instanceof PyObject ? value.len() : undefined
@@ -60,22 +58,18 @@ export function length(value: Value): number {
 
 /** `reversed(value)`. */
 export function reversed(value: Value): PyIterator {
-  if (
-    value instanceof PyIterator ||
-    lengthIf(value) === undefined ||
-    (value instanceof PyObject && !(value instanceof Range) && !value.typeName.startsWith('dict_'))
-  )
-    throw new TemplateFault(`'${typeName(value)}' object is not reversible`)
-  const kind = Array.isArray(value)
-    ? 'list_reverseiterator'
-    : value instanceof Range
-      ? 'range_iterator'
-      : value instanceof Dict
-        ? 'dict_reversekeyiterator'
-        : value instanceof PyObject
-          ? `${value.typeName.replace(/s$/, '').replace('dict_', 'dict_reverse')}iterator`
-          : 'reversed'
+  const kind = reverseKind(value)
+  if (kind === undefined) throw new TemplateFault(`'${typeName(value)}' object is not reversible`)
   return new PyIterator(kind, [...listOf(value)].reverse())
+}
+
+/** The type of the iterator that goes over a value backwards; undefined for what cannot be. */
+function reverseKind(value: Value): string | undefined {
+  if (Array.isArray(value)) return 'list_reverseiterator'
+  if (value instanceof Range) return 'range_iterator'
+  if (value instanceof Dict) return 'dict_reversekeyiterator'
+  if (value instanceof DictView) return `dict_reverse${value.kind.replace(/s$/, '')}iterator`
+  return value instanceof PyObject || lengthIf(value) === undefined ? undefined : 'reversed'
 }
 
 /** The values for `count` targets. */

@@ -1,8 +1,8 @@
 import { step, take } from './budget'
-import { Dict, DictView } from './dict'
+import { Dict, DictView, Namespace } from './dict'
 import { Float } from './float'
 import { floatText, intText } from './number-text'
-import { isInt, Markup, Namespace, Tuple, Undefined, type Value } from './value'
+import { isInt, Markup, Tuple, Undefined, type Value } from './value'
 
 /** `str()`. */
 export function text(value: Value): string {

@@ -1,4 +1,3 @@
-import type { Dict } from './dict'
 import { TemplateFault, Unsupported } from './fault'
 import { Float } from './float'
 
@@ -11,22 +10,11 @@ import { Float } from './float'
  * | `int` | `number` when it is a safe integer, `bigint` beyond; never both for one value |
  * | `float` | {@link Float} |
  * | `list` | an array, never changed once it is made (the sandbox allows no method that would) |
- * | `tuple`, `dict`, `Markup`, undefined | {@link Tuple}, `Dict`, {@link Markup}, {@link Undefined} |
- * | iterators, views, functions, `loop` ... | a {@link PyObject} |
+ * | `tuple`, `Markup`, undefined | {@link Tuple}, {@link Markup}, {@link Undefined} |
+ * | `dict` | `Dict`, a {@link PyObject} |
+ * | iterators, views, functions, `loop` ... | other {@link PyObject}s |
  */
-export type Value =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | Float
-  | Markup
-  | Value[]
-  | Tuple
-  | Dict
-  | Undefined
-  | PyObject
+export type Value = null | boolean | number | bigint | string | Float | Markup | Value[] | Tuple | Undefined | PyObject
 
 /** What a missing name or key gives: prints as nothing, is false and empty, and complains when anything else is done. */
 export class Undefined {
@@ -96,19 +84,6 @@ export class Callable extends PyObject {
 
   override repr(): string {
     return this.printed
-  }
-}
-
-/** `namespace(...)`: the one thing a template may assign attributes of. */
-export class Namespace extends PyObject {
-  readonly typeName = 'Namespace'
-
-  constructor(readonly fields: Dict) {
-    super()
-  }
-
-  override attribute(name: string): Value | undefined {
-    return this.fields.get(name)
   }
 }
 
@@ -217,7 +192,7 @@ export function typeName(value: Value): string {
   if (value instanceof Markup) return 'Markup'
   if (value instanceof Undefined) return 'Undefined'
   if (value instanceof Tuple) return 'tuple'
-  return value instanceof PyObject ? value.typeName : 'dict'
+  return value.typeName
 }
 
 export function truthy(value: Value): boolean {
@@ -227,7 +202,7 @@ export function truthy(value: Value): boolean {
   if (value instanceof Float) return +value !== 0
   if (value instanceof Markup) return value.text !== ''
   if (value instanceof Tuple) return value.items.length > 0
-  return value instanceof PyObject ? value.len() !== 0 : value.size > 0
+  return value.len() !== 0
 }
 
 export function complexNumber(): never {
