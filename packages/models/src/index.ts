@@ -7,12 +7,12 @@ export { CausalLM, type ForwardOptions } from './causal-lm'
 export { parseModelConfig } from './config'
 export type { ConfigFile } from './config-file'
 export { ANSWER_DEFAULTS, type Answer, type AnswerOptions, answerPrompts } from './generation/answer'
+export { type AnswerEnds, answerEnds, endTokens } from './generation/answer-ends'
 export { type FitChatOptions, type FittedChat, fitChat } from './generation/fit-chat'
 export { type GeneratedToken, type GenerateOptions, generate, streamTokens } from './generation/generate'
 export type { GenerationDefaults } from './generation/generation-config'
 export { createSampler, type Sampler, type SamplingOptions, samplingDistribution } from './generation/sampler'
 export {
-  endTokens,
   type GeneratedText,
   type GenerateTextOptions,
   generateText,

@@ -59,6 +59,21 @@ describe('savePretrained', () => {
     model.dispose()
   })
 
+  it('writes what the chat template ends a turn with beside the EOS token', async () => {
+    const model = createModel(config, { seed: 1 })
+    model.generation = { ...model.generation, eosTokenIds: [1] }
+    const tokenizer = await Tokenizer.fromPretrained(join(tokenizers, 'byte-level'))
+    tokenizer.addTokens([{ content: '<|over|>', special: true }])
+    tokenizer.chatTemplate = '{% for m in messages %}{{ m.content }}<|over|>{% endfor %}'
+    await savePretrained(model, folder, { tokenizer })
+    const ends = [1, tokenizer.eosTokenId, tokenizer.tokenToId('<|over|>')]
+    expect((await json('generation_config.json')).eos_token_id).toEqual(ends)
+    const loaded = await loadModel(folder)
+    expect(loaded.generation.eosTokenIds).toEqual(ends)
+    loaded.dispose()
+    model.dispose()
+  })
+
   it('keeps the dtype of the weights in memory, and expands quantized ones to what they were', async () => {
     const model = createModel(config, { seed: 1 })
     await savePretrained(model, folder, { dtype: 'bfloat16' })

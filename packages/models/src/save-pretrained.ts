@@ -7,6 +7,7 @@ import { type TensorToWrite, tensorBytes, writeShardedSafetensors } from '@tunes
 import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { CausalLM } from './causal-lm'
+import { endTokens } from './generation/answer-ends'
 
 const DTYPES = { float32: 'F32', bfloat16: 'BF16', float16: 'F16' } as const
 type Dtype = keyof typeof DTYPES
@@ -89,9 +90,14 @@ function dtypeOf(model: CausalLM): Dtype {
 const TOKENIZER_FILES =
   /^(tokenizer.*\.(json|model)|special_tokens_map\.json|added_tokens\.json|chat_template\.(jinja|json)|vocab\.json|merges\.txt)$/
 
-/** generation_config.json: as it was read, with the special tokens as they are now. */
-function generationConfig({ generation }: CausalLM): Record<string, unknown> {
-  const { bosTokenId, eosTokenIds, padTokenId, raw } = generation
+/**
+ * generation_config.json: as it was read, with the special tokens as they are now and, with a tokenizer, what its chat
+ * template ends a turn with.
+ */
+export function generationConfig(model: Pick<CausalLM, 'generation'>, tokenizer?: Tokenizer): Record<string, unknown> {
+  const { bosTokenId, padTokenId, raw } = model.generation
+  const turnEnds = tokenizer?.endOfTurn().ids ?? []
+  const eosTokenIds = turnEnds.length > 0 ? endTokens(model, tokenizer!) : model.generation.eosTokenIds
   return {
     ...raw,
     ...(bosTokenId !== undefined && { bos_token_id: bosTokenId }),
@@ -122,7 +128,7 @@ export async function savePretrained(
   const write = (name: string, value: object) =>
     writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`)
   await write('config.json', { ...raw, dtype, torch_dtype: dtype })
-  await write('generation_config.json', generationConfig(model))
+  await write('generation_config.json', generationConfig(model, tokenizer))
   if (tokenizer) await tokenizer.save(folder)
   else if (tokenizerFrom)
     for (const name of await readdir(tokenizerFrom))

@@ -52,6 +52,7 @@ export class Tokenizer implements TokenizerState {
   private readonly fileLimits: boolean
   /** What special tokens spell: the original leaves out by text, not by id. */
   private specialTexts = new Set<string>()
+  private turnEnd: { key: string; tokens: string[] } | undefined
   private readonly scratch = new IdBuffer()
 
   constructor(input: options.TokenizerOptions) {
@@ -305,8 +306,23 @@ export class Tokenizer implements TokenizerState {
   endOfTurn(input: ChatOptions = {}): { tokens: string[]; ids: number[] } {
     const given = parseOptions(chatOptions, input, 'endOfTurn')
     if (given.template === undefined && this.chatTemplate === undefined) return { tokens: [], ids: [] }
-    const tokens = endOfTurnTexts(this, given)
-    return { tokens, ids: tokens.map((token) => this.vocabulary.idOf.get(token)).filter((id) => id !== undefined) }
+    // Every answer asks; the key is all that the texts depend on where no variables are given.
+    const key = [
+      given.template,
+      ...Object.values(this.chatTemplates),
+      this.eosToken,
+      this.json.added_tokens.length,
+    ].join('\0')
+    if (Object.keys(input).some((name) => name !== 'template')) return this.withIds(endOfTurnTexts(this, given))
+    if (this.turnEnd?.key !== key) this.turnEnd = { key, tokens: endOfTurnTexts(this, given) }
+    return this.withIds(this.turnEnd.tokens)
+  }
+
+  private withIds(tokens: readonly string[]): { tokens: string[]; ids: number[] } {
+    return {
+      tokens: [...tokens],
+      ids: tokens.map((token) => this.vocabulary.idOf.get(token)).filter((id) => id !== undefined),
+    }
   }
 
   /** The tokenizer that a thread makes for itself, the same as that of `data`. @internal */

@@ -1,15 +1,15 @@
 import { selectBackend } from '@tunesmith/backend'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { beforeAll, expect, it } from 'vitest'
-import { createModel } from '../index'
+import { answerEnds, createModel } from '../index'
 import { answerPrompts, tokenBudgetBatches } from './answer'
 import { generateText } from './text'
 
-const letters = 'abcdefghijklmnop'
+const letters = [...'abcdefghijklmnop']
 const tokenizer = new Tokenizer({
   tokenizerJson: {
     added_tokens: [],
-    model: { type: 'BPE', vocab: Object.fromEntries([...letters].map((letter, i) => [letter, i])), merges: [] },
+    model: { type: 'BPE', vocab: Object.fromEntries(letters.map((letter, i) => [letter, i])), merges: [] },
     decoder: { type: 'Fuse' },
   },
 })
@@ -32,6 +32,45 @@ it('answers in the order of the prompts, and passes over those that leave no roo
   let asked = 0
   const stopped = () => ++asked > 1
   expect(await answerPrompts(model, tokenizer, prompts, { ...options, batchSize: 1, stopped })).toBeUndefined()
+  model.dispose()
+})
+
+it('ends where the chat template ends a turn, whatever the EOS token is', async () => {
+  const model = createModel(config, { seed: 3 })
+  const prompt = [1, 2]
+  const [free] = await generateText(model, tokenizer, [prompt], { maxNewTokens: 12, stopTokenIds: [] })
+  const last = free!.tokens[4]!
+  const at = free!.tokens.indexOf(last)
+  const chat_template = "{% for m in messages %}{{ m.content }}{{ '<fin>' if m.role == 'assistant' }}{% endfor %}"
+  const eos = [...letters.keys()].find((id) => !free!.tokens.includes(id))!
+  model.generation = { ...model.generation, eosTokenIds: [eos] }
+  /** The token at the end of the answer is spelled `text`. */
+  const spelled = (text: string, special: boolean) =>
+    new Tokenizer({
+      tokenizerJson: {
+        added_tokens: special ? [{ id: last, content: text, special: true }] : [],
+        model: {
+          type: 'BPE',
+          vocab: Object.fromEntries(letters.map((letter, i) => [i === last ? text : letter, i])),
+          merges: [],
+        },
+        decoder: { type: 'Fuse' },
+      },
+      config: { chat_template },
+    })
+  const answer = async (own: Tokenizer) => (await generateText(model, own, [prompt], { maxNewTokens: 12 }))[0]!
+  const asToken = spelled('<fin>', true)
+  expect(answerEnds(model, asToken)).toEqual({ tokenIds: [eos, last], strings: [] })
+  expect(await answer(asToken)).toMatchObject({ tokens: free!.tokens.slice(0, at + 1), finish: 'stop' })
+  // <end> is no token of its own: its text ends the answer.
+  const asText = spelled('a<end>b', false)
+  asText.chatTemplate = chat_template.replace('<fin>', '<end>')
+  expect(answerEnds(model, asText)).toEqual({ tokenIds: [eos], strings: ['<end>'] })
+  const cut = await answer(asText)
+  expect(cut).toMatchObject({ tokens: free!.tokens.slice(0, at + 1), finish: 'stop' })
+  expect(cut.text.endsWith('a')).toBe(true)
+  const forever = await generateText(model, asText, [prompt], { maxNewTokens: 12, stopTokenIds: [] })
+  expect(forever[0]!.tokens).toEqual(free!.tokens)
   model.dispose()
 })
 

@@ -2,11 +2,12 @@ import { parseOptions } from '@tunesmith/core'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { CausalLM } from '../causal-lm'
+import { answerEnds } from './answer-ends'
 import { decode, generateSchema } from './generate'
 import { StopStrings } from './stop-strings'
 
 const textSchema = generateSchema.extend({
-  /** Texts that end an answer; they are no part of it. Default none. */
+  /** Texts that end an answer; they are no part of it. Default: what ends a turn, where that is no token; none with `stopTokenIds`. */
   stopStrings: z.array(z.string().min(1)).default([]),
   /** Leaves special tokens out of the text. Default true. */
   skipSpecialTokens: z.boolean().default(true),
@@ -31,17 +32,11 @@ export interface GeneratedText {
   finish: 'stop' | 'length'
 }
 
-/** The tokens that end an answer: those of the model's generation_config.json or config.json, and the tokenizer's. */
-export function endTokens(model: CausalLM, tokenizer: Tokenizer): number[] {
-  const own = tokenizer.eosTokenId
-  return [...new Set([...model.generation.eosTokenIds, ...(own === undefined ? [] : [own])])]
-}
-
 /**
  * Continues prompts and yields the text as it comes, never a part of a character.
  *
  * @param prompts texts, encoded with the tokenizer's special tokens, or token ids.
- * @param options those of {@link streamTokens}, and `stopStrings`. `stopTokenIds` defaults to {@link endTokens}.
+ * @param options those of {@link streamTokens}, and `stopStrings`. What both default to: {@link answerEnds}.
  * @throws {TunesmithError} like {@link streamTokens}.
  */
 export async function* streamText(
@@ -51,7 +46,9 @@ export async function* streamText(
   options: GenerateTextOptions = {},
 ): AsyncGenerator<TextPiece> {
   const parsed = parseOptions(textSchema, options, 'generateText')
-  const { stopStrings, skipSpecialTokens, stopSequences, numReturnSequences } = parsed
+  const { skipSpecialTokens, stopSequences, numReturnSequences } = parsed
+  const ends = answerEnds(model, tokenizer)
+  const stopStrings = options.stopStrings ?? (options.stopTokenIds === undefined ? ends.strings : [])
   // As they were given: what they leave open, the model's generation_config.json decides.
   const { stopStrings: _, skipSpecialTokens: __, ...given } = options
   const ids = prompts.map((prompt) => (typeof prompt === 'string' ? tokenizer.encode(prompt).ids : prompt))
@@ -73,7 +70,7 @@ export async function* streamText(
     if (found) waiting.length = 0
     return found
   }
-  const settings = { ...given, stopTokenIds: given.stopTokenIds ?? endTokens(model, tokenizer) }
+  const settings = { ...given, stopTokenIds: given.stopTokenIds ?? ends.tokenIds }
   for await (const { sequence, token, finish } of decode(model, ids, settings, 'generateText', stopWhen)) {
     const { stream, strings, waiting, text } = texts[sequence]!
     // After a stop string nothing is left to show, and the decoder's rest came after it.

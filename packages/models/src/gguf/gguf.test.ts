@@ -12,6 +12,8 @@ import { createModel, exportGguf, parseModelConfig } from '../index'
 import { exportNotes, layoutOf } from './model'
 import { ollamaTemplate } from './modelfile'
 import { preTokenizerName } from './pre-tokenizer'
+import { tokenizerMetadata } from './tokenizer'
+import { u32 } from './values'
 
 const tokenizers = fileURLToPath(new URL('../fixtures/tokenizers', import.meta.url))
 const run = promisify(execFile)
@@ -58,6 +60,26 @@ describe('exportGguf', () => {
         '',
       ].join('\n'),
     )
+    model.dispose()
+  })
+
+  it('names what the chat template ends a turn with', async () => {
+    const model = createModel(config)
+    model.generation = { ...model.generation, eosTokenIds: [0] }
+    const own = new Tokenizer({ tokenizerJson: tokenizer.json as never, config: { eos_token: '<|endoftext|>' } })
+    const ends = async (chat_template?: string) => {
+      own.chatTemplate = chat_template
+      const { modelfile } = await exportGguf(model, own, folder, { name: 'ends' })
+      const stops = (await readFile(modelfile, 'utf8')).match(/(?<=PARAMETER stop ")[^"]+/g)
+      return [stops, tokenizerMetadata(own, 340, model.generation).get('tokenizer.ggml.eot_token_id')]
+    }
+    const turns = (end: string) => `{% for m in messages %}{{ m.role }}: {{ m.content }}${end}{% endfor %}`
+    const id = own.tokenToId('<|im_end|>')!
+    expect(await ends()).toEqual([['<|endoftext|>'], undefined])
+    expect(await ends(turns('<|endoftext|>'))).toEqual([['<|endoftext|>'], undefined])
+    expect(await ends(turns('<|im_end|>'))).toEqual([['<|endoftext|>', '<|im_end|>'], u32(id)])
+    // No token of the vocabulary, but what the answers end with.
+    expect(await ends(turns('<|finish_end|>'))).toEqual([['<|endoftext|>', '<|finish_end|>'], undefined])
     model.dispose()
   })
 

@@ -1,4 +1,5 @@
 import type { Tokenizer } from '@tunesmith/tokenization'
+import { answerEnds } from '../generation/answer-ends'
 import type { GenerationDefaults } from '../generation/generation-config'
 
 const SYSTEM = 'SYSTEM-PROBE'
@@ -89,9 +90,10 @@ export function ollamaTemplate(tokenizer: Tokenizer): OllamaTemplate | undefined
 /** A Modelfile for `ollama create`: the weights, the chat template, where an answer ends and how it is sampled. */
 export function modelfile(file: string, tokenizer: Tokenizer, generation: GenerationDefaults): string {
   const chat = ollamaTemplate(tokenizer)
-  const ends = [...new Set([...generation.eosTokenIds, tokenizer.eosTokenId ?? -1])]
-    .map((id) => tokenizer.idToToken(id))
-    .filter((token) => token !== undefined && !token.includes('"'))
+  const { tokenIds, strings } = answerEnds({ generation }, tokenizer)
+  const ends = [...tokenIds.map((id) => tokenizer.idToToken(id)), ...strings].filter(
+    (token) => token !== undefined && !token.includes('"'),
+  )
   const { temperature, topK, topP, minP, repetitionPenalty, doSample } = generation
   const parameters = {
     temperature: doSample === false ? 0 : temperature,

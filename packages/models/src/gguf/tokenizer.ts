@@ -96,8 +96,8 @@ export function tokenizerMetadata(
   const bos = tokenizer.bosTokenId ?? generation.bosTokenId
   const eos = tokenizer.eosTokenId ?? generation.eosTokenIds[0]
   const pad = tokenizer.padTokenId ?? generation.padTokenId
-  // The end of a turn, where it is another token than the end of the text.
-  const eot = generation.eosTokenIds.find((id) => id !== eos)
+  // The end of a turn, where the chat template has another token for it than the end of the text.
+  const eot = tokenizer.endOfTurn().ids.find((id) => id !== eos)
   for (const [name, id] of Object.entries({ bos, eos, eot, unknown: unkTokenId, padding: pad }))
     if (id !== undefined && id < vocabSize) set(`${name}_token_id`, u32(id))
   const { before, after } = tokenizer.framing

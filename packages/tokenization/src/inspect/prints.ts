@@ -81,7 +81,11 @@ export function unprintedFields(chat: Chat | undefined): string[] {
 
 /** The ids that end a turn under the row's template. */
 export function endIds(chat: Chat | undefined): number[] {
-  return chat?.tokenizer.endOfTurn({ template: chat.options.template, variables: chat.options.variables }).ids ?? []
+  return chat ? endOfTurn(chat).ids : []
+}
+
+function endOfTurn({ tokenizer, options: { template, variables } }: Chat) {
+  return tokenizer.endOfTurn({ ...(template && { template }), ...(Object.keys(variables).length > 0 && { variables }) })
 }
 
 /** What ends a turn of the assistant, in a sentence, for a row that is a conversation. */
@@ -92,8 +96,7 @@ export function endOfTurnNote(
 ): string | undefined {
   const chat = chatOf(tokenizer, row, options)
   if (!chat) return undefined
-  const { template, variables } = chat.options
-  const { tokens } = tokenizer.endOfTurn({ template, variables })
+  const { tokens } = endOfTurn(chat)
   const named = tokens.map((token) => {
     const id = tokenizer.tokenToId(token)
     return id === undefined ? `${token} (not in the vocabulary)` : `${token} (${id})`
