@@ -30,6 +30,7 @@ export { type Attachment, createPass, type Pass, type PassOptions } from './pass
 export { quantizedMatrix } from './quantized'
 export { inverseFrequencies, type RopeConfig } from './rope'
 export {
+  generationConfig,
   modelTensors,
   type SavePretrainedOptions,
   savePretrained,

@@ -1,14 +1,15 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { invalidOptions } from '@tunesmith/core'
 import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
-import { type CausalLM, type ComputeLoss, makeTrainable, savePretrained } from '@tunesmith/models'
-import { getPeftModel, type PeftConfigOptions, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
+import { type CausalLM, type ComputeLoss, makeTrainable } from '@tunesmith/models'
+import { getPeftModel, type PeftConfigOptions, PeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { EvalLog, TrainerCallback, TrainResult } from './callbacks/events'
 import { checkConfig } from './check-config'
 import { findResumePoint } from './checkpoints/keeper'
 import { loadParameters } from './checkpoints/load'
 import { readForResume, restoreRun } from './checkpoints/resume'
+import { saveTrained } from './checkpoints/save-trained'
 import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
 import { type BatchRows, batchRows, dataDigest } from './data/batches'
 import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './data/prepare'
@@ -148,7 +149,7 @@ export class SFTTrainer {
       await emitter.emit('onTrainBegin', trainPlan(run, data, memory, resume.folder))
       for (const { message, level } of [...resume.notices, ...(resumed?.notices ?? [])])
         await emitter.notice(message, level)
-      for (const message of startNotices(prepared, data, memory)) await emitter.notice(message)
+      for (const message of startNotices(prepared, data, memory, tokenizer)) await emitter.notice(message)
 
       const ended = await trainLoop(run)
 
@@ -216,9 +217,8 @@ export class SFTTrainer {
 
   /** Saves the adapter in PEFT's layout, or the whole model when there is none. */
   async saveModel(folder = this.config.outputDir): Promise<void> {
-    if (this.peft) await savePeftModel(this.peft, folder)
-    else await savePretrained(this.model, folder)
-    await this.#options.tokenizer?.save(folder)
+    const { model, peft } = this
+    await saveTrained(folder, { model, peft, tokenizer: this.#options.tokenizer })
   }
 }
 

@@ -11,6 +11,8 @@ export interface DetectedFormat {
   name: FormatName
   /** Part to column, such as `{ question: 'QUESTION', answer: 'answer' }`. */
   columns: FormatColumns
+  /** Columns that the chat template prints beside the messages, where it knows them: they are part of the prompt. */
+  printed: string[]
   /** Columns kept beside the example and never trained on. */
   beside: string[]
   /** The choice in a sentence, to be shown to the user. */
@@ -70,6 +72,9 @@ export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
   { name: 'text', parts: [{ part: 'text', names: ['text'] }], becomes: 'text from {text}' },
 ]
 
+/** What a chat template sees of a row besides its messages. */
+const TEMPLATE_COLUMNS: readonly string[] = ['tools', 'documents', 'chat_template_kwargs']
+
 function match(parts: Part[], columns: readonly string[], mapped: FormatColumns): FormatColumns | undefined {
   const found: FormatColumns = {}
   for (const { part, names, optional } of parts) {
@@ -81,13 +86,14 @@ function match(parts: Part[], columns: readonly string[], mapped: FormatColumns)
   return found
 }
 
-function explain(becomes: string, found: FormatColumns, beside: string[]): string {
+function explain(becomes: string, found: FormatColumns, printed: string[], beside: string[]): string {
   const filled = becomes
     .replace(/\{(\w+)\}( and )?/g, (_, part: string, and?: string) =>
       found[part] ? `"${found[part]}"${and ?? ''}` : '',
     )
     .replace(/ and (?=,|$)/g, '')
-  return beside.length > 0 ? `${filled}; kept beside, not trained on: ${beside.join(', ')}` : filled
+  const more = printed.length > 0 ? `; printed by the chat template: ${printed.join(', ')}` : ''
+  return filled + more + (beside.length > 0 ? `; kept beside, not trained on: ${beside.join(', ')}` : '')
 }
 
 /** As {@link detectFormat}, but undefined instead of an error. */
@@ -102,8 +108,11 @@ export function detectColumns(
     const found = match(parts, columns, mapped)
     if (!found) continue
     const used = new Set(Object.values(found))
-    const beside = columns.filter((column) => !used.has(column))
-    return { name, columns: found, beside, explanation: `${name}: ${explain(becomes, found, beside)}` }
+    const others = columns.filter((column) => !used.has(column))
+    const printed = name === 'text' ? [] : others.filter((column) => TEMPLATE_COLUMNS.includes(column))
+    const beside = others.filter((column) => !printed.includes(column))
+    const explanation = `${name}: ${explain(becomes, found, printed, beside)}`
+    return { name, columns: found, printed, beside, explanation }
   }
   return undefined
 }

@@ -33,6 +33,14 @@ describe('detectFormat', () => {
     expect(detectFormat([{ instruction: 'a' }, { input: 'b', output: 'c' }]).explanation).toBe(
       'alpaca: prompt from "instruction" and "input", completion from "output"',
     )
+    const chats = detectFormat(['messages', 'tools', 'id', 'chat_template_kwargs'])
+    expect(chats.explanation).toBe(
+      'messages: a conversation from "messages"; printed by the chat template: tools, chat_template_kwargs; kept beside, not trained on: id',
+    )
+    expect(chats).toMatchObject({ printed: ['tools', 'chat_template_kwargs'], beside: ['id'] })
+    expect(detectFormat(['text', 'tools']).explanation).toBe(
+      'text: text from "text"; kept beside, not trained on: tools',
+    )
   })
 
   it('takes a mapping, and names what is missing', () => {

@@ -10,10 +10,10 @@ const lengthPolicySchema = z.strictObject({
   /** What a cut keeps. Default `keep_start`, as TRL. */
   truncationMode: z.enum(['keep_start', 'keep_end']).default('keep_start'),
   /**
-   * The id that ends an answer. When given, answers that lose it to the cut are found by it; otherwise every example
-   * whose last token was learnt and is cut off counts.
+   * The id that ends an answer, or several of which any does. When given, answers that lose it to the cut are found by it;
+   * otherwise every example whose last token was learnt and is cut off counts.
    */
-  eosTokenId: z.int().nonnegative().optional(),
+  eosTokenId: z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).optional(),
   /**
    * What happens when the cut takes the answer's end, from which the model learns to stop: `report` cuts as TRL does
    * and counts it, `keep` puts the EOS token in the last place, `drop` leaves the example out, `error` refuses.
@@ -86,6 +86,7 @@ function* fitExamples<Example extends TokenizedExample>(
 ): Generator<void, LengthPolicyResult<Example>> {
   const parsed = parseOptions(lengthPolicySchema, options, 'applyLengthPolicy')
   const { maxLength, policy, truncationMode, eosTokenId, eosCut, dropWithoutTargets } = parsed
+  const ends = eosTokenId === undefined ? undefined : new Set([eosTokenId].flat())
   const kept: Example[] = []
   const indices: number[] = []
   const report = {
@@ -123,7 +124,7 @@ function* fitExamples<Example extends TokenizedExample>(
       return [slice(example, length - maxLength, length)]
     }
     const cut = slice(example, 0, maxLength)
-    const end = answerEnd(example, eosTokenId)
+    const end = answerEnd(example, ends)
     if (end >= maxLength) {
       if (eosCut === 'error')
         throw invalidData(`An example of ${length} tokens loses its end token when cut to ${maxLength}`, {
@@ -163,10 +164,10 @@ function* fitExamples<Example extends TokenizedExample>(
 }
 
 /** The place of the token that ends the last learnt answer; -1 when there is none. */
-function answerEnd({ inputIds, labels }: TokenizedExample, eosTokenId: number | undefined): number {
+function answerEnd({ inputIds, labels }: TokenizedExample, ends: ReadonlySet<number> | undefined): number {
   // Templates may put a line break behind the EOS token, so the last learnt EOS is looked for, not the last token.
-  if (eosTokenId === undefined) return labels.at(-1) === IGNORE_INDEX ? -1 : labels.length - 1
+  if (ends === undefined) return labels.at(-1) === IGNORE_INDEX ? -1 : labels.length - 1
   let t = labels.length - 1
-  while (t >= 0 && (labels[t] === IGNORE_INDEX || inputIds[t] !== eosTokenId)) t--
+  while (t >= 0 && (labels[t] === IGNORE_INDEX || !ends.has(inputIds[t]!))) t--
   return t
 }

@@ -109,3 +109,17 @@ describe.skipIf(!goldens.present)(`TRL's batches ${goldens.note}`, () => {
     expect(Array.from(batch.labels).slice(0, -1)).toEqual(micro.labels[0]!.slice(1))
   })
 })
+
+it.each([
+  [
+    { inputIds: [1, 2], labels: [-1, 2] },
+    'The label -1 is no token id and not -100 (example 1 of the batch, labels[0])',
+  ],
+  [{ inputIds: [1, 2], labels: [-100, 2.5] }, 'The label 2.5 is no token id'],
+  [{ inputIds: [-100, 2], labels: [-100, 2] }, 'The token id -100 is none (example 1 of the batch, inputIds[0])'],
+  [{ inputIds: [1, 2], labels: [2] }, '2 token ids but 1 labels'],
+])('refuses %j', (broken, message) => {
+  const examples = [{ inputIds: [5], labels: [-100] }, broken]
+  expect(() => collate(examples)).toThrow(message)
+  expect(() => collatePadded(examples, { padTokenId: 0 })).toThrow(message)
+})

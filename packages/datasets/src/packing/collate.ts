@@ -1,4 +1,5 @@
-import { IGNORE_INDEX, invalidData, type TokenizedExample } from '@tunesmith/core'
+import { IGNORE_INDEX, type TokenizedExample } from '@tunesmith/core'
+import { checkTokenized } from '../tokenized'
 
 /** Sequences end to end, without padding: what the model reads. */
 export interface PackedBatch {
@@ -16,23 +17,17 @@ export interface PackedBatch {
   numLabels: number
 }
 
-function checkAligned({ inputIds, labels }: TokenizedExample, index: number) {
-  if (inputIds.length !== labels.length)
-    throw invalidData(`An example has ${inputIds.length} token ids but ${labels.length} labels`, {
-      where: `example ${index} of the batch`,
-      remedy: 'Give one label for each token, -100 where nothing is learnt',
-    })
-}
-
 /**
  * Lays examples end to end. Attention, positions and targets never cross from one sequence into the next,
  * so a packed batch and a padded one give the same loss. Empty examples take no place in `cuSeqlens`.
+ *
+ * @throws {TunesmithError} `invalid_data` for an example whose ids and labels do not fit, or a negative label but -100.
  */
 export function collate(examples: readonly TokenizedExample[]): PackedBatch {
   let tokens = 0
   let sequences = 0
   examples.forEach((example, index) => {
-    checkAligned(example, index)
+    checkTokenized(example, `example ${index} of the batch`)
     tokens += example.inputIds.length
     if (example.inputIds.length > 0) sequences++
   })
@@ -84,7 +79,7 @@ export function collatePadded(
   examples: readonly TokenizedExample[],
   { padTokenId, paddingSide = 'right', padToMultipleOf = 1 }: PaddedCollateOptions,
 ): PaddedBatch {
-  examples.forEach(checkAligned)
+  for (const [index, example] of examples.entries()) checkTokenized(example, `example ${index} of the batch`)
   const longest = examples.reduce((most, { inputIds }) => Math.max(most, inputIds.length), 0)
   const length = Math.ceil(longest / padToMultipleOf) * padToMultipleOf
   const rows = examples.length

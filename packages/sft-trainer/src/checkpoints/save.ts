@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { writeFileAtomic, writeFolderAtomic } from '@tunesmith/core'
 import { openSafetensors, type TensorToWrite, writeSafetensors } from '@tunesmith/hub'
-import { savePretrained } from '@tunesmith/models'
-import { type PeftModel, savePeftModel } from '@tunesmith/peft-lora'
+import type { PeftModel } from '@tunesmith/peft-lora'
 import type { TrainRun } from '../loop/train-run'
 import { writeManifest } from './manifest'
+import { saveTrained } from './save-trained'
 import { savedRun, toTrainerStateJson } from './saved-run'
 
 export const ADAPTER_FILE = 'adapter_model.safetensors'
@@ -54,15 +54,14 @@ async function notInAdapter(
  * @throws {TunesmithError} `io`, with nothing changed on disk.
  */
 export async function saveCheckpoint(folder: string, run: TrainRun): Promise<void> {
-  const { model, peft, parameters, tokenizer, optimizer, config } = run
+  const { peft, parameters, optimizer, config } = run
   const saved = savedRun(run)
   await writeFolderAtomic(folder, async (temporary) => {
+    await saveTrained(temporary, run)
     if (peft) {
-      await savePeftModel(peft, temporary)
       const rest = await notInAdapter(temporary, peft, parameters)
       if (rest.length > 0) await writeSafetensors(join(temporary, TRAINABLE_FILE), rest)
-    } else await savePretrained(model, temporary)
-    await tokenizer?.save(temporary)
+    }
     await writeSafetensors(join(temporary, OPTIMIZER_FILE), optimizer.tensors())
     const json = (value: object) => `${JSON.stringify(value, null, 1)}\n`
     await writeFileAtomic(join(temporary, STATE_FILE), json(toTrainerStateJson(saved)))

@@ -1,6 +1,7 @@
 import { invalidData } from '@tunesmith/core'
 import {
   applyLengthPolicyInTurns,
+  checkTokenized,
   type Dataset,
   type ExampleRow,
   formatDatasetInTurns,
@@ -22,6 +23,8 @@ export interface PreparedData {
   examples: SourcedExample[]
   /** How the columns were understood, in a sentence. */
   format: string
+  /** Whether the rows are printed by a chat template. */
+  conversations: boolean
   /** What the length limit did, in a sentence. */
   lengths: string
   /** Rows longer than `maxLength` that were cut or split, and rows that were left out. */
@@ -65,25 +68,36 @@ export async function prepareDataset(
     signal,
   })
   const tokenized = examples.map((example, row) => Object.assign(example, { row }))
-  return { ...(await fitLengths(tokenized, config, packing, tokenizer.eosTokenId)), format: formatted.explanation }
+  const eos = tokenizer.eosTokenId
+  const ends = [...(eos === undefined ? [] : [eos]), ...tokenizer.endOfTurn().ids]
+  const fitted = await fitLengths(tokenized, config, packing, ends.length > 0 ? ends : undefined)
+  const { messages, prompt } = formatted.dataset.at(0)
+  return { ...fitted, format: formatted.explanation, conversations: Array.isArray(messages ?? prompt) }
 }
 
-/** Examples that were tokenized elsewhere. */
+/**
+ * Examples that were tokenized elsewhere.
+ *
+ * @throws {TunesmithError} `invalid_data` naming the row whose ids and labels are none.
+ */
 export async function prepareTokenized(
   examples: readonly TokenizedExample[],
   config: SFTConfig,
   packing: boolean,
 ): Promise<PreparedData> {
-  const sourced = examples.map((example, row) => ({ ...example, row }))
-  return { ...(await fitLengths(sourced, config, packing)), format: 'tokenized' }
+  const sourced = examples.map((example, row) => {
+    checkTokenized(example, `row ${row}`)
+    return { ...example, row }
+  })
+  return { ...(await fitLengths(sourced, config, packing)), format: 'tokenized', conversations: false }
 }
 
 async function fitLengths(
   examples: SourcedExample[],
   { maxLength, lengthPolicy, truncationMode }: SFTConfig,
   packing: boolean,
-  eosTokenId?: number,
-): Promise<Omit<PreparedData, 'format'>> {
+  eosTokenId?: number[],
+): Promise<Omit<PreparedData, 'format' | 'conversations'>> {
   // Packing cuts or splits by itself, as in TRL; rows are only left out before.
   const cutLater = packing && lengthPolicy !== 'drop'
   const { examples: kept, report } = await applyLengthPolicyInTurns(examples, {

@@ -1,4 +1,5 @@
 import { canOffload, currentBackend } from '@tunesmith/backend'
+import type { Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from '../config'
 import type { BatchRows } from '../data/batches'
 import type { PreparedData } from '../data/prepare'
@@ -30,11 +31,27 @@ function precisionNotice(backend: string, { bf16, fp16 }: SFTConfig): string | u
   return undefined
 }
 
+/** What ends a turn of a conversation, where that is not the tokenizer's EOS token alone. */
+function turnNotice(tokenizer: Tokenizer): string | undefined {
+  const { tokens } = tokenizer.endOfTurn()
+  const { eosToken } = tokenizer
+  if (tokens.every((token) => token === eosToken)) return undefined
+  const missing = tokens.filter((token) => tokenizer.tokenToId(token) === undefined)
+  const unknown = missing.length > 0 ? `; the vocabulary does not have ${missing.join(', ')}` : ''
+  return `the chat template ends a turn with ${tokens.join(' or ')}, the tokenizer's EOS token is ${eosToken ?? 'not set'}: answers end at any of them${unknown}`
+}
+
 /** What a person should know before the first step. */
-export function startNotices(prepared: PreparedData, data: BatchRows, memory: MemoryInputs): string[] {
+export function startNotices(
+  prepared: PreparedData,
+  data: BatchRows,
+  memory: MemoryInputs,
+  tokenizer: Tokenizer | undefined,
+): string[] {
   const backend = currentBackend()?.name ?? 'unknown'
   return [
     prepared.truncated + prepared.dropped > 0 ? prepared.lengths : undefined,
+    prepared.conversations && tokenizer ? turnNotice(tokenizer) : undefined,
     ...dataNotices(data, memory.config),
     ...memoryNotices(memory),
     precisionNotice(backend, memory.config),
