@@ -124,7 +124,10 @@ describe('which checkpoints stay', () => {
 })
 
 describe('a full disk', () => {
-  const failing = { save: (folder: string) => writeFile('/dev/full', folder) } as never
+  const failing = {
+    save: (folder: string) => writeFile('/dev/full', folder),
+    endOfTurn: () => ({ tokens: [], ids: [] }),
+  } as never
 
   it('is said, costs nothing that was saved, and training goes on', async () => {
     const constant = { lrSchedulerType: 'constant' } as const
