@@ -312,6 +312,7 @@ export class Tokenizer implements TokenizerState {
       ...Object.values(this.chatTemplates),
       this.eosToken,
       this.json.added_tokens.length,
+      this.specialTexts.size,
     ].join('\0')
     if (Object.keys(input).some((name) => name !== 'template')) return this.withIds(endOfTurnTexts(this, given))
     if (this.turnEnd?.key !== key) this.turnEnd = { key, tokens: endOfTurnTexts(this, given) }
