@@ -1,3 +1,4 @@
+export * from './blockwise-8bit'
 export * from './chart'
 export * from './errors'
 export * from './escape-html'

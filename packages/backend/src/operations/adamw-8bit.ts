@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { invalidData } from '@tunesmith/core'
+import { codeSearchOf, invalidData, quantizeBlock8bit } from '@tunesmith/core'
 import type { AdamWAttrs } from '../contract/attributes'
 import { runKernel } from '../engine'
 import { numbered } from './optimizer'
@@ -113,7 +113,7 @@ function stepThroughHost({ param: variable, grad: gradient, state }: AdamW8bitUp
   const [shrink, epsilon, scale] = [f(1 - lr * weightDecay), f(eps), f(gradScale)]
   const [b1, c1, b2, c2] = [f(beta1), f(1 - beta1), f(beta2), f(1 - beta2)]
   const [codes1, codes2] = [new Uint8Array(words1.buffer, 0, size), new Uint8Array(words2.buffer, 0, size)]
-  const [middles1, middles2] = [midpoints(qmap1), midpoints(qmap2)]
+  const [search1, search2] = [codeSearchOf(qmap1, state.qmap1), codeSearchOf(qmap2, state.qmap2)]
   const m = new Float32Array(ADAMW_8BIT_BLOCK_SIZE)
   const v = new Float32Array(ADAMW_8BIT_BLOCK_SIZE)
   for (let block = 0, begin = 0; begin < size; block++, begin += ADAMW_8BIT_BLOCK_SIZE) {
@@ -128,8 +128,9 @@ function stepThroughHost({ param: variable, grad: gradient, state }: AdamW8bitUp
       const denominator = f(f(f(Math.sqrt(v[i]!)) / root) + epsilon)
       param[at] = f(param[at]! * shrink) + f(f(rate * m[i]!) / denominator)
     }
-    absmax1[block] = quantizeBlock(m.subarray(0, count), middles1, codes1.subarray(begin))
-    absmax2[block] = quantizeBlock(v.subarray(0, count), middles2, codes2.subarray(begin))
+    const full = count === ADAMW_8BIT_BLOCK_SIZE
+    absmax1[block] = quantizeBlock8bit(m, 0, count, full, search1, codes1.subarray(begin))
+    absmax2[block] = quantizeBlock8bit(v, 0, count, full, search2, codes2.subarray(begin))
   }
   tf.tidy(() => {
     variable.assign(tf.tensor(param, variable.shape))
@@ -138,32 +139,4 @@ function stepThroughHost({ param: variable, grad: gradient, state }: AdamW8bitUp
     state.absmax1.assign(tf.tensor1d(absmax1))
     state.absmax2.assign(tf.tensor1d(absmax2))
   })
-}
-
-/** Halfway between neighbours, in float32: a value above exactly k of them has code k, so that a tie goes down. */
-function midpoints(map: Float32Array): Float32Array {
-  return Float32Array.from({ length: 255 }, (_, i) => f(map[i]! + map[i + 1]!) / 2)
-}
-
-/** The smallest scale a block is divided by, so that zeros stay zero. */
-const SMALLEST_ABSMAX = f(1e-38)
-
-/** One block to the nearest codes; returns its scale. A full block is multiplied by the inverse, as in bitsandbytes. */
-function quantizeBlock(values: Float32Array, middles: Float32Array, codes: Uint8Array): number {
-  const full = values.length === ADAMW_8BIT_BLOCK_SIZE
-  let largest = 0
-  for (const value of values) if (!(Math.abs(value) <= largest) && !Number.isNaN(largest)) largest = Math.abs(value)
-  const clamped = Math.max(largest, SMALLEST_ABSMAX)
-  const inverse = f(1 / clamped)
-  for (let i = 0; i < values.length; i++) {
-    const scaled = full ? f(values[i]! * inverse) : f(values[i]! / clamped)
-    let code = 0
-    for (let high = 255; code < high; ) {
-      const middle = (code + high) >> 1
-      if (scaled > middles[middle]! || Number.isNaN(scaled)) code = middle + 1
-      else high = middle
-    }
-    codes[i] = code
-  }
-  return full ? largest : clamped
 }
