@@ -9,11 +9,13 @@
     'cflags_cc': ['<@(common_flags)'],
     'xcode_settings': {
       'CLANG_CXX_LANGUAGE_STANDARD': 'c++17',
+      'GCC_ENABLE_CPP_EXCEPTIONS': 'YES',
       'GCC_OPTIMIZATION_LEVEL': '3',
       'OTHER_CPLUSPLUSFLAGS': ['<@(common_flags)', '-Wno-unknown-pragmas'],
       'MACOSX_DEPLOYMENT_TARGET': '11.0',
     },
     'msbuild_toolset': 'ClangCL',
+    'msvs_settings': {'VCCLCompilerTool': {'ExceptionHandling': 1}},
   },
   'targets': [
     {

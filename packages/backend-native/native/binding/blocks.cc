@@ -7,16 +7,16 @@
 namespace tunesmith {
 namespace {
 
-bool rmsNorm(Fields& f) {
+void rmsNorm(Fields& f) {
   const int64_t tokens = f.count("tokens"), width = f.count("width");
   const float eps = f.real("eps"), offset = f.real("offset");
   const float* x = f.floats("x", f.product(tokens, width));
   const float* w = f.floats("weight", width);
   float* y = f.floats("y", f.product(tokens, width));
-  return f.run([&] { kernels().rmsNorm(x, w, y, tokens, width, eps, offset); });
+  kernels().rmsNorm(x, w, y, tokens, width, eps, offset);
 }
 
-bool rmsNormGrad(Fields& f) {
+void rmsNormGrad(Fields& f) {
   const int64_t tokens = f.count("tokens"), width = f.count("width"), n = f.product(tokens, width);
   const float eps = f.real("eps"), offset = f.real("offset");
   const float* dy = f.floats("dy", n);
@@ -24,41 +24,39 @@ bool rmsNormGrad(Fields& f) {
   const float* w = f.floats("weight", width);
   const float* addend = f.optionalFloats("addend", n);
   float* dx = f.floats("dx", n);
-  if (!f.ok()) return false;
   kernels().rmsNormGrad(dy, x, w, dx, tokens, width, eps, offset);
   if (addend) kernels().binary(kAdd, addend, dx, dx, 1, n, 0);
-  return true;
 }
 
-bool rmsNormWeightGrad(Fields& f) {
+void rmsNormWeightGrad(Fields& f) {
   const int64_t tokens = f.count("tokens"), width = f.count("width");
   const float eps = f.real("eps");
   const float* dy = f.floats("dy", f.product(tokens, width));
   const float* x = f.floats("x", f.product(tokens, width));
   float* dw = f.floats("dWeight", width);
-  return f.ok() && kernels().rmsNormWeightGrad(dy, x, dw, tokens, width, eps);
+  needMemory(kernels().rmsNormWeightGrad(dy, x, dw, tokens, width, eps));
 }
 
-bool rotaryEmbedding(Fields& f) {
+void rotaryEmbedding(Fields& f) {
   const int64_t tokens = f.count("tokens"), width = f.count("width"), headDim = f.count("headDim"),
                 rotaryDim = f.count("rotaryDim");
   const bool inverse = f.boolean("inverse");
-  if (f.ok() && (rotaryDim > headDim || rotaryDim % 2)) f.fail("rotaryDim", "an even rotaryDim up to headDim");
-  if (f.ok() && (headDim < 1 || width % headDim)) f.fail("headDim", "whole heads");
+  if ((rotaryDim > headDim || rotaryDim % 2)) f.fail("rotaryDim", "an even rotaryDim up to headDim");
+  if ((headDim < 1 || width % headDim)) f.fail("headDim", "whole heads");
   const int64_t n = f.product(tokens, width);
   const float* x = f.floats("x", n);
   const float* cos = f.floats("cos", f.product(tokens, rotaryDim / 2));
   const float* sin = f.floats("sin", f.product(tokens, rotaryDim / 2));
   float* y = f.floats("y", n);
-  return f.run([&] { kernels().rope(x, cos, sin, y, tokens, width / headDim, headDim, rotaryDim, inverse); });
+  kernels().rope(x, cos, sin, y, tokens, width / headDim, headDim, rotaryDim, inverse);
 }
 
-bool dropout(Fields& f) {
+void dropout(Fields& f) {
   const int64_t n = f.product(f.count("tokens"), f.count("width"));
   const Dropout d = f.dropout("rate");
   const float* x = f.floats("x", n);
   float* y = f.floats("y", n);
-  return f.run([&] { kernels().dropout(x, y, n, d); });
+  kernels().dropout(x, y, n, d);
 }
 
 // Reads the fields attention and its gradient share, and checks that every sequence lies inside q, k and v.
@@ -66,7 +64,7 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   Attention p = {};
   tokens = f.count("tokens");
   const int64_t keys = f.count("keys"), bounds = f.count("bounds");
-  if (f.ok() && bounds < 1) f.fail("cuSeqlens", "at least one element");
+  if (bounds < 1) f.fail("cuSeqlens", "at least one element");
   p.sequences = bounds - 1;
   p.heads = f.count("numHeads");
   p.kvHeads = f.count("numKvHeads");
@@ -74,7 +72,7 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   p.scale = f.real("scale");
   p.window = f.count("slidingWindow");
   p.softcap = f.real("softcap");
-  if (f.ok() && (p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads))
+  if ((p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads))
     f.fail("numKvHeads", "heads that share kv heads evenly");
   p.qStride = f.product(p.heads, p.headDim);
   p.kvStride = f.product(p.kvHeads, p.headDim);
@@ -84,7 +82,6 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   p.cuSeqlens = f.ints("cuSeqlens", bounds);
   p.kvStart = f.optionalInts("kvStart", p.sequences);
   p.kvLength = f.optionalInts("kvLength", p.sequences);
-  if (!f.ok()) return p;
   bool good =
       p.cuSeqlens[0] == 0 && p.cuSeqlens[p.sequences] == tokens && (p.kvStart == nullptr) == (p.kvLength == nullptr);
   for (int64_t s = 0; good && s < p.sequences; s++) {
@@ -97,15 +94,15 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   return p;
 }
 
-bool attention(Fields& f) {
+void attention(Fields& f) {
   int64_t tokens;
   const Attention p = attentionFields(f, tokens);
   float* out = f.floats("out", f.product(tokens, p.qStride));
   float* lse = f.floats("lse", f.product(tokens, p.heads));
-  return f.ok() && kernels().attention(p, out, lse);
+  needMemory(kernels().attention(p, out, lse));
 }
 
-bool attentionGrad(Fields& f) {
+void attentionGrad(Fields& f) {
   int64_t tokens;
   const Attention p = attentionFields(f, tokens);
   AttentionGrad g;
@@ -115,21 +112,21 @@ bool attentionGrad(Fields& f) {
   g.dq = f.floats("dq", f.product(tokens, p.qStride));
   g.dk = f.floats("dk", f.product(tokens, p.kvStride));
   g.dv = f.floats("dv", f.product(tokens, p.kvStride));
-  return f.ok() && kernels().attentionGrad(p, g);
+  needMemory(kernels().attentionGrad(p, g));
 }
 
 Activation activation(Fields& f) { return f.count("activation") ? kGeluTanh : kSilu; }
 
-bool swiglu(Fields& f) {
+void swiglu(Fields& f) {
   const int64_t n = f.product(f.count("tokens"), f.count("width"));
   const Activation a = activation(f);
   const float* gate = f.floats("gate", n);
   const float* up = f.floats("up", n);
   float* y = f.floats("y", n);
-  return f.run([&] { kernels().swiglu(gate, up, y, n, a); });
+  kernels().swiglu(gate, up, y, n, a);
 }
 
-bool swigluGrad(Fields& f) {
+void swigluGrad(Fields& f) {
   const int64_t n = f.product(f.count("tokens"), f.count("width"));
   const Activation a = activation(f);
   const float* dy = f.floats("dy", n);
@@ -137,10 +134,10 @@ bool swigluGrad(Fields& f) {
   const float* up = f.floats("up", n);
   float* dGate = f.floats("dGate", n);
   float* dUp = f.floats("dUp", n);
-  return f.run([&] { kernels().swigluGrad(dy, gate, up, dGate, dUp, n, a); });
+  kernels().swigluGrad(dy, gate, up, dGate, dUp, n, a);
 }
 
-bool crossEntropy(Fields& f) {
+void crossEntropy(Fields& f) {
   CrossEntropy p = {};
   p.tokens = f.count("tokens");
   p.weight = f.weight();
@@ -154,12 +151,10 @@ bool crossEntropy(Fields& f) {
   p.correct = f.floats("correct", p.tokens);
   p.dHidden = f.optionalFloats("dHidden", f.product(p.tokens, p.weight.cols));
   p.dWeight = f.optionalFloats("dWeight", f.product(p.weight.rows, p.weight.cols));
-  for (int64_t t = 0; f.ok() && t < p.tokens; t++)
+  for (int64_t t = 0; t < p.tokens; t++)
     if (p.labels[t] >= p.weight.rows) f.fail("labels", "labels inside the vocabulary");
-  if (!f.ok()) return false;
-  const bool done = kernels().crossEntropy(p);
+  needMemory(kernels().crossEntropy(p));
   *loss = static_cast<float>(p.lossSum);
-  return done;
 }
 
 AdamW adamWFields(Fields& f) {
@@ -175,17 +170,17 @@ AdamW adamWFields(Fields& f) {
 }
 
 // One entry of the list.
-bool adamW(Fields& f) {
+void adamW(Fields& f) {
   const AdamW o = adamWFields(f);
   const int64_t n = f.count("size");
   float* p = f.floats("param", n);
   const float* g = f.floats("grad", n);
   float* m = f.floats("expAvg", n);
   float* v = f.floats("expAvgSq", n);
-  return f.run([&] { kernels().adamW(p, g, m, v, n, o); });
+  kernels().adamW(p, g, m, v, n, o);
 }
 
-bool adamW8bit(Fields& f) {
+void adamW8bit(Fields& f) {
   const AdamW o = adamWFields(f);
   const float* map1 = f.floats("qmap1", 256);
   const float* map2 = f.floats("qmap2", 256);
@@ -197,32 +192,28 @@ bool adamW8bit(Fields& f) {
   s.codes2 = reinterpret_cast<uint8_t*>(f.ints("state2", words));
   s.absmax1 = f.floats("absmax1", blocks);
   s.absmax2 = f.floats("absmax2", blocks);
-  if (!f.ok()) return false;
   s.map1 = codeMap(map1);
   s.map2 = codeMap(map2);
-  if (!s.map1 || !s.map2) return false;
+  needMemory(s.map1 && s.map2);
   kernels().adamW8bit(p, g, s, n, o);
-  return true;
 }
 
 // One entry of the list: adds its squares in float64.
-bool gradNorm(Fields& f) {
+void gradNorm(Fields& f) {
   const int64_t n = f.count("size");
   const float* x = f.floats("x", n);
   double* sum = f.doubles("sum", 1);
-  return f.run([&] { *sum += kernels().sumSquares(x, n); });
+  *sum += kernels().sumSquares(x, n);
 }
 
-bool kvCacheUpdate(Fields& f) {
+void kvCacheUpdate(Fields& f) {
   const int64_t capacity = f.count("capacity"), width = f.count("width"), n = f.count("tokens");
   float* cache = f.floats("cache", f.product(capacity, width));
   const float* x = f.floats("x", f.product(n, width));
   const int32_t* rows = f.ints("rows", n);
-  for (int64_t i = 0; f.ok() && i < n; i++)
+  for (int64_t i = 0; i < n; i++)
     if (rows[i] < 0 || rows[i] >= capacity) f.fail("rows", "rows inside the cache");
-  if (!f.ok()) return false;
   for (int64_t i = 0; i < n; i++) std::memcpy(cache + rows[i] * width, x + i * width, static_cast<size_t>(width) * 4);
-  return true;
 }
 
 }  // namespace

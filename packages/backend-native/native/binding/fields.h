@@ -1,5 +1,5 @@
 // A call from JavaScript: the names of its fields, fixed when the function was made, and their values. Reading checks:
-// a wrong type or a short array throws an error that names the field, and never crashes.
+// a wrong type or a short array throws a WrongField that names the field, and never crashes.
 #pragma once
 #include <napi.h>
 
@@ -11,20 +11,24 @@
 
 namespace tunesmith {
 
+// A field that does not fit; JavaScript gets a TypeError.
+struct WrongField {
+  std::string message;
+};
+// A kernel found no memory to work in; JavaScript gets false.
+struct NoMemory {};
+inline void needMemory(bool had) {
+  if (!had) throw NoMemory();
+}
+inline void gemm(int64_t m, int64_t n, const Term* terms, int count, const GemmOutput& out) {
+  needMemory(kernels().gemm(m, n, terms, count, out));
+}
+
 using Names = std::vector<std::string>;
 
 class Fields {
  public:
   Fields(const Napi::CallbackInfo& info, const Names& names) : info_(info), names_(names) {}
-
-  // False once any field was wrong; a JavaScript exception is then pending.
-  bool ok() const { return ok_; }
-
-  // Runs a kernel that needs no working memory, once all fields are right.
-  template <class Function> bool run(const Function& kernel) const {
-    if (ok_) kernel();
-    return ok_;
-  }
 
   // Whether the field is given and not null.
   bool has(const char* name) {
@@ -35,22 +39,19 @@ class Fields {
 
   int64_t count(const char* name) {
     const double d = number(name, "a count");
-    if (!ok_) return 0;
     if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d)))
-      return fail(name, "a count"), 0;
+      fail(name, "a count");
     return static_cast<int64_t>(d);
   }
   double number(const char* name, const char* expected = "a number") {
-    const napi_value v = at(name, expected);
     double d = 0;
-    if (ok_ && napi_get_value_double(info_.Env(), v, &d) != napi_ok) fail(name, expected);
+    if (napi_get_value_double(info_.Env(), at(name, expected), &d) != napi_ok) fail(name, expected);
     return d;
   }
   float real(const char* name) { return static_cast<float>(number(name)); }
   bool boolean(const char* name) {
-    const napi_value v = at(name, "a boolean");
     bool b = false;
-    if (ok_ && napi_get_value_bool(info_.Env(), v, &b) != napi_ok) fail(name, "a boolean");
+    if (napi_get_value_bool(info_.Env(), at(name, "a boolean"), &b) != napi_ok) fail(name, "a boolean");
     return b;
   }
   float* floats(const char* name, int64_t count) {
@@ -76,14 +77,12 @@ class Fields {
     w.blockSize = count("blockSize");
     // f32, bf16, f16, nf4, fp4, int8
     static constexpr Format kFormats[] = {kF32, kBF16, kF16, kNF4, kNF4, kINT8};
-    if (ok_ && (format > 5 || rounding > kToF16)) fail("format", "a weight format");
-    if (!ok_) return w;
+    if (format > 5 || rounding > kToF16) fail("format", "a weight format");
     w.rounding = static_cast<Rounding>(rounding);
     w.format = kFormats[format];
     if (w.format == kNF4 && w.blockSize < 1) fail("blockSize", "at least one element");
     if (w.format != kNF4) w.blockSize = 1;
     const int64_t n = product(w.rows, w.cols);
-    if (!ok_) return w;
     if (w.format == kF32) {
       w.data = floats("weight", n);
     } else {
@@ -101,8 +100,7 @@ class Fields {
   Dropout dropout(const char* rate) {
     Dropout d;
     const double p = number(rate), seed = number("seed");
-    if (!ok_) return d;
-    if (!(p >= 0 && p < 1)) return fail(rate, "a dropout probability in [0, 1)"), d;
+    if (!(p >= 0 && p < 1)) fail(rate, "a dropout probability in [0, 1)");
     d.on = p > 0;
     d.seed = static_cast<uint32_t>(static_cast<int64_t>(seed));
     d.threshold = static_cast<uint32_t>(static_cast<uint64_t>(p * 4294967296.0));
@@ -110,18 +108,15 @@ class Fields {
     return d;
   }
 
-  // a * b, or an exception when the product leaves the range of sizes.
-  int64_t product(int64_t a, int64_t b) {
+  // a * b, when the product is in the range of sizes.
+  static int64_t product(int64_t a, int64_t b) {
     int64_t r = 0;
-    if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46)) return fail(nullptr, "a smaller size"), 0;
+    if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46)) throw WrongField{"expected a smaller size"};
     return r;
   }
 
-  void fail(const char* name, const std::string& expected) {
-    if (!ok_) return;
-    ok_ = false;
-    const std::string what = name ? "\"" + std::string(name) + "\": " : "";
-    Napi::TypeError::New(info_.Env(), what + "expected " + expected).ThrowAsJavaScriptException();
+  [[noreturn]] static void fail(const char* name, const std::string& expected) {
+    throw WrongField{"\"" + std::string(name) + "\": expected " + expected};
   }
 
  private:
@@ -136,7 +131,6 @@ class Fields {
     return nullptr;
   }
   napi_value at(const char* name, const char* expected) {
-    if (!ok_) return nullptr;
     const napi_value v = find(name);
     if (!v) fail(name, expected);
     return v;
@@ -144,22 +138,17 @@ class Fields {
 
   void* array(const char* name, napi_typedarray_type type, const char* what, int64_t count) {
     const napi_value v = at(name, what);
-    if (!ok_) return nullptr;
     napi_typedarray_type actual;
     size_t length = 0;
     void* data = nullptr;
     bool is = false;
     napi_is_typedarray(info_.Env(), v, &is);
     if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok ||
-        actual != type) {
+        actual != type)
       fail(name, what);
-      return nullptr;
-    }
-    if (count < 0 || length < static_cast<size_t>(count)) {
+    if (count < 0 || length < static_cast<size_t>(count))
       fail(name,
           std::string(what) + " of at least " + std::to_string(count) + " elements, got " + std::to_string(length));
-      return nullptr;
-    }
     // An empty array has no address; kernels with nothing to do never look at it.
     static char nothing[64];
     return data ? data : nothing;
@@ -168,15 +157,12 @@ class Fields {
   const Napi::CallbackInfo& info_;
   const Names& names_;
   size_t last_ = 0;
-  bool ok_ = true;
 };
 
-// Computes with the fields of a call; false when working memory could not be had.
-using Compute = bool (*)(Fields& f);
-
+// A kernel or operation, which computes with the fields of a call.
 struct NamedBody {
   const char* name;
-  Compute body;
+  void (*body)(Fields& f);
 };
 
 // What the files of bindings have to call.

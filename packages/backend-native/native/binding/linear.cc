@@ -9,49 +9,46 @@ void addTo(float* dx, const float* addend, int64_t n) {
   if (addend) kernels().binary(kAdd, addend, dx, dx, 1, n, 0);
 }
 
-bool linear(Fields& f) {
+void linear(Fields& f) {
   const int64_t tokens = f.count("tokens");
   const Matrix w = f.weight();
   const float* x = f.floats("x", f.product(tokens, w.cols));
   const float* bias = f.optionalFloats("bias", w.rows);
   float* y = f.floats("y", f.product(tokens, w.rows));
-  if (!f.ok()) return false;
   const Term t = productTerm(x, w);
-  return kernels().gemm(tokens, w.rows, &t, 1, {y, w.rows, bias});
+  gemm(tokens, w.rows, &t, 1, {y, w.rows, bias});
 }
 
-bool linearGrad(Fields& f) {
+void linearGrad(Fields& f) {
   const int64_t tokens = f.count("tokens");
   const Matrix w = f.weight();
   const float* dy = f.floats("dy", f.product(tokens, w.rows));
   const float* addend = f.optionalFloats("addend", f.product(tokens, w.cols));
   float* dx = f.floats("dx", f.product(tokens, w.cols));
-  if (!f.ok()) return false;
   const Term t = productTerm(dy, w, false);
-  const bool done = kernels().gemm(tokens, w.cols, &t, 1, {dx, w.cols});
-  if (done) addTo(dx, addend, tokens * w.cols);
-  return done;
+  gemm(tokens, w.cols, &t, 1, {dx, w.cols});
+  addTo(dx, addend, tokens * w.cols);
 }
 
 // dW[out, in] = scale dy^T x, x masked by dropout.
-bool weightGrad(const float* dy, int64_t out, const float* x, int64_t in, int64_t tokens, float* dw, float scale,
+void weightGrad(const float* dy, int64_t out, const float* x, int64_t in, int64_t tokens, float* dw, float scale,
     const Dropout& dropout) {
   Term t = transposedTerm(dy, out, floatMatrix(x, tokens, in));
   t.bDropout = dropout;
   t.alpha = scale;
-  return kernels().gemm(out, in, &t, 1, {dw, in});
+  gemm(out, in, &t, 1, {dw, in});
 }
 
-bool linearWeightGrad(Fields& f) {
+void linearWeightGrad(Fields& f) {
   const int64_t tokens = f.count("tokens"), out = f.count("out"), in = f.count("in");
   const float* dy = f.floats("dy", f.product(tokens, out));
   const float* x = f.floats("x", f.product(tokens, in));
   float* dw = f.floats("dWeight", f.product(out, in));
-  return f.ok() && weightGrad(dy, out, x, in, tokens, dw, 1, Dropout());
+  weightGrad(dy, out, x, in, tokens, dw, 1, Dropout());
 }
 
 // y = x W^T + bias + scaling xa B^T in one pass over y, xa = drop(x) A^T.
-bool loraLinear(Fields& f) {
+void loraLinear(Fields& f) {
   const int64_t tokens = f.count("tokens"), rank = f.count("rank");
   const Matrix w = f.weight();
   const float scaling = f.real("scaling");
@@ -62,18 +59,17 @@ bool loraLinear(Fields& f) {
   const float* bias = f.optionalFloats("bias", w.rows);
   float* y = f.floats("y", f.product(tokens, w.rows));
   float* xa = f.floats("xa", f.product(tokens, rank));
-  if (!f.ok()) return false;
   Term down = productTerm(x, floatMatrix(loraA, rank, w.cols));
   down.aDropout = dropout;
-  if (!kernels().gemm(tokens, rank, &down, 1, {xa, rank})) return false;
+  gemm(tokens, rank, &down, 1, {xa, rank});
   Term terms[2] = {productTerm(x, w), productTerm(xa, floatMatrix(loraB, w.rows, rank))};
   terms[1].alpha = scaling;
-  return kernels().gemm(tokens, w.rows, terms, 2, {y, w.rows, bias});
+  gemm(tokens, w.rows, terms, 2, {y, w.rows, bias});
 }
 
 // low = scaling dy B; dx = mask low A + dy W, its masked term first, so that the mask touches nothing else;
 // dA = low^T drop(x), dB = scaling dy^T xa. dx, or dA and dB with x and xa, may be null.
-bool loraLinearGrad(Fields& f) {
+void loraLinearGrad(Fields& f) {
   const int64_t tokens = f.count("tokens"), rank = f.count("rank");
   const Matrix w = f.weight();
   const float scaling = f.real("scaling");
@@ -87,55 +83,54 @@ bool loraLinearGrad(Fields& f) {
   float* dx = f.optionalFloats("dx", f.product(tokens, w.cols));
   float* dA = f.optionalFloats("dA", f.product(rank, w.cols));
   float* dB = f.optionalFloats("dB", f.product(w.rows, rank));
-  if (f.ok() && tokens > 0 && dA && dB && !(x && xa)) f.fail("x", "x and xa beside the gradients of A and B");
-  if (!f.ok()) return false;
+  if (tokens > 0 && dA && dB && !(x && xa)) f.fail("x", "x and xa beside the gradients of A and B");
   float* low = scratch(kScratchLora, static_cast<size_t>(tokens * rank));
-  if (!low) return false;
+  needMemory(low);
   Term down = productTerm(dy, floatMatrix(loraB, w.rows, rank), false);
   down.alpha = scaling;
-  bool ok = kernels().gemm(tokens, rank, &down, 1, {low, rank});
+  gemm(tokens, rank, &down, 1, {low, rank});
   if (dx) {
     Term terms[2] = {productTerm(low, floatMatrix(loraA, rank, w.cols), false), productTerm(dy, w, false)};
     terms[0].outDropout = dropout;
-    ok = ok && kernels().gemm(tokens, w.cols, terms, 2, {dx, w.cols});
-    if (ok) addTo(dx, addend, tokens * w.cols);
+    gemm(tokens, w.cols, terms, 2, {dx, w.cols});
+    addTo(dx, addend, tokens * w.cols);
   }
-  if (dA && dB)
-    ok = ok && weightGrad(low, rank, x, w.cols, tokens, dA, 1, dropout) &&
-        weightGrad(dy, w.rows, xa, rank, tokens, dB, scaling, Dropout());
-  return ok;
+  if (dA && dB) {
+    weightGrad(low, rank, x, w.cols, tokens, dA, 1, dropout);
+    weightGrad(dy, w.rows, xa, rank, tokens, dB, scaling, Dropout());
+  }
 }
 
-bool dequantize(Fields& f) {
+void dequantize(Fields& f) {
   const int64_t rowStart = f.count("rowStart"), rowEnd = f.count("rowEnd");
   const Matrix w = f.weight();
-  if (f.ok() && (rowStart > rowEnd || rowEnd > w.rows)) f.fail("rowEnd", "rows inside the matrix");
-  float* y = f.floats("y", f.ok() ? f.product(rowEnd - rowStart, w.cols) : 0);
-  return f.run([&] { kernels().dequantize(w, rowStart, rowEnd, y); });
+  if ((rowStart > rowEnd || rowEnd > w.rows)) f.fail("rowEnd", "rows inside the matrix");
+  float* y = f.floats("y", f.product(rowEnd - rowStart, w.cols));
+  kernels().dequantize(w, rowStart, rowEnd, y);
 }
 
 // Ids outside the table are refused.
 const int32_t* idsInside(Fields& f, int64_t count, int64_t rows) {
   const int32_t* ids = f.ints("ids", count);
-  for (int64_t i = 0; f.ok() && i < count; i++)
+  for (int64_t i = 0; i < count; i++)
     if (ids[i] < 0 || ids[i] >= rows) f.fail("ids", "ids inside the table");
   return ids;
 }
 
-bool embeddingLookup(Fields& f) {
+void embeddingLookup(Fields& f) {
   const int64_t tokens = f.count("tokens");
   const Matrix w = f.weight();
   const int32_t* ids = idsInside(f, tokens, w.rows);
   float* y = f.floats("y", f.product(tokens, w.cols));
-  return f.run([&] { kernels().gatherRows(w, ids, tokens, y); });
+  kernels().gatherRows(w, ids, tokens, y);
 }
 
-bool embeddingGrad(Fields& f) {
+void embeddingGrad(Fields& f) {
   const int64_t tokens = f.count("tokens"), width = f.count("width"), vocab = f.count("outFeatures");
   const float* dy = f.floats("dy", f.product(tokens, width));
   const int32_t* ids = idsInside(f, tokens, vocab);
   float* dw = f.floats("dWeight", f.product(vocab, width));
-  return f.run([&] { kernels().embeddingGrad(dy, ids, tokens, width, vocab, dw); });
+  kernels().embeddingGrad(dy, ids, tokens, width, vocab, dw);
 }
 
 }  // namespace

@@ -35,13 +35,10 @@ void release(Block* block) {
 
 // allocateBuffer(bytes): an uninitialised ArrayBuffer, or null when there is no memory.
 Napi::Value allocateBuffer(const Napi::CallbackInfo& info) {
-  static const Names names = {"bytes"};
-  Fields f(info, names);
-  const int64_t bytes = f.count("bytes");
-  if (!f.ok()) return info.Env().Undefined();
-  void* pointer = allocateAligned(static_cast<size_t>(bytes));
+  const size_t bytes = static_cast<size_t>(info[0].ToNumber().Int64Value());
+  void* pointer = allocateAligned(bytes);
   if (!pointer) return info.Env().Null();
-  Block* block = new Block{pointer, static_cast<size_t>(bytes)};
+  Block* block = new Block{pointer, bytes};
   {
     std::lock_guard<std::mutex> lock(blocksMutex());
     blocks()[pointer] = block;
@@ -98,10 +95,7 @@ Napi::Value isa(const Napi::CallbackInfo& info) { return Napi::String::New(info.
 Napi::Value threads(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), threadCount()); }
 
 Napi::Value setThreads(const Napi::CallbackInfo& info) {
-  static const Names names = {"threads"};
-  Fields f(info, names);
-  const int64_t n = f.count("threads");
-  if (!f.ok()) return info.Env().Undefined();
+  const int64_t n = info[0].ToNumber().Int64Value();
   setThreadCount(static_cast<int>(n > 512 ? 512 : n));
   return info.Env().Undefined();
 }
@@ -113,11 +107,17 @@ Napi::Value trimScratch(const Napi::CallbackInfo& info) {
 
 // A function whose arguments are the fields `names`, in this order. False as a result: no memory to work in.
 Napi::Function bind(Napi::Env env, const NamedBody& kernel, Names names) {
-  const Compute body = kernel.body;
-  const auto call = [body, names = std::move(names)](const Napi::CallbackInfo& info) -> Napi::Value {
+  const auto call = [body = kernel.body, names = std::move(names)](const Napi::CallbackInfo& info) -> Napi::Value {
     Fields f(info, names);
-    const bool done = body(f);
-    return f.ok() ? Napi::Boolean::New(info.Env(), done) : info.Env().Undefined();
+    try {
+      body(f);
+      return Napi::Boolean::New(info.Env(), true);
+    } catch (const WrongField& wrong) {
+      Napi::TypeError::New(info.Env(), wrong.message).ThrowAsJavaScriptException();
+      return info.Env().Undefined();
+    } catch (const NoMemory&) {
+      return Napi::Boolean::New(info.Env(), false);
+    }
   };
   return Napi::Function::New(env, call, kernel.name);
 }
