@@ -1,5 +1,6 @@
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
+import { clippedMatches } from '../strings/ngrams'
 import { pairsShape, readPairs } from '../strings/pairs'
 import { splitWhitespace } from '../strings/python'
 
@@ -61,14 +62,7 @@ export function tokenF1(options: AnswerOptions): AnswerScores {
     const predicted = splitWhitespace(prediction)
     const wanted = splitWhitespace(reference)
     if (predicted.length === 0 || wanted.length === 0) return predicted.length === wanted.length ? 1 : 0
-    const left = new Map<string, number>()
-    for (const word of wanted) left.set(word, (left.get(word) ?? 0) + 1)
-    let same = 0
-    for (const word of predicted) {
-      const count = left.get(word) ?? 0
-      if (count > 0) same++
-      left.set(word, count - 1)
-    }
+    const [same] = clippedMatches(predicted, [wanted], 1)
     if (same === 0) return 0
     const precision = same / predicted.length
     const recall = same / wanted.length
