@@ -1,6 +1,6 @@
 import { library } from '@tunesmith/tooling/tsup'
 
 export default library({
-  entry: { index: 'src/index.ts', 'parquet-worker': 'src/files/parquet-worker.mjs' },
+  entry: { index: 'src/index.ts', 'parquet-process': 'src/files/parquet-process.mjs' },
   dts: { entry: { index: 'src/index.ts' } },
 })

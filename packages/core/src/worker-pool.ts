@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { TunesmithError, type TunesmithErrorOptions } from './errors'
+import { collectJsonSources, createJsonSources, type JsonSources, restoreJsonSources } from './json/source'
 
 export interface WorkerPoolOptions {
   /** What the threads do, for errors: `A tokenizer thread ended`. */
@@ -14,6 +15,8 @@ export interface WorkerPoolOptions {
   data?: unknown
   /** A thread whose heap grows beyond so many megabytes ends. Default Node's own limit. */
   megabytes?: number
+  /** Whether jobs and results are rows that keep the text of their numbers and the order of their keys. Default false. */
+  jsonSources?: boolean
   /** The threads end after this many milliseconds without a job; the next job starts new ones. Default 10,000. */
   idleMs?: number
 }
@@ -23,7 +26,7 @@ interface Thread {
   jobs: Map<number, { resolve(result: unknown): void; reject(error: unknown): void }>
 }
 
-type Answer = { id: number; result?: unknown; error?: PlainError }
+type Answer = { id: number; result?: unknown; sources?: JsonSources; error?: PlainError }
 
 /** An error as it crosses threads, with its plain properties. */
 interface PlainError extends Partial<TunesmithErrorOptions> {
@@ -39,6 +42,7 @@ const threadSource = (make: string) => `
 const { parentPort, workerData } = require('node:worker_threads')
 const __name = (value) => value
 const start = async () => (${make})(workerData)
+const json = (${createJsonSources})()
 const plain = (error) => {
   if (typeof error !== 'object' || error === null) return { message: String(error), name: 'Error', tunesmith: false }
   const own = Object.entries(error).filter(([, value]) => /string|number|boolean/.test(typeof value))
@@ -47,13 +51,14 @@ const plain = (error) => {
 }
 let work
 let last = Promise.resolve()
-parentPort.on('message', ({ id, job }) => {
+parentPort.on('message', ({ id, job, keep, sources }) => {
   last = last.then(async () => {
     try {
       work ??= start()
       const transfer = []
+      json.restore(job, sources)
       const result = await (await work)(job, transfer)
-      parentPort.postMessage({ id, result }, transfer)
+      parentPort.postMessage({ id, result, sources: keep ? json.collect(result) : undefined }, transfer)
     } catch (error) {
       parentPort.postMessage({ id, error: plain(error) })
     }
@@ -100,7 +105,7 @@ export class WorkerPool {
     job: unknown,
     { signal, transfer = [] }: { signal?: AbortSignal | undefined; transfer?: readonly ArrayBuffer[] } = {},
   ): Promise<Result> {
-    const { name } = this.#options
+    const { name, jsonSources: keep } = this.#options
     if (signal?.aborted) throw abortedError(`The work of the ${name} threads`, signal)
     clearTimeout(this.#idle)
     const thread = this.#leastBusy()
@@ -110,7 +115,7 @@ export class WorkerPool {
       return await new Promise<Result>((resolve, reject) => {
         abort = () => reject(abortedError(`The work of the ${name} threads`, signal!))
         signal?.addEventListener('abort', abort, { once: true })
-        thread.worker.postMessage({ id, job }, [...transfer])
+        thread.worker.postMessage({ id, job, keep, sources: keep ? collectJsonSources(job) : undefined }, [...transfer])
         thread.jobs.set(id, { resolve: resolve as (result: unknown) => void, reject })
         thread.worker.ref()
       })
@@ -141,12 +146,15 @@ export class WorkerPool {
     const worker = new Worker(threadSource(make), { eval: true, workerData: data, resourceLimits })
     const thread: Thread = { worker, jobs: new Map() }
     worker.unref()
-    worker.on('message', ({ id, result, error }: Answer) => {
+    worker.on('message', ({ id, result, sources, error }: Answer) => {
       const job = thread.jobs.get(id)
       thread.jobs.delete(id)
       if (thread.jobs.size === 0) worker.unref()
       if (error) job?.reject(revive(error))
-      else job?.resolve(result)
+      else {
+        restoreJsonSources(result, sources)
+        job?.resolve(result)
+      }
     })
     const died = (error: Error) => {
       const at = this.#running.indexOf(thread)

@@ -29,7 +29,9 @@ export function needColumns(
 
 /** Equal for values of equal content: lists and objects are told apart by what they hold. */
 export const contentKey = (value: unknown): unknown =>
-  typeof value === 'object' && value !== null ? JSON.stringify(value) : value
+  typeof value === 'object' && value !== null
+    ? JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? { $bigint: String(item) } : item))
+    : value
 
 /** The indices of the items of each key, keys in the order they first occur. */
 export function groupIndices<Item, Key>(items: readonly Item[], keyOf: (item: Item) => Key): Map<Key, number[]> {

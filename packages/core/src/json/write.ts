@@ -2,7 +2,7 @@ import { jsonKeys, jsonNumberText } from './source'
 
 /**
  * Writes a value as JSON, with the digits of bigints and with the numbers and key order of the text it was read from
- * ({@link parseExactJson}). Otherwise as `JSON.stringify(value, null, indent)`; NaN and Infinity, which it turns into null, are
+ * ({@link parseExactJson}). Otherwise as `JSON.stringify(value, null, indent)`; typed arrays are lists, and NaN and Infinity, which it turns into null, are
  * written by name, as Python does.
  *
  * @throws {TypeError} when a value holds itself.
@@ -23,9 +23,10 @@ export function stringifyJson(value: unknown, indent = 0): string {
     if (open.includes(item)) throw new TypeError('A value that holds itself cannot be written as JSON')
     open.push(item)
     const separator = indent > 0 ? ': ' : ':'
-    const written = Array.isArray(item)
+    const elements = ArrayBuffer.isView(item) && !(item instanceof DataView) ? Array.from(item as never) : item
+    const written = Array.isArray(elements)
       ? list(
-          item.map((element, i) => write(element, jsonNumberText(item, i)) ?? 'null'),
+          elements.map((element, i) => write(element, jsonNumberText(item, i)) ?? 'null'),
           '[]',
         )
       : list(

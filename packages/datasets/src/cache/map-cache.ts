@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
-import { invalidData, writeFileAtomic } from '@tunesmith/core'
+import { collectJsonSources, invalidData, restoreJsonSources, writeFileAtomic } from '@tunesmith/core'
 import type { RowChunk } from '../rows'
 
 /** The folder of one result: `true` is the user's cache, `TUNESMITH_CACHE` or `~/.cache/tunesmith`. */
@@ -23,7 +23,7 @@ interface CachedChunksOptions<S> {
 
 const DIGEST_BYTES = 32
 const digestOf = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest()
-const partFile = (folder: string, part: number) => join(folder, `part-${String(part).padStart(6, '0')}.bin`)
+const partFile = (folder: string, part: number) => join(folder, `rows-${String(part).padStart(6, '0')}.bin`)
 
 /** A part's results; undefined when it is absent, damaged, or of a Node version whose format is not understood. */
 async function readPart<S>(file: string): Promise<S[] | undefined> {
@@ -31,7 +31,9 @@ async function readPart<S>(file: string): Promise<S[] | undefined> {
     const bytes = await readFile(file)
     const content = bytes.subarray(DIGEST_BYTES)
     if (!digestOf(content).equals(bytes.subarray(0, DIGEST_BYTES))) return undefined
-    return deserialize(content) as S[]
+    const { rows, sources } = deserialize(content) as { rows: S[]; sources: ReturnType<typeof collectJsonSources> }
+    restoreJsonSources(rows, sources)
+    return rows
   } catch {
     return undefined
   }
@@ -40,7 +42,7 @@ async function readPart<S>(file: string): Promise<S[] | undefined> {
 async function writePart(file: string, rows: unknown[]): Promise<void> {
   let content: Buffer
   try {
-    content = serialize(rows)
+    content = serialize({ rows, sources: collectJsonSources(rows) })
   } catch (error) {
     throw invalidData(`A result cannot be kept in the cache: ${(error as Error).message}`, {
       where: file,

@@ -1,4 +1,4 @@
-import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
+import { collectJsonSources, invalidOptions, parseOptions, Random } from '@tunesmith/core'
 import { z } from 'zod'
 import { fingerprintOf } from '../fingerprint'
 import { arrayRows, concatenatedRows, projectedRows, type Row, type Rows, selectedRows } from '../rows'
@@ -37,7 +37,8 @@ export class Dataset<R = Row> implements Iterable<R> {
     this.#rows = rows
     this.length = rows.length
     this.skipped = skipped ?? { count: 0, log: [] }
-    this.#fingerprint = fingerprint ?? (() => fingerprintOf('rows', this.toArray()))
+    this.#fingerprint =
+      fingerprint ?? (() => fingerprintOf('rows', this.toArray(), collectJsonSources(this.toArray()) ?? []))
   }
 
   /** A data set of rows made in memory. The list is not copied: leave it as it is from then on. */

@@ -1,4 +1,4 @@
-import { invalidOptions, parseOptions, Random } from '@tunesmith/core'
+import { invalidOptions, parseOptions, Random, stringifyJson } from '@tunesmith/core'
 import { z } from 'zod'
 import { contentKey, groupIndices } from '../values'
 
@@ -107,7 +107,7 @@ export function splitIndices(length: number, column: (name: string) => unknown[]
   const lonely = [...strata!].find(([, rows]) => rows.length < 2)
   if (lonely)
     throw fail(
-      `The value ${JSON.stringify(lonely[0])} of "${stratifyBy}" occurs once, so it cannot be in both parts`,
+      `The value ${stringifyJson(lonely[0])} of "${stratifyBy}" occurs once, so it cannot be in both parts`,
       'Filter such rows out, or split without stratifyBy',
     )
   const left = [...wanted]

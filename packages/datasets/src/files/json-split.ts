@@ -10,8 +10,8 @@ export interface JsonElement {
 }
 
 const [QUOTE, BACKSLASH, COMMA, LF] = [34, 92, 44, 10]
-const [ARRAY, END_ARRAY, OBJECT, END_OBJECT] = [91, 93, 123, 125]
-const isSpace = (byte: number) => byte === 32 || byte === LF || byte === 13 || byte === 9
+export const [ARRAY, END_ARRAY, OBJECT, END_OBJECT] = [91, 93, 123, 125]
+export const isSpace = (byte: number) => byte === 32 || byte === LF || byte === 13 || byte === 9
 
 /** The key in front of a value, and the value's text; undefined when that is not how it starts. */
 function splitKey(text: string): { key: string; text: string } | undefined {

@@ -1,14 +1,14 @@
-import { invalidData, notFound } from '@tunesmith/core'
+import { copyJsonSource, invalidData, jsonNumberText, notFound, parseExactJson, setJsonSource } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
 import { isObject } from '../values'
 import { readBytes } from './bytes'
-import { splitJson } from './json-split'
+import { ARRAY, END_ARRAY, END_OBJECT, isSpace, OBJECT, splitJson } from './json-split'
 import { readJsonl } from './jsonl'
 import { invalidJson, LineRows } from './line-rows'
 import type { ReadContext } from './reader'
 
 /**
- * A JSON file: an array of rows (read piece by piece), an object that holds them (by column, by key, or under a field),
+ * A JSON file: an array of rows or texts (read piece by piece), an object that holds them (by column, by key, or under a field),
  * a single row, or JSON lines under a `.json` name.
  */
 export async function* readJson(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
@@ -26,32 +26,23 @@ async function* withoutMark(pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffe
   }
 }
 
-/** How the file starts: an array; an object on a line of its own with more behind it (JSON lines); or anything else. */
+/** How the file starts: an array; an object with more behind it (JSON lines); or anything else. */
 async function peek(path: string, file: string): Promise<'array' | 'lines' | 'value'> {
-  const firstLine: Buffer[] = []
-  let isRow = false
-  let started = false
-  for await (let piece of withoutMark(readBytes(path, file))) {
-    if (!started) {
-      const at = piece.findIndex((byte) => byte !== 32 && byte !== 10 && byte !== 13 && byte !== 9)
-      if (at < 0) continue
-      started = true
-      if (piece[at] === 91) return 'array'
-      piece = piece.subarray(at)
+  let depth = 0
+  let [inString, escaped, ended] = [false, false, false]
+  for await (const piece of withoutMark(readBytes(path, file))) {
+    for (const byte of piece) {
+      if (inString) {
+        if (escaped) escaped = false
+        else if (byte === 92) escaped = true
+        else if (byte === 34) inString = false
+      } else if (isSpace(byte)) continue
+      else if (ended) return 'lines'
+      else if (depth === 0 && byte !== OBJECT) return byte === ARRAY ? 'array' : 'value'
+      else if (byte === 34) inString = true
+      else if (byte === OBJECT || byte === ARRAY) depth++
+      else if (byte === END_OBJECT || byte === END_ARRAY) ended = --depth === 0
     }
-    if (!isRow) {
-      const end = piece.indexOf(10)
-      firstLine.push(end < 0 ? piece : piece.subarray(0, end))
-      if (end < 0) continue
-      try {
-        isRow = isObject(JSON.parse(Buffer.concat(firstLine).toString('utf8')))
-      } catch {
-        return 'value'
-      }
-      if (!isRow) return 'value'
-      piece = piece.subarray(end)
-    }
-    if (piece.toString('latin1').trim().length > 0) return 'lines'
   }
   return 'value'
 }
@@ -59,7 +50,7 @@ async function peek(path: string, file: string): Promise<'array' | 'lines' | 'va
 async function* readArray(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
   for await (const elements of splitJson(withoutMark(readBytes(path, context.file)), context.file)) {
     const rows = new LineRows(context)
-    for (const { text, line } of elements) rows.parse(text, line)
+    for (const { text, line } of elements) rows.parse(text, line, 'text')
     yield rows.chunk()
   }
 }
@@ -70,7 +61,7 @@ async function entriesOf(pieces: AsyncIterable<Buffer>, file: string): Promise<E
   for await (const elements of splitJson(pieces, file)) {
     for (const { key, text, line } of elements) {
       try {
-        entries.push({ key, value: JSON.parse(text), text, line })
+        entries.push({ key, value: parseExactJson(text), text, line })
       } catch (error) {
         throw invalidJson(error, `${file}:${line}`)
       }
@@ -114,7 +105,7 @@ async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<
   const { file, options } = context
   if (entries.length > 0 && entries[0]!.key === undefined) {
     const rows = new LineRows(context)
-    for (const { value, line } of entries) rows.add(value, line)
+    for (const { value, line } of entries) rows.add(value, line, 'text')
     return rows.chunk()
   }
   const lists = entries.filter(({ value }) => Array.isArray(value)) as Lists
@@ -129,7 +120,12 @@ async function rowsOf(entries: Entries, context: ReadContext): Promise<RowChunk<
       where: file,
       remedy: `Choose one: field: '${keys[0]}'`,
     })
-  return { rows: [Object.fromEntries(entries.map(({ key, value }) => [key, value]))], where: () => file }
+  return { rows: [rowOf(entries)], where: () => file }
+}
+
+/** The entries of an object as a row, with the text of its numbers and the order of its keys. */
+function rowOf(entries: Entries): Row {
+  return parseExactJson(`{${entries.map(({ key, text }) => `${JSON.stringify(key)}:${text}`).join()}}`) as Row
 }
 
 function guessLayout(
@@ -143,8 +139,7 @@ function guessLayout(
   if (allLists && rowLists.length < lists.length && lists.every(({ value }) => value.length === lists[0]!.value.length))
     return 'columns'
   if (isRow(entries.map(({ key }) => key!))) return 'rows'
-  if (entries.every(({ value }) => isObject(value))) return 'keyed'
-  return entries.every(({ value }) => value === null || typeof value !== 'object') ? 'keyed' : 'rows'
+  return entries.every(({ value }) => isObject(value)) ? 'keyed' : 'rows'
 }
 
 function rowsOfColumns(lists: Lists, file: string, keys: number): RowChunk<Row> {
@@ -157,7 +152,16 @@ function rowsOfColumns(lists: Lists, file: string, keys: number): RowChunk<Row> 
         : 'A column is not a list',
       { where: file },
     )
-  const rows = Array.from({ length }, (_, i) => Object.fromEntries(lists.map(({ key, value }) => [key, value[i]])))
+  const rows = Array.from({ length }, (_, i) => {
+    const row: Row = Object.fromEntries(lists.map(({ key, value }) => [key, value[i]]))
+    const numbers = new Map<string, string>()
+    for (const { key, value } of lists) {
+      const text = jsonNumberText(value, i)
+      if (text !== undefined) numbers.set(key!, text)
+    }
+    if (numbers.size > 0) setJsonSource(row, { numbers })
+    return row
+  })
   return { rows, where: (index) => `${file}, row ${index + 1}` }
 }
 
@@ -169,7 +173,7 @@ function rowsOfKeys(entries: Entries, file: string, keyColumn: string): RowChunk
         where: `${file}:${line}, key "${key}"`,
         remedy: "Name the key's column otherwise: keyColumn: 'key'",
       })
-    return { [keyColumn]: key, ...value }
+    return copyJsonSource(value, { [keyColumn]: key, ...value })
   })
   const places = entries.map(({ key, line }) => `${file}:${line}, key "${key}"`)
   return { rows, where: (index) => places[index] }

@@ -1,4 +1,4 @@
-import { invalidData, type TunesmithError } from '@tunesmith/core'
+import { invalidData, parseExactJson, type TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
 import { isObject, kindOf } from '../values'
 import type { ReadContext } from './reader'
@@ -19,9 +19,10 @@ export class LineRows {
     this.#lines.push(line)
   }
 
-  /** A value that must be an object. */
-  add(value: unknown, line: number): void {
+  /** A value that must be an object, or what a list of texts makes the column `column` of. */
+  add(value: unknown, line: number, column?: string): void {
     if (isObject(value)) this.push(value, line)
+    else if (column !== undefined && typeof value === 'string') this.push({ [column]: value }, line)
     else
       this.context.badRow(
         invalidData(`A row must be an object, not ${kindOf(value)}`, {
@@ -32,15 +33,13 @@ export class LineRows {
   }
 
   /** A row as JSON. */
-  parse(text: string, line: number): void {
-    let value: unknown
+  parse(text: string, line: number, column?: string): void {
     try {
-      value = JSON.parse(text)
+      this.add(parseExactJson(text), line, column)
     } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
       this.context.badRow(invalidJson(error, `${this.context.file}:${line}`))
-      return
     }
-    this.add(value, line)
   }
 
   chunk(): RowChunk<Row> {
@@ -49,8 +48,8 @@ export class LineRows {
 }
 
 export function invalidJson(error: unknown, where: string): TunesmithError {
-  const reason = (error as Error).message.replace(/\s*\(line \d+ column \d+\)/, '')
-  return invalidData(`Not valid JSON: ${reason.length > 200 ? `${reason.slice(0, 200)}...` : reason}`, {
+  const { message, position } = error as SyntaxError & { position: number }
+  return invalidData(`Not valid JSON: ${message}, at character ${position + 1} of the row`, {
     where,
     remedy: "Mend the row, or pass onError: 'skip' to leave such rows out",
     cause: error,

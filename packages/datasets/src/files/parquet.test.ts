@@ -3,6 +3,7 @@ import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { stringifyJson } from '@tunesmith/core'
 import { parquetWriteBuffer } from 'hyparquet-writer'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Dataset } from '../dataset/dataset'
@@ -54,6 +55,33 @@ describe('readParquet', () => {
       /no column "txt" \(.*sample\.zstd\.parquet\)\. The columns are: text, kind/,
     )
   })
+
+  it('reads decimals, times, maps and unsigned integers exactly, and knows which numbers are floating-point', async () => {
+    const dataset = await loadDataset(fixture('values.parquet'))
+    const text = Array.from(dataset, (row) => `${stringifyJson(row)}\n`).join('')
+    expect(text).toBe(readFileSync(fixture('values.jsonl'), 'utf8'))
+    const copy = join(folder, 'values.jsonl')
+    await dataset.toJSONL(copy)
+    expect(readFileSync(copy, 'utf8')).toBe(text)
+    // What JSON lines keep comes back as it was.
+    expect(Array.from(await loadDataset(copy), (row) => `${stringifyJson(row)}\n`).join('')).toBe(text)
+  })
+
+  it('ends in an error where a damaged file would end the engine', async () => {
+    // A run of 2^30 nulls in place of the page's 2000.
+    const data = Array.from({ length: 4000 }, (_, i) => (i < 3000 ? null : i))
+    const column = { name: 'n', data, type: 'INT32' as const, nullable: true }
+    const bytes = Buffer.from(parquetWriteBuffer({ columnData: [column], codec: 'UNCOMPRESSED', statistics: false }))
+    const run = bytes.indexOf(Buffer.from([0, 0, 0, 0xa0, 0x1f, 0])) + 3 // 2000 times the level 0
+    expect(run).toBeGreaterThan(3)
+    bytes.set([0xfe, 0xff, 0xff, 0xff, 0x07, 0], run)
+    const path = join(folder, 'flood.parquet')
+    await writeFile(path, bytes)
+    await expect(loadDataset(path)).rejects.toThrow(
+      /(asks for too much memory|does not come to an end) \(.*flood\.parquet, row group 0\)/,
+    )
+    expect(await loadDataset(fixture('sample.zstd.parquet'))).toHaveLength(24)
+  }, 60_000)
 
   it('names file, row group and column of damage', async () => {
     const bytes = readFileSync(fixture('sample.snappy.parquet'))

@@ -1,9 +1,16 @@
 import { stat } from 'node:fs/promises'
-import { TunesmithError } from '@tunesmith/core'
+import { setJsonSource, TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
 import { needColumns } from '../values'
 import { readError } from './bytes'
-import { type ColumnValues, DecoderStopped, leaseDecoder, type ParquetDecoder } from './parquet-decoder'
+import {
+  type ColumnValues,
+  DecoderStopped,
+  leaseDecoder,
+  type ParquetColumn,
+  type ParquetDecoder,
+} from './parquet-decoder'
+import { createMarker, sourceOfFields } from './parquet-marks'
 import type { ReadContext } from './reader'
 
 /** Row objects made at a time; the columns of a row group are decoded as a whole. */
@@ -13,14 +20,20 @@ const READ_AHEAD_BYTES = 2 ** 25
 
 function failure(error: unknown, place: string): TunesmithError {
   if (error instanceof TunesmithError) return error
-  const { message, code, column, told } = error as Error & { code?: string; column?: string; told?: boolean }
+  const { message, code, column, told, remedy } = error as Error & {
+    code?: string
+    column?: string
+    told?: boolean
+    remedy?: string
+  }
   const where = column === undefined ? place : `${place}, column "${column}"`
   if (code?.startsWith('E') && !code.startsWith('ERR_')) return readError(error, place)
   const unsupported = /unsupported|not supported/i.test(message)
   return new TunesmithError(told ? message : `Not a readable Parquet file: ${message}`, {
     code: unsupported ? 'unsupported' : 'invalid_file',
     where,
-    remedy: unsupported ? 'Write the file with another encoding or codec' : 'Copy or download the file again',
+    remedy:
+      remedy ?? (unsupported ? 'Write the file with another encoding or codec' : 'Copy or download the file again'),
     cause: error instanceof DecoderStopped ? undefined : error,
   })
 }
@@ -35,11 +48,17 @@ export async function* readParquet(path: string, { file, options }: ReadContext)
     const { columns: known, groups } = await decoder.open(path).catch((error: unknown) => {
       throw failure(error, file)
     })
-    const columns = options.columns ?? known
-    needColumns(columns, known, 'invalid_data', file)
+    const names = options.columns ?? known.map(({ name }) => name)
+    needColumns(
+      names,
+      known.map(({ name }) => name),
+      'invalid_data',
+      file,
+    )
+    const columns = names.map((name) => known.find((column) => column.name === name)!)
     const read = (group: number): Promise<ColumnValues[]> | undefined => {
       if (group >= groups.length) return undefined
-      const data = decoder.read(group, columns)
+      const data = decoder.read(group, names, groups[group]!.bytes)
       data.catch(() => undefined) // it is awaited when its turn comes
       return data
     }
@@ -61,14 +80,20 @@ export async function* readParquet(path: string, { file, options }: ReadContext)
   }
 }
 
-function makeRows(columns: readonly string[], data: readonly ColumnValues[], start: number, end: number): Row[] {
+/** Row objects of the decoded columns, with what is known of their values' text. */
+function makeRows(columns: readonly ParquetColumn[], data: readonly ColumnValues[], start: number, end: number): Row[] {
   const rows: Row[] = new Array(end - start)
+  const marks = columns.map(({ shape }) => shape && createMarker(shape))
+  const source = sourceOfFields(columns)
   for (let i = start; i < end; i++) {
     const row: Row = {}
     for (let c = 0; c < columns.length; c++) {
       const values = data[c]!
-      row[columns[c]!] = Array.isArray(values) ? values[i] : values.dictionary[values.indices[i]!]
+      const value = Array.isArray(values) ? values[i] : values.dictionary[values.indices[i]!]
+      const mark = marks[c]
+      row[columns[c]!.name] = mark ? mark(value) : value
     }
+    if (source) setJsonSource(row, source)
     rows[i - start] = row
   }
   return rows

@@ -1,4 +1,4 @@
-import { type ExampleRow, invalidData, type Message, type TunesmithError } from '@tunesmith/core'
+import { copyJsonSource, type ExampleRow, invalidData, type Message, type TunesmithError } from '@tunesmith/core'
 import type { Row } from '../rows'
 import { isObject, kindOf } from '../values'
 import { type DetectedFormat, detectFormat, type FormatName } from './detect'
@@ -159,5 +159,5 @@ export function toExampleRow(row: Row, format: DetectedFormat | FormatName, opti
   for (const [column, value] of Object.entries(row)) {
     if (!used.has(column)) result[RESERVED.includes(column) ? `original_${column}` : column] = value
   }
-  return Object.assign(result, example) as ExampleRow
+  return copyJsonSource(row, Object.assign(result, example)) as ExampleRow
 }

@@ -1,4 +1,4 @@
-import { invalidData, type Message } from '@tunesmith/core'
+import { copyJsonSource, invalidData, type Message } from '@tunesmith/core'
 import { isObject, kindOf } from '../values'
 
 /** ShareGPT's speakers and the names other tools gave them, as roles of a chat template. */
@@ -44,7 +44,7 @@ export function readMessages(list: unknown, column: string, where: string | unde
     const content = rest.content ?? value
     if ((content === undefined || content === null) && rest.tool_calls === undefined)
       throw fail(`Message ${turn + 1} of "${column}" (${role}) has no content`)
-    return { ...rest, role, content: content ?? null }
+    return copyJsonSource(item, { ...rest, role, content: content ?? null })
   })
   return system === undefined || messages[0]!.role === 'system'
     ? messages

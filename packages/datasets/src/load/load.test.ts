@@ -85,7 +85,7 @@ describe('JSON', () => {
     ])
     expect(dataset.where(1)).toBe(`${path}:2, key "3"`)
     expect((await rowsOf(path, { keyColumn: 'pmid' }))[0]).toEqual({ pmid: '20', q: 'b' })
-    expect(await rowsOf(await put('flat.json', '{"7":"yes","5":"no"}'))).toEqual([
+    expect(await rowsOf(await put('flat.json', '{"7":"yes","5":"no"}'), { layout: 'keyed' })).toEqual([
       { id: '7', value: 'yes' },
       { id: '5', value: 'no' },
     ])

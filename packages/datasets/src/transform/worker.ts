@@ -57,7 +57,7 @@ function sourceOf(fn: (...args: never[]) => unknown): string {
 export function createRowThreads<R, S>(fn: AnyFunction<R, S>, workers: number, options: WorkOptions) {
   const code = fn instanceof URL ? `(await import(${JSON.stringify(fn.href)})).default` : `(${sourceOf(fn)})`
   const work = `async (options) => (${createRowWork})(${code}, options)`
-  const pool = new WorkerPool({ name: 'map', threads: workers, work, data: options })
+  const pool = new WorkerPool({ name: 'map', threads: workers, work, data: options, jsonSources: true })
   return {
     async run(job: Job): Promise<unknown[]> {
       return pool.run<unknown[]>(job).catch((error: RowFailure) => {

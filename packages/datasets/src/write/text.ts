@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { invalidData, parseOptions, writeFileAtomic } from '@tunesmith/core'
+import { invalidData, jsonNumberText, parseOptions, stringifyJson, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 
 const PIECE = 1 << 20
@@ -18,21 +18,13 @@ async function writeAll(path: string, texts: Iterable<string> | AsyncIterable<st
   })
 }
 
-/** JSON with what it has no word for made plain: bigint as a number (or text beyond 2^53), typed arrays as lists. */
-function plain(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value)
-  if (ArrayBuffer.isView(value) && !(value instanceof DataView))
-    return Array.from(value as unknown as ArrayLike<unknown>)
-  return value
-}
-
 export type AnyRows = Iterable<unknown> | AsyncIterable<unknown>
 
 export function writeJsonl(path: string, rows: AnyRows): Promise<void> {
   return writeAll(
     path,
     (async function* () {
-      for await (const row of rows) yield `${JSON.stringify(row, plain)}\n`
+      for await (const row of rows) yield `${stringifyJson(row)}\n`
     })(),
   )
 }
@@ -43,7 +35,7 @@ export function writeJson(path: string, rows: AnyRows): Promise<void> {
     (async function* () {
       let separator = '[\n'
       for await (const row of rows) {
-        yield `${separator}${JSON.stringify(row, plain)}`
+        yield `${separator}${stringifyJson(row)}`
         separator = ',\n'
       }
       yield separator === '[\n' ? '[]\n' : '\n]\n'
@@ -57,11 +49,12 @@ const csvSchema = z.strictObject({
 })
 export type WriteCsvOptions = z.input<typeof csvSchema>
 
-function csvText(value: unknown): string {
+function csvText(row: object, column: string): string {
+  const value = (row as Record<string, unknown>)[column]
   if (value === null || value === undefined) return ''
   if (typeof value === 'string') return value
   if (value instanceof Date) return value.toISOString()
-  return typeof value === 'object' ? JSON.stringify(value, plain) : String(value)
+  return typeof value === 'object' ? stringifyJson(value) : (jsonNumberText(row, column) ?? String(value))
 }
 
 /** RFC 4180: CRLF between records; a field is quoted when it holds a delimiter, a quote, a line break or edge blanks. */
@@ -73,8 +66,7 @@ export function writeCsv(
 ): Promise<void> {
   const { delimiter = /\.tsv(\.|$)/i.test(path) ? '\t' : ',' } = parseOptions(csvSchema, options, 'toCSV')
   if (columns.length === 0) throw invalidData('There are no columns to write', { where: path })
-  const field = (value: unknown) => {
-    const text = csvText(value)
+  const field = (text: string) => {
     const quote = text.includes(delimiter) || /["\r\n]|^\s|\s$/.test(text)
     return quote ? `"${text.replaceAll('"', '""')}"` : text
   }
@@ -83,7 +75,7 @@ export function writeCsv(
     (async function* () {
       yield `${columns.map(field).join(delimiter)}\r\n`
       for await (const row of rows) {
-        const line = columns.map((column) => field((row as Record<string, unknown>)[column])).join(delimiter)
+        const line = columns.map((column) => field(csvText(row as object, column))).join(delimiter)
         // A record of one empty field would be a blank line, which readers pass over.
         yield `${line === '' ? '""' : line}\r\n`
       }

@@ -145,7 +145,7 @@ export class BatchRunner {
     if (this.current?.key === key) return this.current.pool
     const work = await threadWork()
     void this.close()
-    this.current = { key, pool: new WorkerPool({ name: 'tokenizer', threads, work, data }) }
+    this.current = { key, pool: new WorkerPool({ name: 'tokenizer', threads, work, data, jsonSources: true }) }
     return this.current.pool
   }
 }

@@ -1,4 +1,11 @@
-import { type ExampleRow, type Message, partText, TunesmithError } from '@tunesmith/core'
+import {
+  copyJsonSource,
+  type ExampleRow,
+  type Message,
+  parseExactJson,
+  partText,
+  TunesmithError,
+} from '@tunesmith/core'
 import type { ChatOptions } from '../chat/options'
 import type { Tokenizer } from '../tokenizer'
 import type { ExampleOptions } from './options'
@@ -68,7 +75,7 @@ export function chatOptionsOf(row: ExampleRow, { template, variables }: PromptOp
   let { tools } = row
   if (typeof tools === 'string')
     try {
-      tools = JSON.parse(tools) as Record<string, unknown>[]
+      tools = parseExactJson(tools) as Record<string, unknown>[]
     } catch (error) {
       throw new TunesmithError(`Not valid JSON: ${(error as Error).message}`, { code: 'invalid_data', where: 'tools' })
     }
@@ -76,6 +83,13 @@ export function chatOptionsOf(row: ExampleRow, { template, variables }: PromptOp
     tools: tools as Record<string, unknown>[] | null | undefined,
     documents: row.documents,
     ...(template === undefined ? {} : { template }),
-    variables: { ...variables, ...row.chat_template_kwargs },
+    variables: variablesOf(variables, row.chat_template_kwargs),
   }
+}
+
+/** The variables of the options and, over them, those of the row, with the text of their numbers. */
+function variablesOf(common: PromptOptions['variables'], own: ExampleRow['chat_template_kwargs']) {
+  const variables = { ...common, ...own }
+  for (const part of [common, own]) if (part) copyJsonSource(part, variables)
+  return variables
 }

@@ -1,26 +1,33 @@
 /**
- * Decodes Parquet in a thread of its own. A damaged file can send a decoder into an endless loop or ask for any amount
- * of memory; here that can be stopped from outside. Plain JavaScript, because Node runs it as it lies.
+ * Decodes Parquet in a process of its own: a damaged file can send a decoder into an endless loop, or ask for more memory
+ * than the engine can stand. Plain JavaScript, because Node runs it as it lies.
  *
  * @import { FileHandle } from 'node:fs/promises'
  * @import { ParquetScan } from 'hyparquet'
+ * @import { Column } from './parquet-values.mjs'
  * @typedef {{ path: string } | { group: number, columns: string[] } | { close: true }} Request
  */
+
+import { constants } from 'node:buffer'
 import { open } from 'node:fs/promises'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
-import { parquetMetadataAsync, parquetScan } from 'hyparquet'
+import { parquetMetadataAsync, parquetScan, parquetSchema } from 'hyparquet'
 import { compressors as portable } from 'hyparquet-compressors'
+import { columnsOf, told, tooLong } from './parquet-values.mjs'
 
 /** @typedef {(input: Uint8Array, outputLength: number) => Uint8Array} Decompress */
 
 /**
- * A page of nulls only is empty; some codecs still write a byte for it, which not every decompressor takes.
+ * A page of nulls only is empty; some codecs still write a byte for it, which not every decompressor takes. A page is about
+ * a megabyte; one longer than any text holds a single long value, or is damaged.
  *
  * @param {Decompress} decompress
  * @returns {Decompress}
  */
-const unlessEmpty = (decompress) => (input, outputLength) =>
-  outputLength === 0 ? new Uint8Array() : decompress(input, outputLength)
+const bounded = (decompress) => (input, outputLength) => {
+  if (outputLength > constants.MAX_STRING_LENGTH) throw tooLong(outputLength)
+  return outputLength === 0 ? new Uint8Array() : decompress(input, outputLength)
+}
 
 /** Node's own zlib where it has the codec, since it is several times as fast. */
 const compressors = Object.fromEntries(
@@ -30,11 +37,8 @@ const compressors = Object.fromEntries(
     GZIP: (input, maxOutputLength) => new Uint8Array(gunzipSync(input, { maxOutputLength })),
     /** @type {Decompress} */
     BROTLI: (input, maxOutputLength) => new Uint8Array(brotliDecompressSync(input, { maxOutputLength })),
-  }).map(([codec, decompress]) => [codec, unlessEmpty(decompress)]),
+  }).map(([codec, decompress]) => [codec, bounded(decompress)]),
 )
-
-/** An error whose message is for the user as it is. @param {string} message */
-const told = (message) => Object.assign(new Error(message), { told: true })
 
 /** @param {FileHandle} handle @param {number} byteLength */
 function bufferOf(handle, byteLength) {
@@ -54,21 +58,8 @@ function bufferOf(handle, byteLength) {
   }
 }
 
-/**
- * 64-bit integers become numbers where a number holds them exactly, in lists and structs too; bytes are cut free from
- * the page they lie in.
- *
- * @param {unknown} value
- * @returns {unknown}
- */
-function plain(value) {
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : value
-  if (typeof value !== 'object' || value === null || value instanceof Date) return value ?? null
-  if (value instanceof Uint8Array) return value.slice()
-  if (Array.isArray(value) || ArrayBuffer.isView(value)) return Array.from(/** @type {never} */ (value), plain)
-  for (const key in value) value[/** @type {never} */ (key)] = /** @type {never} */ (plain(value[key]))
-  return value
-}
+/** A map takes 0 and -0 for one key. */
+const MINUS_ZERO = Symbol()
 
 /**
  * A column of texts as its different texts and their numbers: sending a text costs more than finding that it has been
@@ -81,7 +72,7 @@ function dictionaryOf(values) {
   const numbers = new Map()
   const indices = new Uint32Array(values.length)
   for (let i = 0; i < values.length; i++) {
-    const value = values[i]
+    const value = Object.is(values[i], -0) ? MINUS_ZERO : values[i]
     if (typeof value === 'object' && value !== null) return undefined
     let number = numbers.get(value)
     if (number === undefined) {
@@ -91,17 +82,17 @@ function dictionaryOf(values) {
     }
     indices[i] = number
   }
-  return { dictionary: [...numbers.keys()], indices }
+  return { dictionary: Array.from(numbers.keys(), (value) => (value === MINUS_ZERO ? -0 : value)), indices }
 }
 
-/** @param {ArrayLike<unknown>} values */
-function plainColumn(values) {
+/** @param {ArrayLike<unknown>} values @param {Column} column */
+function convertColumn(values, { convert }) {
   if (ArrayBuffer.isView(values) && !(values instanceof BigInt64Array || values instanceof BigUint64Array))
     return Array.from(values)
   const result = new Array(values.length)
   for (let i = 0; i < result.length; i++) {
     const value = values[i]
-    result[i] = typeof value === 'string' ? value : plain(value)
+    result[i] = typeof value === 'string' ? value : convert(value)
   }
   return result
 }
@@ -110,6 +101,8 @@ function plainColumn(values) {
 let handle
 /** @type {ParquetScan} */
 let scan
+/** @type {Map<string, Column>} */
+let known
 
 /** @param {string} path */
 async function openFile(path) {
@@ -118,24 +111,19 @@ async function openFile(path) {
   if (size === 0) throw told('The file is empty')
   const file = bufferOf(handle, size)
   const metadata = await parquetMetadataAsync(file)
-  scan = await parquetScan({ file, metadata, compressors, utf8: false })
+  const columns = columnsOf(parquetSchema(metadata))
+  known = new Map(columns.map((column) => [column.name, column]))
+  scan = await parquetScan({ file, metadata, compressors, utf8: false, parsers: { stringFromBytes } })
   const groups = metadata.row_groups.map((g) => ({ rows: Number(g.num_rows), bytes: Number(g.total_byte_size) }))
-  return { columns: topLevelColumns(metadata.schema), groups }
+  return { columns: columns.map(({ name, shape }) => ({ name, shape })), groups }
 }
 
-/** @param {{ name: string, num_children?: number }[]} schema */
-function topLevelColumns(schema) {
-  const names = []
-  let at = 1
-  const skip = () => {
-    const children = schema[at++]?.num_children ?? 0
-    for (let i = 0; i < children && at < schema.length; i++) skip()
-  }
-  while (at < schema.length) {
-    names.push(schema[at].name)
-    skip()
-  }
-  return names
+const decoder = new TextDecoder()
+
+/** @param {Uint8Array} bytes */
+function stringFromBytes(bytes) {
+  if (bytes && bytes.length > constants.MAX_STRING_LENGTH) throw tooLong(bytes.length)
+  return bytes && decoder.decode(bytes)
 }
 
 /** @param {number} group @param {string[]} columns */
@@ -147,8 +135,8 @@ async function readGroup(group, columns) {
     try {
       const values = await scan.readColumn({ column, rowStart: before, rowEnd: before + count })
       if (values.length !== count) throw new Error(`it has ${values.length} values for ${count} rows`)
-      const plainValues = plainColumn(values)
-      data.push(dictionaryOf(plainValues) ?? plainValues)
+      const converted = convertColumn(values, /** @type {Column} */ (known.get(column)))
+      data.push(dictionaryOf(converted) ?? converted)
     } catch (error) {
       throw Object.assign(/** @type {Error} */ (error), { column })
     }
@@ -156,8 +144,8 @@ async function readGroup(group, columns) {
   return data
 }
 
-/** The work of a decoder's thread. @returns {(request: Request) => Promise<unknown>} */
-export default () => async (request) => {
+/** @param {Request} request */
+export default async function work(request) {
   if ('path' in request) return openFile(request.path)
   if ('group' in request) return readGroup(request.group, request.columns)
   await handle?.close()
