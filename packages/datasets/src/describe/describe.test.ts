@@ -101,9 +101,9 @@ suite('describe', () => {
     const result = await describe(dataset, { maxLength: 20, against: Dataset.fromRows(rows.slice(0, 3)) })
     expect(result.rows).toBe(21)
     expect(result.columns[1]).toEqual({ name: 'answer', types: ['string'], nulls: 1, unique: 19 })
-    expect([result.duplicates, result.incomplete]).toEqual([1, 1])
+    expect([result.duplicates, result.incomplete]).toEqual([1, 2]) // an answer is null, another one empty
     expect(result.lengths.unit).toBe('words')
-    expect(result.lengths.parts.prompt).toMatchObject({ mean: 5, count: 20 })
+    expect(result.lengths.parts.prompt).toMatchObject({ mean: 5, count: 19 })
     expect(result.lengths.parts.completion!.max).toBe(19)
     expect(result.lengths.parts.total!.max).toBe(24)
     expect(result.exceeding).toEqual({ maxLength: 20, rows: 4 })
@@ -116,7 +116,7 @@ suite('describe', () => {
         ],
       },
     ])
-    expect(result.overlap!.exact).toBe(5)
+    expect(result.overlap!.exact).toBe(3) // rows without an answer are no examples
     const text = descriptionText(result)
     expect(text).toMatch(/21 rows/)
     expect(text).toMatch(/repeated rows: 1 \(4\.8%\)/)

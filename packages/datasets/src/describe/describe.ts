@@ -115,9 +115,13 @@ function countDuplicates(dataset: Dataset, columns: readonly string[]): number {
 function readParts(dataset: Dataset, { format, columns }: Pick<DescribeOptions, 'format' | 'columns'>) {
   try {
     const detected = detectFormat(dataset.columns, { format, columns })
-    const { dataset: examples } = formatDataset(dataset, { format: detected.name, columns, onError: 'skip' })
+    const { dataset: examples, explanation } = formatDataset(dataset, {
+      format: detected.name,
+      columns,
+      onError: 'skip',
+    })
     const parts = Array.from(examples, partsOfExample)
-    return { parts, format: detected.explanation, incomplete: dataset.length - examples.length }
+    return { parts, format: explanation, incomplete: dataset.length - examples.length }
   } catch (error) {
     // Without a format every column of text is a part of its own.
     const parts = Array.from(dataset, (row) =>

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadDataset } from '../load/load'
 import type { LoadOptions } from '../load/options'
+import { CsvRecords } from './csv-records'
 
 let folder: string
 beforeAll(async () => {
@@ -24,6 +25,66 @@ describe('readCsv', () => {
       { a: null, b: '\r\n', c: 'ü' },
     ])
     expect([dataset.where(0), dataset.where(1)]).toEqual([join(folder, 'x.csv:2'), join(folder, 'x.csv:4')])
+  })
+
+  // What `datasets.load_dataset('csv', ...)` of datasets 5.0.1 reads, which is pandas' C parser.
+  it.each([
+    ['a,b\n"x"y,1\n', [['xy', '1']]],
+    ['a,b\n"He said "hi" to me",ok\n', [['He said hi" to me"', 'ok']]],
+    [
+      'a,b\n1,2\n   \n3,4\n \t \n',
+      [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+    ],
+    [
+      'a,b\r1,2\r3,4\r',
+      [
+        ['1', '2'],
+        ['3', '4'],
+      ],
+    ],
+    ['a,b\n x,"y" \n', [[' x', 'y ']]],
+    ['a,b\nx"y"z,2\n', [['x"y"z', '2']]],
+    ['a,b\n"x""y"z"w,1\n', [['x"yz"w', '1']]],
+    [
+      'a,b\n"u\nv",2\n\n\n3,4',
+      [
+        ['u\nv', '2'],
+        ['3', '4'],
+      ],
+    ],
+    [
+      'a,b\n"q",1\r\n"r",2\r\n',
+      [
+        ['q', '1'],
+        ['r', '2'],
+      ],
+    ],
+    ['a\n""\n"b"\n', [[null], ['b']]],
+  ])('reads %j as pandas does', async (text, rows) => {
+    for (const name of ['x.csv', 'x.tsv']) {
+      const dataset = await load(
+        name === 'x.csv' ? text : text.replaceAll(',', '\t').replaceAll(' \t ', '   '),
+        {},
+        name,
+      )
+      expect(dataset.toArray().map((row) => Object.values(row))).toEqual(rows)
+    }
+  })
+
+  it('reads the same wherever the file is cut into pieces', () => {
+    const text = 'a,b\r\n"x ""y""\r\nz",1\r\n  \r\n 2,"q"w\r3,\n'
+    const whole = new CsvRecords(',', 'x')
+    const expected = [...whole.push(text), ...whole.end()]
+    expect(expected.map(({ line }) => line)).toEqual([1, 2, 5, 6])
+    for (let size = 1; size < text.length; size++) {
+      const cut = new CsvRecords(',', 'x')
+      const records = []
+      for (let at = 0; at < text.length; at += size) records.push(...cut.push(text.slice(at, at + size)))
+      expect([...records, ...cut.end()]).toEqual(expected)
+    }
   })
 
   it('keeps values as text unless asked to look for types', async () => {

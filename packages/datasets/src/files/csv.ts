@@ -1,26 +1,21 @@
-import { Readable } from 'node:stream'
 import { invalidData, invalidFile } from '@tunesmith/core'
-import { type CsvError, parse } from 'csv-parse'
 import type { Row, RowChunk } from '../rows'
 import { readBytes } from './bytes'
+import { type CsvRecord, CsvRecords } from './csv-records'
 import { type ColumnType, convertField, PANDAS_NULLS, TypeGuess } from './csv-types'
 import { LineRows } from './line-rows'
 import type { ReadContext } from './reader'
 
 const ROWS_AT_ONCE = 1000
 
-interface CsvRecord {
-  fields: string[]
-  line: number
-}
-
-/** Passes bytes on, provided they are UTF-8 without a break. */
-async function* checkUtf8(pieces: AsyncIterable<Buffer>, file: string): AsyncGenerator<Buffer> {
+/** The records of a file, each with the line it starts on. */
+async function* readRecords(path: string, { file, options }: ReadContext): AsyncGenerator<CsvRecord> {
+  const records = new CsvRecords(options.delimiter ?? ',', file)
   const decoder = new TextDecoder('utf-8', { fatal: true })
   let line = 1
-  const check = (piece: Buffer | undefined) => {
+  const decode = (piece?: Buffer) => {
     try {
-      decoder.decode(piece, { stream: piece !== undefined })
+      return decoder.decode(piece, { stream: piece !== undefined })
     } catch (error) {
       throw invalidFile('The text is not UTF-8', {
         where: `${file}, at or after line ${line}`,
@@ -29,45 +24,12 @@ async function* checkUtf8(pieces: AsyncIterable<Buffer>, file: string): AsyncGen
       })
     }
   }
-  for await (const piece of pieces) {
-    check(piece)
+  for await (const piece of readBytes(path, file)) {
+    yield* records.push(decode(piece))
     for (let at = piece.indexOf(10); at >= 0; at = piece.indexOf(10, at + 1)) line++
-    yield piece
   }
-  check(undefined)
-}
-
-/** The records of a file, each with the line it starts on. */
-async function* readRecords(path: string, { file, options }: ReadContext): AsyncGenerator<CsvRecord> {
-  const parser = parse({
-    bom: true,
-    delimiter: options.delimiter ?? ',',
-    relax_column_count: true, // counted by the reader, which knows the file and the policy
-    relax_quotes: true, // a quote inside an unquoted field is a character like any other
-    skip_empty_lines: true,
-    info: true,
-  })
-  const input = Readable.from(checkUtf8(readBytes(path, file), file))
-  input.on('error', (error) => parser.destroy(error))
-  input.pipe(parser)
-  let line = 1
-  try {
-    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      yield { fields: record, line }
-      line = info.lines + 1
-    }
-  } catch (error) {
-    const { code, message } = error as CsvError
-    if (!String(code).startsWith('CSV_')) throw error
-    throw invalidFile(code === 'CSV_QUOTE_NOT_CLOSED' ? 'A quoted field does not end' : `Not valid CSV: ${message}`, {
-      where: `${file}:${line}`,
-      remedy: 'Close the quote, or write a quote inside a quoted field twice',
-      cause: error,
-    })
-  } finally {
-    input.destroy()
-    parser.destroy()
-  }
+  yield* records.push(decode())
+  yield* records.end()
 }
 
 /** The column names, and whether they stood in the first record. */
@@ -94,7 +56,7 @@ async function guessTypes(path: string, context: ReadContext, nulls: ReadonlySet
   return guesses.map((guess) => guess.type)
 }
 
-/** CSV or TSV (RFC 4180): quoted fields may hold delimiters, quotes and line breaks. An empty field is null. */
+/** CSV or TSV (RFC 4180): quoted fields may hold delimiters, quotes and line breaks. An empty field is null; see {@link CsvRecords}. */
 export async function* readCsv(path: string, context: ReadContext): AsyncGenerator<RowChunk<Row>> {
   const { file, options, badRow } = context
   const nulls = new Set(options.nullValues ?? (options.inferTypes ? PANDAS_NULLS : ['']))

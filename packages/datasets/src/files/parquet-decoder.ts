@@ -10,7 +10,7 @@ const PROCESS = fileURLToPath(
  * Milliseconds of computing after which a file is damaged: decoding runs at tens of megabytes a second. What a row group
  * says of its decoded size counts as far as the best codecs could have made a file of this size of it.
  */
-const timeLimit = (bytes: number, decoded = 0) => 2500 + bytes / 500 + Math.min(decoded, 1000 * bytes) / 20_000
+const timeLimit = (bytes: number, decoded = 0) => 1200 + bytes / 500 + Math.min(decoded, 1000 * bytes) / 20_000
 /** What a damaged file may ask for before it is stopped; sound ones stay far below. In megabytes. */
 const memoryLimit = (bytes: number) => 1024 + Math.ceil((32 * bytes) / 2 ** 20)
 

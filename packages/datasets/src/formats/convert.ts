@@ -53,6 +53,20 @@ class Parts {
     )
   }
 
+  noAnswer(part: string): TunesmithError {
+    return this.fail(
+      `The row's "${this.format.columns[part]}" is empty, so there is no answer to learn`,
+      "Filter such rows out, or pass onError: 'skip' to leave them out",
+    )
+  }
+
+  /** The text of the answer, which must not be empty. */
+  answer(part: string): string {
+    const text = this.text(part)
+    if (text.trim() === '') throw this.noAnswer(part)
+    return text
+  }
+
   optionalText(part: string): string | undefined {
     const column = this.format.columns[part]
     const value = column === undefined ? undefined : this.row[column]
@@ -82,10 +96,30 @@ function answerText(parts: Parts): string {
 /** The texts there are, with blank lines between them. */
 const joined = (...texts: (string | undefined)[]) => texts.filter((text) => text !== undefined).join('\n\n')
 
-function conversation(system: string | undefined, prompt: string, completion: string): ExampleRow {
-  const user: Message = { role: 'user', content: prompt }
+/** Earlier turns: pairs of what the user and the assistant said. */
+function historyOf(parts: Parts): [string, string][] {
+  const column = parts.format.columns.history
+  const value = column === undefined ? undefined : parts.row[column]
+  if (value === undefined || value === null || value === '') return []
+  const isPair = (turn: unknown): turn is [string, string] =>
+    Array.isArray(turn) && turn.length === 2 && turn.every((text) => typeof text === 'string')
+  if (Array.isArray(value) && value.every(isPair)) return value
+  throw parts.fail(`The row's "${column}" must be a list of pairs: what the user said, and the answer`)
+}
+
+function conversation(
+  system: string | undefined,
+  history: [string, string][],
+  prompt: string,
+  completion: string,
+): ExampleRow {
+  const earlier = history.flatMap(([asked, answered]): Message[] => [
+    { role: 'user', content: asked },
+    { role: 'assistant', content: answered },
+  ])
+  const user: Message[] = [...earlier, { role: 'user', content: prompt }]
   return {
-    prompt: system === undefined ? [user] : [{ role: 'system', content: system }, user],
+    prompt: system === undefined ? user : [{ role: 'system', content: system }, ...user],
     completion: [{ role: 'assistant', content: completion }],
   }
 }
@@ -93,21 +127,29 @@ function conversation(system: string | undefined, prompt: string, completion: st
 function convertInstruction(parts: Parts, { style, system }: ConvertOptions): ExampleRow {
   const instruction = parts.text('instruction')
   const input = parts.optionalText('input')
-  const output = parts.text('output')
+  const history = historyOf(parts)
+  const output = parts.answer('output')
   const rowSystem = parts.optionalText('system') ?? system
-  if (style !== 'plain') return conversation(rowSystem, joined(instruction, input), output)
+  if (style !== 'plain') return conversation(rowSystem, history, joined(instruction, input), output)
+  const earlier = history.map(([asked, answered]) => `### Instruction:\n${asked}\n\n### Response:\n${answered}`)
   const given = input === undefined ? undefined : `### Input:\n${input}`
-  return { prompt: joined(rowSystem, `### Instruction:\n${instruction}`, given, '### Response:\n'), completion: output }
+  return {
+    prompt: joined(rowSystem, ...earlier, `### Instruction:\n${instruction}`, given, '### Response:\n'),
+    completion: output,
+  }
 }
 
 function convertQuestion(parts: Parts, { style, system }: ConvertOptions): ExampleRow {
   const question = parts.text('question')
   const context = parts.optionalText('context')
+  const history = historyOf(parts)
   const answer = answerText(parts)
+  if (answer.trim() === '') throw parts.noAnswer('answer')
   const rowSystem = parts.optionalText('system') ?? system
-  if (style !== 'plain') return conversation(rowSystem, joined(context, question), answer)
+  if (style !== 'plain') return conversation(rowSystem, history, joined(context, question), answer)
+  const earlier = history.map(([asked, answered]) => `Question: ${asked}\nAnswer: ${answered}`)
   const given = context === undefined ? undefined : `Context: ${context}`
-  return { prompt: joined(rowSystem, given, `Question: ${question}\nAnswer:`), completion: ` ${answer}` }
+  return { prompt: joined(rowSystem, given, ...earlier, `Question: ${question}\nAnswer:`), completion: ` ${answer}` }
 }
 
 function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): ExampleRow {
@@ -115,21 +157,88 @@ function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): Exam
   const completion = parts.value('completion')
   if (Array.isArray(prompt) !== Array.isArray(completion))
     throw parts.fail('Prompt and completion must both be text or both be lists of messages')
-  if (!Array.isArray(prompt)) return { prompt: parts.text('prompt'), completion: parts.text('completion') }
+  if (!Array.isArray(prompt)) return { prompt: parts.text('prompt'), completion: parts.answer('completion') }
   return {
     prompt: readMessages(prompt, 'prompt', parts.where, system),
-    completion: readMessages(completion, 'completion', parts.where),
+    completion: withAnswer(readMessages(completion, 'completion', parts.where), 'completion', parts),
+  }
+}
+
+/** Messages among which the assistant says something. */
+function withAnswer(messages: Message[], column: string, parts: Parts): Message[] {
+  const answers = ({ role, content, tool_calls }: Message) =>
+    role === 'assistant' && (tool_calls !== undefined || (typeof content === 'string' && content.trim() !== ''))
+  if (messages.some(answers)) return messages
+  throw parts.fail(`"${column}" has no message in which the assistant says something, so there is no answer to learn`)
+}
+
+/** The side of a preference that is asked for: a text, a message, messages that follow the prompt, or all of them. */
+function convertPreference(parts: Parts, { system, style }: ConvertOptions): ExampleRow {
+  const { columns } = parts.format
+  const answer = parts.value('answer')
+  const prompt = columns.prompt === undefined ? undefined : parts.value('prompt')
+  const rowSystem = parts.optionalText('system') ?? system
+  const isChat = typeof answer === 'object' || Array.isArray(prompt)
+  if (!isChat && prompt === undefined) return { text: parts.answer('answer') }
+  if (!isChat && style === 'plain') {
+    const asked = joined(rowSystem, parts.text('prompt'), parts.optionalText('input'))
+    return { prompt: asked, completion: parts.answer('answer') }
+  }
+  const list = typeof answer === 'string' ? [{ role: 'assistant', content: answer }] : [answer].flat()
+  const completion = withAnswer(readMessages(list, columns.answer!, parts.where), columns.answer!, parts)
+  // Many sets repeat the prompt at the beginning of both sides.
+  if (prompt === undefined || completion[0]!.role !== 'assistant')
+    return { messages: readMessages(list, columns.answer!, parts.where, rowSystem) }
+  const asked = Array.isArray(prompt)
+    ? prompt
+    : [{ role: 'user', content: joined(parts.text('prompt'), parts.optionalText('input')) }]
+  return { prompt: readMessages(asked, columns.prompt!, parts.where, rowSystem), completion }
+}
+
+const MEDIA: [marker: string, columns: string[]][] = [
+  ['<image>', ['image', 'images']],
+  ['<video>', ['video', 'videos']],
+  ['<audio>', ['audio', 'audios']],
+]
+
+/** Refuses rows that say of themselves that they are no text to learn from. */
+function refuseByContent(parts: Parts): void {
+  const { row, format } = parts
+  for (const label of ['label', 'kto_tag'])
+    if (row[label] === false && format.name !== 'text')
+      throw parts.fail(
+        `The row's "${label}" is false, as in KTO: its answer is one not to learn`,
+        `Filter such rows out: dataset.filter((row) => row.${label} !== false); or rename the column if it means something else`,
+      )
+  for (const [marker, columns] of MEDIA) {
+    const column = columns.find((name) => row[name] !== undefined && row[name] !== null)
+    const used = () =>
+      JSON.stringify(
+        Object.values(format.columns).map((name) => row[name]),
+        (_key, value) => (typeof value === 'bigint' ? String(value) : value),
+      )
+    if (column !== undefined && used().includes(marker))
+      throw parts.fail(
+        `The row's text has ${marker} and its "${column}" holds more than text, and models are trained on text alone`,
+      )
   }
 }
 
 function convert(parts: Parts, options: ConvertOptions): ExampleRow {
+  refuseByContent(parts)
   switch (parts.format.name) {
-    case 'messages':
-      return { messages: readMessages(parts.value('messages'), 'messages', parts.where, options.system) }
+    case 'messages': {
+      const column = parts.format.columns.messages!
+      const messages = readMessages(parts.value('messages'), column, parts.where, options.system)
+      return { messages: withAnswer(messages, column, parts) }
+    }
+    case 'preference':
+      return convertPreference(parts, options)
     case 'sharegpt': {
       const system = parts.optionalText('system') ?? options.system
       const column = parts.format.columns.conversations!
-      return { messages: readMessages(parts.value('conversations'), column, parts.where, system) }
+      const messages = readMessages(parts.value('conversations'), column, parts.where, system)
+      return { messages: withAnswer(messages, column, parts) }
     }
     case 'promptCompletion':
       return convertPromptCompletion(parts, options)
@@ -138,7 +247,7 @@ function convert(parts: Parts, options: ConvertOptions): ExampleRow {
     case 'questionAnswer':
       return convertQuestion(parts, options)
     case 'text':
-      return { text: parts.text('text') }
+      return { text: parts.answer('text') }
   }
 }
 

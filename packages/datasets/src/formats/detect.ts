@@ -2,7 +2,14 @@ import { invalidData } from '@tunesmith/core'
 import type { Row } from '../rows'
 import { needColumns } from '../values'
 
-export type FormatName = 'messages' | 'sharegpt' | 'alpaca' | 'promptCompletion' | 'questionAnswer' | 'text'
+export type FormatName =
+  | 'messages'
+  | 'sharegpt'
+  | 'preference'
+  | 'alpaca'
+  | 'promptCompletion'
+  | 'questionAnswer'
+  | 'text'
 
 /** The parts a format is made of, and for each the column that holds it. */
 export type FormatColumns = Record<string, string>
@@ -29,6 +36,21 @@ interface Part {
 /** What each format is recognised by; of two that match, the one listed first is meant. */
 export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
   {
+    name: 'preference',
+    parts: [
+      {
+        part: 'prompt',
+        names: ['prompt', 'conversations', 'messages', 'instruction', 'question', 'query'],
+        optional: true,
+      },
+      { part: 'input', names: ['input', 'context'], optional: true },
+      { part: 'chosen', names: ['chosen'] },
+      { part: 'rejected', names: ['rejected'] },
+      { part: 'system', names: ['system'], optional: true },
+    ],
+    becomes: 'prompt from {prompt} and {input}, completion from {answer}',
+  },
+  {
     name: 'messages',
     parts: [{ part: 'messages', names: ['messages'] }],
     becomes: 'a conversation from {messages}',
@@ -53,21 +75,23 @@ export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
     name: 'alpaca',
     parts: [
       { part: 'instruction', names: ['instruction'] },
-      { part: 'input', names: ['input'], optional: true },
+      { part: 'input', names: ['input', 'context'], optional: true },
+      { part: 'history', names: ['history'], optional: true },
       { part: 'output', names: ['output', 'response'] },
       { part: 'system', names: ['system'], optional: true },
     ],
-    becomes: 'prompt from {instruction} and {input}, completion from {output}',
+    becomes: 'prompt from {history} and {instruction} and {input}, completion from {output}',
   },
   {
     name: 'questionAnswer',
     parts: [
       { part: 'question', names: ['question', 'query'] },
       { part: 'context', names: ['context', 'contexts'], optional: true },
+      { part: 'history', names: ['history'], optional: true },
       { part: 'answer', names: ['answer', 'long_answer', 'response', 'answers'] },
       { part: 'system', names: ['system'], optional: true },
     ],
-    becomes: 'prompt from {question} and {context}, completion from {answer}',
+    becomes: 'prompt from {history} and {question} and {context}, completion from {answer}',
   },
   { name: 'text', parts: [{ part: 'text', names: ['text'] }], becomes: 'text from {text}' },
 ]
@@ -99,7 +123,7 @@ function explain(becomes: string, found: FormatColumns, printed: string[], besid
 /** As {@link detectFormat}, but undefined instead of an error. */
 export function detectColumns(
   columns: readonly string[],
-  { columns: mapped = {}, format }: DetectOptions = {},
+  { columns: mapped = {}, format, preference }: DetectOptions = {},
 ): DetectedFormat | undefined {
   for (const { name, parts, becomes } of FORMATS) {
     if (format !== undefined && format !== name) continue
@@ -107,7 +131,10 @@ export function detectColumns(
     if (Object.keys(mapped).some((part) => !parts.some((known) => known.part === part))) continue
     const found = match(parts, columns, mapped)
     if (!found) continue
+    if (name === 'preference' && preference) found.answer = found[preference]!
     const used = new Set(Object.values(found))
+    if (name === 'preference')
+      for (const side of ['chosen', 'rejected']) if (side !== preference) used.delete(found[side]!)
     const others = columns.filter((column) => !used.has(column))
     const printed = name === 'text' ? [] : others.filter((column) => TEMPLATE_COLUMNS.includes(column))
     const beside = others.filter((column) => !printed.includes(column))
@@ -122,6 +149,8 @@ export interface DetectOptions {
   format?: FormatName | undefined
   /** Part to column where the names differ, such as `{ question: 'Query text', answer: 'Reply' }`. */
   columns?: FormatColumns | undefined
+  /** Of preference rows, which have a `chosen` and a `rejected` answer, the side to learn. Without it they are refused. */
+  preference?: 'chosen' | 'rejected' | undefined
   /** What the columns belong to, for the error: a file, or `file:line`. */
   where?: string | undefined
 }
@@ -140,12 +169,39 @@ export function detectFormat(
   const columns = columnNames(columnsOrRows)
   needColumns(Object.values(options.columns ?? {}), columns, 'invalid_data', options.where)
   const detected = detectColumns(columns, options)
-  if (detected) return detected
+  if (detected) {
+    refuseOtherKinds(detected, columns, options)
+    return detected
+  }
   throw invalidData(missing(columns, options.format), {
     where: options.where,
     remedy:
       'Rename the columns, say which is which (columns: { prompt: "...", completion: "..." }), or give a formattingFunc',
   })
+}
+
+/** Layouts that would be taken for another one. */
+function refuseOtherKinds(
+  { name, columns: found }: DetectedFormat,
+  columns: readonly string[],
+  options: DetectOptions,
+) {
+  const { where, preference } = options
+  const has = (column: string) => columns.some((known) => known.toLowerCase() === column)
+  if (name === 'preference' && preference === undefined)
+    throw invalidData(
+      `The rows are preferences: "${found.chosen}" and "${found.rejected}" are two answers to one prompt`,
+      {
+        where,
+        remedy: "Say which side to learn: preference: 'chosen'; or remove the other column and rename the first",
+      },
+    )
+  if (name === 'text' && has('role') && (has('message_id') || has('parent_id')))
+    throw invalidData('The rows are messages of trees, each of which names its parent, and not texts of their own', {
+      where,
+      remedy:
+        'Join each path from a root to a last answer into one row { messages: [{ role, content }, ...] }, by parent_id and message_id',
+    })
 }
 
 const ROWS_LOOKED_AT = 100

@@ -16,6 +16,8 @@ const formatOptionsSchema = z.strictObject({
   format: z.enum(names as [(typeof names)[number], ...typeof names]).optional(),
   /** Part to column where the names differ: `{ question: 'Query', answer: 'Reply' }`. */
   columns: z.record(z.string(), z.string()).optional(),
+  /** Of rows with a `chosen` and a `rejected` answer, the side to learn. Without it they are refused. */
+  preference: z.enum(['chosen', 'rejected']).optional(),
   /** Makes the example itself; takes the place of a format. */
   formattingFunc: z.custom<FormattingFunction<never>>((value) => typeof value === 'function').optional(),
   /** Whether alpaca and question/answer rows become conversations (`chat`, the default) or text with headings. */
@@ -33,8 +35,38 @@ export interface FormattedDataset {
   dataset: Dataset<ExampleRow>
   /** The format found; undefined with a `formattingFunc`. */
   format: DetectedFormat | undefined
-  /** The choice in a sentence, to be shown. */
+  /** Columns that hold text in most rows and are not part of the examples. */
+  unusedText: string[]
+  /** The choice in a sentence, to be shown, with a warning of such columns. */
   explanation: string
+}
+
+/** Finds columns that hold text, several words and no mere name, in most rows. */
+class UnusedText {
+  readonly #counts: Map<string, number>
+  #rows = 0
+
+  constructor(columns: readonly string[]) {
+    this.#counts = new Map(columns.map((column) => [column, 0]))
+  }
+
+  see(row: Row): void {
+    this.#rows++
+    for (const [column, count] of this.#counts) if (isText(row[column])) this.#counts.set(column, count + 1)
+  }
+
+  get columns(): string[] {
+    return [...this.#counts].flatMap(([column, count]) => (2 * count > this.#rows ? [column] : []))
+  }
+
+  warn(explanation: string): string {
+    const names = this.columns.map((column) => `"${column}"`).join(', ')
+    return names === '' ? explanation : `${explanation}\nWARNING: NOT USED, though most rows have text there: ${names}`
+  }
+}
+
+function isText(value: unknown): boolean {
+  return Array.isArray(value) ? value.some(isText) : typeof value === 'string' && /\S\s+\S/.test(value)
 }
 
 /** What a formatting function returned, as an example row. */
@@ -76,18 +108,23 @@ const OWN_FUNCTION = 'formattingFunc'
 /** Formats row after row; after every 256 there is a pause. */
 function* formatRows<R>(dataset: Dataset<R>, options: FormatOptions<R>): Generator<void, FormattedDataset> {
   const parsed = parseOptions(formatOptionsSchema, options, 'formatDataset')
-  const { formattingFunc, format: wanted, columns } = parsed
+  const { formattingFunc, format: wanted, columns, preference } = parsed
   const place = (index: number) => dataset.where(index) ?? `row ${index}`
   const where = dataset.length > 0 ? place(0) : undefined
-  const format = formattingFunc ? undefined : detectFormat(dataset.columns, { format: wanted, columns, where })
+  const format = formattingFunc
+    ? undefined
+    : detectFormat(dataset.columns, { format: wanted, columns, preference, where })
   const skipped: SkipReport = { count: dataset.skipped.count, log: [...dataset.skipped.log] }
   const badRow = rowErrorHandler(parsed.onError, skipped)
   const formatRow = createFormatter(parsed, format)
+  const unused = new UnusedText(format?.beside ?? [])
   const examples: ExampleRow[] = []
   const kept: number[] = []
   for (let index = 0; index < dataset.length; index++) {
     if (index % 256 === 255) yield
-    const example = formatRow(dataset.at(index) as Row, index, place(index), badRow)
+    const row = dataset.at(index) as Row
+    unused.see(row)
+    const example = formatRow(row, index, place(index), badRow)
     if (!example) continue
     examples.push(example)
     kept.push(index)
@@ -98,7 +135,8 @@ function* formatRows<R>(dataset: Dataset<R>, options: FormatOptions<R>): Generat
       { skipped },
     ),
     format,
-    explanation: format?.explanation ?? OWN_FUNCTION,
+    unusedText: unused.columns,
+    explanation: unused.warn(format?.explanation ?? OWN_FUNCTION),
   }
 }
 
@@ -124,6 +162,8 @@ export interface FormattedStream {
   stream: DataStream<ExampleRow>
   /** The format found in the first rows; undefined with a `formattingFunc`. */
   format: DetectedFormat | undefined
+  /** As of a {@link FormattedDataset}, among the first rows. */
+  unusedText: string[]
   explanation: string
 }
 
@@ -133,12 +173,14 @@ export async function formatStream<R = Row>(
   options: FormatOptions<R> = {},
 ): Promise<FormattedStream> {
   const parsed = parseOptions(formatOptionsSchema, options, 'formatStream')
-  const { formattingFunc, format: wanted, columns } = parsed
+  const { formattingFunc, format: wanted, columns, preference } = parsed
   const head = formattingFunc ? undefined : await source.take(100).collect()
   const where = head && head.length > 0 ? head.where(0) : undefined
-  const format = head && detectFormat(head.columns, { format: wanted, columns, where })
+  const format = head && detectFormat(head.columns, { format: wanted, columns, preference, where })
   const badRow = rowErrorHandler(parsed.onError, source.skipped)
   const formatRow = createFormatter(parsed, format)
+  const unused = new UnusedText(format?.beside ?? [])
+  for (const row of head ?? []) unused.see(row as Row)
   async function* open(): AsyncGenerator<RowChunk<ExampleRow>> {
     let first = 0
     for await (const { rows, where: whereOf } of source.chunks()) {
@@ -158,6 +200,7 @@ export async function formatStream<R = Row>(
   return {
     stream: new DataStream(open, { skipped: source.skipped }),
     format,
-    explanation: format?.explanation ?? OWN_FUNCTION,
+    unusedText: unused.columns,
+    explanation: unused.warn(format?.explanation ?? OWN_FUNCTION),
   }
 }

@@ -1,4 +1,4 @@
-import { copyJsonSource, invalidData, type Message } from '@tunesmith/core'
+import { copyJsonSource, invalidData, type Message, parseExactJson } from '@tunesmith/core'
 import { isObject, kindOf } from '../values'
 
 /** ShareGPT's speakers and the names other tools gave them, as roles of a chat template. */
@@ -15,6 +15,46 @@ const ROLES: Record<string, string> = {
   tool: 'tool',
   observation: 'tool',
   function_response: 'tool',
+  function: 'tool',
+}
+
+/** A call as chat templates read it; arguments that are written as JSON text become what they say. */
+function toolCall(call: unknown): unknown {
+  if (!isObject(call)) return undefined
+  const { function: inner, ...outer } = isObject(call.function) ? call : { function: call }
+  const called = inner as Record<string, unknown>
+  if (typeof called.name !== 'string') return undefined
+  const args = called.arguments ?? called.parameters ?? {}
+  const parsed = typeof args === 'string' ? (jsonOf(args) ?? args) : args
+  const { parameters: _, ...rest } = called
+  return copyJsonSource(call, {
+    type: 'function',
+    ...outer,
+    function: copyJsonSource(called, { ...rest, arguments: parsed }),
+  })
+}
+
+/** The object or list that a JSON text holds; undefined for another text. */
+function jsonOf(text: string): object | undefined {
+  try {
+    const value = parseExactJson(text)
+    return typeof value === 'object' && value !== null ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The text of content parts, or the kind of a part that is no text. */
+function contentOf(content: unknown): { text: unknown } | { part: string } {
+  if (!Array.isArray(content)) return { text: content }
+  const texts: string[] = []
+  for (const part of content) {
+    const { type = 'text', text, value }: Record<string, unknown> = isObject(part) ? part : { text: part }
+    const said = text ?? value
+    if (type !== 'text' || typeof said !== 'string') return { part: String(type) }
+    texts.push(said)
+  }
+  return { text: texts.join('') }
 }
 
 /**
@@ -32,19 +72,36 @@ export function readMessages(list: unknown, column: string, where: string | unde
   if (list.length === 0) throw fail(`"${column}" has no messages`, "Filter such rows out, or pass onError: 'skip'")
   const messages = list.map((item: unknown, turn): Message => {
     if (!isObject(item)) throw fail(`Message ${turn + 1} of "${column}" must be an object, not ${kindOf(item)}`)
-    const { from, value, ...rest } = item
-    const role = rest.role ?? ROLES[String(from)]
+    const { from, value, function_call: legacyCall, ...rest } = item
+    const place = `Message ${turn + 1} of "${column}"`
+    const speaker = rest.role ?? from
+    const role = ROLES[String(speaker)] ?? rest.role
     if (typeof role !== 'string')
       throw fail(
-        from === undefined
-          ? `Message ${turn + 1} of "${column}" has no role`
-          : `Message ${turn + 1} of "${column}" is from ${JSON.stringify(from)}, which is no known speaker`,
+        speaker === undefined
+          ? `${place} has no role`
+          : `${place} is from ${JSON.stringify(speaker)}, which is no known speaker`,
         `Known speakers: ${Object.keys(ROLES).join(', ')}`,
       )
-    const content = rest.content ?? value
-    if ((content === undefined || content === null) && rest.tool_calls === undefined)
-      throw fail(`Message ${turn + 1} of "${column}" (${role}) has no content`)
-    return copyJsonSource(item, { ...rest, role, content: content ?? null })
+    const said = contentOf(rest.content ?? value)
+    if ('part' in said)
+      throw fail(
+        `${place} (${role}) has content of type "${said.part}", and models are trained on text alone`,
+        "Filter such rows out, or pass onError: 'skip'",
+      )
+    const { text } = said
+    if (speaker === 'function_call') {
+      const calls = typeof text === 'string' ? jsonOf(text) : text
+      const list = (Array.isArray(calls) ? calls : [calls]).map(toolCall)
+      if (list.includes(undefined))
+        throw fail(`${place} is a function call, but not JSON of the form {"name": ..., "arguments": ...}`)
+      return copyJsonSource(item, { ...rest, role, content: null, tool_calls: list })
+    }
+    const calls = Array.isArray(rest.tool_calls) ? rest.tool_calls : isObject(legacyCall) ? [legacyCall] : undefined
+    if ((text === undefined || text === null) && !calls) throw fail(`${place} (${role}) has no content`)
+    const message: Message = { ...rest, role, content: text ?? null }
+    if (calls) message.tool_calls = calls.map((call) => toolCall(call) ?? call)
+    return copyJsonSource(item, message)
   })
   return system === undefined || messages[0]!.role === 'system'
     ? messages
