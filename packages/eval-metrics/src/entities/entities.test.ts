@@ -41,6 +41,16 @@ describe('entityF1', () => {
     ])
   })
 
+  it('refuses tags of other schemes when strict, as seqeval refuses "Invalid token is found: S-PER"', () => {
+    for (const foreign of [['S-PER'], ['B-PER', 'E-PER'], ['B-PER', 'L-PER'], ['U-PER'], ['M-PER']]) {
+      const gold = foreign.map(() => 'O')
+      const score = (strict: boolean) => entityF1({ predictions: [gold, foreign], references: [gold, gold], strict })
+      expect(() => score(true)).toThrow(/is no tag of IOB2.*predicted row 1/)
+      expect(() => entityF1({ predictions: [gold], references: [foreign], strict: true })).toThrow(/reference row 0/)
+      expect(() => score(false)).not.toThrow()
+    }
+  })
+
   it('defines rows without entities and refuses uneven rows', () => {
     const none = entityF1({ predictions: [['O'], []], references: [['O'], []] })
     expect(none).toMatchObject({ rows: [1, 1], micro: { f1: 0, support: 0 }, tokenAccuracy: 1 })

@@ -7,7 +7,7 @@ const schema = z.strictObject({
   /** Per row the tag of every token, such as `B-Disease`, `I-Disease`, `O`. */
   predictions: z.array(z.array(z.string())),
   references: z.array(z.array(z.string())),
-  /** Only `B-` begins an entity (IOB2). Default false: seqeval's default, conlleval's reading. */
+  /** Only `B-` begins an entity (IOB2), and tags of other schemes (`S-`, `E-`) are refused. Default false: seqeval's default, conlleval's reading. */
   strict: z.boolean().default(false),
 })
 export type EntityOptions = z.input<typeof schema>
@@ -21,10 +21,20 @@ export interface EntityScores extends Averages {
   tokenAccuracy: number
 }
 
+function refuseForeignTags(tags: readonly string[], where: string): void {
+  const foreign = tags.find((tag) => tag !== '' && !/^[BIO]/.test(tag))
+  if (foreign !== undefined)
+    throw invalidData(`"${foreign}" is no tag of IOB2, whose tags begin with B, I or O`, {
+      where,
+      remedy: 'Leave strict off, which reads IOBES tags too, or write S- as B-, and E- as I-',
+    })
+}
+
 /**
  * Precision, recall and F1 of whole entities: one counts only with the right type and both ends right. As seqeval.
  *
- * @throws {TunesmithError} `invalid_data` for no rows, different counts of rows, or of tags in a row.
+ * @throws {TunesmithError} `invalid_data` for no rows, different counts of rows, or of tags in a row; with `strict`, for a tag that
+ *   IOB2 does not have, as seqeval's strict mode does.
  */
 export function entityF1(options: EntityOptions): EntityScores {
   const { predictions, references, strict } = parseOptions(schema, options, 'entityF1')
@@ -44,6 +54,10 @@ export function entityF1(options: EntityOptions): EntityScores {
     const gold = references[row]
     if (tags.length !== gold.length)
       throw wrong(`${tags.length} predicted tags for ${gold.length} tokens`, `entityF1, row ${row}`)
+    if (strict) {
+      refuseForeignTags(gold, `entityF1, reference row ${row}`)
+      refuseForeignTags(tags, `entityF1, predicted row ${row}`)
+    }
     tokens += gold.length
     rightTokens += gold.filter((tag, i) => tag === tags[i]).length
     const { predicted, wanted, correct } = matchEntities(tags, gold, strict)

@@ -57,7 +57,11 @@ describe.skipIf(!data)('against rouge_score', () => {
 
   it('draws the recorded resamples', () => {
     const recorded = goldenBytes('rouge_bootstrap.safetensors', 'indices_n200')
-    expect(new Mt19937(710).choice(50, 5 * 200 * 50)).toEqual(Uint32Array.from(recorded?.data ?? []))
+    const { corpus, runs } = data!.bootstrap
+    const { numpy_seed, n_samples, rouge_types_order } = runs.find((run) => run.n_samples === 200)!
+    const draws = rouge_types_order.length * n_samples * corpus.length
+    expect(recorded!.data).toHaveLength(draws)
+    expect(new Mt19937(numpy_seed).choice(corpus.length, draws)).toEqual(Uint32Array.from(recorded!.data))
   })
 
   it('aggregates with the same intervals', () => {
