@@ -1,4 +1,4 @@
-import { type Message, nearestName, TunesmithError } from '@tunesmith/core'
+import { copyJsonSource, type Message, nearestName, TunesmithError } from '@tunesmith/core'
 import type { TokenizerState } from '../tokenizer-state'
 import { type RenderedTemplate, runTemplate } from './jinja/run'
 import type { ParsedChatOptions } from './options'
@@ -68,6 +68,7 @@ export function renderTemplate(
     add_generation_prompt: options.addGenerationPrompt,
     ...options.variables,
   }
+  if (options.variables) copyJsonSource(options.variables, variables)
   const rendered = runTemplate(source, variables, track)
   return options.continueFinalMessage ? cutAtOpenEnd(rendered) : rendered
 }
@@ -87,13 +88,14 @@ function checkMessages(messages: readonly Message[]): void {
 /** The messages with a mark at the end of the last one's text, to find that place again after rendering. */
 function withOpenEnd(messages: readonly Message[]): Message[] {
   const last = messages[messages.length - 1]!
-  if (typeof last.content === 'string') return [...messages.slice(0, -1), { ...last, content: last.content + OPEN_END }]
+  if (typeof last.content === 'string')
+    return [...messages.slice(0, -1), copyJsonSource(last, { ...last, content: last.content + OPEN_END })]
   if (Array.isArray(last.content)) {
     const blocks = last.content.map((block) => ({ ...block }))
     const text = blocks.findLast((block) => typeof block.text === 'string')
     if (text) {
       text.text += OPEN_END
-      return [...messages.slice(0, -1), { ...last, content: blocks }]
+      return [...messages.slice(0, -1), copyJsonSource(last, { ...last, content: blocks })]
     }
   }
   throw new TunesmithError('The last message has no text to continue', {

@@ -1,4 +1,4 @@
-import type { Message } from '@tunesmith/core'
+import { copyJsonSource, type Message } from '@tunesmith/core'
 
 const MARK = '\ue0f2\ue002\ue0f3'
 /** Fields that a template compares or looks up and hardly ever prints. */
@@ -22,9 +22,14 @@ function markTexts(message: Message, kept: ReadonlySet<string>): Message | undef
       marked = true
       return MARK + value + MARK
     }
-    if (Array.isArray(value)) return value.map((item) => mark(item))
+    if (Array.isArray(value))
+      return copyJsonSource(
+        value,
+        value.map((item) => mark(item)),
+      )
     if (typeof value !== 'object' || value === null) return value
-    return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, mark(item, name)]))
+    const entries = Object.entries(value).map(([name, item]) => [name, mark(item, name)])
+    return copyJsonSource(value, Object.fromEntries(entries))
   }
   const copy = mark(message) as Message
   return marked ? copy : undefined

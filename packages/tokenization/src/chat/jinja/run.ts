@@ -4,7 +4,7 @@ import { compileTemplate, type Template } from './compile/template'
 import { GLOBALS } from './globals'
 import { withBudget } from './values/budget'
 import { OverBudget, TemplateSyntaxFault, Unsupported } from './values/fault'
-import { fromJavaScript } from './values/from-javascript'
+import { fromItem } from './values/from-javascript'
 import type { Value } from './values/value'
 
 const compiled = new Map<string, Template>()
@@ -69,7 +69,7 @@ export function runTemplate(source: string, variables: Record<string, unknown>, 
 function resolver(variables: Record<string, unknown>): (name: string) => Value | undefined {
   return (name) => {
     const value = Object.hasOwn(variables, name) ? variables[name] : undefined
-    return value === undefined ? GLOBALS.get(name) : fromJavaScript(value, name)
+    return value === undefined ? GLOBALS.get(name) : fromItem(variables, name, value, name)
   }
 }
 

@@ -54,7 +54,7 @@ function fromObject(input: object): Value {
 }
 
 /** A value inside of another, with the text that its number was read from. */
-function fromItem(owner: object, key: string | number, value: unknown, name: string): Value {
+export function fromItem(owner: object, key: string | number, value: unknown, name: string): Value {
   const text = typeof value === 'number' ? jsonNumberText(owner, key) : undefined
   if (text === undefined) return fromJavaScript(value, name)
   return isFloatText(text) ? new Float(value as number) : normalInt(BigInt(text))
