@@ -51,7 +51,7 @@ export interface CudaMemory {
 }
 
 /** Launches of one kernel for one operation. */
-export interface CudaLaunches {
+interface CudaLaunches {
   operation: string
   kernel: string
   launches: number

@@ -3,7 +3,7 @@ import type { WeightAttrs } from '@tunesmith/backend'
 import type { KernelAttrs } from '@tunesmith/backend/contract'
 
 /** One call of a kernel, as TensorFlow.js made it. */
-export interface KernelCost {
+interface KernelCost {
   inputs: NamedTensorInfoMap
   attrs: Record<string, unknown>
   outputs: readonly TensorInfo[]
@@ -16,7 +16,7 @@ export interface KernelCost {
 }
 
 /** What a call must move to and from the device's memory, and the multiplications and additions of its products. */
-export interface Cost {
+interface Cost {
   bytes: number
   flops: number
 }

@@ -6,7 +6,7 @@ import { TunesmithError } from '@tunesmith/core'
 
 /** What a field of a call may be; null for a tensor that is not there. */
 type Value = number | boolean | Float32Array | Int32Array | Float64Array | null
-export type BoundKernel = (...values: Value[]) => boolean
+type BoundKernel = (...values: Value[]) => boolean
 
 /** The functions of the addon. */
 export interface Addon {

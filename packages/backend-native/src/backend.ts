@@ -86,9 +86,8 @@ export class NativeBackend extends MathBackendCPU {
 
   /** An input likewise. */
   readonly hand: Hand = (x, { dtype, role }) => {
-    const written = role === 'trained' || role === 'state' || role === 'cache'
-    if (dtype === 'int32') return written ? this.writableInts(x) : this.ints(x)
-    return written ? this.writable(x) : this.floats(x)
+    if (role === 'trained' || role === 'state' || role === 'cache') return this.#writable(x, dtype)
+    return dtype === 'int32' ? this.ints(x) : this.floats(x)
   }
 
   /** The tensor's own memory, converted when TensorFlow.js kept another type of array (it does after some casts). */
@@ -103,20 +102,11 @@ export class NativeBackend extends MathBackendCPU {
   }
 
   /** Memory that a kernel may write to: an array that came from the user is copied first, once. */
-  writable({ dataId, shape }: TensorInfo): Float32Array {
-    return this.#writable(dataId, shape, 'float32')
-  }
-
-  writableInts({ dataId, shape }: TensorInfo): Int32Array {
-    return this.#writable(dataId, shape, 'int32')
-  }
-
-  #writable<Kind extends 'float32' | 'int32'>(dataId: DataId, shape: number[], dtype: Kind) {
+  #writable({ dataId, shape }: TensorInfo, dtype: 'float32' | 'int32'): Float32Array | Int32Array {
     const data = this.data.get(dataId) as TensorData & { own?: boolean }
-    const values = data.values as Float32Array
-    const isKind = (data.values as unknown) instanceof (dtype === 'float32' ? Float32Array : Int32Array)
-    type Values = Kind extends 'float32' ? Float32Array : Int32Array
-    if (isKind && (data.own || this.pool.owns(values.buffer))) return values as unknown as Values
+    const values = data.values as Float32Array | Int32Array
+    const isKind = values instanceof (dtype === 'float32' ? Float32Array : Int32Array)
+    if (isKind && (data.own || this.pool.owns(values.buffer))) return values
     const { info, values: copy } = this.output(shape, dtype)
     copy.set(values)
     this.data.delete(info.dataId)

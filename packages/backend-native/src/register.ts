@@ -5,7 +5,10 @@ import { loadAddon } from './addon'
 import { BACKEND_NAME, NativeBackend, replaceNativeKernel } from './backend'
 import type { NativeMemory } from './buffer-pool'
 import { registerKernels } from './kernels'
-import { registerOps } from './ops'
+import { registerElementwise } from './ops/elementwise'
+import { registerLayout } from './ops/layout'
+import { registerMatMul } from './ops/mat-mul'
+import { registerReduce } from './ops/reduce'
 
 export interface NativeBackendInfo {
   name: 'native'
@@ -25,7 +28,11 @@ export function registerNativeBackend(): NativeBackendInfo {
   const addon = loadAddon()
   if (!registered) {
     for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu')) replaceNativeKernel(kernelName, kernelFunc)
-    registerOps()
+    // The standard operations that are worth having in C++; all others stay TensorFlow.js' own.
+    registerMatMul()
+    registerElementwise()
+    registerReduce()
+    registerLayout()
     registerKernels(addon)
     registerBackend(BACKEND_NAME, () => new NativeBackend(addon), 2)
     registered = true

@@ -12,7 +12,7 @@ const LANES = 8
 const ROW = 4 * LANES
 const LEVELS = 4
 
-export function torchSum(values: Float32Array): number {
+function torchSum(values: Float32Array): number {
   if (values.length < LANES) return shortSum(values)
   const vectors = Math.floor(values.length / LANES)
   const rows = Math.floor(vectors / 4)

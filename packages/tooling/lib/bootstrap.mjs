@@ -14,7 +14,7 @@ const windows = process.platform === 'win32'
 /** Where scratch tools live; git-ignored. */
 export const toolsFolder = join(root, '.tools')
 
-export function checkNode() {
+function checkNode() {
   const wanted = Number(/\d+/.exec(readJson(join(root, 'package.json')).engines.node)[0])
   if (Number(process.versions.node.split('.')[0]) < wanted)
     throw new StepError(

@@ -7,7 +7,7 @@ import type { Info } from './define'
 const MAX_RANK = 6
 
 /** A tensor's memory read in another order: element i, j... lies at `offset + i * strides[0] + j * strides[1]`... */
-export interface View {
+interface View {
   handle: Handle
   offset: number
   strides: number[]

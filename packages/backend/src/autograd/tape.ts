@@ -1,7 +1,7 @@
 import type { TapeNode } from '../engine'
 
 /** A node on a path from a wanted input to the result, and which of its inputs lie on such a path. */
-export interface PathNode {
+interface PathNode {
   node: TapeNode
   wanted: string[]
 }

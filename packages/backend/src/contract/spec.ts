@@ -26,7 +26,7 @@ export interface Attribute<Value = unknown> {
  * - `trained`: a parameter that is written in place; `state`: what an optimizer writes beside it.
  * - `cache`: written in place, stored as activations are.
  */
-export type Role = 'parameter' | 'indices' | 'trained' | 'state' | 'cache'
+type Role = 'parameter' | 'indices' | 'trained' | 'state' | 'cache'
 
 export interface Input {
   dtype: 'float32' | 'int32'

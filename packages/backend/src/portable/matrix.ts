@@ -18,7 +18,7 @@ function packedArrays({ weight, absmax, code, scale }: Weight): PackedArrays {
 }
 
 /** Calls `visit` with successive row blocks of a weight as float32 `[rows, in]`; a block lives until `visit` returns. */
-export function forEachRowBlock(
+function forEachRowBlock(
   inputs: Weight,
   attrs: WeightAttrs,
   visit: (block: tf.Tensor2D, rowStart: number, rowEnd: number) => void,

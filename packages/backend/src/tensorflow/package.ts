@@ -16,7 +16,7 @@ export function bindingPath(name: TfjsNodePackage): string | undefined {
 }
 
 /** The two shared libraries in a folder of libtensorflow or of a Python wheel. */
-export interface TensorFlowLibraries {
+interface TensorFlowLibraries {
   folder: string
   files: string[]
 }

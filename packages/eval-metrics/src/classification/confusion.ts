@@ -14,7 +14,7 @@ function compareLabels(a: Label, b: Label): number {
   return (x[at].codePointAt(0) ?? -1) - (y[at]?.codePointAt(0) ?? -1)
 }
 
-export interface Confusion {
+interface Confusion {
   labels: Label[]
   /** `matrix[wanted][predicted]`: rows whose reference is the one label and whose prediction is the other. */
   matrix: number[][]

@@ -7,7 +7,7 @@ export interface PrecisionRecallF1 {
 }
 
 /** What a class never predicted, or never wanted, has for precision or recall: nothing divided by nothing. */
-export type ZeroDivision = 0 | 1
+type ZeroDivision = 0 | 1
 
 /** Predictions, wanted ones, and those that are both, of one class or of several added up. */
 export interface Counts {

@@ -12,7 +12,7 @@ import { terMetric } from '../sacrebleu/ter'
 import { compareCorpusScores } from '../significance/corpus-comparison'
 import { entityMicroF1, pubmedQaMacroF1, wantedDecision } from './count-metrics'
 
-export interface EvaluateContext {
+interface EvaluateContext {
   rows: EvalRow[]
   /** The baseline first. */
   systems: string[]

@@ -21,7 +21,7 @@ export const endpointShape = {
   fetch: z.custom<typeof globalThis.fetch>((value) => typeof value === 'function').optional(),
   signal: z.custom<AbortSignal>((value) => value instanceof AbortSignal).optional(),
 }
-export type EndpointOptions = z.output<z.ZodObject<typeof endpointShape>> & { temperature: number }
+type EndpointOptions = z.output<z.ZodObject<typeof endpointShape>> & { temperature: number }
 
 export interface Reply {
   text: string

@@ -4,7 +4,7 @@ import { NgramIndex, Vocabulary } from '../strings/ngrams'
 import { pairsShape, readPairs } from '../strings/pairs'
 
 /** Lower-case words; every mark that is neither letter, digit nor mark on one separates. */
-export function textWords(text: string): string[] {
+function textWords(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}\p{M}_]+(?:['’][\p{L}\p{M}]+)*/gu) ?? []
 }
 

@@ -1,6 +1,6 @@
 import { barChart } from '@tunesmith/core'
 
-export interface HistogramOptions {
+interface HistogramOptions {
   /** One list of finite values per system. */
   series: { name: string; values: readonly number[] }[]
   title: string

@@ -75,7 +75,7 @@ export const metricResultSchema = z.strictObject({
 /** A metric's scores for all systems, ready to be reported. */
 export type MetricResult = z.input<typeof metricResultSchema>
 
-export const checkFailureSchema = z.strictObject({
+const checkFailureSchema = z.strictObject({
   system: z.string(),
   /** Position in `rows`, from 0. */
   row: z.int().min(0),

@@ -6,7 +6,7 @@ import { type CorpusMetric, sumRows } from './metric'
 import type { Signature } from './signature'
 
 /** An interval for one system's corpus score. */
-export const bootstrapShape = z.strictObject({
+const bootstrapShape = z.strictObject({
   /** Resampled corpora. Default 1000. */
   samples: z.int().min(2).default(1000),
   /** Seed of NumPy's PCG64. Default 12345, sacrebleu's. */
@@ -14,7 +14,7 @@ export const bootstrapShape = z.strictObject({
 })
 /** `false` (default) for none, `true` for the defaults. */
 export const bootstrapOption = z.union([z.boolean(), bootstrapShape]).default(false)
-export type BootstrapOption = z.output<typeof bootstrapOption>
+type BootstrapOption = z.output<typeof bootstrapOption>
 
 export interface CorpusScore extends Signature {
   /** As sacrebleu names it: `BLEU`, `chrF2++`, `TER`. */

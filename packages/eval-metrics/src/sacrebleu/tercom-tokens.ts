@@ -1,7 +1,7 @@
 import { splitWhitespace } from '../strings/python'
 
 /** Tercom's normalization, off by default. */
-export interface TercomOptions {
+interface TercomOptions {
   normalized: boolean
   noPunct: boolean
   asianSupport: boolean

@@ -3,7 +3,7 @@ import type { PairedDifference } from './bootstrap'
 import { interval } from './percentile'
 import { drawResamples, resampledScores, systemStatistics } from './resampling'
 
-export interface CorpusComparison {
+interface CorpusComparison {
   score: number
   low: number
   high: number

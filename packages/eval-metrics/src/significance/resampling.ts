@@ -29,7 +29,7 @@ export function drawResamples(rows: number, samples: number, seed: number): Uint
   return indices
 }
 
-export interface ResampledScores {
+interface ResampledScores {
   /** One score per resample. */
   scores: Float64Array
   /** Whether NumPy would keep them as float32. */

@@ -12,7 +12,7 @@ export const repoOptions = {
   revision: z.string().default('main'),
 }
 
-export type RepoType = 'model' | 'dataset'
+type RepoType = 'model' | 'dataset'
 
 /** A repository at a revision, checked. */
 export interface Repo {

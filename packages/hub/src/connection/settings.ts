@@ -28,10 +28,7 @@ export const connectionOptions = {
   timeoutMs: z.number().min(1).default(30_000),
 }
 
-const connectionSchema = z.strictObject(connectionOptions)
-export type ConnectionOptions = z.input<typeof connectionSchema>
-
-type Options = z.output<typeof connectionSchema>
+type Options = z.output<z.ZodObject<typeof connectionOptions>>
 
 /** The options with the environment filled in. */
 export interface Connection extends Pick<Options, 'signal' | 'retries' | 'retryDelayMs' | 'timeoutMs'> {

@@ -5,7 +5,7 @@ import type { Repo } from '../connection/repo'
 import type { RepoFile } from '../connection/repo-files'
 import { PartialFile } from './partial-file'
 
-export interface BlobDownload {
+interface BlobDownload {
   client: HubClient
   repo: Repo
   file: RepoFile

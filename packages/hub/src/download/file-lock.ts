@@ -87,7 +87,7 @@ async function removeDead(path: string, nonce: string): Promise<void> {
   }
 }
 
-export interface FileLockOptions {
+interface FileLockOptions {
   signal?: AbortSignal | undefined
   /** Called once when another process holds the lock and it must be waited for. */
   onWait?: () => void

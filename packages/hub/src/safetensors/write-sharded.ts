@@ -26,7 +26,7 @@ export interface WrittenCheckpoint {
 }
 
 /** `'5GB'` as 5e9: decimal units count in thousands, binary ones (`GiB`) in 1024s, as at the original. */
-export function parseByteSize(size: number | string): number {
+function parseByteSize(size: number | string): number {
   const [, count = size, letter = '', binary] =
     /^\s*(\d+(?:\.\d+)?)\s*(?:(?:([KMGT])(I?))?B)?\s*$/i.exec(String(size)) ?? []
   const bytes = Number(count) * (binary ? 1024 : 1000) ** ['', 'K', 'M', 'G', 'T'].indexOf(letter.toUpperCase())
