@@ -4,7 +4,7 @@ import type { KernelAttrs, KernelInputs, KernelName } from '../contract/kernels'
 import { KernelPlan } from '../contract/plan'
 
 /** A kernel out of standard TensorFlow.js operations: runs on every backend that has those. */
-interface PortableKernel<Name extends KernelName = KernelName> {
+export interface PortableKernel<Name extends KernelName = KernelName> {
   name: Name
   run(inputs: KernelInputs<Name, tf.Tensor>, attrs: KernelAttrs<Name>): tf.Tensor | tf.Tensor[]
 }
