@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { incompatible } from '@tunesmith/core'
 import { type TensorReader, tensorMismatches } from '@tunesmith/hub'
 import { buildModules } from './build-modules'
 import type { ModelConfig } from './model-config'
@@ -20,6 +20,15 @@ export function tensorShapes(config: ModelConfig): Map<string, number[]> {
   }
   buildModules(config, recorder)
   return shapes
+}
+
+/** @throws {TunesmithError} `incompatible` for more layers than the checkpoint has tensors, before anything is made of them. */
+export function checkLayerCount({ numHiddenLayers }: ModelConfig, checkpoint: TensorReader, folder: string): void {
+  if (numHiddenLayers <= checkpoint.tensors.size) return
+  throw incompatible(
+    `config.json says ${numHiddenLayers} layers, and the checkpoint has ${checkpoint.tensors.size} tensors in all`,
+    { where: folder, remedy: 'Check that config.json and the weights belong to the same model' },
+  )
 }
 
 /** Tensors that older checkpoints carry and no model reads. */
@@ -45,8 +54,7 @@ export function checkTensors(
       (config.tieWordEmbeddings && name === 'lm_head.weight'),
   })
   if (problems.length === 0) return
-  throw new TunesmithError(`The weights do not fit the configuration; ${problems.join('; ')}`, {
-    code: 'incompatible',
+  throw incompatible(`The weights do not fit the configuration; ${problems.join('; ')}`, {
     where: folder,
     remedy: 'Check that config.json and the weights belong to the same model',
   })

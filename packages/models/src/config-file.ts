@@ -1,33 +1,48 @@
-import { TunesmithError } from '@tunesmith/core'
+import { checkKeys, invalidFile, type KnownKeys } from '@tunesmith/core'
 import { z } from 'zod'
 
 export const count = z.number().int().positive()
-const tokenId = z.number().int().nonnegative()
+
+/** Gets a line about something in a file that is not used, or looks wrong. */
+export type Warn = (line: string) => void
 
 /** A JSON file of settings. Who knows a key reads it here, and checks it by that. */
 export class ConfigFile {
-  readonly #values: unknown
+  readonly #values: Readonly<Record<string, unknown>>
+  readonly #used = new Set<string>()
 
-  /** @param defaults of keys that the file leaves out. */
+  /**
+   * @param defaults of keys that the file leaves out.
+   * @throws {TunesmithError} `invalid_file` for a file that holds no object.
+   */
   constructor(
     readonly raw: unknown,
     readonly where: string,
     defaults: Readonly<Record<string, unknown>> = {},
   ) {
-    this.#values = typeof raw === 'object' && raw !== null ? { ...defaults, ...raw } : raw
+    if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
+      throw invalidFile('Not a usable configuration: it is no JSON object', { where })
+    this.#values = { ...defaults, ...raw }
   }
 
   /** @throws {TunesmithError} `invalid_file` naming each key that is missing or wrong. */
   read<Shape extends z.ZodRawShape>(shape: Shape): z.output<z.ZodObject<Shape>> {
+    for (const key of Object.keys(shape)) this.#used.add(key)
     const result = z.object(shape).safeParse(this.#values)
     if (result.success) return result.data
     const issues = result.error.issues.map((issue) => `"${issue.path.join('.')}": ${issue.message}`).join('; ')
-    throw new TunesmithError(`Not a usable configuration: ${issues}`, { code: 'invalid_file', where: this.where })
+    throw invalidFile(`Not a usable configuration: ${issues}`, { where: this.where })
   }
 
   /** A switch; off when it is absent. */
   flag(key: string): boolean {
     return this.read({ [key]: z.boolean().nullish() })[key] ?? false
+  }
+
+  /** Reports the keys of the file that nobody has read: {@link checkKeys}. */
+  checkRest(known: readonly KnownKeys[], remedy: string, warn: Warn): void {
+    const { where } = this
+    checkKeys({ values: this.raw as Record<string, unknown>, used: this.#used, known, where, remedy, warn })
   }
 }
 
@@ -38,16 +53,37 @@ export interface SpecialTokens {
   padTokenId: number | undefined
 }
 
-/** @param fallback where the file says nothing. */
-export function readSpecialTokens(file: ConfigFile, fallback?: SpecialTokens): SpecialTokens {
+const tokenId = z.number().int()
+
+/**
+ * Ids outside of the vocabulary, such as a `pad_token_id` of -1, stand for none.
+ *
+ * @param fallback where the file says nothing.
+ */
+export function readSpecialTokens(
+  file: ConfigFile,
+  vocabSize: number,
+  warn: Warn,
+  fallback?: SpecialTokens,
+): SpecialTokens {
   const { bos_token_id, eos_token_id, pad_token_id } = file.read({
     bos_token_id: tokenId.nullish(),
     eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish(),
     pad_token_id: tokenId.nullish(),
   })
+  const inside = (key: string, ids: readonly number[]): number[] => {
+    const outside = ids.filter((id) => id < 0 || id >= vocabSize)
+    // A class default that a small vocabulary does not have is nobody's mistake.
+    if (outside.length > 0 && Object.hasOwn(file.raw as object, key))
+      warn(
+        `${file.where}: "${key}" is ${outside.join(', ')}, outside of the vocabulary of ${vocabSize}, and counts as none`,
+      )
+    return ids.filter((id) => id >= 0 && id < vocabSize)
+  }
+  const one = (key: string, id: number | null | undefined) => (id == null ? undefined : inside(key, [id])[0])
   return {
-    bosTokenId: bos_token_id ?? fallback?.bosTokenId,
-    eosTokenIds: [eos_token_id ?? fallback?.eosTokenIds ?? []].flat(),
-    padTokenId: pad_token_id ?? fallback?.padTokenId,
+    bosTokenId: one('bos_token_id', bos_token_id) ?? fallback?.bosTokenId,
+    eosTokenIds: eos_token_id == null ? (fallback?.eosTokenIds ?? []) : inside('eos_token_id', [eos_token_id].flat()),
+    padTokenId: one('pad_token_id', pad_token_id) ?? fallback?.padTokenId,
   }
 }

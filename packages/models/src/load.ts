@@ -1,14 +1,18 @@
+import { totalmem } from 'node:os'
 import { join } from 'node:path'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { incompatible, invalidOptions, parseOptions, TunesmithError } from '@tunesmith/core'
 import { openCheckpoint, readJsonFile, resolveModelFolder } from '@tunesmith/hub'
 import { type QuantizationConfigOptions, quantizationConfigFromJson } from '@tunesmith/quantization'
 import { z } from 'zod'
 import { CausalLM } from './causal-lm'
-import { checkTensors, tensorShapes } from './checkpoint-tensors'
+import { checkLayerCount, checkTensors, tensorShapes } from './checkpoint-tensors'
 import { parseModelConfig } from './config'
+import type { Warn } from './config-file'
 import { readGenerationDefaults } from './generation/generation-config'
+import type { ModelConfig } from './model-config'
 import { findQuantized } from './quantized'
 import { readWeights } from './read-weights'
+import { resolveTiedHead } from './tied-head'
 import { randomWeights } from './weight-source'
 
 const loadSchema = z.strictObject({
@@ -25,6 +29,8 @@ const loadSchema = z.strictObject({
   quantizationConfig: z.custom<QuantizationConfigOptions>((value) => typeof value === 'object').optional(),
   /** Branch, tag or commit on the Hub. Default `main`. */
   revision: z.string().optional(),
+  /** Gets a line for what looks wrong in the model's files, or is not known and not used. Default `console.warn`. */
+  onWarning: z.custom<Warn>((value) => typeof value === 'function').default(() => (line: string) => console.warn(line)),
   /** Called after each tensor. */
   onProgress: z.custom<(loaded: number, total: number) => void>().optional(),
 })
@@ -45,18 +51,20 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
   const parsed = parseOptions(loadSchema, options, 'loadModel')
   const folder = await resolveModelFolder(nameOrPath, { revision: parsed.revision })
   const file = join(folder, 'config.json')
-  const config = parseModelConfig(await readJsonFile(file), file)
+  const { onWarning } = parsed
+  const config = parseModelConfig(await readJsonFile(file), file, onWarning)
   // Gemma's embedding scale is rounded to the dtype that is computed in.
   if (parsed.dtype === 'float32') config.dtype = 'float32'
-  quantizationConfigFromJson(config.raw) // refuses other methods by name
-  const generation = await readGenerationDefaults(folder, config)
-  const checkpoint = await openCheckpoint(folder)
+  quantizationConfigFromJson(config.raw, onWarning) // refuses other methods by name
+  const generation = await readGenerationDefaults(folder, config, onWarning)
+  const opened = await openCheckpoint(folder)
   try {
+    checkLayerCount(config, opened, folder)
+    const checkpoint = await resolveTiedHead(config, opened, folder, onWarning)
     const shapes = tensorShapes(config)
     const quantized = await findQuantized(shapes.keys(), checkpoint)
     if (quantized.size > 0 && parsed.quantizationConfig)
-      throw new TunesmithError('The checkpoint is quantized already', {
-        code: 'incompatible',
+      throw incompatible('The checkpoint is quantized already', {
         where: folder,
         remedy: 'Leave out quantizationConfig, or start from the unquantized model',
       })
@@ -68,17 +76,44 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
     model.generation = generation
     return model
   } finally {
-    await checkpoint.close()
+    await opened.close()
   }
+}
+
+/** Without them a model would have the several billion parameters of its family's class defaults. */
+const SIZES = ['vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads']
+
+/** @throws {TunesmithError} `out_of_memory` for a model that this machine's memory cannot hold in float32. */
+function checkMemory(config: ModelConfig): void {
+  // Every layer is like the first.
+  const count = (numHiddenLayers: number) => {
+    const shapes = tensorShapes({ ...config, numHiddenLayers })
+    return [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((size, n) => size * n, 1), 0)
+  }
+  const [none, one] = [count(0), count(1)]
+  const bytes = 4 * (none + config.numHiddenLayers * (one - none))
+  if (bytes <= totalmem()) return
+  throw new TunesmithError(`The model has ${(bytes / 4).toExponential(2)} parameters, more than the memory can hold`, {
+    code: 'out_of_memory',
+    where: 'createModel',
+    remedy: 'Choose smaller sizes',
+  })
 }
 
 /**
  * Makes a model with random trainable weights, for pre-training and for tests.
  *
- * @param config the content of a config.json.
+ * @param config the content of a config.json, with its sizes.
  * @param seed default 0; the same seed gives the same weights.
  */
 export function createModel(config: Record<string, unknown>, { seed = 0 }: { seed?: number } = {}): CausalLM {
+  const absent = SIZES.filter((key) => config[key] === undefined)
+  if (absent.length > 0)
+    throw invalidOptions(`A model that is made fresh needs ${absent.join(', ')}`, {
+      where: 'createModel',
+      remedy: 'Give its sizes; what else the configuration leaves out is as in transformers',
+    })
   const parsed = parseModelConfig(config)
+  checkMemory(parsed)
   return new CausalLM(parsed, randomWeights(seed, parsed.initializerRange))
 }

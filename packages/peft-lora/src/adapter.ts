@@ -53,6 +53,10 @@ export interface DenseModule {
 export interface AdapterLayer {
   /** The trainable variables, by what follows the module's name in the file (`lora_A.weight`). */
   readonly parameters: Readonly<Record<string, tf.Variable>>
+  /** Variables that are in the file and not trained, likewise. */
+  readonly frozen?: Readonly<Record<string, tf.Variable>>
+  /** What the file has as well though it follows from other layers, likewise; for reading it is checked and left out. */
+  readonly derived?: Readonly<Record<string, () => tf.Tensor>>
   /** How many numbers PEFT counts among the parameters though they are constants. Default 0. */
   readonly constants?: number
   /** Trainable variables of other layers that this one computes with; checkpointing needs to know. */
@@ -148,7 +152,7 @@ export interface Adapter<
   /** `targetModules` when none are given, by the linear layers that the model has. Default: queries and values. */
   defaultTargets?(model: CausalLM): string[]
   /** The modules that get a layer. Default: the linear layers `targetModules` names; none without such an option. */
-  targets?(model: CausalLM, config: Config): AdaptableModule[]
+  targets?(model: CausalLM, config: Config, context: { loading: boolean }): AdaptableModule[]
   /** Parts that belong to no single module; made first. */
   shared?(model: CausalLM, context: SharedContext<Config>): Shared
   /** The part of one target, with its parameters. */

@@ -24,8 +24,8 @@ export function attach(
 ): Attached {
   const { defaultTargets } = adapter
   const targets =
-    adapter.targets?.(model, config) ??
-    ('targetModules' in adapter.schema.shape ? targetedModules(model, config, { defaultTargets }) : [])
+    adapter.targets?.(model, config, { loading }) ??
+    ('targetModules' in adapter.schema.shape ? targetedModules(model, config, { defaultTargets, loading }) : [])
   const shared = adapter.shared?.(model, { config, targets, random: new Random(seed, adapter.peftType), loading })
   const layers = new Map<AdaptableModule, { layer: AdapterLayer; index: number }>()
   const made = { adapter, config, layers, shared, copies: [] as TrainedCopy[] }
@@ -54,7 +54,7 @@ export function release({ layers, shared, copies }: Attached, { merged = false }
   for (const { layer } of [...layers.values()].reverse()) {
     if (!merged) layer.undo?.()
     layer.dispose?.()
-    for (const variable of Object.values(layer.parameters)) variable.dispose()
+    for (const variable of Object.values({ ...layer.parameters, ...layer.frozen })) variable.dispose()
   }
   for (const part of [shared?.parameters, shared?.buffers, shared?.trainingState])
     for (const variable of Object.values(part ?? {})) variable.dispose()
@@ -70,21 +70,34 @@ export function trainableTensors({ layers, shared, copies }: Attached): Map<stri
     all.set(key, variable)
   }
   for (const [module, { layer }] of layers)
-    for (const [key, variable] of Object.entries(layer.parameters))
-      add(`base_model.model.${module.name}.${key}`, variable)
+    for (const [part, variable] of Object.entries(layer.parameters)) add(keyOf(module, part), variable)
   for (const { key, variable } of copies) add(key, variable)
   for (const [key, variable] of Object.entries(shared?.parameters ?? {})) add(key, variable)
   return all
 }
 
-/** All tensors of the file. */
+const keyOf = (module: AdaptableModule, part: string) => `base_model.model.${module.name}.${part}`
+
+/** All variables that the file holds. */
 export function fileTensors(attached: Attached): Map<string, tf.Variable> {
-  return new Map([...trainableTensors(attached), ...Object.entries(attached.shared?.buffers ?? {})])
+  const all = trainableTensors(attached)
+  for (const [module, { layer }] of attached.layers)
+    for (const [part, variable] of Object.entries(layer.frozen ?? {})) all.set(keyOf(module, part), variable)
+  return new Map([...all, ...Object.entries(attached.shared?.buffers ?? {})])
+}
+
+/** What the file holds beside them: tensors that follow from them. */
+export function derivedTensors({ layers, copies }: Attached): Map<string, () => tf.Tensor> {
+  const all = new Map<string, () => tf.Tensor>()
+  for (const [module, { layer }] of layers)
+    for (const [part, tensor] of Object.entries(layer.derived ?? {})) all.set(keyOf(module, part), tensor)
+  for (const { aliases, variable } of copies) for (const alias of aliases) all.set(alias, () => variable)
+  return all
 }
 
 /** Parameters that the model has more because of an adapter. A bias is trained in its place, a saved module beside it. */
 export function addedParameters({ layers, shared, copies }: Attached): number {
-  const inLayers = [...layers.values()].flatMap(({ layer }) => Object.values(layer.parameters))
+  const inLayers = [...layers.values()].flatMap(({ layer }) => Object.values({ ...layer.parameters, ...layer.frozen }))
   const inShared = Object.values(shared?.parameters ?? {})
   const inCopies = copies.filter(({ inPlace }) => !inPlace).map(({ variable }) => variable)
   const constants = [...layers.values()].reduce((sum, { layer }) => sum + (layer.constants ?? 0), 0)

@@ -1,7 +1,7 @@
-import { access } from 'node:fs/promises'
+import { access, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { incompatible, isTunesmithError, notFound, TunesmithError, writeFileAtomic } from '@tunesmith/core'
 import {
   openSafetensors,
   readFloats,
@@ -14,10 +14,12 @@ import {
 } from '@tunesmith/hub'
 import type { CausalLM } from '@tunesmith/models'
 import { plainLora } from './adapters/lora/plain-lora'
-import { type Attached, fileTensors } from './attached'
+import { type Attached, derivedTensors, fileTensors } from './attached'
 import { baseModuleOf, loadBaseTensor } from './base-tensors'
 import { configFromJson, configToJson } from './config-json'
+import { relativeDifference } from './merge'
 import { PeftModel } from './peft-model'
+import { withElements } from './variable'
 
 const CONFIG_FILE = 'adapter_config.json'
 const WEIGHTS_FILE = 'adapter_model.safetensors'
@@ -55,7 +57,8 @@ export async function savePeftModel(
 
 /** The base model an adapter names, so that it can be loaded first. */
 export async function adapterBaseModel(folder: string): Promise<string> {
-  const { base_model_name_or_path: baseModel } = await readAdapterConfig(folder)
+  const json = await readAdapterConfig(folder)
+  const baseModel = (json as { base_model_name_or_path?: unknown } | null)?.base_model_name_or_path
   if (typeof baseModel === 'string') return baseModel
   throw new TunesmithError('The adapter does not say which base model it belongs to', {
     code: 'invalid_file',
@@ -64,7 +67,7 @@ export async function adapterBaseModel(folder: string): Promise<string> {
   })
 }
 
-async function readAdapterConfig(folder: string): Promise<Record<string, unknown>> {
+async function readAdapterConfig(folder: string): Promise<unknown> {
   const file = join(folder, CONFIG_FILE)
   await access(file).catch(() => {
     throw new TunesmithError(`There is no ${CONFIG_FILE}`, {
@@ -73,7 +76,7 @@ async function readAdapterConfig(folder: string): Promise<Record<string, unknown
       remedy: 'Name the folder that an adapter was saved to',
     })
   })
-  return (await readJsonFile(file)) as Record<string, unknown>
+  return readJsonFile(file)
 }
 
 /**
@@ -100,9 +103,14 @@ export async function loadPeftModel(
 export async function loadAdapter(peft: PeftModel, folder: string, adapterName: string): Promise<PeftModel> {
   const { config } = configFromJson(await readAdapterConfig(folder), join(folder, CONFIG_FILE))
   const file = join(folder, WEIGHTS_FILE)
-  const weights = await openSafetensors(file)
+  const weights = await openSafetensors(file).catch(async (error: unknown) => {
+    if (!isTunesmithError(error) || error.code !== 'not_found') throw error
+    throw notFound(`There is no ${WEIGHTS_FILE}`, { where: folder, remedy: await otherWeights(folder), cause: error })
+  })
   try {
-    peft.addConfigured(adapterName, config, { seed: 0, loading: true })
+    const size = [...weights.tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((n, d) => n * d, 1), 0)
+    const add = () => peft.addConfigured(adapterName, config, { seed: 0, loading: true })
+    withElements(SPARE_FACTOR * size + SPARE_ELEMENTS, add)
     try {
       await readTensors(peft.model, peft.adapter(adapterName), weights, file)
     } catch (error) {
@@ -116,11 +124,30 @@ export async function loadAdapter(peft: PeftModel, folder: string, adapterName: 
   }
 }
 
+/** An adapter in memory may be larger than its file by so much: AdaLoRA's file leaves out the ranks that were given up. */
+const SPARE_FACTOR = 16
+const SPARE_ELEMENTS = 2 ** 20
+
+/** What to do about weights that are not where PEFT's are. */
+async function otherWeights(folder: string): Promise<string> {
+  const names = await readdir(folder)
+  if (names.includes('adapter_model.bin'))
+    return 'The folder has adapter_model.bin, which is Python code in part and is not read. Load it in PEFT and save it again: PeftModel.from_pretrained(base, folder).save_pretrained(folder)'
+  if (names.includes('adapters.safetensors'))
+    return 'The folder has adapters.safetensors, as MLX (mlx-lm) writes it. Fuse the adapter with `mlx_lm.fuse` and load the fused model'
+  return 'Name the folder that an adapter was saved to'
+}
+
 /** The tensors of an adapter's file; what is computed for it belongs to the surrounding `tf.tidy`. */
 function storedTensors(attached: Attached): ReadonlyMap<string, tf.Tensor> {
   const variables = fileTensors(attached)
-  return attached.shared?.file?.write(variables) ?? variables
+  const stored = new Map<string, tf.Tensor>(attached.shared?.file?.write(variables) ?? variables)
+  for (const [key, tensor] of derivedTensors(attached)) stored.set(key, tensor())
+  return stored
 }
+
+/** A difference below bfloat16's rounding is the file's dtype. */
+const SAME = 1e-2
 
 async function readTensors(model: CausalLM, attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
   const rename = attached.adapter.renameKey ?? ((key: string) => key)
@@ -129,6 +156,9 @@ async function readTensors(model: CausalLM, attached: Attached, weights: Safeten
   tf.tidy(() => {
     for (const [name, { shape }] of storedTensors(attached)) expected.set(name, shape)
   })
+  const derived = new Set(derivedTensors(attached).keys())
+  // A file without them is one of this package's from before it wrote them.
+  for (const key of derived) if (!keys.has(key)) expected.delete(key)
   const own = new Set(expected.keys())
   for (const name of keys.keys()) {
     const base = expected.has(name) ? undefined : baseModuleOf(model, name)?.weight
@@ -150,5 +180,13 @@ async function readTensors(model: CausalLM, attached: Attached, weights: Safeten
     const stored = new Map([...values].map(([name, data]) => [name, tf.tensor(data, [...expected.get(name)!])]))
     const tensors = attached.shared?.file?.read(stored) ?? stored
     for (const [name, variable] of fileTensors(attached)) variable.assign(tensors.get(name)!)
+    for (const [name, tensor] of derivedTensors(attached)) {
+      const other = tensors.get(name)
+      if (other && relativeDifference(tensor(), other) > SAME)
+        throw incompatible(`The tensor ${name} is tied to another and has other values`, {
+          where: file,
+          remedy: 'Set "ensure_weight_tying" to false in adapter_config.json',
+        })
+    }
   })
 }

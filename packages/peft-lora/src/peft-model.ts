@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import * as tf from '@tensorflow/tfjs-core'
 import { parseOptions, TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
@@ -17,6 +18,7 @@ import {
 } from './merge'
 import { adapterOf, peftConfig } from './registry'
 import { BASE_NAME } from './routing'
+import { withElements } from './variable'
 
 const owned = new WeakSet<CausalLM>()
 
@@ -90,9 +92,10 @@ export class PeftModel {
     this.#checkNewName(name)
     this.#refuseMerged('addAdapter')
     const adapter = adapterOf(config.peftType, 'peftType')
+    const make = () => attach(this.model, adapter, config, options)
     // New layers read the base weights, so no copy may stand in their place.
     this.#change(() => {
-      this.#adapters.set(name, attach(this.model, adapter, config, options))
+      this.#adapters.set(name, options.loading ? make() : withElements(totalmem() / 8, make))
       if (this.#active.length === 0) this.#active = [name]
     })
     this.baseChanged()

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { pythonFullMatch, pythonMatch, TunesmithError } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterConfig } from './adapter'
@@ -24,13 +24,17 @@ const isAllLinear = (targets: string | string[] | undefined) =>
 
 /** A list matches whole names or suffixes, a string is a regular expression over the whole name (PEFT's rule). */
 export function matchesModule(name: string, pattern: string | readonly string[]): boolean {
-  if (typeof pattern === 'string') return new RegExp(`^(?:${pattern})$`).test(name)
+  if (typeof pattern === 'string') return pythonFullMatch(pattern, name, 'targetModules')
   return pattern.some((suffix) => name === suffix || name.endsWith(`.${suffix}`))
 }
 
-/** The value of the first pattern that a module's name ends with, as in PEFT's `rank_pattern`. */
+/**
+ * The value of the first pattern that is a module's name, or what follows a point in it: PEFT's `rank_pattern`. `1.q_proj` is not an end of
+ * `11.q_proj`.
+ */
 export function patternValue(name: string, patterns: Record<string, number>, fallback: number): number {
-  const key = Object.keys(patterns).find((pattern) => new RegExp(`(.*\\.)?(${pattern})$`).test(name))
+  const around = { where: 'rankPattern, alphaPattern', before: '(?:.*\\.)?', after: '$' }
+  const key = Object.keys(patterns).find((pattern) => pythonMatch(pattern, name, around) !== undefined)
   return key === undefined ? fallback : patterns[key]!
 }
 
@@ -54,26 +58,34 @@ export function effectiveTargets(
   return isAllLinear(targetModules) ? suffixesOf(model.decoderLinears()) : targetModules
 }
 
+/** The number behind an expression. It is the last group, whatever groups the expression has. */
+function indexAfter(pattern: string, before: string, name: string): number | undefined {
+  const found = pythonMatch(pattern, name, { where: 'layersPattern', before, after: '\\.(\\d+)\\.' })
+  return found && Number(found.at(-1))
+}
+
 /** The index of the decoder layer a name lies in, counted in the list that `layersPattern` names. */
 function layerIndex(name: string, layersPattern: string | string[] | undefined): number | undefined {
   const patterns = layersPattern === undefined ? [] : [layersPattern].flat().filter((pattern) => pattern !== '')
-  const expressions = patterns.length
-    ? patterns.map((p) => `(?:^|.*?\\.)${p}\\.(\\d+)\\.`)
-    : ['.*?\\.[^.]*\\.(\\d+)\\.']
-  for (const expression of expressions) {
-    const found = new RegExp(`^(?:${expression})`).exec(name)
-    if (found) return Number(found[1])
+  if (patterns.length === 0) return indexAfter('[^.]*', '.*?\\.', name)
+  for (const pattern of patterns) {
+    const found = indexAfter(pattern, '(?:.*?\\.)?', name)
+    if (found !== undefined) return found
   }
   return undefined
 }
 
 /** Modules that are trained whole are not adapted as well. */
 const isSaved = (name: string, modulesToSave: string[] | undefined) =>
-  modulesToSave?.some((module) => new RegExp(`^(?:(^|.*\\.)${module}($|\\..*))`).test(name)) ?? false
+  modulesToSave?.some((module) =>
+    pythonMatch(module, name, { where: 'modulesToSave', before: '(?:.*\\.)?', after: '(?:$|\\..*)' }),
+  ) ?? false
 
 interface TargetOptions {
   /** The token embeddings may be named too. Default false. */
   embeddings?: boolean
+  /** The adapter is in a file, whose tensors decide: names that match nothing are names of other models. Default false. */
+  loading?: boolean
   defaultTargets?: ((model: CausalLM) => string[]) | undefined
 }
 
@@ -85,7 +97,7 @@ interface TargetOptions {
 export function targetedModules(
   model: CausalLM,
   config: AdapterConfig,
-  { embeddings = false, defaultTargets }: TargetOptions = {},
+  { embeddings = false, loading = false, defaultTargets }: TargetOptions = {},
 ): AdaptableModule[] {
   const { targetModules, excludeModules, layersToTransform, layersPattern, modulesToSave } = config
   const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'targetModules' })
@@ -107,7 +119,7 @@ export function targetedModules(
   const unmatched = Array.isArray(targets)
     ? targets.filter((target) => !candidates.some(({ name }) => matchesModule(name, [target])))
     : []
-  if (found.length === 0 || unmatched.length > 0)
+  if (found.length === 0 || (unmatched.length > 0 && !loading))
     throw new TunesmithError(
       `targetModules ${JSON.stringify(unmatched.length ? unmatched : targets)} match no linear layer`,
       {

@@ -10,7 +10,7 @@ import { suffixesOf } from './target-modules'
 export const modulesToSaveOption = {
   /** Modules that are trained whole beside the adapter, as float32 copies: suffixes like `lm_head`, `embed_tokens`. */
   modulesToSave: z.array(z.string()).optional(),
-  /** A copy of the embeddings is the tied head's copy too. Default false. */
+  /** Where head and embeddings are one matrix, what is trained of one is trained of the other: copies, and LoRA. Default false. */
   ensureWeightTying: z.boolean().default(false),
 }
 
@@ -37,6 +37,8 @@ export class TrainedCopy {
     /** Where it goes: a tied weight has two places. */
     private readonly holders: readonly Holder[],
     private readonly field: 'weight' | 'bias',
+    /** Keys in the file of the other places. */
+    readonly aliases: readonly string[],
     /** PEFT trains it in its place instead: it adds nothing to the number of parameters. */
     readonly inPlace: boolean,
   ) {}
@@ -75,8 +77,26 @@ function copyOf(value: Value): tf.Variable {
   )
 }
 
-function copyFor(key: string, holders: readonly Holder[], field: 'weight' | 'bias', inPlace = false): TrainedCopy {
-  return new TrainedCopy(`${key}.${field}`, copyOf(holders[0]![field] as Value), holders, field, inPlace)
+interface CopyOptions {
+  aliases?: readonly string[]
+  inPlace?: boolean
+}
+
+function copyFor(
+  key: string,
+  holders: readonly Holder[],
+  field: 'weight' | 'bias',
+  { aliases = [], inPlace = false }: CopyOptions = {},
+): TrainedCopy {
+  const variable = copyOf(holders[0]![field] as Value)
+  return new TrainedCopy(
+    `${key}.${field}`,
+    variable,
+    holders,
+    field,
+    aliases.map((alias) => `${alias}.${field}`),
+    inPlace,
+  )
 }
 
 /**
@@ -94,6 +114,8 @@ export function trainedCopies(
   const saved = new Set<AnyModule>()
   const modules: AnyModule[] = [model.embedTokens, ...model.linears.values(), ...model.norms.values()]
   const tiedHead = model.config.tieWordEmbeddings && ensureWeightTying ? [model.lmHead] : []
+  // A tied head is the embeddings, under whichever name it is asked for.
+  const ownerOf = (module: AnyModule) => (tiedHead.some((head) => head === module) ? model.embedTokens : module)
   for (const wanted of modulesToSave) {
     // PEFT's rule: any end of the name will do, so `norm` means all the norms.
     const found = modules.filter(({ name }) => name.endsWith(wanted))
@@ -103,12 +125,13 @@ export function trainedCopies(
         where: 'modulesToSave',
         remedy: `There are ${suffixesOf(modules).join(', ')}`,
       })
-    for (const module of found) {
+    for (const module of found.map(ownerOf)) {
       if (saved.has(module)) continue
       saved.add(module)
       const key = `${prefix}${module.name}`
-      const holders = module instanceof EmbeddingModule ? [module, ...tiedHead] : [module]
-      copies.push(copyFor(key, holders, 'weight'))
+      const others = module instanceof EmbeddingModule ? tiedHead : []
+      const aliases = others.map(({ name }) => `${prefix}${name}`)
+      copies.push(copyFor(key, [module, ...others], 'weight', { aliases }))
       if (module instanceof LinearModule && module.bias) copies.push(copyFor(key, [module], 'bias'))
     }
   }
@@ -117,7 +140,7 @@ export function trainedCopies(
     const targeted = targets.includes(module)
     if (!module.bias || saved.has(module) || (bias !== 'all' && !targeted)) continue
     const key = `${prefix}${module.name}${targeted ? '.base_layer' : ''}`
-    copies.push(copyFor(key, [module], 'bias', true))
+    copies.push(copyFor(key, [module], 'bias', { inPlace: true }))
   }
   return copies
 }

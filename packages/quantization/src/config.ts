@@ -1,4 +1,4 @@
-import { parseJsonObject, parseOptions, unsupported } from '@tunesmith/core'
+import { checkKeys, invalidFile, parseJsonObject, parseOptions, pythonMatch, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import { QUANT_STORAGE, type QuantStorage } from './bitsandbytes'
 import { floatDtype } from './floats'
@@ -92,15 +92,19 @@ export function addQuantizationConfig(configText: string, options: QuantizationC
 /**
  * Reads `quantization_config` of a config.json; undefined when there is none.
  *
- * Keys that this package does not know are ignored, as transformers does.
- *
  * @param config the whole config.json, parsed.
+ * @param warn gets a line for keys that are not known. Default `console.warn`.
  * @throws {TunesmithError} `unsupported` for another quantization method, `invalid_options` for wrong values.
  */
-export function quantizationConfigFromJson(config: Readonly<Record<string, unknown>>): QuantizationConfig | undefined {
+export function quantizationConfigFromJson(
+  config: Readonly<Record<string, unknown>>,
+  warn: (line: string) => void = console.warn,
+): QuantizationConfig | undefined {
   const json = config.quantization_config as Record<string, unknown> | null | undefined
   if (json === undefined || json === null) return undefined
   const where = 'config.json: quantization_config'
+  if (typeof json !== 'object' || Array.isArray(json))
+    throw invalidFile('Not a quantization configuration: it is no JSON object', { where })
   const method = json.quant_method ?? (json.load_in_4bit || json.load_in_8bit ? 'bitsandbytes' : 'unnamed')
   if (method !== 'bitsandbytes')
     throw unsupported(`the model is quantized with "${method}"`, {
@@ -114,6 +118,8 @@ export function quantizationConfigFromJson(config: Readonly<Record<string, unkno
     if (value !== undefined && value !== null)
       fields[field] = typeof value === 'string' ? value.replace(/^torch\./, '') : value
   }
+  const used = [...Object.keys(JSON_KEYS), 'quant_method']
+  checkKeys({ values: json, used, known: [], where, remedy: '', warn })
   return parseOptions(schema, fields, where)
 }
 
@@ -123,9 +129,11 @@ const OUTPUT_LAYERS = ['lm_head', 'embed_out']
 function matches(module: string, pattern: string): boolean {
   if (module.endsWith(pattern) || module.startsWith(pattern)) return true
   try {
-    return new RegExp(`^(?:${pattern})`).test(module)
-  } catch {
-    return false
+    return pythonMatch(pattern, module, { where: 'llm_int8_skip_modules' }) !== undefined
+  } catch (error) {
+    // What is wrong as an expression is a name alone; one that takes too long is an error.
+    if ((error as Error).cause instanceof SyntaxError) return false
+    throw error
   }
 }
 

@@ -3,25 +3,29 @@ import { quoted } from '../json-reader'
 import type { SafetensorsDtype } from './dtype'
 import type { TensorReader } from './file'
 
-/** The floating point dtypes that {@link tensorValues} widens. */
+/** The floating point dtypes that can be computed with. */
 export const FLOAT_TENSOR_DTYPES = ['F32', 'BF16', 'F16'] as const
 
 /**
- * A tensor's bytes as float32; bfloat16 and float16 are widened exactly, float32 is a view of the bytes.
+ * A tensor's bytes as float32; bfloat16 and float16 are widened exactly, float32 is a view of the bytes, float64 is rounded to nearest.
  *
  * @param name of the tensor, for the message.
- * @throws {TunesmithError} `unsupported` for a dtype that is not one of {@link FLOAT_TENSOR_DTYPES}.
+ * @throws {TunesmithError} `unsupported` for a dtype of another kind of numbers.
  */
 export function tensorValues(bytes: Uint8Array, dtype: SafetensorsDtype | string, name: string): Float32Array {
   if (dtype === 'BF16') return bf16ToF32(bytes)
   if (dtype === 'F16') return f16ToF32(bytes)
+  if (dtype === 'F64') {
+    const { buffer, byteOffset, byteLength } = aligned(bytes, 8)
+    return Float32Array.from(new Float64Array(buffer, byteOffset, byteLength / 8))
+  }
   if (dtype === 'F32') {
     const { buffer, byteOffset, byteLength } = aligned(bytes, 4)
     return new Float32Array(buffer, byteOffset, byteLength / 4)
   }
   throw unsupported(`The tensor ${quoted(name)} has the dtype ${dtype}, which cannot be computed with`, {
     where: name,
-    remedy: `Convert it to one of ${FLOAT_TENSOR_DTYPES.join(', ')}`,
+    remedy: `Convert it to one of ${FLOAT_TENSOR_DTYPES.join(', ')}, F64`,
   })
 }
 

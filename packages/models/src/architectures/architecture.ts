@@ -1,7 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core'
+import type { KnownKeys } from '@tunesmith/core'
 import type { ConfigFile } from '../config-file'
 import type { GgufLayout } from '../gguf/layout'
 import type { ModelConfig } from '../model-config'
+import type { RopeSurroundings } from '../rope'
 import type { StepContext } from '../step-context'
 import type { DecoderKeys } from './config-parts'
 
@@ -26,6 +28,10 @@ export interface Architecture {
   modelType: string
   /** Keys of config.json with the values that transformers gives them when they are absent, where those differ from Llama's. */
   defaults?: Readonly<Record<string, unknown>>
+  /** Keys of its config.json that {@link config} does not read, beside those of all families: harmless, or refused. */
+  knownKeys?: KnownKeys
+  /** Which rotary positions it has. Default all, on whole heads. */
+  rope?: Pick<RopeSurroundings, 'partialRotary' | 'types'>
   /** Reads the keys that only some families have. What it does not return is read as for Llama, without biases and windows. */
   config?(file: ConfigFile, keys: DecoderKeys): Partial<ModelConfig>
   /** The linear layers of a decoder layer, by name within it (`self_attn.q_proj`). */

@@ -1,25 +1,50 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import { type ConfigFile, count } from '../config-file'
 import type { Activation } from '../model-config'
 
-/** The keys of config.json that mean the same in every family, with the defaults of most. */
+/** More layers than any model has; a damaged file must not make us count to a billion. */
+const MOST_LAYERS = 65_536
+
+/** The keys of config.json that mean the same in every family. */
 export const decoderKeys = {
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: count.max(MOST_LAYERS),
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
-  max_position_embeddings: count.default(2048),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  tie_word_embeddings: z.boolean().default(false),
-  initializer_range: z.number().positive().default(0.02),
+  max_position_embeddings: count,
+  rms_norm_eps: z.number().positive(),
+  tie_word_embeddings: z.boolean(),
+  initializer_range: z.number().positive(),
   dtype: z.string().nullish(),
   torch_dtype: z.string().nullish(),
 }
+
+/** What transformers takes for keys that a config.json leaves out: the class defaults of Llama. Other families say where theirs differ. */
+export const LLAMA_DEFAULTS: Readonly<Record<string, unknown>> = {
+  vocab_size: 32_000,
+  hidden_size: 4096,
+  intermediate_size: 11_008,
+  num_hidden_layers: 32,
+  num_attention_heads: 32,
+  max_position_embeddings: 2048,
+  rms_norm_eps: 1e-6,
+  tie_word_embeddings: false,
+  initializer_range: 0.02,
+  bos_token_id: 1,
+  eos_token_id: 2,
+}
 export type DecoderKeys = z.output<z.ZodObject<typeof decoderKeys>>
+
+/** `sliding_window`; 0 for all keys. */
+const slidingWindow = (file: ConfigFile): number => file.read({ sliding_window: count.nullish() }).sliding_window ?? 0
+
+/** `sliding_window` in all layers: the families that do not read `layer_types`. */
+export const sameWindows = (file: ConfigFile, { num_hidden_layers: length }: DecoderKeys): number[] =>
+  new Array<number>(length).fill(slidingWindow(file))
 
 /**
  * Keys each layer's queries see: `sliding_window` in the layers that `layer_types` lists as sliding, or without that list in
@@ -30,12 +55,14 @@ export function layerWindows(
   { num_hidden_layers: length }: DecoderKeys,
   slides: (layer: number) => boolean,
 ): number[] {
-  const { sliding_window, layer_types } = file.read({
-    sliding_window: count.nullish(),
-    layer_types: z.array(z.string()).nullish(),
-  })
+  const { layer_types } = file.read({ layer_types: z.array(z.enum(['full_attention', 'sliding_attention'])).nullish() })
+  if (layer_types && layer_types.length !== length)
+    throw invalidFile(`"layer_types" has ${layer_types.length} entries for ${length} layers`, {
+      where: file.where,
+    })
+  const window = slidingWindow(file)
   const isSliding = (layer: number) => (layer_types ? layer_types[layer] === 'sliding_attention' : slides(layer))
-  return Array.from({ length }, (_, layer) => (isSliding(layer) ? (sliding_window ?? 0) : 0))
+  return Array.from({ length }, (_, layer) => (isSliding(layer) ? window : 0))
 }
 
 const ACTIVATIONS: Record<string, Activation> = {
@@ -53,8 +80,7 @@ export function activationOf(file: ConfigFile, key: string, absent = 'silu'): Ac
   const name = file.read({ [key]: z.string().nullish() })[key] ?? absent
   const activation = ACTIVATIONS[name]
   if (activation) return activation
-  throw new TunesmithError(`The activation "${name}" is not supported`, {
-    code: 'unsupported',
+  throw unsupported(`The activation "${name}" is not supported`, {
     where: file.where,
     remedy: `Supported are ${Object.keys(ACTIVATIONS).join(', ')}`,
   })

@@ -14,12 +14,28 @@ import { attention, gatedMlp } from './parts'
 export const gemma2: Architecture = {
   modelType: 'gemma2',
   defaults: {
+    vocab_size: 256_000,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 26,
+    num_attention_heads: 8,
+    num_key_value_heads: 4,
     head_dim: 256,
+    max_position_embeddings: 8192,
+    pad_token_id: 0,
+    eos_token_id: 1,
+    bos_token_id: 2,
     tie_word_embeddings: true,
     sliding_window: 4096,
     query_pre_attn_scalar: 256,
     attn_logit_softcapping: 50,
     final_logit_softcapping: 30,
+  },
+  knownKeys: {
+    harmless: {
+      'its activation is called hidden_activation': ['hidden_act'],
+      'a second name of sliding_window in old files': ['sliding_window_size'],
+    },
   },
   config(file, keys) {
     const softcap = z.number().positive().nullish()

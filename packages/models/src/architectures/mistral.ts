@@ -1,10 +1,16 @@
 import type { Architecture } from './architecture'
-import { layerWindows } from './config-parts'
+import { sameWindows } from './config-parts'
 import { llama } from './llama'
 
 /** Mistral 7B and its children (Starling, OpenChat, Zephyr): Llama without biases, with a sliding window over the keys. */
 export const mistral: Architecture = {
   ...llama,
   modelType: 'mistral',
-  config: (file, keys) => ({ windows: layerWindows(file, keys, () => true) }),
+  defaults: {
+    intermediate_size: 14_336,
+    num_key_value_heads: 8,
+    max_position_embeddings: 131_072,
+    sliding_window: 4096,
+  },
+  config: (file, keys) => ({ windows: sameWindows(file, keys) }),
 }

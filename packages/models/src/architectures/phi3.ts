@@ -3,16 +3,25 @@ import { residualAdd, swiglu } from '@tunesmith/backend'
 import { LLAMA_MODULES } from '../gguf/layout'
 import { u32 } from '../gguf/values'
 import type { Architecture, DecoderLayer } from './architecture'
+import { sameWindows } from './config-parts'
 import { llama } from './llama'
-import { mistral } from './mistral'
 
 const columns = (x: tf.Tensor2D, from: number, count: number): tf.Tensor2D => tf.slice2d(x, [0, from], [-1, count])
 
 /** Phi-3 and 3.5 mini: Llama whose queries, keys and values come from one product, gate and up from another. */
 export const phi3: Architecture = {
   modelType: 'phi3',
-  config: mistral.config!,
-  defaults: { rms_norm_eps: 1e-5, max_position_embeddings: 4096 },
+  defaults: {
+    vocab_size: 32_064,
+    hidden_size: 3072,
+    intermediate_size: 8192,
+    max_position_embeddings: 4096,
+    rms_norm_eps: 1e-5,
+    eos_token_id: 32_000,
+    pad_token_id: 32_000,
+  },
+  config: (file, keys) => ({ windows: sameWindows(file, keys) }),
+  rope: { partialRotary: true, types: ['default'] },
   linears: ({ hiddenSize, intermediateSize, numAttentionHeads, numKeyValueHeads, headDim }) => {
     const queries = numAttentionHeads * headDim
     const all = queries + 2 * numKeyValueHeads * headDim

@@ -1,12 +1,12 @@
 import { LLAMA_MODULES } from '../gguf/layout'
 import type { Architecture } from './architecture'
 import { llama } from './llama'
-import { qwenWindows } from './qwen2'
+import { QWEN_DEFAULTS, qwenWindows } from './qwen2'
 
 /** Qwen3: Llama with a norm over each head's queries and keys before they rotate, and a head size of its own. */
 export const qwen3: Architecture = {
   modelType: 'qwen3',
-  defaults: { head_dim: 128 },
+  defaults: { ...QWEN_DEFAULTS, head_dim: 128 },
   config: (file, keys) => ({ attentionBias: file.flag('attention_bias'), windows: qwenWindows(file, keys) }),
   linears: llama.linears,
   norms: (config) => ({

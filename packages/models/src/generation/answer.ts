@@ -1,12 +1,13 @@
 import { createProgress } from '@tunesmith/core'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { CausalLM } from '../causal-lm'
+import { REFUSED_SETTINGS } from './generation-config'
 import { type GenerateTextOptions, streamText } from './text'
 
 /** What is used where nothing else is said, by every program that asks a model about many rows. */
 export const ANSWER_DEFAULTS = { maxNewTokens: 128, batchSize: 32, tokenBudget: 16_384 } as const
 
-/** Those of `generateText`. Answers are greedy unless `doSample` is set, whatever the model's own defaults are. */
+/** Those of `generateText`. Answers are greedy unless `doSample` is set, also where the model's own defaults are sampling or beam search. */
 export interface AnswerOptions extends Omit<GenerateTextOptions, 'numReturnSequences' | 'adapterNames'> {
   /** Prompts answered together at most. Default 32. */
   batchSize?: number | undefined
@@ -72,7 +73,9 @@ export async function answerPrompts(
     const start = performance.now()
     let tokens = 0
     const asked = batch.map((i) => prompts[i]!)
-    for await (const piece of streamText(model, tokenizer, asked, { doSample: false, ...generation })) {
+    // The model's own way of searching is none of the caller's business, as its sampling is not.
+    const options = { doSample: false, ignoreSettings: REFUSED_SETTINGS, ...generation }
+    for await (const piece of streamText(model, tokenizer, asked, options)) {
       const answer = answers[batch[piece.sequence]!]!
       answer.text += piece.text
       answer.tokens.push(piece.token)

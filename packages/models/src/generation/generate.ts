@@ -1,10 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { camelCase, invalidData, invalidOptions, parseOptions, TunesmithError, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import { packSequences } from '../batch'
 import type { CausalLM } from '../causal-lm'
 import { KvCache } from '../kv-cache'
 import { DecodingStep } from './decoding-step'
+import { meaningOf, refusedSettings } from './generation-config'
 import { createSampler, samplingSchema } from './sampler'
 
 const ids = z.array(z.number().int().nonnegative())
@@ -12,6 +13,10 @@ const ids = z.array(z.number().int().nonnegative())
 export const generateSchema = samplingSchema.partial().extend({
   /** Longest answer. Default that of generation_config.json, else 128. */
   maxNewTokens: z.number().int().positive().optional(),
+  /** Tokens of prompt and answer at most, where `maxNewTokens` is not given. Default that of generation_config.json. */
+  maxLength: z.number().int().positive().optional(),
+  /** Seconds after which answers end with the next token. Default that of generation_config.json, else none. */
+  maxTime: z.number().positive().optional(),
   /** Tokens that end a sequence; default the model's end-of-sequence tokens. `[]` never stops early. */
   stopTokenIds: ids.optional(),
   /** Runs of tokens that end a sequence. Default none. */
@@ -20,6 +25,11 @@ export const generateSchema = samplingSchema.partial().extend({
   numReturnSequences: z.number().int().positive().default(1),
   /** The adapter for each prompt, where several are loaded; `__base__` for none. Default: the active one for all. */
   adapterNames: z.array(z.string()).optional(),
+  /**
+   * Keys of generation_config.json that count as absent, such as `num_beams`: those that ask for what is not here would be refused
+   * otherwise. Default none.
+   */
+  ignoreSettings: z.array(z.string()).default([]),
   /** Stops at the next token when aborted. */
   signal: z.instanceof(AbortSignal).optional(),
 })
@@ -38,25 +48,57 @@ export interface GeneratedToken {
 /** Called with each new token, and with `stopLength` when it stops the sequence; true ends the sequence with it. */
 export type StopWhen = (sequence: number, token: number, stopLength: number | undefined) => boolean
 
+/** Settings that count only when tokens are drawn. */
+const DRAWING = ['temperature', 'topH', 'topK', 'topP', 'minP', 'typicalP', 'epsilonCutoff', 'etaCutoff'] as const
+
+/** What generation_config.json asks for and the options do not override, as options. */
+function modelSettings(model: CausalLM, { ignoreSettings = [], ...options }: GenerateOptions, where: string) {
+  const { raw, bosTokenId: _, eosTokenIds, padTokenId: __, ...defaults } = model.generation
+  const ignored = new Set(ignoreSettings)
+  if (options.numReturnSequences !== undefined) ignored.add('num_return_sequences')
+  const refused = refusedSettings(model.generation).filter((key) => !ignored.has(key))
+  // Strings are found in text.
+  if (defaults.stopStrings && options.stopSequences === undefined && !ignored.has('stop_strings'))
+    refused.push('stop_strings')
+  if (refused.length > 0) {
+    const means = (key: string) => (key === 'stop_strings' ? 'texts that end an answer' : meaningOf(key))
+    throw unsupported(`generation_config.json asks for ${refused.map((key) => `"${key}": ${means(key)}`).join('; ')}`, {
+      where,
+      remedy: `Pass ignoreSettings: ${JSON.stringify(refused)} to do without, or remove ${refused.length === 1 ? 'the key' : 'the keys'} from the file${refused.includes('stop_strings') ? '; generateText knows stop strings' : ''}`,
+    })
+  }
+  const dropped = new Set<string>([...ignored].map(camelCase))
+  if (!(options.doSample ?? defaults.doSample)) for (const name of DRAWING) dropped.add(name)
+  const kept = Object.fromEntries(Object.entries(defaults).filter(([name]) => !dropped.has(name)))
+  return { ...(kept as typeof defaults), eosTokenIds: ignored.has('eos_token_id') ? [] : eosTokenIds }
+}
+
 /** Options with what generation_config.json says in place of what they leave open. */
 function withDefaults(model: CausalLM, options: GenerateOptions, where: string) {
-  const { raw: _, bosTokenId: __, eosTokenIds, padTokenId: ___, ...defaults } = model.generation
   const parsed = parseOptions(generateSchema, options, where)
-  const { maxNewTokens, stopTokenIds, stopSequences, numReturnSequences, adapterNames, signal, ...sampling } = parsed
-  const { maxNewTokens: usual = 128, ...usualSampling } = defaults
+  const { maxNewTokens, maxLength, maxTime, stopTokenIds, stopSequences, ...rest } = parsed
+  const { numReturnSequences, adapterNames, signal, ignoreSettings: _, ...sampling } = rest
+  const { eosTokenIds, stopStrings: __, ...defaults } = modelSettings(model, options, where)
+  const { maxNewTokens: usual, maxLength: usualLength, maxTime: usualTime, ...usualSampling } = defaults
   // What was not given has its default here already; the model's own comes first.
   const given = Object.fromEntries(
     Object.entries(sampling).filter(([name]) => options[name as keyof GenerateOptions] !== undefined),
   )
   const settings = parseOptions(samplingSchema, { ...usualSampling, ...given }, where)
   if (numReturnSequences > 1 && !settings.doSample)
-    throw new TunesmithError('Several answers to a prompt are all the same without sampling', {
-      code: 'invalid_options',
+    throw invalidOptions('Several answers to a prompt are all the same without sampling', {
       where: `${where}: numReturnSequences`,
       remedy: 'Set doSample: true',
     })
+  const context = model.config.maxPositionEmbeddings
+  const newTokens = maxNewTokens ?? (maxLength === undefined ? usual : undefined)
+  const total = maxLength ?? usualLength
+  const limitOf = (promptLength: number) =>
+    Math.min(context, newTokens === undefined && total !== undefined ? total : promptLength + (newTokens ?? 128))
   return {
-    maxNewTokens: maxNewTokens ?? usual,
+    /** Tokens of a sequence at most, its prompt counted in. */
+    limitOf,
+    maxTime: maxTime ?? usualTime ?? Number.POSITIVE_INFINITY,
     stops: new Set(stopTokenIds ?? eosTokenIds),
     stopSequences,
     numReturnSequences,
@@ -96,32 +138,43 @@ export async function* decode(
   stopWhen?: StopWhen,
 ): AsyncGenerator<GeneratedToken> {
   const settings = withDefaults(model, options, where)
-  const { maxNewTokens, stops, stopSequences, numReturnSequences: answers, adapterNames, signal, sampling } = settings
-  const context = model.config.maxPositionEmbeddings
+  const {
+    limitOf,
+    maxTime,
+    stops,
+    stopSequences,
+    numReturnSequences: answers,
+    adapterNames,
+    signal,
+    sampling,
+  } = settings
   prompts.forEach((prompt, i) => {
-    if (prompt.length > 0 && prompt.length < context) return
-    throw new TunesmithError(`Prompt ${i} has ${prompt.length} tokens; it must have 1 to ${context - 1}`, {
-      code: 'invalid_data',
-    })
+    const limit = limitOf(prompt.length)
+    if (prompt.length > 0 && prompt.length < limit) return
+    throw invalidData(`Prompt ${i} has ${prompt.length} tokens; it must have 1 to ${limit - 1}`)
   })
   if (adapterNames && adapterNames.length !== prompts.length)
-    throw new TunesmithError(`There are ${adapterNames.length} adapter names for ${prompts.length} prompts`, {
-      code: 'invalid_options',
+    throw invalidOptions(`There are ${adapterNames.length} adapter names for ${prompts.length} prompts`, {
       where: `${where}: adapterNames`,
     })
   if (prompts.length === 0) return
   const names = adapterNames?.flatMap((name) => Array.from({ length: answers }, () => name))
   const promptOf = (sequence: number) => prompts[Math.floor(sequence / answers)]!
   const sequences = Array.from({ length: prompts.length * answers }, (_, s) => Array.from(promptOf(s)))
-  const samplers = sequences.map((_, s) => createSampler(sampling, String(s)))
-  const longest = prompts.reduce((max, { length }) => Math.max(max, length), 0)
+  const limits = sequences.map(({ length }) => limitOf(length))
+  const eosTokenIds = [...stops]
+  const samplers = sequences.map(({ length }, s) =>
+    createSampler(sampling, String(s), { promptLength: length, maxLength: limits[s]!, eosTokenIds }),
+  )
+  const longest = limits.reduce((max, limit) => Math.max(max, limit), 0)
   const virtual = model.attachment?.virtualTokens?.count ?? 0
-  const cache = new KvCache(model.config, sequences.length, Math.min(context, longest + maxNewTokens), virtual)
+  const cache = new KvCache(model.config, sequences.length, longest, virtual)
   const step = new DecodingStep(model, cache, names)
   const width = model.config.vocabSize
   const checkSignal = () => {
     if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })
   }
+  const deadline = performance.now() + 1000 * maxTime
   try {
     checkSignal()
     // Each prompt is read once, for its first answer; the others begin with a copy of what the cache then holds.
@@ -141,7 +194,7 @@ export async function* decode(
         const run = stopSequences.find((end) => endsWith(sequence, start, end))
         const stopLength = stops.has(token) ? 1 : run?.length
         const stopped = stopWhen?.(s, token, stopLength) || stopLength !== undefined
-        const full = sequence.length - start >= maxNewTokens || sequence.length >= context
+        const full = sequence.length >= limits[s]! || performance.now() >= deadline
         const finish = stopped ? 'stop' : full ? 'length' : undefined
         if (!finish) still.push(s)
         yield { sequence: s, token, ...(finish && { finish }), ...(stopLength !== undefined && { stopLength }) }

@@ -7,8 +7,11 @@ import { decode, generateSchema } from './generate'
 import { StopStrings } from './stop-strings'
 
 const textSchema = generateSchema.extend({
-  /** Texts that end an answer; they are no part of it. Default: what ends a turn, where that is no token; none with `stopTokenIds`. */
-  stopStrings: z.array(z.string().min(1)).default([]),
+  /**
+   * Texts that end an answer; they are no part of it. Default those of generation_config.json, and what ends a turn where that is no token (not with
+   * `stopTokenIds`).
+   */
+  stopStrings: z.array(z.string().min(1)).optional(),
   /** Leaves special tokens out of the text. Default true. */
   skipSpecialTokens: z.boolean().default(true),
 })
@@ -46,9 +49,10 @@ export async function* streamText(
   options: GenerateTextOptions = {},
 ): AsyncGenerator<TextPiece> {
   const parsed = parseOptions(textSchema, options, 'generateText')
-  const { skipSpecialTokens, stopSequences, numReturnSequences } = parsed
+  const { skipSpecialTokens, stopSequences, numReturnSequences, ignoreSettings } = parsed
   const ends = answerEnds(model, tokenizer)
-  const stopStrings = options.stopStrings ?? (options.stopTokenIds === undefined ? ends.strings : [])
+  const usual = ignoreSettings.includes('stop_strings') ? [] : (model.generation.stopStrings ?? [])
+  const stopStrings = parsed.stopStrings ?? [...usual, ...(options.stopTokenIds === undefined ? ends.strings : [])]
   // As they were given: what they leave open, the model's generation_config.json decides.
   const { stopStrings: _, skipSpecialTokens: __, ...given } = options
   const ids = prompts.map((prompt) => (typeof prompt === 'string' ? tokenizer.encode(prompt).ids : prompt))
@@ -70,7 +74,11 @@ export async function* streamText(
     if (found) waiting.length = 0
     return found
   }
-  const settings = { ...given, stopTokenIds: given.stopTokenIds ?? ends.tokenIds }
+  const settings = {
+    ...given,
+    stopTokenIds: given.stopTokenIds ?? ends.tokenIds,
+    ignoreSettings: [...ignoreSettings, 'stop_strings'],
+  }
   for await (const { sequence, token, finish } of decode(model, ids, settings, 'generateText', stopWhen)) {
     const { stream, strings, waiting, text } = texts[sequence]!
     // After a stop string nothing is left to show, and the decoder's rest came after it.

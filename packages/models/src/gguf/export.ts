@@ -3,11 +3,12 @@ import { parseOptions, writeFileAtomic } from '@tunesmith/core'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { CausalLM } from '../causal-lm'
+import type { GenerationDefaults } from '../generation/generation-config'
 import { refuseAdapters } from '../save-pretrained'
 import { exportNotes, layoutOf, modelMetadata, modelTensors } from './model'
 import { modelfile } from './modelfile'
 import { tokenizerMetadata } from './tokenizer'
-import { string, u32 } from './values'
+import { f32, type GgufValue, i32, string, u32 } from './values'
 import { GGUF_TENSOR_TYPES, writeGguf } from './write'
 
 const exportSchema = z.strictObject({
@@ -38,6 +39,27 @@ export interface ExportedGguf {
 /** llama.cpp's numbers for what a file mostly holds. */
 const FILE_TYPES = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
 
+/** A number of parameters as llama.cpp writes it: `1.1B`, `88K`. */
+export function sizeLabel(parameters: number): string {
+  const [scale, suffix] =
+    parameters > 1e12 ? [1e12, 'T'] : parameters > 1e9 ? [1e9, 'B'] : parameters > 1e6 ? [1e6, 'M'] : [1e3, 'K']
+  const scaled = parameters / (scale as number)
+  const digits = scaled < 0.5 ? 0 : String(Math.round(scaled)).length
+  return `${scaled.toFixed(Math.max(0, 2 - digits))}${suffix}`
+}
+
+/** How the model samples, by the keys that llama.cpp has for it. */
+function samplingMetadata({ doSample, temperature, topK, topP, minP, repetitionPenalty }: GenerationDefaults) {
+  const values: Record<string, GgufValue | undefined> = {
+    temp: doSample === false ? f32(0) : temperature === undefined ? undefined : f32(temperature),
+    top_k: topK === undefined ? undefined : i32(topK),
+    top_p: topP === undefined ? undefined : f32(topP),
+    min_p: minP === undefined ? undefined : f32(minP),
+    penalty_repeat: repetitionPenalty === undefined ? undefined : f32(repetitionPenalty),
+  }
+  return Object.entries(values).flatMap(([key, value]) => (value ? [[`general.sampling.${key}`, value] as const] : []))
+}
+
 /**
  * Writes a model with its tokenizer and chat template as one GGUF file for llama.cpp and Ollama, and a Modelfile beside
  * it. Weights that are stored otherwise, 4-bit ones too, are converted piece by piece. An adapter must be merged first.
@@ -60,6 +82,8 @@ export async function exportGguf(
   metadata.set('general.type', string('model'))
   metadata.set('general.name', string(title))
   metadata.set('general.file_type', u32(FILE_TYPES[type]))
+  metadata.set('general.size_label', string(sizeLabel(model.parameterCount())))
+  for (const [key, value] of samplingMetadata(model.generation)) metadata.set(key, value)
   if (type === 'q8_0' || type === 'q4_0') metadata.set('general.quantization_version', u32(2))
   for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation, preTokenizer))
     metadata.set(key, value)

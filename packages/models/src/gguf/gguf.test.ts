@@ -9,6 +9,7 @@ import { Tokenizer } from '@tunesmith/tokenization'
 import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createModel, exportGguf, parseModelConfig } from '../index'
+import { sizeLabel } from './export'
 import { exportNotes, layoutOf } from './model'
 import { ollamaTemplate } from './modelfile'
 import { preTokenizerName } from './pre-tokenizer'
@@ -106,11 +107,14 @@ describe('exportGguf', () => {
   it('refuses what llama.cpp does not have, by name, and says what it does differently', async () => {
     const dynamic = createModel({ ...config, rope_parameters: { rope_type: 'dynamic', factor: 2 } })
     await expect(exportGguf(dynamic, tokenizer, folder)).rejects.toThrow(/dynamic/)
+    const yarn = { rope_type: 'yarn', factor: 2, truncate: false }
+    const unrounded = createModel({ ...config, rope_parameters: yarn })
+    await expect(exportGguf(unrounded, tokenizer, folder)).rejects.toThrow(/rounds the bounds of YaRN/)
     const small = createModel({ ...config, vocab_size: 300 })
     await expect(exportGguf(small, tokenizer, folder)).rejects.toThrow(/the model 300 embeddings/)
     const windowed = createModel({ ...config, model_type: 'mistral', sliding_window: 16 })
     expect(exportNotes(windowed, layoutOf(windowed))[0]).toMatch(/last 16/)
-    for (const model of [dynamic, small, windowed]) model.dispose()
+    for (const model of [dynamic, unrounded, small, windowed]) model.dispose()
     expect(parseModelConfig({ ...config, model_type: 'gemma2' }).modelType).toBe('gemma2')
   })
 
@@ -133,7 +137,9 @@ describe('exportGguf', () => {
     const { python, reason } = await pythonVenv('gguf', ['gguf'])
     if (!python) context.skip(`gguf for Python is not available: ${reason}`)
     const model = createModel(config, { seed: 2 })
+    model.generation = { ...model.generation, doSample: true, temperature: 0.75, topK: 30, topP: 0.5 }
     const weight = Array.from(model.linears.get('model.layers.0.mlp.up_proj')!.weight.weight.dataSync())
+    const counts = [90, 600, 1500, 88_000, 135_000_000, 999_600_000, 1_100_048_384, 8_030_261_248, 70_553_706_496, 2e12]
     for (const [type, tolerance] of [
       ['f32', 0],
       ['bf16', 2 ** -8],
@@ -149,6 +155,9 @@ up = gguf.quants.dequantize(t["blk.0.ffn_up.weight"].data, t["blk.0.ffn_up.weigh
 print(json.dumps(dict(
   tensors={n: [x.tensor_type.name, [int(v) for v in x.shape]] for n, x in t.items()},
   architecture=r.fields["general.architecture"].contents(),
+  sampling={k[17:]: f.contents() for k, f in r.fields.items() if k.startswith("general.sampling.")},
+  size=r.fields["general.size_label"].contents(), label=gguf.size_label(${model.parameterCount()}, 0, 0, 0),
+  labels=[gguf.size_label(n, 0, 0, 0) for n in ${JSON.stringify(counts)}],
   tokens=len(r.fields["tokenizer.ggml.tokens"].contents()),
   template=r.fields["tokenizer.chat_template"].contents(),
   up=up.reshape(-1).tolist(),
@@ -162,6 +171,9 @@ print(json.dumps(dict(
       expect(read.tensors['token_embd.weight']).toEqual([type === 'q4_0' ? 'Q8_0' : stored, [64, 340]])
       expect(read.tensors['output_norm.weight']).toEqual(['F32', [64]])
       expect(Object.keys(read.tensors).length).toBe(12)
+      expect(read.sampling).toEqual({ temp: 0.75, top_k: 30, top_p: 0.5 })
+      expect(read.size).toBe(read.label)
+      expect(read.labels).toEqual(counts.map(sizeLabel))
       expect([read.architecture, read.tokens, read.template]).toEqual(['llama', 340, tokenizer.chatTemplate])
       const largest = weight.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
       for (const [i, value] of (read.up as number[]).entries())

@@ -60,7 +60,12 @@ export function exportNotes({ config }: CausalLM, layout: GgufLayout): string[] 
       code: 'unsupported',
       remedy: 'Export safetensors instead',
     })
-  const window = Math.max(0, ...config.windows)
+  if (config.rope.type === 'yarn' && !config.rope.truncate)
+    throw new TunesmithError('llama.cpp rounds the bounds of YaRN, which this model does not ("truncate": false)', {
+      code: 'unsupported',
+      remedy: 'Export safetensors instead',
+    })
+  const window = config.windows.reduce((most, one) => Math.max(most, one), 0)
   if (window === 0 || window >= config.maxPositionEmbeddings || layout.slidingWindow) return []
   return [`llama.cpp reads all keys where this model looks at the last ${window}: answers differ in longer texts`]
 }

@@ -5,7 +5,7 @@ import { type Architecture, attentionLinears, gatedMlp, llamaGgufModules, mlpLin
 export const olmo2: Architecture = {
   modelType: 'olmo2',
   // What config.json may leave out, where it differs from Llama.
-  defaults: { rms_norm_eps: 1e-5 },
+  defaults: { vocab_size: 50_304, rms_norm_eps: 1e-5, bos_token_id: null, eos_token_id: 50_279, pad_token_id: 1 },
   config: (file) => ({ attentionBias: file.flag('attention_bias') }),
   linears: (config) => ({
     ...attentionLinears(config, { qkv: config.attentionBias, o: config.attentionBias }),

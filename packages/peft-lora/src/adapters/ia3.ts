@@ -58,9 +58,9 @@ export const ia3: Adapter<Ia3Config, undefined> = {
   peftType: 'IA3',
   schema: ia3ConfigSchema,
   defaultTargets,
-  targets(model, config) {
+  targets(model, config, { loading }) {
     checkConfig(config)
-    return targetedModules(model, config, { defaultTargets })
+    return targetedModules(model, config, { defaultTargets, loading })
   },
   layer(module, { config, random }) {
     const { inFeatures, outFeatures } = (module as LinearModule).weight

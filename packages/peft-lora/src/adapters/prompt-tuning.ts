@@ -7,7 +7,7 @@ import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import type { Adapter, SharedParts } from '../adapter'
 import { modulesToSaveOption } from '../trained-copies'
-import { variableOf } from '../variable'
+import { claimElements, variableOf } from '../variable'
 
 export const promptTuningConfigSchema = z.strictObject({
   peftType: z.literal('PROMPT_TUNING'),
@@ -71,6 +71,7 @@ export const promptTuning: Adapter<PromptTuningConfig, SharedParts> = {
   shared(model, { config, random, loading }) {
     const { numVirtualTokens: count, promptTuningInit } = config
     const { hiddenSize } = model.config
+    claimElements(count * hiddenSize)
     const prompt =
       loading || promptTuningInit === 'RANDOM'
         ? variableOf([count, hiddenSize], loading ? () => 0 : () => random.normal())

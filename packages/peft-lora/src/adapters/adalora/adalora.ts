@@ -49,9 +49,9 @@ function usedRanks(name: string, { rankPattern = {}, initR }: AdaLoraConfig): bo
 export const adaLora: Adapter<AdaLoraConfig, AdaLoraShared> = {
   peftType: 'ADALORA',
   schema: adaLoraConfigSchema,
-  targets(model, config) {
+  targets(model, config, { loading }) {
     checkAdaLoraConfig(config)
-    return targetedModules(model, config)
+    return targetedModules(model, config, { loading })
   },
   shared(_model, { config }) {
     const allocator = new RankAllocator(config)

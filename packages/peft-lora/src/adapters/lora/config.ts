@@ -27,10 +27,15 @@ export const loraConfigSchema = z.strictObject({
    * How A and B begin. true: A Kaiming uniform and B zero, as in PEFT; false: neither is zero, for tests; `gaussian`: A
    * normal with standard deviation 1/r; `pissa`, `pissa_niter_16`: the largest singular vectors of the weight (Meng et
    * al. 2024), `olora`: its QR decomposition (Buyukakyuz 2024), both of which leave the rest in the base weight; `loftq`: what
-   * quantization loses of it (Li et al. 2023), on a weight that is then 4-bit. Default true.
+   * quantization loses of it (Li et al. 2023), on a weight that is then 4-bit; `mica`: only for an adapter out of a file, of which A alone is
+   * trained further. Default true.
    */
   initLoraWeights: z
-    .union([z.boolean(), z.enum(['gaussian', 'pissa', 'olora', 'loftq']), z.string().regex(/^pissa_niter_\d+$/)])
+    .union([
+      z.boolean(),
+      z.enum(['gaussian', 'pissa', 'olora', 'loftq', 'mica']),
+      z.string().regex(/^pissa_niter_\d+$/),
+    ])
     .default(true),
   /** For `loftq`: bits (4) and rounds. */
   loftqConfig: z
@@ -62,9 +67,11 @@ export function rankAndScaling(name: string, config: LoraConfig): { r: number; s
 }
 
 /** @throws {TunesmithError} for options that exclude each other. */
-export function checkLoraConfig({ useDora, initLoraWeights, loftqConfig }: LoraConfig): void {
+export function checkLoraConfig({ useDora, initLoraWeights, loftqConfig, ...rest }: LoraConfig, ties: boolean): void {
   const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'LoraConfig' })
   if (loftqConfig && initLoraWeights !== 'loftq') throw wrong('loftqConfig needs initLoraWeights: "loftq"')
+  if (useDora && ties && rest.ensureWeightTying)
+    throw wrong('useDora trains lengths of rows of the head and of columns of the embeddings, which cannot be tied')
   if (useDora && typeof initLoraWeights === 'string' && initLoraWeights !== 'gaussian')
     throw wrong(`useDora starts from the base weight as it is, not from "${initLoraWeights}"`)
 }

@@ -1,11 +1,11 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { type Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, type Random, TunesmithError } from '@tunesmith/core'
 import { quantizedMatrix } from '@tunesmith/models'
 import { loftqInit, orthonormalize, timesTransposed, truncatedSvd } from '@tunesmith/quantization'
 import type { AdaptableModule } from '../../adapter'
 import { storeWeight } from '../../store-weight'
-import { uniform } from '../../variable'
+import { claimElements, uniform } from '../../variable'
 import type { LoraConfig } from './config'
 
 /** How A `[r, in]` and B `[out, r]` begin, and what becomes of the base weight. */
@@ -18,7 +18,7 @@ export interface InitialFactors {
 
 /** The ways that move a part of the base weight into the adapter. */
 export const changesBase = ({ initLoraWeights }: LoraConfig): boolean =>
-  typeof initLoraWeights === 'string' && initLoraWeights !== 'gaussian'
+  typeof initLoraWeights === 'string' && initLoraWeights !== 'gaussian' && initLoraWeights !== 'mica'
 
 interface Sizes {
   r: number
@@ -34,7 +34,13 @@ export function initialFactors(
 ): InitialFactors {
   const { inFeatures, outFeatures } = module.weight
   const init = config.initLoraWeights
+  claimElements(r * (inFeatures + outFeatures))
   if (changesBase(config)) {
+    if (r > Math.min(inFeatures, outFeatures))
+      throw invalidOptions(`A weight of [${outFeatures}, ${inFeatures}] has no ${r} directions to begin from`, {
+        where: module.name,
+        remedy: `Choose a smaller r, or begin with true instead of "${init}"`,
+      })
     const how = init === 'olora' ? olora : init === 'loftq' ? loftq : pissa
     return how(module, config, { r, scaling })
   }
@@ -53,6 +59,7 @@ export function initialEmbeddingFactors(
   { r }: Sizes,
   random: Random,
 ): InitialFactors {
+  claimElements(r * (weight.outFeatures + weight.inFeatures))
   const normal = (size: number) => Float32Array.from({ length: size }, () => random.normal())
   const sizeOfA = r * weight.outFeatures
   const { initLoraWeights } = config

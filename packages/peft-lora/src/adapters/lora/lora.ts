@@ -1,25 +1,53 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { withoutRecording } from '@tunesmith/backend'
-import { EmbeddingModule } from '@tunesmith/models'
-import type { Adapter } from '../../adapter'
+import { unsupported } from '@tunesmith/core'
+import { type CausalLM, EmbeddingModule } from '@tunesmith/models'
+import type { AdaptableModule, Adapter, AdapterLayer, SharedParts } from '../../adapter'
 import { targetedModules } from '../../target-modules'
 import { checkLoraConfig, type LoraConfig, loraConfigSchema, rankAndScaling } from './config'
 import { doraLinearLayer } from './dora-layer'
 import { loraEmbeddingLayer } from './embedding-layer'
 import { initialEmbeddingFactors, initialFactors, replaceBase } from './initial-factors'
-import { loraLinearLayer } from './linear-layer'
+import { type LoraTensors, loraLinearLayer } from './linear-layer'
 import type { LayerWithInitial } from './plain-lora'
+import { tiedHeadLayer } from './tied-head-layer'
+
+/** Of a tied head and embeddings: one update for both. */
+interface TiedUpdate extends SharedParts {
+  embeddings?: LoraTensors
+}
+
+const isTied = ({ config }: CausalLM, { ensureWeightTying }: LoraConfig): boolean =>
+  ensureWeightTying && config.tieWordEmbeddings
+
+/** The layer, of which one variable is not trained. */
+function withFrozen(layer: AdapterLayer, variable: tf.Variable): AdapterLayer {
+  const entries = Object.entries(layer.parameters)
+  const of = (is: boolean) => Object.fromEntries(entries.filter(([, value]) => (value === variable) === is))
+  return { ...layer, parameters: of(false), frozen: of(true) }
+}
 
 /** LoRA (Hu et al. 2021) with its variants: rank-stabilised, DoRA, PiSSA, OLoRA, LoftQ. */
-export const lora: Adapter<LoraConfig, undefined> = {
+export const lora: Adapter<LoraConfig, TiedUpdate> = {
   peftType: 'LORA',
   schema: loraConfigSchema,
-  targets(model, config) {
-    checkLoraConfig(config)
-    return targetedModules(model, config, { embeddings: true })
+  targets(model, config, { loading }) {
+    const found = targetedModules(model, config, { embeddings: true, loading })
+    const pair: readonly AdaptableModule[] = [model.embedTokens, model.lmHead]
+    const ties = isTied(model, config) && found.some((module) => pair.includes(module))
+    checkLoraConfig(config, ties)
+    return ties ? [model.embedTokens, ...found.filter((module) => !pair.includes(module)), model.lmHead] : found
   },
-  layer(module, { config, random }) {
+  shared: () => ({}),
+  layer(module, { config, model, shared, random, loading }) {
     const sizes = rankAndScaling(module.name, config)
+    const frozen = config.initLoraWeights === 'mica'
+    if (frozen && !loading)
+      throw unsupported('A new adapter cannot begin as "mica"', {
+        where: 'initLoraWeights',
+        remedy: 'Make it with PEFT and load it, or begin otherwise',
+      })
+    if (module === model.lmHead && shared.embeddings) return tiedHeadLayer(shared.embeddings)
     const embeds = module instanceof EmbeddingModule
     const factors = (embeds ? initialEmbeddingFactors : initialFactors)(module, config, sizes, random)
     const { inFeatures, outFeatures } = module.weight
@@ -27,13 +55,17 @@ export const lora: Adapter<LoraConfig, undefined> = {
     const [a, b] = withoutRecording(() =>
       tf.tidy(() => [
         tf.variable(tf.tensor2d(factors.a, [sizes.r, columns])),
-        tf.variable(tf.tensor2d(factors.b, [rows, sizes.r])),
+        tf.variable(tf.tensor2d(factors.b, [rows, sizes.r]), !frozen),
       ]),
     )
     const tensors = { a: a!, b: b!, scaling: sizes.scaling, dropout: config.loraDropout }
-    if (embeds) return loraEmbeddingLayer(module, tensors, config.useDora)
-    if (config.useDora) return doraLinearLayer(module, tensors)
-    const layer = loraLinearLayer(module, tensors)
+    if (embeds && isTied(model, config)) shared.embeddings = tensors
+    const layer = embeds
+      ? loraEmbeddingLayer(module, tensors, config.useDora)
+      : config.useDora
+        ? doraLinearLayer(module, tensors)
+        : loraLinearLayer(module, tensors)
+    if (frozen) return withFrozen(layer, b!)
     if (!factors.residual) return layer
     const changing: LayerWithInitial = { ...layer, initial: factors, undo: replaceBase(module, factors, sizes) }
     return changing
@@ -45,10 +77,10 @@ export const lora: Adapter<LoraConfig, undefined> = {
     }),
     read: ({ init_lora_weights: init, loftq_config: loftq }) => {
       const { loftq_bits: loftqBits = 4, loftq_iter: loftqIter = 1 } = (loftq ?? {}) as Record<string, unknown>
+      const begun = typeof init === 'string' && /^(mica|olora)$/i.test(init) ? init.toLowerCase() : (init ?? true)
       return {
-        // Other beginnings that leave the base weight as it is no longer matter: the weights are in the file.
-        initLoraWeights:
-          typeof init === 'string' && !/^(gaussian|pissa|olora|loftq|corda|lora_ga)/.test(init) ? true : (init ?? true),
+        // Beginnings that leave the base weight as it is no longer matter: the weights are in the file.
+        initLoraWeights: begun === 'eva' || begun === 'orthogonal' ? true : begun,
         loftqConfig: init === 'loftq' ? { loftqBits, loftqIter } : undefined,
       }
     },

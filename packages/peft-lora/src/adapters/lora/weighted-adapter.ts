@@ -3,7 +3,7 @@ import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
 import { EmbeddingModule } from '@tunesmith/models'
 import { truncatedSvd } from '@tunesmith/quantization'
 import { z } from 'zod'
-import type { AdaptableModule } from '../../adapter'
+import type { AdaptableModule, AdapterLayer } from '../../adapter'
 import type { Attached } from '../../attached'
 import type { PeftModel } from '../../peft-model'
 import { effectiveTargets } from '../../target-modules'
@@ -101,7 +101,7 @@ export function addWeightedAdapter(peft: PeftModel, options: WeightedAdapterOpti
     for (const [module, { layer }] of peft.adapter(parsed.adapterName).layers) {
       const factors = sources.flatMap((source) => factorsOf(source, module) ?? [])
       const { a, b } = combineFactors(module, factors, { ...parsed, type, rank })
-      const [variableA, variableB] = Object.values(layer.parameters) as [tf.Variable, tf.Variable]
+      const [variableA, variableB] = factorsIn(layer)
       for (const [variable, values] of [
         [variableA, a],
         [variableB, b],
@@ -122,6 +122,7 @@ function sourceOf(peft: PeftModel, name: string, weight: number): Source {
     adapter.peftType === 'LORA' &&
     copies.length === 0 &&
     !loraConfig.useDora &&
+    ![...layers.values()].some(({ layer }) => layer.derived) &&
     !loraConfig.trainableTokenIndices &&
     !changesBase(loraConfig)
   if (isPlain) return { name, weight, config: loraConfig, layers }
@@ -140,10 +141,15 @@ function unitedTargets(peft: PeftModel, sources: readonly Source[], wrong: (what
   return targets.map((target) => `(${target as string})`).join('|')
 }
 
+/** A and B, whichever of them is trained. */
+function factorsIn({ parameters, frozen }: AdapterLayer): [tf.Variable, tf.Variable] {
+  return Object.values({ ...parameters, ...frozen }) as [tf.Variable, tf.Variable]
+}
+
 function factorsOf(source: Source, module: AdaptableModule): Factors | undefined {
   const stacked = source.layers.get(module)
   if (!stacked) return undefined
-  const [a, b] = Object.values(stacked.layer.parameters).map((variable) => variable.dataSync() as Float32Array)
+  const [a, b] = factorsIn(stacked.layer).map((variable) => variable.dataSync() as Float32Array)
   return { source, a: a!, b: b!, ...rankAndScaling(module.name, source.config) }
 }
 
@@ -171,18 +177,18 @@ function combineFactors(module: AdaptableModule, factors: readonly Factors[], ho
     const signed = roots.map((root, i) => (scaled[i]! < 0 ? -root : root))
     if (new Set(factors.map(({ r }) => r)).size > 1)
       throw new TunesmithError(`${type} needs adapters of one rank`, { code: 'invalid_options', where: module.name })
-    return {
-      a: combineTensors(
-        factors.map(({ a }) => a),
-        signed.map(Math.fround),
-        elementwise('A'),
-      ),
-      b: combineTensors(
-        factors.map(({ b }) => b),
-        roots.map(Math.fround),
-        elementwise('B'),
-      ),
-    }
+    const a = combineTensors(
+      factors.map((one) => one.a),
+      signed.map(Math.fround),
+      elementwise('A'),
+    )
+    const b = combineTensors(
+      factors.map((one) => one.b),
+      roots.map(Math.fround),
+      elementwise('B'),
+    )
+    // A pattern may have given this module a smaller rank than others have.
+    return sideBySide([{ a, b, r: factors[0]!.r, weight: 1 }], rank, rows, columns)
   }
   const updates = factors.map(({ a, b, r, scaling }) =>
     tf.tidy(() => {
