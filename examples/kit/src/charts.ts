@@ -1,5 +1,4 @@
-const ENTITIES: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-const escapeXml = (text: string) => text.replace(/[&<>"]/g, (character) => ENTITIES[character]!)
+import { escapeHtml } from '@tunesmith/core'
 
 // Okabe and Ito's palette, told apart by colour-blind readers too; lightened for dark pages.
 const STYLE =
@@ -60,21 +59,21 @@ export function intervalChart({ title, systems, groups, max = 1, xLabel = '' }: 
         `<text x="${n(x(Math.max(score, high ?? score)) + 6)}" y="${at + BAR - 4}">${shown}</text>`
       )
     })
-    const label = `<text x="${LEFT - 8}" y="${n(y + (bars.length * BAR) / 2 + 3)}" text-anchor="end">${escapeXml(name)}</text>`
+    const label = `<text x="${LEFT - 8}" y="${n(y + (bars.length * BAR) / 2 + 3)}" text-anchor="end">${escapeHtml(name)}</text>`
     return label + drawn.join('')
   })
   let column = LEFT
   const legend = systems.map((name, s) => {
-    const item = `<rect x="${column}" y="26" width="10" height="10" fill="${colour(s)}"/><text x="${column + 15}" y="35">${escapeXml(name)}</text>`
+    const item = `<rect x="${column}" y="26" width="10" height="10" fill="${colour(s)}"/><text x="${column + 15}" y="35">${escapeHtml(name)}</text>`
     column += 34 + 7 * name.length
     return item
   })
   const height = bottom + (xLabel ? 40 : 24)
   const axis = xLabel
-    ? `<text x="${n((LEFT + WIDTH - RIGHT) / 2)}" y="${height - 6}" text-anchor="middle">${escapeXml(xLabel)}</text>`
+    ? `<text x="${n((LEFT + WIDTH - RIGHT) / 2)}" y="${height - 6}" text-anchor="middle">${escapeHtml(xLabel)}</text>`
     : ''
   return (
-    `<svg class="ts-bars" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="100%" role="img" aria-label="${escapeXml(title)}">` +
-    `<style>${STYLE}</style><text class="t" x="${LEFT}" y="16">${escapeXml(title)}</text>${legend.join('')}${ticks.join('')}${bars.join('')}${axis}</svg>`
+    `<svg class="ts-bars" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="100%" role="img" aria-label="${escapeHtml(title)}">` +
+    `<style>${STYLE}</style><text class="t" x="${LEFT}" y="16">${escapeHtml(title)}</text>${legend.join('')}${ticks.join('')}${bars.join('')}${axis}</svg>`
   )
 }

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
 import { chatCommand } from './commands/chat'
 import { dataCommand } from './commands/data'
@@ -10,8 +11,11 @@ import { quickstartCommand } from './commands/quickstart'
 import { trainCommand } from './commands/train'
 import { reportError } from './report-error'
 
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string }
+
 const program = new Command('tunesmith')
   .description('Fine-tune open language models in TypeScript.')
+  .version(version)
   .option('--verbose', 'print stack traces with errors')
   .showSuggestionAfterError()
 

@@ -1,3 +1,6 @@
+import { plainText } from './plain-text'
+import { redactSecrets } from './secrets'
+
 /** What kind of thing went wrong; programs switch on this, people read the message. */
 export type TunesmithErrorCode =
   | 'invalid_options' // an option, config key or argument is missing, misspelt or of the wrong type
@@ -26,10 +29,14 @@ export interface TunesmithErrorOptions {
 // A registered symbol, so that an error from a second installed copy of this package is still recognised.
 const MARKER = Symbol.for('tunesmith.error')
 
+/** Text of any origin, fit for a log and a terminal. */
+export const shown = (text: string): string => plainText(redactSecrets(text))
+
 /**
  * The one error the packages throw: what was wrong, where, and what to do.
  *
- * `message` reads `<what> (<where>). <remedy>`; the parts are also properties.
+ * `message` reads `<what> (<where>). <remedy>`; the parts are also properties. Keys known to this process are replaced by `***`
+ * and control characters written out, since messages repeat what servers and files say.
  */
 export class TunesmithError extends Error {
   override readonly name = 'TunesmithError'
@@ -39,7 +46,10 @@ export class TunesmithError extends Error {
   readonly where: string | undefined
   readonly remedy: string | undefined
 
-  constructor(what: string, { code, where, remedy, cause }: TunesmithErrorOptions) {
+  constructor(text: string, { code, where: at, remedy: advice, cause }: TunesmithErrorOptions) {
+    const what = shown(text)
+    const where = at === undefined ? undefined : shown(at)
+    const remedy = advice === undefined ? undefined : shown(advice)
     const place = where === undefined ? '' : ` (${where})`
     super(`${what}${place}${remedy === undefined ? '' : `. ${remedy}`}`, cause === undefined ? undefined : { cause })
     this.code = code

@@ -1,3 +1,5 @@
+import { plainText } from './plain-text'
+
 export interface ProgressOptions {
   label: string
   total: number
@@ -44,9 +46,9 @@ export function createProgress({
     const done = last.done - initial
     const eta = done > 0 ? formatDuration((elapsed / done) * Math.max(0, total - last.done)) : '?'
     const facts = `${last.done}/${total} ${formatDuration(elapsed)}<${eta}${last.note ? ` ${last.note}` : ''}`
-    if (!terminal) return `${label}: ${facts}`
+    if (!terminal) return plainText(`${label}: ${facts}`)
     const filled = Math.round(share * 24)
-    const text = `${label} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${facts}`
+    const text = plainText(`${label} ${'█'.repeat(filled)}${'░'.repeat(24 - filled)} ${facts}`)
     return text.slice(0, Math.max(20, (stream.columns ?? 80) - 1))
   }
   const print = () => {

@@ -1,3 +1,9 @@
+import { shown } from './errors'
+import { redactSecrets, rememberSecret } from './secrets'
+
+/** A server that asks for a longer wait than this, five minutes, is not waited for. */
+export const LONGEST_WAIT_MS = 5 * 60_000
+
 /** A request that failed, and whether the next try may succeed. */
 export class RequestError extends Error {
   constructor(
@@ -7,7 +13,7 @@ export class RequestError extends Error {
     readonly retryAfterMs = 0,
     readonly status = 0,
   ) {
-    super(message)
+    super(shown(message))
   }
 }
 
@@ -48,6 +54,8 @@ export async function requestJson<Answer>(url: string, options: RequestOptions):
     timeoutMs = 20_000,
     fetch = globalThis.fetch,
   } = options
+  for (const [header, value] of Object.entries(headers))
+    if (/authorization|token|key/i.test(header)) rememberSecret(value.replace(/^(Bearer|Basic) /, ''))
   const timeout = AbortSignal.timeout(timeoutMs)
   let response: Response
   let text: string
@@ -82,7 +90,8 @@ export async function requestJson<Answer>(url: string, options: RequestOptions):
 
 /** The beginning of what the server said. */
 function excerpt(text: string): string {
-  const line = text
+  // Before the cut, which could leave a part of a key.
+  const line = redactSecrets(text)
     .replace(/<[^>]*>/g, ' ')
     .replace(/\s+/g, ' ')
     .trim()

@@ -44,6 +44,7 @@ export {
   type LengthPolicyResult,
   type LengthReport,
 } from './lengths/policy'
+export { hubId } from './load/hub'
 export { type DataSource, loadDataset, loadDatasetSplits } from './load/load'
 export type { LoadOptions } from './load/options'
 export {

@@ -1,11 +1,11 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import {
   incompatible,
-  invalidOptions,
   notFound,
   parseJsonObject,
   parseOptions,
+  refuseSources,
   TunesmithError,
   writeFileAtomic,
 } from '@tunesmith/core'
@@ -70,11 +70,7 @@ export async function quantizeCheckpoint(input: QuantizeCheckpointOptions): Prom
   const parsed = parseOptions(options, input, 'quantizeCheckpoint')
   const { model, out, maxShardSize, threads } = parsed
   const config = quantizationConfig(parsed.config)
-  if (resolve(model) === resolve(out))
-    throw invalidOptions('out is the model itself', {
-      where: out,
-      remedy: 'Choose another folder; the original is needed',
-    })
+  await refuseSources(out, [model])
   const configText = await readConfig(model)
   const reader = await openCheckpoint(model)
   const pool = createQuantizationPool({ threads })

@@ -1,6 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { invalidOptions } from '@tunesmith/core'
-import type { Dataset, TokenizedExample } from '@tunesmith/datasets'
+import { invalidOptions, samePlace, withFolderLock } from '@tunesmith/core'
 import { type CausalLM, type ComputeLoss, makeTrainable } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
@@ -12,6 +11,7 @@ import { readForResume, restoreRun } from './checkpoints/resume'
 import { saveTrained } from './checkpoints/save-trained'
 import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
 import { type BatchRows, batchRows, dataDigest } from './data/batches'
+import { checkLoaded, type TrainingData, trainingData } from './data/check-inputs'
 import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './data/prepare'
 import {
   type ComputeMetrics,
@@ -28,8 +28,6 @@ import type { TrainRun } from './loop/train-run'
 import { explainOutOfMemory } from './plan/memory'
 import { startNotices } from './plan/notices'
 import { memoryInputs, trainPlan } from './plan/plan'
-
-type TrainingData = Dataset | readonly TokenizedExample[]
 
 export interface SFTTrainerOptions {
   /** A base model, or one that already has an adapter to go on with. */
@@ -54,6 +52,8 @@ export interface SFTTrainerOptions {
   callbacks?: readonly TrainerCallback[]
 }
 
+type LoadedData = ReturnType<typeof trainingData>
+
 export interface TrainOptions {
   /** Ends training before the next step with an error, without saving. See {@link SFTTrainer.interrupt} for the other way. */
   signal?: AbortSignal
@@ -71,6 +71,8 @@ export class SFTTrainer {
   /** What is trained, by name. */
   readonly parameters: ReadonlyMap<string, tf.Variable>
   readonly #options: SFTTrainerOptions
+  readonly #trainDataset: LoadedData
+  readonly #evalDataset: LoadedData | undefined
   readonly #interrupt = new Interrupt()
   readonly #generation: GenerationMetrics | undefined
   readonly #objective: Objective
@@ -81,10 +83,13 @@ export class SFTTrainer {
   /** @throws {TunesmithError} `invalid_options`, before anything is computed. */
   constructor(options: SFTTrainerOptions) {
     this.#options = options
+    checkLoaded(options)
+    this.#trainDataset = trainingData(options.trainDataset, 'trainDataset')
+    this.#evalDataset = options.evalDataset && trainingData(options.evalDataset, 'evalDataset')
     this.config = sftConfig(options.args)
     checkConfig(this.config, options)
     scheduleOf(this.config, 1)
-    this.#generation = generationMetricsOf(options, this.config)
+    this.#generation = generationMetricsOf({ ...options, evalDataset: this.#evalDataset }, this.config)
     const { model, peftConfig } = options
     if (model instanceof PeftModel) {
       if (peftConfig)
@@ -100,12 +105,16 @@ export class SFTTrainer {
     optimizerOf(this.config, this.parameters).dispose()
   }
 
-  async #prepare(dataset: TrainingData, packing: boolean, signal?: AbortSignal): Promise<PreparedData> {
+  async #prepare(dataset: LoadedData, packing: boolean, signal?: AbortSignal): Promise<PreparedData> {
     if (Array.isArray(dataset)) return prepareTokenized(dataset, this.config, packing)
     const { tokenizer, formattingFunc } = this.#options
     if (!tokenizer)
       throw invalidOptions('Rows of text need a tokenizer', { where: 'SFTTrainer', remedy: 'Pass `tokenizer`' })
-    return prepareDataset(dataset as Dataset, tokenizer, this.config, { formattingFunc, packing, signal })
+    return prepareDataset(dataset as Exclude<LoadedData, readonly unknown[]>, tokenizer, this.config, {
+      formattingFunc,
+      packing,
+      signal,
+    })
   }
 
   /**
@@ -120,14 +129,31 @@ export class SFTTrainer {
    * Trains to the end, or until a callback or a signal ends it.
    *
    * @throws {TunesmithError} `numerical` after `maxNonFiniteSteps` steps that could not be made, `out_of_memory` with the
-   *   settings to change, `aborted` when the signal fires. The weights are then as after the last whole step.
+   *   settings to change, `aborted` when the signal fires. The weights are then as after the last whole step. `io` before anything
+   *   is computed when `outputDir` cannot be written, or another training is at work in it.
    */
-  async train({ signal, resumeFromCheckpoint }: TrainOptions = {}): Promise<TrainResult> {
+  async train(options: TrainOptions = {}): Promise<TrainResult> {
+    const { outputDir } = this.config
+    const { nameOrPath } = this.model
+    if (nameOrPath !== undefined && (await samePlace(outputDir, nameOrPath)))
+      throw invalidOptions('The output would go into the folder of the model', {
+        where: `outputDir ${outputDir}`,
+        remedy: 'Choose another folder',
+      })
+    const notices: string[] = []
+    return withFolderLock(
+      outputDir,
+      () => this.#train(options, notices),
+      (message) => notices.push(message),
+    )
+  }
+
+  async #train({ signal, resumeFromCheckpoint }: TrainOptions, taken: readonly string[]): Promise<TrainResult> {
     const { config, model, peft, parameters } = this
-    const { trainDataset, tokenizer, callbacks = [] } = this.#options
+    const { tokenizer, callbacks = [] } = this.#options
     const start = performance.now()
 
-    const prepared = await this.#prepare(trainDataset, config.packing, signal)
+    const prepared = await this.#prepare(this.#trainDataset, config.packing, signal)
     const data = await batchRows(prepared.examples, config)
     const digest = await dataDigest(data)
     const resume = await findResumePoint(config.outputDir, resumeFromCheckpoint ?? config.resumeFromCheckpoint)
@@ -147,6 +173,7 @@ export class SFTTrainer {
         signals: config.saveOnSignal,
       })
       await emitter.emit('onTrainBegin', trainPlan(run, data, memory, resume.folder))
+      for (const message of taken) await emitter.notice(message, 'warning')
       for (const { message, level } of [...resume.notices, ...(resumed?.notices ?? [])])
         await emitter.notice(message, level)
       for (const message of startNotices(prepared, data, memory, tokenizer)) await emitter.notice(message)
@@ -194,7 +221,7 @@ export class SFTTrainer {
   }
 
   async #evalRows(): Promise<BatchRows> {
-    const { evalDataset } = this.#options
+    const evalDataset = this.#evalDataset
     if (!evalDataset)
       throw invalidOptions('There is no evaluation data', {
         where: 'SFTTrainer',

@@ -22,6 +22,17 @@ describe('valueAndGrads', () => {
     expect(Array.from(grads[1]!.dataSync())).toEqual([0, 0])
   })
 
+  it("is what TensorFlow.js' own gradient functions point to at our operations", () => {
+    const x = variable([1, 2], [1, 2])
+    const weight = tf.tensor1d([1, 1])
+    const f = () => tf.sum(rmsNorm(x as never, weight, { eps: 1e-6, offset: 0 })) as tf.Scalar
+    for (const call of [() => tf.variableGrads(f, [x]), () => tf.train.sgd(1).minimize(f)])
+      expect(call).toThrow(
+        expect.objectContaining({ code: 'unsupported', remedy: expect.stringContaining('valueAndGrads') }),
+      )
+    expect(Array.from(valueAndGrads(f, [x]).grads[0]!.dataSync())).toHaveLength(2)
+  })
+
   it('leaves only what it returns, also when a gradient is missing', () => {
     const x = variable([1.5])
     const before = tf.memory().numTensors

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { engineState, isRecording, type TapeNode, withoutRecording } from '../engine'
+import { requireTurn } from './value-and-grads'
 
 export interface RecordedOp<Saved extends tf.Tensor[] = tf.Tensor[]> {
   name: string
@@ -47,7 +48,10 @@ export function record<Saved extends tf.Tensor[] | []>({
     inputs,
     outputs: [outputs[0]!],
     saved,
-    gradient: ([dy]) => gradient(dy!, saved as Saved),
+    gradient: ([dy]) => {
+      requireTurn(node)
+      return gradient(dy!, saved as Saved)
+    },
   }
   engineState().activeTape!.push(node)
   return outputs

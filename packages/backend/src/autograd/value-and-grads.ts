@@ -13,6 +13,24 @@ interface Turn {
 }
 let turn: Turn | undefined
 
+/**
+ * Whether {@link walkBack} is at the node: the gradients of its inputs share tensors, which TensorFlow.js' own walk releases too early.
+ *
+ * @throws {TunesmithError} `unsupported`, naming what to call.
+ */
+export function requireTurn(node: TapeNode): void {
+  if (turn?.node === node) return
+  throw new TunesmithError(
+    `TensorFlow.js' own gradient functions do not reach through the operation ${node.kernelName}`,
+    {
+      code: 'unsupported',
+      where: 'tf.variableGrads, tf.valueAndGrads, tf.grads, optimizer.minimize',
+      remedy:
+        'Call `valueAndGrads(() => loss, [...variables])` of @tunesmith/backend, and hand its gradients to `optimizer.applyGradients`',
+    },
+  )
+}
+
 /** True when the gradient for this input of the node is wanted; lets a node skip what nobody asked for. */
 export function currentlyWanted(name: string): boolean {
   return turn?.wanted.includes(name) ?? false

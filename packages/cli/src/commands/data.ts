@@ -1,5 +1,5 @@
 import { Command } from '@commander-js/extra-typings'
-import { writeFileAtomic } from '@tunesmith/core'
+import { plainJson, plainText, refuseSources, writeFileAtomic } from '@tunesmith/core'
 import { describe, descriptionText, histogramSvg, loadDataset } from '@tunesmith/datasets'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { count } from './numbers'
@@ -21,6 +21,7 @@ async function run(
   source: string,
   { split, against, tokenizer, maxLength, svg, json }: DescribeCommandOptions,
 ): Promise<void> {
+  if (svg) await refuseSources(svg, [source, ...(against ? [against] : [])])
   const dataset = await loadDataset(source, split ? { split } : {})
   const encoder = tokenizer ? await Tokenizer.fromPretrained(tokenizer) : undefined
   const description = await describe(dataset, {
@@ -31,7 +32,7 @@ async function run(
   const { total } = description.lengths.parts
   if (svg && total)
     await writeFileAtomic(svg, histogramSvg(total, { title: `Length of a row in ${description.lengths.unit}` }))
-  console.log(json ? JSON.stringify(description) : descriptionText(description))
+  console.log(json ? plainJson(description) : plainText(descriptionText(description)))
 }
 
 export const dataCommand = () =>

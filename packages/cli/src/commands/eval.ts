@@ -1,13 +1,24 @@
 import { extname } from 'node:path'
-import { Command, Option } from '@commander-js/extra-typings'
+import { Command, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
-import { invalidData, invalidOptions } from '@tunesmith/core'
+import { checkOutputFolder, invalidData, invalidOptions, nearestName, plainText } from '@tunesmith/core'
 import { loadDataset } from '@tunesmith/datasets'
 import { compare, type EvalRow, METRIC_NAMES, type MetricName } from '@tunesmith/eval-metrics'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
-import { loadModelOrAdapter } from '../run/load'
+import { findModel, in4bit, readModel, setChatTemplate, sourcesOf } from '../run/load'
 import { answerRows, heldOutRows, testRows } from '../run/test-rows'
 import { count } from './numbers'
+import { baseOption, chatTemplateOption, checkAnswerLength, in4bitOption, overwriteOption } from './shared-options'
+
+function metricNames(text: string): MetricName[] {
+  const names = text.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !(METRIC_NAMES as readonly string[]).includes(name))
+  if (unknown === undefined) return names as MetricName[]
+  const nearest = nearestName(unknown, METRIC_NAMES)
+  throw new InvalidArgumentError(
+    `There is no metric "${unknown}".${nearest ? ` Did you mean "${nearest}"?` : ''} They are ${METRIC_NAMES.join(', ')}.`,
+  )
+}
 
 const command = () =>
   new Command('eval')
@@ -19,14 +30,17 @@ const command = () =>
     .option('--data <file>', 'held-out rows with prompts and answers')
     .addOption(
       new Option('--metrics <names>', `of ${METRIC_NAMES.join(', ')}`)
-        .argParser((text) => text.split(',') as MetricName[])
+        .argParser(metricNames)
         .default(['rouge', 'bleu'] as MetricName[], 'rouge,bleu'),
     )
     .option('--out <folder>', 'where report.html, .json, .csv and .md go', 'runs/eval')
     .option('--max-rows <n>', 'only the first rows', count)
-    .option('--max-new-tokens <n>', 'longest answer', count, ANSWER_DEFAULTS.maxNewTokens)
+    .option('--max-new-tokens <n>', `longest answer; default ${ANSWER_DEFAULTS.maxNewTokens}`, count)
     .option('--batch-size <n>', 'prompts answered together', count, ANSWER_DEFAULTS.batchSize)
-    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .addOption(baseOption())
+    .addOption(in4bitOption())
+    .addOption(chatTemplateOption())
+    .addOption(overwriteOption())
     .option('--blind', 'also write a sheet for blind review')
 type EvalOptions = ReturnType<ReturnType<typeof command>['opts']>
 
@@ -81,6 +95,21 @@ async function referenceRows(sources: Source[]): Promise<Prediction[]> {
 
 async function run(texts: string[], options: EvalOptions): Promise<void> {
   const sources = texts.map(parseSource)
+  const found = new Map(
+    await Promise.all(
+      sources
+        .filter((source) => !isPredictions(source))
+        .map(async (source) => [source, await findModel(source.path, options)] as const),
+    ),
+  )
+  await checkOutputFolder(options.out, {
+    overwrite: options.overwrite,
+    sources: [
+      ...(options.data ? [options.data] : []),
+      ...sources.flatMap((source) => (found.has(source) ? sourcesOf(found.get(source)!) : [source.path])),
+    ],
+    only: /^(report|review)\./,
+  })
   const dataset = options.data ? await loadDataset(options.data) : undefined
   const asked = dataset && testRows(dataset.take(options.maxRows ?? dataset.length))
   const given = asked ?? (await referenceRows(sources)).slice(0, options.maxRows)
@@ -97,9 +126,18 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
       continue
     }
     if (!asked) throw needsData('A model needs prompts to answer', source.path)
-    const { model, tokenizer } = await loadModelOrAdapter(source.path, options.base)
+    const { model, tokenizer } = await readModel(found.get(source)!, in4bit(options.loadIn4bit))
+    const { maxNewTokens = ANSWER_DEFAULTS.maxNewTokens, batchSize } = options
+    if (options.maxNewTokens !== undefined) checkAnswerLength(model, maxNewTokens)
+    setChatTemplate(tokenizer, options.chatTemplate)
     const heldOut = heldOutRows(asked, tokenizer)
-    const answers = await answerRows(model, tokenizer, heldOut, { label: source.name, ...options }, console.warn)
+    const answers = await answerRows(
+      model,
+      tokenizer,
+      heldOut,
+      { label: source.name, maxNewTokens, batchSize },
+      (line) => console.warn(plainText(line)),
+    )
     rows.forEach((row, i) => {
       row.outputs[source.name] = answers[i]!
     })
@@ -114,7 +152,7 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
     maxRows: 50,
   })
   // The report's Markdown goes on with every row; the scores come first.
-  console.log(markdown.split(/^## (?!Scores)/m)[0]!.trim())
+  console.log(plainText(markdown.split(/^## (?!Scores)/m)[0]!.trim()))
   console.log(`\nwritten: ${files.join(', ')}`)
 }
 

@@ -1,8 +1,10 @@
+import { basename, join } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
-import { invalidOptions } from '@tunesmith/core'
+import { checkOutputFolder, invalidOptions, plainText, writeOutputFolder } from '@tunesmith/core'
 import { exportGguf, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
-import { loadModelOrAdapter } from '../run/load'
+import { findModel, in4bit, readModel, sourcesOf } from '../run/load'
+import { baseOption, in4bitOption, overwriteOption } from './shared-options'
 
 const GGUF_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
@@ -18,7 +20,9 @@ const command = () =>
     )
     .requiredOption('--out <folder>', 'where it goes')
     .option('--adapter <adapter>', 'adapter to merge into the model, a folder or a Hub id')
-    .option('--base <model>', 'base model of an adapter, when it has moved')
+    .addOption(baseOption())
+    .addOption(in4bitOption())
+    .addOption(overwriteOption())
     .addOption(
       new Option('--type <type>', 'storage of the weights; default f16 in GGUF, in safetensors as they are').choices(
         GGUF_TYPES,
@@ -40,16 +44,23 @@ async function run(path: string, options: ExportOptions): Promise<void> {
       where: '--type',
       remedy: 'Choose one of these, use --to gguf, or `tunesmith quantize` for 4 bits in safetensors',
     })
+  const found = await findModel(path, options)
+  const output = { overwrite: options.overwrite, sources: sourcesOf(found) }
+  await checkOutputFolder(out, output)
   await selectBackend()
-  const { model, peft, tokenizer } = await loadModelOrAdapter(path, options.base, options.adapter)
+  const { model, peft, tokenizer } = await readModel(found, in4bit(options.loadIn4bit))
   peft?.mergeAndUnload()
   if (to === 'safetensors') {
-    await savePretrained(model, out, { dtype, tokenizer, ...(maxShardSize !== undefined && { maxShardSize }) })
+    await writeOutputFolder(out, output, (folder) =>
+      savePretrained(model, folder, { dtype, tokenizer, ...(maxShardSize !== undefined && { maxShardSize }) }),
+    )
     console.log(`written to ${out}`)
   } else {
-    const { file, notes } = await exportGguf(model, tokenizer, out, { type, name, preTokenizer })
-    for (const note of notes) console.warn(`Note: ${note}.`)
-    console.log(`written to ${file}`)
+    const { file, notes } = await writeOutputFolder(out, output, (folder) =>
+      exportGguf(model, tokenizer, folder, { type, name, preTokenizer }),
+    )
+    for (const note of notes) console.warn(plainText(`Note: ${note}.`))
+    console.log(`written to ${join(out, basename(file))}`)
     console.log(`for Ollama: cd ${out} && ollama create ${name ?? 'my-model'} -f Modelfile`)
   }
   model.dispose()

@@ -1,9 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
-import { writeFileAtomic } from '@tunesmith/core'
-import { formatDataset, loadDataset } from '@tunesmith/datasets'
+import { plainText, refuseSources, writeFileAtomic } from '@tunesmith/core'
+import { formatDataset } from '@tunesmith/datasets'
 import { lossOn } from '@tunesmith/sft-trainer'
 import { checkRows, inspect, renderHtml, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
 import { readFineTuneConfig } from '../run/config'
+import { setChatTemplate } from '../run/load'
+import { loadConfigRows, pathOf } from '../run/rows'
 import { count } from './numbers'
 
 const command = () =>
@@ -16,11 +18,15 @@ const command = () =>
 type InspectOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 async function run(path: string, { rows, check, html }: InspectOptions): Promise<void> {
-  const { model, revision, dataset: files, training } = await readFineTuneConfig(path)
+  const config = await readFineTuneConfig(path)
+  const { model, revision, training } = config
+  const source = pathOf(config.dataset.train)
+  if (html) await refuseSources(html, [path, source, model])
   const tokenizer = await Tokenizer.fromPretrained(model, { revision })
-  const dataset = (await loadDataset(files.train)).take(Math.max(rows, check))
+  setChatTemplate(tokenizer, config.chatTemplate)
+  const dataset = (await loadConfigRows(config)).train.take(Math.max(rows, check))
   const formatted = formatDataset(dataset)
-  console.log(`${files.train}\n${formatted.explanation}\n`)
+  console.log(plainText(`${source}\n${formatted.explanation}\n`))
 
   const options = { maxLength: training.maxLength, truncationMode: training.truncationMode, lossOn: lossOn(training) }
   const examples = formatted.dataset.toArray()
@@ -30,11 +36,16 @@ async function run(path: string, { rows, check, html }: InspectOptions): Promise
   const where = (index: number) => dataset.where(index)
   const checked = await checkRows(tokenizer, examples, { ...options, where, label: 'checking' })
   console.log(`${checked.rows} rows looked at: ${checked.tokens} tokens, ${checked.trained} of them trained`)
+  const chats = examples.filter(({ messages }) => messages !== undefined).length
+  if (chats > 0 && options.lossOn === undefined)
+    console.log(
+      `note: ${chats} conversations are trained whole, what users say and the template's own tokens too; training.assistantOnlyLoss: true trains the answers alone`,
+    )
   if (checked.warnings.length === 0) console.log('nothing to warn of')
   for (const { code, rows, message, remedy } of checked.warnings)
-    console.log(`warning: ${code} in ${rows} row${rows === 1 ? '' : 's'}: ${message}. ${remedy}`)
+    console.log(plainText(`warning: ${code} in ${rows} row${rows === 1 ? '' : 's'}: ${message}. ${remedy}`))
   if (html) {
-    await writeFileAtomic(html, renderHtml(shown, `Training rows of ${files.train}`))
+    await writeFileAtomic(html, renderHtml(shown, `Training rows of ${source}`))
     console.log(`written to ${html}`)
   }
 }

@@ -2,12 +2,13 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
-import { createProgress, writeFileAtomic } from '@tunesmith/core'
+import { checkOutputFolder, createProgress, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { plotErrors, quantizeCheckpoint, reportToMarkdown } from '@tunesmith/quantization'
-import { loadModelOrAdapter } from '../run/load'
+import { findModel, readModel } from '../run/load'
 import { textPerplexity } from '../run/text-perplexity'
 import { count } from './numbers'
+import { overwriteOption } from './shared-options'
 
 const command = () =>
   new Command('quantize')
@@ -19,44 +20,50 @@ const command = () =>
         .default('nf4' as const),
     )
     .requiredOption('--out <folder>', 'where the quantized model goes')
+    .addOption(overwriteOption())
     .option('--double-quant', 'quantize the 4-bit scales too')
     .option('--block-size <n>', 'elements per 4-bit scale', count)
     .option('--text <file>', 'measure perplexity on this text, before and after')
 type QuantizeOptions = ReturnType<ReturnType<typeof command>['opts']>
 
 async function perplexityOf(path: string, text: string): Promise<number> {
-  const { model, tokenizer } = await loadModelOrAdapter(path)
+  const { model, tokenizer } = await readModel(await findModel(path))
   const perplexity = textPerplexity(model, tokenizer, text)
   model.dispose()
   return perplexity
 }
 
-async function run(name: string, { to, out, doubleQuant, blockSize, text }: QuantizeOptions): Promise<void> {
+async function run(name: string, { to, out, doubleQuant, blockSize, text, overwrite }: QuantizeOptions): Promise<void> {
   const model = await resolveModelFolder(name)
+  const output = { overwrite, sources: [model, ...(text ? [text] : [])] }
+  await checkOutputFolder(out, output)
   let bar: ReturnType<typeof createProgress> | undefined
-  const report = await quantizeCheckpoint({
-    model,
-    out,
-    config:
-      to === 'int8'
-        ? { loadIn8bit: true }
-        : { loadIn4bit: true, bnb4bitQuantType: to, bnb4bitUseDoubleQuant: doubleQuant === true },
-    ...(blockSize && { blocksize: blockSize }),
-    onProgress: ({ done, total, name }) => {
-      bar ??= createProgress({ label: 'quantize', total })
-      bar.update(done, name)
-    },
+  const lines: string[] = []
+  await writeOutputFolder(out, output, async (folder) => {
+    const report = await quantizeCheckpoint({
+      model,
+      out: folder,
+      config:
+        to === 'int8'
+          ? { loadIn8bit: true }
+          : { loadIn4bit: true, bnb4bitQuantType: to, bnb4bitUseDoubleQuant: doubleQuant === true },
+      ...(blockSize && { blocksize: blockSize }),
+      onProgress: ({ done, total, name }) => {
+        bar ??= createProgress({ label: 'quantize', total })
+        bar.update(done, name)
+      },
+    })
+    bar?.finish('done')
+    lines.push(reportToMarkdown(report))
+    if (text) {
+      await selectBackend()
+      const content = await readFile(text, 'utf8')
+      const [before, after] = [await perplexityOf(model, content), await perplexityOf(folder, content)]
+      lines.push(`perplexity of ${text}: ${before.toFixed(4)} before, ${after.toFixed(4)} after\n`)
+    }
+    await writeFileAtomic(join(folder, 'quantization.md'), lines.join('\n'))
+    await writeFileAtomic(join(folder, 'quantization.svg'), plotErrors(report))
   })
-  bar?.finish('done')
-  const lines = [reportToMarkdown(report)]
-  if (text) {
-    await selectBackend()
-    const content = await readFile(text, 'utf8')
-    const [before, after] = [await perplexityOf(model, content), await perplexityOf(out, content)]
-    lines.push(`perplexity of ${text}: ${before.toFixed(4)} before, ${after.toFixed(4)} after\n`)
-  }
-  await writeFileAtomic(join(out, 'quantization.md'), lines.join('\n'))
-  await writeFileAtomic(join(out, 'quantization.svg'), plotErrors(report))
   console.log(lines.join('\n'))
   console.log(`written to ${out}, with the report as quantization.md and quantization.svg`)
 }

@@ -4,7 +4,8 @@ import { Command } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { notFound } from '@tunesmith/core'
 import type { FineTuneConfig } from '../run/config'
-import { type OutputOptions, runConfig } from './train'
+import { overwriteOption } from './shared-options'
+import { runConfig } from './train'
 
 const CONFIG = join('examples', 'quickstart', 'config.yaml')
 
@@ -37,8 +38,9 @@ export function quickstartCommand(): Command {
   return new Command('quickstart')
     .description('fine-tune the embedded model on the embedded data, and measure what it brought')
     .option('--json', 'print metrics.json alone on the last line')
-    .action(async (options: OutputOptions) => {
+    .addOption(overwriteOption())
+    .action(async ({ overwrite, ...options }) => {
       const { name } = await selectBackend()
-      await runConfig(findConfig(), options, name === 'native' ? undefined : shortened)
+      await runConfig(findConfig(), options, overwrite ? { overwrite } : {}, name === 'native' ? undefined : shortened)
     })
 }

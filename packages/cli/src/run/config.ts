@@ -3,12 +3,36 @@ import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { BACKEND_NAMES } from '@tunesmith/backend'
 import { invalidFile, invalidOptions, notFound, parseOptions } from '@tunesmith/core'
+import { hubId } from '@tunesmith/datasets'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
 import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
 import { type QuantizationConfigOptions, quantizationConfig } from '@tunesmith/quantization'
 import { earlyStoppingSchema, sftConfigSchema } from '@tunesmith/sft-trainer'
-import { parseDocument } from 'yaml'
+import { chatTemplates, type TemplateName } from '@tunesmith/tokenization'
+import { type Document, parseDocument } from 'yaml'
 import { z } from 'zod'
+
+export const TEMPLATE_NAMES = Object.keys(chatTemplates) as TemplateName[]
+
+/** A file, folder or pattern, or the Hub id of a dataset; as an object with what `loadDataset` takes besides. */
+const rowsSchema = z.union([
+  z.string(),
+  z.strictObject({
+    path: z.string(),
+    /** Which split, when there are several. Of a Hub dataset the default is the key's name: `train`, `validation`, `test`. */
+    split: z.string().optional(),
+    /** Hub: the subset. */
+    config: z.string().optional(),
+    /** Hub: branch, tag or commit. */
+    revision: z.string().optional(),
+  }),
+])
+export type RowsSource = z.output<typeof rowsSchema>
+
+const partSize = z
+  .number()
+  .positive()
+  .refine((size) => size < 1 || Number.isInteger(size), 'must be a share below 1 or a whole number of rows')
 
 export const fineTuneConfigSchema = z.strictObject({
   /** A model folder or a Hub id. */
@@ -19,17 +43,24 @@ export const fineTuneConfigSchema = z.strictObject({
   quantization: z.custom<QuantizationConfigOptions>((value) => typeof value === 'object' && value !== null).optional(),
   /** Files of rows; relative paths start at the config file. */
   dataset: z.strictObject({
-    train: z.string(),
+    train: rowsSchema,
     /** Its loss is measured while training. */
-    validation: z.string().optional(),
+    validation: rowsSchema.optional(),
     /** Held out: the base and the tuned model answer it and are compared. */
-    test: z.string().optional(),
+    test: rowsSchema.optional(),
+    /** In the place of `validation` and `test`: so many of the training rows, or such a share, drawn by `splitSeed`. */
+    validationSize: partSize.optional(),
+    testSize: partSize.optional(),
+    /** Default 0. */
+    splitSeed: z.number().int().default(0),
   }),
   /** PEFT's LoraConfig. Without it and `peft`, the weights themselves are trained. */
   lora: loraConfigSchema.optional(),
   /** Any kind of adapter, by `peftType`, with its options. */
   peft: z.looseObject({ peftType: z.string() }).optional(),
-  training: sftConfigSchema.omit({ outputDir: true }),
+  training: sftConfigSchema.omit({ outputDir: true }).prefault({}),
+  /** A built-in chat template in the place of the tokenizer's own, for a base model that has none. */
+  chatTemplate: z.enum(TEMPLATE_NAMES).optional(),
   /** End training when `metricForBestModel` no longer improves. */
   earlyStopping: earlyStoppingSchema.optional(),
   /** How the test set is answered. */
@@ -47,15 +78,56 @@ export const fineTuneConfigSchema = z.strictObject({
   backend: z.enum(BACKEND_NAMES).optional(),
   /** Gets `adapter/`, `metrics.json`, `loss.svg`, `report.html`, `logs.jsonl` and the checkpoints. */
   outputDir: z.string(),
+  /** Replace what an earlier run left in `outputDir`. Default false. */
+  overwrite: z.boolean().default(false),
 })
 export type FineTuneConfig = z.output<typeof fineTuneConfigSchema>
+
+/** Whether a name can only mean a dataset on the Hub: `owner/name`, when there is no such file, or `hf://owner/name`. */
+export const isHubDataset = (path: string): boolean => hubId(path) !== undefined && !existsSync(path)
+
+/** What lies beside the config goes before a Hub id of the same form. */
+const rowsPath = (path: string, inside: (file: string) => string) =>
+  !existsSync(inside(path)) && isHubDataset(path) ? path : inside(path)
+
+/** What the command line says of a config's keys. */
+export interface ConfigChanges {
+  overwrite?: boolean
+  training?: { resumeFromCheckpoint?: boolean | string }
+  dataset?: { testSize?: number; validationSize?: number }
+}
+
+/** The changes go before the file; what is no mapping stays for the schema to refuse. */
+function merged(value: unknown, { overwrite, ...sections }: ConfigChanges): unknown {
+  const isMapping = (part: unknown): part is Record<string, unknown> =>
+    typeof part === 'object' && part !== null && !Array.isArray(part)
+  if (!isMapping(value)) return value
+  const all = { ...value, ...(overwrite !== undefined && { overwrite }) } as Record<string, unknown>
+  for (const [name, change] of Object.entries(sections))
+    if (Object.keys(change).length > 0 && (all[name] == null || isMapping(all[name])))
+      all[name] = { ...(all[name] as object | undefined), ...change }
+  return all
+}
+
+/** The values of a document. @throws {TunesmithError} `invalid_file` for aliases that multiply without bound. */
+function yamlValue(document: Document.Parsed, path: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 }) ?? {}
+  } catch (cause) {
+    throw invalidFile(`Not usable as YAML: ${(cause as Error).message}`, {
+      where: path,
+      remedy: 'Write the values out in the place of aliases',
+      cause,
+    })
+  }
+}
 
 /**
  * Reads a YAML or JSON config; its relative paths are made absolute.
  *
  * @throws {TunesmithError} `not_found`, `invalid_file` with line and column, or `invalid_options` naming each key.
  */
-export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> {
+export async function readFineTuneConfig(path: string, changes: ConfigChanges = {}): Promise<FineTuneConfig> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw notFound('The config file cannot be read', { where: path, remedy: 'Check the path', cause })
   })
@@ -68,23 +140,37 @@ export async function readFineTuneConfig(path: string): Promise<FineTuneConfig> 
       cause: error,
     })
   }
-  const config = parseOptions(fineTuneConfigSchema, document.toJS() ?? {}, path)
+  const config = parseOptions(fineTuneConfigSchema, merged(yamlValue(document, path), changes), path)
   if (config.lora && config.peft)
     throw invalidOptions('Both "lora" and "peft" are given', { where: path, remedy: 'Keep one of them' })
   if (config.peft) peftConfig(config.peft as PeftConfigOptions, path)
   if (config.quantization) quantizationConfig(config.quantization)
   const base = dirname(resolve(path))
   const inside = (file: string) => (isAbsolute(file) ? file : resolve(base, file))
-  const { train, validation, test } = config.dataset
+  const { train, validation, test, validationSize, testSize, ...rest } = config.dataset
+  for (const [file, size, name] of [
+    [validation, validationSize, 'validation'],
+    [test, testSize, 'test'],
+  ] as const)
+    if (file !== undefined && size !== undefined)
+      throw invalidOptions(`Both "dataset.${name}" and "dataset.${name}Size" are given`, {
+        where: path,
+        remedy: 'Keep one of them',
+      })
+  const rows = (source: RowsSource): RowsSource =>
+    typeof source === 'string' ? rowsPath(source, inside) : { ...source, path: rowsPath(source.path, inside) }
   const localModel = inside(config.model)
   return {
     ...config,
     // A folder beside the config goes before a Hub id of the same form.
     model: config.model.startsWith('.') || existsSync(localModel) ? localModel : config.model,
     dataset: {
-      train: inside(train),
-      ...(validation && { validation: inside(validation) }),
-      ...(test && { test: inside(test) }),
+      ...rest,
+      train: rows(train),
+      ...(validation && { validation: rows(validation) }),
+      ...(test && { test: rows(test) }),
+      ...(validationSize !== undefined && { validationSize }),
+      ...(testSize !== undefined && { testSize }),
     },
     training: {
       ...config.training,

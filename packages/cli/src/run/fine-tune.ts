@@ -1,8 +1,6 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
-import { writeFileAtomic } from '@tunesmith/core'
-import { loadDataset } from '@tunesmith/datasets'
+import { checkOutputFolder, FOLDER_LOCK, withFolderLock, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
 import { type CausalLM, loadModel } from '@tunesmith/models'
 import type { PeftConfigOptions } from '@tunesmith/peft-lora'
 import { earlyStopping, lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
@@ -10,6 +8,8 @@ import { Tokenizer } from '@tunesmith/tokenization'
 import { remembered } from './base-answers'
 import { type ComparisonScores, compareAnswers } from './compare'
 import type { FineTuneConfig } from './config'
+import { setChatTemplate } from './load'
+import { loadConfigRows, pathOf } from './rows'
 import { answerRows, type HeldOut, heldOutRows, testRows } from './test-rows'
 
 /** What `metrics.json` holds. */
@@ -40,6 +40,22 @@ export interface FineTuneResult {
  * @param say gets a line at the start of each part.
  */
 export async function fineTune(config: FineTuneConfig, say: (line: string) => void): Promise<FineTuneResult> {
+  const { train, validation, test } = config.dataset
+  const sources = [config.model, ...[train, validation, test].flatMap((source) => (source ? [pathOf(source)] : []))]
+  await checkOutputFolder(config.outputDir, {
+    overwrite: config.overwrite || config.training.resumeFromCheckpoint !== false,
+    sources,
+    only: new RegExp(`^(?!${FOLDER_LOCK.replaceAll('.', '\\.')}$)`),
+    remedy: 'go on with an earlier run with --resume',
+  })
+  return withFolderLock(config.outputDir, () => run(config, sources, say), say)
+}
+
+async function run(
+  config: FineTuneConfig,
+  sources: readonly string[],
+  say: (line: string) => void,
+): Promise<FineTuneResult> {
   const start = performance.now()
   const seconds = (since: number) => (performance.now() - since) / 1000
   const { outputDir, evaluation } = config
@@ -50,11 +66,9 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
   const tokenizer = await Tokenizer.fromPretrained(config.model, { revision: config.revision })
   const { model: name, revision, quantization } = config
   const model = await loadModel(name, { revision, ...(quantization && { quantizationConfig: quantization }) })
-  const train = await loadDataset(config.dataset.train)
-  const validation = config.dataset.validation ? await loadDataset(config.dataset.validation) : undefined
-  const test = config.dataset.test ? await loadDataset(config.dataset.test) : undefined
+  setChatTemplate(tokenizer, config.chatTemplate)
+  const { train, validation, test } = await loadConfigRows(config)
   const heldOut = test ? heldOutRows(testRows(test.take(evaluation.maxRows ?? test.length)), tokenizer) : []
-  await mkdir(outputDir, { recursive: true })
 
   const answer = (label: string, of: CausalLM) => answerRows(of, tokenizer, heldOut, { label, ...evaluation }, say)
   const answeringBase = performance.now()
@@ -91,7 +105,7 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
     const interrupted = { by: interruptedBy, checkpoint }
     return { metrics, interrupted, saved, report: undefined, heldOut, answers: undefined }
   }
-  await trainer.saveModel(saved)
+  await writeOutputFolder(saved, { overwrite: true, sources }, (folder) => trainer.saveModel(folder))
   let report: string | undefined
   let answers: FineTuneResult['answers']
   if (test) {

@@ -1,5 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { networkError, RequestError, requestJson, TunesmithError } from '@tunesmith/core'
+import {
+  formatDuration,
+  LONGEST_WAIT_MS,
+  networkError,
+  RequestError,
+  requestJson,
+  TunesmithError,
+} from '@tunesmith/core'
 import { z } from 'zod'
 import type { ChatMessage } from './prompt'
 
@@ -52,12 +59,13 @@ interface ChatAnswer {
   usage?: { prompt_tokens?: number; completion_tokens?: number }
 }
 
-/** Wrong key, wrong model, wrong address: every further request would fail alike. */
+/** Wrong key, wrong model, wrong address: every further request would fail alike, as with a server that asks for hours. */
 const HOPELESS = new Set([401, 403, 404])
 
 /**
  * A client for chat completions that keeps to the rate limit and tries again what may pass: connection errors, timeouts,
- * 408, 429, 5xx and an answer that is not JSON, waiting as long as the server's `Retry-After` says.
+ * 408, 429, 5xx and an answer that is not JSON, waiting as long as the server's `Retry-After` says, five minutes at most: a server
+ * that asks for more is not waited for.
  */
 export function chatClient(options: EndpointOptions): (messages: ChatMessage[], seed: number) => Promise<Reply> {
   const { signal, retries, apiKey, model, temperature, maxTokens: max_tokens, timeoutMs, fetch } = options
@@ -79,6 +87,12 @@ export function chatClient(options: EndpointOptions): (messages: ChatMessage[], 
       } catch (cause) {
         if (signal?.aborted) throw new TunesmithError('The judge was stopped', { code: 'aborted', where: url, cause })
         const { message, retryable, retryAfterMs, status } = cause as RequestError
+        if (retryAfterMs > LONGEST_WAIT_MS)
+          throw networkError(`${message}; it asks to wait ${formatDuration(retryAfterMs / 1000)}`, {
+            where: url,
+            remedy: 'Run again after that time; with a journal what was judged is kept',
+            cause,
+          })
         if (!(retryable || status === 200) || attempt >= retries) {
           const remedy = status === 0 ? 'Check that the server runs' : 'Check endpoint, model and key'
           throw networkError(message, { where: url, remedy, cause })
@@ -92,5 +106,6 @@ export function chatClient(options: EndpointOptions): (messages: ChatMessage[], 
 /** True for an error after which going on is pointless. */
 export function isHopeless(error: unknown): boolean {
   if (!(error instanceof TunesmithError) || error.code === 'aborted') return true
-  return error.cause instanceof RequestError && HOPELESS.has(error.cause.status)
+  const { cause } = error
+  return cause instanceof RequestError && (HOPELESS.has(cause.status) || cause.retryAfterMs > LONGEST_WAIT_MS)
 }

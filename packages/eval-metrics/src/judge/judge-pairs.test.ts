@@ -105,6 +105,15 @@ describe('judgePairs', () => {
     expect(asked).toHaveLength(1)
   })
 
+  it('does not wait for longer than five minutes', async () => {
+    const { asked, endpoint } = await start(() => ({ status: 429, headers: { 'retry-after': '7200' } }))
+    await expect(judgePairs({ ...quick, rows, endpoint, concurrency: 1 })).rejects.toMatchObject({
+      code: 'network',
+      message: expect.stringContaining('asks to wait 2h00m'),
+    })
+    expect(asked).toHaveLength(1)
+  })
+
   it('goes on where a stopped run was, past a half-written line', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'judge-'))
     try {

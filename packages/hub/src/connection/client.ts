@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { networkError, retryAfter, TunesmithError } from '@tunesmith/core'
+import { LONGEST_WAIT_MS, networkError, retryAfter, TunesmithError } from '@tunesmith/core'
 import { HubError } from './hub-error'
 import type { Connection } from './settings'
 
@@ -7,12 +7,12 @@ import type { Connection } from './settings'
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504])
 /** Those at which the server has not done what a POST asks for, so that asking again does not do it twice. */
 const NOT_DONE = new Set([429, 503])
-/** A server that asks for a longer wait is not waited for. */
-const LONGEST_WAIT_MS = 5 * 60_000
 const BACKOFF_LIMIT_MS = 30_000
 
 /** Talks to one Hub: sends the token to it and to nobody else, and repeats what failed for a passing reason. */
 export class HubClient {
+  private announced = false
+
   constructor(readonly connection: Connection) {}
 
   /** As `fetch`, for libraries that take one; an answer with an error status is returned, not thrown. */
@@ -40,6 +40,7 @@ export class HubClient {
         response = await this.send(url, init)
       } catch (error) {
         if (post || attempt >= retries || this.connection.signal?.aborted) throw this.failure(error, url)
+        if (attempt === 0) this.announce(error, url, retries)
       }
       if (response && (!passing.has(response.status) || attempt >= retries)) return response
       const wait = response ? retryAfter(response) : undefined
@@ -47,6 +48,13 @@ export class HubClient {
       await response?.body?.cancel().catch(() => undefined)
       await this.pause(attempt, wait)
     }
+  }
+
+  /** The first failure is said, so that the tries after it are no silence. */
+  private announce(error: unknown, url: string, retries: number): void {
+    if (this.announced) return
+    this.announced = true
+    process.emitWarning(`${this.failure(error, url).what}; trying again, ${retries} times at most`, 'TunesmithWarning')
   }
 
   /** Waits before another attempt: what the server asked for, else longer each time, with a random part. */

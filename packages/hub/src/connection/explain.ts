@@ -1,16 +1,17 @@
-import type { TunesmithError, TunesmithErrorCode } from '@tunesmith/core'
+import { redactSecrets, type TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
+import { HubError } from './hub-error'
 import { withoutQuery } from './client'
 import { HubError } from './hub-error'
 import { describeRepo, type Repo } from './repo'
 import type { Connection } from './settings'
 
-/** What the Hub said in its headers or a short JSON body, cut; never an HTML page. */
+/** What the Hub said in its headers or a short JSON body, without keys, then cut; never an HTML page. */
 async function serverMessage(response: Response): Promise<string> {
   const header = response.headers.get('x-error-message')
-  if (header) return header.slice(0, 300)
+  if (header) return redactSecrets(header).slice(0, 300)
   if (!response.headers.get('content-type')?.includes('json')) return ''
   const body = (await response.json().catch(() => ({}))) as { error?: unknown }
-  return typeof body.error === 'string' ? body.error.slice(0, 300) : ''
+  return typeof body.error === 'string' ? redactSecrets(body.error).slice(0, 300) : ''
 }
 
 /** An answer with an error status as an error that says why and what to do. */

@@ -1,4 +1,4 @@
-import { invalidOptions } from '@tunesmith/core'
+import { invalidOptions, rememberSecret } from '@tunesmith/core'
 
 /** An access token that no log, message or JSON shows: only its closure holds the text. */
 export interface Token {
@@ -19,5 +19,6 @@ export function readToken(text: string, source: string): Token | undefined {
       where: source,
       remedy: 'Copy it again from https://huggingface.co/settings/tokens; it is one word that starts with hf_',
     })
+  rememberSecret(secret)
   return { authorization: () => `Bearer ${secret}` }
 }

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { withFileLock } from '@tunesmith/core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bundleChild, startChild } from '../fixtures/child-process'
 import { LocalHub } from '../fixtures/local-hub'
 import { openCheckpoint } from '../safetensors/checkpoint'
 import { writeShardedSafetensors } from '../safetensors/write-sharded'
-import { withFileLock } from './file-lock'
 
 let hub: LocalHub
 let child: Awaited<ReturnType<typeof bundleChild>>

@@ -1,6 +1,6 @@
 import { mkdir, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { failAs, fileError, inParallel, notFound, parseOptions, TunesmithError } from '@tunesmith/core'
+import { failAs, fileError, inParallel, notFound, parseOptions, TunesmithError, withFileLock } from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { HubError } from '../connection/hub-error'
@@ -9,7 +9,6 @@ import { fetchFileInfo, fetchRevision, fetchTree, type RepoFile, resolveUrl } fr
 import { cacheFolder, connectionOptions, resolveConnection } from '../connection/settings'
 import { RepoCache, tagCacheFolder } from './cache-layout'
 import { downloadBlob } from './download-blob'
-import { withFileLock } from './file-lock'
 import { filterFiles } from './patterns'
 
 /** How far a download is; given to `onProgress` after each piece received and each file finished. */

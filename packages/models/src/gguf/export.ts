@@ -7,6 +7,7 @@ import type { GenerationDefaults } from '../generation/generation-config'
 import { refuseAdapters } from '../save-pretrained'
 import { exportNotes, layoutOf, modelMetadata, modelTensors } from './model'
 import { modelfile } from './modelfile'
+import { checkPreTokenizerName } from './pre-tokenizer'
 import { tokenizerMetadata } from './tokenizer'
 import { f32, type GgufValue, i32, string, u32 } from './values'
 import { GGUF_TENSOR_TYPES, writeGguf } from './write'
@@ -74,6 +75,7 @@ export async function exportGguf(
   options: ExportGgufOptions = {},
 ): Promise<ExportedGguf> {
   const { type, name, preTokenizer } = parseOptions(exportSchema, options, 'exportGguf')
+  if (preTokenizer !== undefined) checkPreTokenizerName(preTokenizer)
   refuseAdapters(model, 'exportGguf')
   const layout = layoutOf(model)
   const notes = exportNotes(model, layout)

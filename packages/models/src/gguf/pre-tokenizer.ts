@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions, nearestName, TunesmithError } from '@tunesmith/core'
 
 /** The parts of tokenizer.json that say how text is cut into words. */
 export interface WordRules {
@@ -45,6 +45,29 @@ const PATTERNS = new Map<string, { whole?: string; merged?: string }>([
   // Phi 4 mini.
   [String.raw`${CASED}${CONTRACTIONS}?${UPPER}${CONTRACTIONS}?|\p{N}{1,3}${CASED_REST}`, { merged: 'gpt-4o' }],
 ])
+
+/** Every name that llama.cpp reads (2026); it refuses a file with another one. */
+const KNOWN_NAMES = [
+  'default minicpm5 llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano',
+  'deepseek-llm deepseek-coder deepseek-v3 youtu falcon mpt starcoder gpt-2 phi-2 jina-es jina-de',
+  'gigachat jina-v2-es jina-v2-de a.x-4.0 mellum modern-bert jais-2 gemma4 granite-embed-multi-311m',
+  'sarvam-moe jina-v1-en jina-v2-code roberta-bpe whitespace refact command-r qwen2 deepseek-r1-qwen',
+  'kormo f2llmv2 qwen35 stablelm2 olmo dbrx smaug-bpe poro-chat glm4 chatglm-bpe viking jais tekken',
+  'smollm codeshell bloom gpt3-finnish exaone exaone4 exaone-moe chameleon minerva-7b megrez gpt-4o',
+  'llama4 kanana2 talkie granite-embed-multi-97m tiny_aya cohere2moe superbpe trillion granite-docling',
+  'bailingmoe bailingmoe2 llada-moe seed-coder hunyuan hunyuan-dense joyai-llm kimi-k2 grok-2 afmoe',
+  'laguna minimax-m2 solar-open mellum2',
+].flatMap((line) => line.split(' '))
+
+/** @throws {TunesmithError} `invalid_options` for a name that llama.cpp does not read. */
+export function checkPreTokenizerName(name: string): void {
+  if (KNOWN_NAMES.includes(name)) return
+  const nearest = nearestName(name, KNOWN_NAMES)
+  throw invalidOptions(`llama.cpp has no pre-tokenizer "${name}"`, {
+    where: 'preTokenizer',
+    remedy: `${nearest ? `Did you mean "${nearest}"? ` : ''}Give one it reads, such as gpt-2, llama-bpe, qwen2, tekken or smollm`,
+  })
+}
 
 /**
  * llama.cpp's name for the way a byte-level tokenizer cuts text into words.

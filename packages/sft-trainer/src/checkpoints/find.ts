@@ -1,5 +1,6 @@
-import { readdir, rm } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { recoverFolders } from '@tunesmith/core'
 import { MANIFEST_FILE, type Manifest, readManifest, verifyFiles } from './manifest'
 
 export interface FoundCheckpoint extends Manifest {
@@ -7,8 +8,6 @@ export interface FoundCheckpoint extends Manifest {
 }
 
 const NAME = /^checkpoint-\d+$/
-/** What `writeFolderAtomic` leaves when the process dies in it. */
-const UNFINISHED = /^\.checkpoint-\d+\..*\.tmp(\.old)?$/
 
 export const checkpointName = (step: number) => `checkpoint-${step}`
 
@@ -46,8 +45,4 @@ export async function newestWholeCheckpoint(
 }
 
 /** Removes what an earlier process left half-written; returns the names. */
-export async function removeUnfinished(outputDir: string): Promise<string[]> {
-  const names = (await readdir(outputDir).catch(() => [])).filter((name) => UNFINISHED.test(name))
-  for (const name of names) await rm(join(outputDir, name), { recursive: true, force: true })
-  return names
-}
+export const removeUnfinished = (outputDir: string): Promise<string[]> => recoverFolders(outputDir, NAME)

@@ -1,5 +1,5 @@
 import { currentBackend } from '@tunesmith/backend'
-import { createProgress, formatDuration, type Progress } from '@tunesmith/core'
+import { createProgress, formatDuration, type Progress, shown } from '@tunesmith/core'
 import type { TrainerCallback, TrainPlan } from '../callbacks/events'
 
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GB`
@@ -37,7 +37,7 @@ export function consoleReporter(stream: NodeJS.WriteStream = process.stderr): Tr
   const note = () =>
     `loss ${last.loss.toFixed(4)}  ${Math.round(last.speed)} tok/s  ${gigabytes(process.memoryUsage.rss())}`
   // A line of its own, below the bar.
-  const line = (text: string) => stream.write(`${stream.isTTY && bar ? '\n' : ''}${text}\n`)
+  const line = (text: string) => stream.write(`${stream.isTTY && bar ? '\n' : ''}${shown(text)}\n`)
   return {
     onTrainBegin(plan) {
       line(summary(plan).join('\n'))

@@ -1,4 +1,4 @@
-import { escapeHtml } from '@tunesmith/core'
+import { escapeHtml, plainText } from '@tunesmith/core'
 import type { InspectedToken, Inspection } from './inspect'
 
 const RESET = '\u001b[0m'
@@ -39,10 +39,10 @@ export function renderTerminal(inspection: Inspection, { color = true }: RenderT
   }
   if (open) out += ']'
   const { tokens, trained, warnings, endOfTurn } = inspection
-  const lines = [out, '', `${tokens.length} tokens, ${trained} trained`, ...(endOfTurn ? [endOfTurn] : [])]
+  const lines = [out, '', `${tokens.length} tokens, ${trained} trained`, ...(endOfTurn ? [plainText(endOfTurn)] : [])]
   for (const { message, remedy } of warnings) {
     const head = color ? `\u001b[33mwarning:${RESET}` : 'warning:'
-    lines.push(`${head} ${message}. ${remedy}.`)
+    lines.push(`${head} ${plainText(`${message}. ${remedy}`)}.`)
   }
   return lines.join('\n')
 }

@@ -1,4 +1,4 @@
-import { RequestError } from '@tunesmith/core'
+import { RequestError, shown } from '@tunesmith/core'
 import type { RunRecord } from './run-record'
 import type { MetricPoint, RunEnding, RunStart, TrackingService } from './service'
 
@@ -37,11 +37,8 @@ export class Delivery {
   #failing = false
 
   constructor(options: DeliveryOptions) {
-    const say: DeliveryOptions['say'] = (message, level) => {
-      const shown = options.service.secrets.reduce((text, secret) => text.replaceAll(secret, '***'), message)
-      options.say(shown, level)
-    }
-    this.#options = { ...options, say }
+    // Whatever a server answers, keys are not shown.
+    this.#options = { ...options, say: (message, level) => options.say(shown(message), level) }
     this.#done = this.#run().catch((error: Error) => this.#stop(error))
   }
 

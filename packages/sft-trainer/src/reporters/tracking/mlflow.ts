@@ -67,7 +67,6 @@ function mlflow(options: z.output<typeof schema>): TrackingService {
 
   return {
     title: 'MLflow',
-    secrets: Object.values(headers).map((value) => value.replace(/^\w+ /, '')),
     async open({ runName, settings, continued, time }, signal) {
       if (continued) {
         runId = continued.runId!

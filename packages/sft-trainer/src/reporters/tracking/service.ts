@@ -30,8 +30,6 @@ export type RunEnding = TrainResult['ended'] | 'failed'
 export interface TrackingService {
   /** For messages. */
   readonly title: string
-  /** Keys and tokens: whatever a server answers, they are not shown. */
-  readonly secrets: readonly string[]
   /** @returns what is needed to go on with the run later; `url` is shown to the user. */
   open(run: RunStart, signal: AbortSignal): Promise<{ identity: RunIdentity; url?: string }>
   send(points: readonly MetricPoint[], signal: AbortSignal): Promise<void>

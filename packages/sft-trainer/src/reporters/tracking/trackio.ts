@@ -50,7 +50,6 @@ function trackio(options: z.output<typeof schema>): TrackingService {
 
   return {
     title: 'Trackio',
-    secrets: [writeToken, hfToken].flatMap((secret) => secret || []),
     async open({ runName, settings, continued }, signal) {
       const { api_version } = await requestJson<{ api_version?: number }>(`${root}/version`, { headers, signal })
       if (api_version !== 1)

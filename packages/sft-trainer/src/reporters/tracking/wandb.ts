@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { join } from 'node:path'
-import { invalidOptions, RequestError, requestJson } from '@tunesmith/core'
+import { invalidOptions, RequestError, rememberSecret, requestJson } from '@tunesmith/core'
 import { z } from 'zod'
 import type { TrackingService } from './service'
 import { reporterOf } from './tracking-reporter'
@@ -86,6 +86,7 @@ function wandb(options: z.output<typeof schema>): TrackingService {
       where: 'WANDB_API_KEY',
       remedy: 'Set it to the key of your account',
     })
+  rememberSecret(key)
   const credentials = Buffer.from(`api:${key}`).toString('base64')
   const headers = { authorization: `Basic ${credentials}` }
   let run: Record<string, string | null> = {}
@@ -114,7 +115,6 @@ function wandb(options: z.output<typeof schema>): TrackingService {
 
   return {
     title: 'Weights & Biases',
-    secrets: [key, credentials],
     async open({ runName, settings, continued, time }, signal) {
       started = time
       run = {

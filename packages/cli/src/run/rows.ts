@@ -1,0 +1,44 @@
+import { invalidOptions } from '@tunesmith/core'
+import { type Dataset, loadDataset } from '@tunesmith/datasets'
+import { type FineTuneConfig, isHubDataset, type RowsSource } from './config'
+
+/** The rows of a config, those held out of the training rows among them. */
+export interface ConfigRows {
+  train: Dataset
+  validation: Dataset | undefined
+  test: Dataset | undefined
+}
+
+type Part = keyof ConfigRows
+
+/** The file, folder, pattern or Hub id of a source. */
+export const pathOf = (source: RowsSource): string => (typeof source === 'string' ? source : source.path)
+
+function load(source: RowsSource, part: Part): Promise<Dataset> {
+  const { path, ...options } = typeof source === 'string' ? { path: source } : source
+  return loadDataset(path, { ...(isHubDataset(path) && { split: part }), ...options })
+}
+
+/** @throws {TunesmithError} `invalid_options` when nothing would be left to train on; what `loadDataset` throws. */
+export async function loadConfigRows({ dataset }: Pick<FineTuneConfig, 'dataset'>): Promise<ConfigRows> {
+  const { validationSize, testSize, splitSeed: seed } = dataset
+  let train = await load(dataset.train, 'train')
+  const held = async (part: 'validation' | 'test', size: number | undefined): Promise<Dataset | undefined> => {
+    const source = dataset[part]
+    if (source !== undefined) return load(source, part)
+    if (size === undefined) return undefined
+    const rows = size < 1 ? Math.round(size * train.length) : size
+    if (rows < 1 || rows >= train.length)
+      throw invalidOptions(`${rows} of ${train.length} rows cannot be held out`, {
+        where: `dataset.${part}Size`,
+        remedy: 'Leave at least one row on each side',
+      })
+    const parts = train.trainTestSplit({ testSize: rows, seed })
+    train = parts.train
+    return parts.test
+  }
+  // One after the other: what is held out for the test is not for the validation.
+  const test = await held('test', testSize)
+  const validation = await held('validation', validationSize)
+  return { train, validation, test }
+}
