@@ -20,15 +20,11 @@ let turn: Turn | undefined
  */
 export function requireTurn(node: TapeNode): void {
   if (turn?.node === node) return
-  throw new TunesmithError(
-    `TensorFlow.js' own gradient functions do not reach through the operation ${node.kernelName}`,
-    {
-      code: 'unsupported',
-      where: 'tf.variableGrads, tf.valueAndGrads, tf.grads, optimizer.minimize',
-      remedy:
-        'Call `valueAndGrads(() => loss, [...variables])` of @tunesmith/backend, and hand its gradients to `optimizer.applyGradients`',
-    },
-  )
+  throw unsupported(`TensorFlow.js' own gradient functions do not reach through the operation ${node.kernelName}`, {
+    where: 'tf.variableGrads, tf.valueAndGrads, tf.grads, optimizer.minimize',
+    remedy:
+      'Call `valueAndGrads(() => loss, [...variables])` of @tunesmith/backend, and hand its gradients to `optimizer.applyGradients`',
+  })
 }
 
 /** True when the gradient for this input of the node is wanted; lets a node skip what nobody asked for. */

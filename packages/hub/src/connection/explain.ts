@@ -1,5 +1,4 @@
 import { redactSecrets, type TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
-import { HubError } from './hub-error'
 import { withoutQuery } from './client'
 import { HubError } from './hub-error'
 import { describeRepo, type Repo } from './repo'
