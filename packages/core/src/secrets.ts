@@ -11,15 +11,27 @@ export function rememberSecret(secret: string): void {
   if (text.length >= SHORTEST) remembered.add(text)
 }
 
+/** Those of the environment, read once in a turn of the event loop: asking for them costs more than an error should. */
+let environment: string[] | undefined
+
+function environmentSecrets(): string[] {
+  if (!environment) {
+    environment = Object.keys(process.env)
+      .filter((name) => SECRET_NAMES.test(name))
+      .map((name) => process.env[name]?.trim() ?? '')
+      .filter(({ length }) => length >= SHORTEST)
+    queueMicrotask(() => {
+      environment = undefined
+    })
+  }
+  return environment
+}
+
 /** Text without the keys known to this process: servers repeat what they were sent. A key is also found in its URL and base64 forms. */
 export function redactSecrets(text: string): string {
-  const environment = Object.entries(process.env).flatMap(([name, value]) => {
-    const secret = value?.trim() ?? ''
-    return SECRET_NAMES.test(name) && secret.length >= SHORTEST ? [secret] : []
-  })
   let clean = text
   // Longer ones first: one may be a part of another.
-  for (const secret of [...remembered, ...environment].sort((a, b) => b.length - a.length))
+  for (const secret of [...remembered, ...environmentSecrets()].sort((a, b) => b.length - a.length))
     for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')])
       clean = clean.replaceAll(form, '***')
   return clean
