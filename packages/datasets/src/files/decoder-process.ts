@@ -65,6 +65,11 @@ export class DecoderProcess {
     return this.#ended
   }
 
+  /** Whether it works at a job. */
+  get busy(): boolean {
+    return this.#jobs.length > 0
+  }
+
   /**
    * Does a job after those before it.
    *

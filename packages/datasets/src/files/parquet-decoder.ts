@@ -75,8 +75,9 @@ export function leaseDecoder(bytes: number): ParquetDecoder {
     open: (path) => run({ path }, timeLimit(bytes)),
     read: (group, columns, decoded) => run({ group, columns }, timeLimit(bytes, decoded)),
     async close() {
-      await run({ close: true }, timeLimit(0)).catch(() => decoder.process.close())
-      if (idle) decoder.process.close()
+      // What is still being read ahead is wanted by nobody, and a damaged file may take its whole time.
+      if (!decoder.process.busy) await run({ close: true }, timeLimit(0)).catch(() => decoder.process.close())
+      if (idle || decoder.process.busy) decoder.process.close()
       else if (!decoder.process.ended) idle = decoder
     },
   }
