@@ -197,7 +197,9 @@ describe('bad input is one clear error', () => {
     await writeFile(join(folder, 'holes.jsonl'), `${rows(3, row)}\n{"prompt": "And 3?"}\n`)
     await writeFile(
       join(folder, 'holes.yaml'),
-      config((text) => text.replace('train: train.jsonl', 'train: holes.jsonl')),
+      config((text) =>
+        text.replace('train: train.jsonl', 'train: holes.jsonl').replace('outputDir: out', 'outputDir: unused'),
+      ),
     )
     const error = failure(['train', 'holes.yaml'])
     expect(error).toContain('has no "completion"')
@@ -209,7 +211,7 @@ describe('bad input is one clear error', () => {
     await truncate(join(folder, 'short', 'model.safetensors'), 5000)
     await writeFile(
       join(folder, 'short.yaml'),
-      config((text) => text.replace('model: model', 'model: short')),
+      config((text) => text.replace('model: model', 'model: short').replace('outputDir: out', 'outputDir: unused')),
     )
     const error = failure(['train', 'short.yaml'])
     expect(error).toContain(join(folder, 'short', 'model.safetensors'))
@@ -219,7 +221,7 @@ describe('bad input is one clear error', () => {
   it('a model folder that is not there', async () => {
     await writeFile(
       join(folder, 'nowhere.yaml'),
-      config((text) => text.replace('model: model', 'model: ./nowhere')),
+      config((text) => text.replace('model: model', 'model: ./nowhere').replace('outputDir: out', 'outputDir: unused')),
     )
     const error = failure(['train', 'nowhere.yaml'])
     expect(error).toContain(`There is no folder "${join(folder, 'nowhere')}"`)
