@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
-import { checkOutputFolder, FOLDER_LOCK, withFolderLock, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
+import { checkOutputFolder, withFolderLock, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
 import { type CausalLM, loadModel } from '@tunesmith/models'
 import type { PeftConfigOptions } from '@tunesmith/peft-lora'
 import { earlyStopping, lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
@@ -34,6 +34,9 @@ export interface FineTuneResult {
   answers: { base: string[]; tuned: string[] } | undefined
 }
 
+/** Everything but what a failed run leaves, which is no hindrance to the next: the base model's answers, and a log. */
+const RESULTS = /^(?!(\.tunesmith\.lock|base-answers\.json|logs\.jsonl)$)/
+
 /**
  * The whole way: load, answer the test set, train, answer again, compare, write everything to `outputDir`.
  *
@@ -45,7 +48,7 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
   await checkOutputFolder(config.outputDir, {
     overwrite: config.overwrite || config.training.resumeFromCheckpoint !== false,
     sources,
-    only: new RegExp(`^(?!${FOLDER_LOCK.replaceAll('.', '\\.')}$)`),
+    only: RESULTS,
     remedy: 'go on with an earlier run with --resume',
   })
   return withFolderLock(config.outputDir, () => run(config, sources, say), say)
