@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
 import { createModel } from '@tunesmith/models'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { SFTTrainer, type SFTTrainerOptions, type TrainLog } from './index'
+import { type EvalLog, SFTTrainer, type SFTTrainerOptions, type TrainLog } from './index'
 import { countingExamples, TINY_MODEL } from './testing/counting-task'
 
 let folder: string
@@ -122,12 +122,11 @@ describe('SFTTrainer', () => {
   })
 
   it('evaluates to the same loss, perplexity, accuracy and entropy whatever the batch size', async () => {
-    const evaluated = await Promise.all(
-      [1, 2, 6].map(async (perDeviceEvalBatchSize) => {
-        const { trainer } = await train({ maxSteps: 1, perDeviceEvalBatchSize }, { evalDataset: countingExamples(6) })
-        return trainer.evaluate()
-      }),
-    )
+    const evaluated: EvalLog[] = []
+    for (const perDeviceEvalBatchSize of [1, 2, 6]) {
+      const { trainer } = await train({ maxSteps: 1, perDeviceEvalBatchSize }, { evalDataset: countingExamples(6) })
+      evaluated.push(await trainer.evaluate())
+    }
     for (const log of evaluated)
       for (const key of ['evalLoss', 'evalPerplexity', 'evalMeanTokenAccuracy', 'evalEntropy'] as const)
         expect(log[key], key).toBeCloseTo(evaluated[2]![key], 4)

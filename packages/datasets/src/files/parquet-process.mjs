@@ -10,7 +10,8 @@ const megabytes = Number(process.argv[2])
 /** Milliseconds of computing of this process at which it has been too much; 0 between two jobs. */
 const deadline = new Float64Array(new SharedArrayBuffer(8))
 
-const watch = () => {
+// A text: a bundler would write another `require` into a function.
+const watch = `
   const { writeSync } = require('node:fs')
   const { deadline, megabytes } = require('node:worker_threads').workerData
   setInterval(() => {
@@ -20,8 +21,8 @@ const watch = () => {
     writeSync(3, late ? 'time' : 'memory')
     process.kill(process.pid, 'SIGKILL')
   }, 100)
-}
-new Worker(`(${watch})()`, { eval: true, workerData: { deadline, megabytes } }).unref()
+`
+new Worker(watch, { eval: true, workerData: { deadline, megabytes } }).unref()
 
 let last = Promise.resolve()
 process.on('message', (/** @type {{ job: import('./parquet-work.mjs').Request, milliseconds: number }} */ message) => {
