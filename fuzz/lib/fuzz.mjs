@@ -13,10 +13,10 @@ const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
  * Loads `mutants` damaged files of a target. Each must load or end in a TunesmithError within the limits; what does not
  * is a fault, and its file is kept.
  *
- * @param {{ target: string, mutants: number, seed?: number, first?: number, keep?: string, onProgress?: (done: number) => void }} options
+ * @param {{ target: string, mutants: number, seed?: number, first?: number, keep?: string, seconds?: number, onProgress?: (done: number) => void }} options
  * @returns {Promise<{ loads: number, errors: number, faults: { index: number, what: string, file: string }[], slowest: number }>}
  */
-export async function fuzz({ target, mutants, seed = 1, first = 0, keep, onProgress }) {
+export async function fuzz({ target, mutants, seed = 1, first = 0, keep, seconds = LIMITS.seconds, onProgress }) {
   const folder = await mkdtemp(join(tmpdir(), `tunesmith-fuzz-${target}-`))
   const result = { loads: 0, errors: 0, faults: [], slowest: 0 }
   const last = first + mutants
@@ -32,6 +32,8 @@ export async function fuzz({ target, mutants, seed = 1, first = 0, keep, onProgr
     const home = await mkdtemp(join(folder, 'worker-'))
     const child = fork(worker, [target, seed, start, last, home].map(String), {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      // The built packages are loaded, also from a test runner that resolves their sources.
+      execArgv: [],
     })
     let stderr = ''
     child.stderr.on('data', (text) => {
@@ -46,8 +48,8 @@ export async function fuzz({ target, mutants, seed = 1, first = 0, keep, onProgr
     let fault
     let killed = false
     const alarm = setInterval(() => {
-      if (current < 0 || performance.now() - began < LIMITS.seconds * 1000) return
-      fault ??= `not ended after ${LIMITS.seconds} s`
+      if (current < 0 || performance.now() - began < seconds * 1000) return
+      fault ??= `not ended after ${seconds} s`
       child.kill('SIGKILL')
     }, 100)
     child.on('message', (message) => {
