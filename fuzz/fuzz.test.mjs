@@ -16,7 +16,8 @@ describe('damaged files', () => {
       expect(faults).toEqual([])
       expect(loads + errors).toBe(mutants)
       // Damage that is never noticed, or always, tests nothing.
-      expect(Math.min(loads, errors)).toBeGreaterThan(0)
+      expect(loads).toBeGreaterThan(0)
+      expect(errors).toBeGreaterThan(mutants / 20)
     },
   )
 })

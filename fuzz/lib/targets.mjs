@@ -1,7 +1,7 @@
 /**
  * What is fuzzed: each target makes sound files, damages one, and loads it as a user would. A target is
- * `{ prepare(folder): Promise<Case[]> }`; a case is `{ file, original, mutate, load }`, where `load` reads the damaged
- * file at `file` and either ends or throws.
+ * `{ prepare(folder): Promise<Case[]> }`; a case is `{ file, original, mutate, load, placed }`, where `load` reads the damaged
+ * file at `file` and either ends or throws; with `placed` the error must name that file.
  */
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -29,7 +29,7 @@ const dataset = (files) => async (folder) =>
   files.map(([name, original, mutate = mutateBytes]) => {
     const file = join(folder, name)
     const load = async () => (await loadDataset(file)).toArray?.()
-    return { file, original, mutate, load }
+    return { file, original, mutate, load, placed: true }
   })
 
 const parquet = ['snappy', 'gzip', 'brotli', 'zstd', 'lz4', 'none'].map((codec) => `sample.${codec}.parquet`)

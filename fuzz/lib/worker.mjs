@@ -25,7 +25,7 @@ await send({ ready: true, peak: peak() })
 for (let i = Number(start); i < Number(end); i++) {
   // The numbers of a mutant depend on its own index alone, so that one can be made again without the others.
   const random = new Random(Number(seed) * 1_000_003 + i)
-  const { file, original, mutate, load } = pick(cases, random)
+  const { file, original, mutate, load, placed } = pick(cases, random)
   const bytes = mutate(original, random)
   await writeFile(file, bytes)
   await send({ begin: i, file })
@@ -36,6 +36,7 @@ for (let i = Number(start); i < Number(end); i++) {
     message.outcome = 'error'
     if (!isTunesmithError(error)) message.fault = `a raw error: ${error?.stack?.slice(0, 1500) ?? String(error)}`
     else if (!error.message) message.fault = 'an error without a message'
+    else if (placed && !error.where?.includes(file)) message.fault = `an error without its file: ${error.message}`
   }
   await writeFile(file, original)
   await send({ ...message, peak: peak() })

@@ -10,7 +10,7 @@ export interface OutputFolderOptions {
   /** Folders and files that the output is made from: never replaced. Names that are not on the disk are passed over. */
   sources?: readonly string[]
   /** The files and folders that are written, where the rest of the folder stays. Default: all of it is replaced. */
-  only?: RegExp
+  only?: (name: string) => boolean
   /** What else may be done about a folder with something in it, for the message. */
   remedy?: string
 }
@@ -83,7 +83,7 @@ export async function checkOutputFolder(
       remedy: `Name a folder in it, like ${join(path, 'model')}`,
     })
   if (overwrite) return
-  const found = (await readdir(path).catch(failAs(path, 'read the folder'))).filter((name) => only?.test(name) ?? true)
+  const found = (await readdir(path).catch(failAs(path, 'read the folder'))).filter((name) => only?.(name) ?? true)
   if (found.length > 0)
     throw invalidOptions(`The folder has something in it already: ${found.slice(0, 3).join(', ')}`, {
       where: path,

@@ -120,6 +120,8 @@ def adapter(family, seed, dtype=torch.float32, **config):
         tensors = {k: v.to(dtype) for k, v in load_file(path).items() if "base_layer" not in k}
         save_file(tensors, path)
         written = json.loads((Path(folder) / "adapter_config.json").read_text())
+        # PEFT writes the path of the model, which is another one on every machine.
+        written["base_model_name_or_path"] = family
         again = PeftModel.from_pretrained(base(), folder)
         logits = again(torch.tensor([IDS])).logits[0, -1]
         continued = PeftModel.from_pretrained(base(), folder, is_trainable=True)

@@ -64,6 +64,7 @@ test('config.json keeps every character, and the threshold is a float', () => {
   expect(written).toContain('"llm_int8_threshold": 6.0')
   expect(quantizationConfigFromJson(JSON.parse(written))).toEqual(quantizationConfig({ loadIn8bit: true }))
   const again = addQuantizationConfig(written, { loadIn4bit: true })
+  expect(again).toContain('"rope_theta": 10000.0')
   expect(quantizationConfigFromJson(JSON.parse(again))).toEqual(quantizationConfig({ loadIn4bit: true }))
   expect(JSON.parse(addQuantizationConfig('{}', {}))).toHaveProperty('quantization_config')
   expect(() => addQuantizationConfig('[1]', {})).toThrow(/Expected a JSON object/)

@@ -1,4 +1,12 @@
-import { checkKeys, invalidFile, parseJsonObject, parseOptions, pythonMatch, unsupported } from '@tunesmith/core'
+import {
+  checkKeys,
+  invalidFile,
+  parseJsonObject,
+  parseOptions,
+  pythonMatch,
+  stringifyJson,
+  unsupported,
+} from '@tunesmith/core'
 import { z } from 'zod'
 import { QUANT_STORAGE, type QuantStorage } from './bitsandbytes'
 import { floatDtype } from './floats'
@@ -82,10 +90,11 @@ export function addQuantizationConfig(configText: string, options: QuantizationC
     ([key, value]) =>
       `    "${key}": ${key === 'llm_int8_threshold' ? pythonFloat(value as number) : JSON.stringify(value)}`,
   )
-  const { quantization_config: previous, ...others } = parseJsonObject(configText, 'config.json')
-  // Numbers such as 10000.0 lose their point in JSON.parse, so the text is taken apart only if it must be.
-  const base = previous === undefined ? configText.trimEnd() : JSON.stringify(others, null, 2)
-  const comma = Object.keys(others).length ? ',' : ''
+  const config = parseJsonObject(configText, 'config.json')
+  const isNew = config.quantization_config === undefined
+  delete config.quantization_config
+  const base = isNew ? configText.trimEnd() : stringifyJson(config, 2)
+  const comma = Object.keys(config).length ? ',' : ''
   return `${base.slice(0, -1).trimEnd()}${comma}\n  "quantization_config": {\n${lines.join(',\n')}\n  }\n}\n`
 }
 

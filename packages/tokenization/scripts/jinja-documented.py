@@ -8,6 +8,7 @@ import re
 
 import jinja2
 import transformers
+from tagged import tagged
 from transformers.utils.chat_template_utils import _cached_compile_jinja_template as compile_template
 
 VARIABLES = {
@@ -70,19 +71,6 @@ CASES = {
     "generation": ["{% for n in numbers %}<{% generation %}{{ n }}!{% endgeneration %}>{% endfor %}", "{% generation %}{% set inside = 1 %}{{ inside }}{% endgeneration %}{{ inside }}", "{% generation %}"],
     "another template": ["{{ lipsum is defined }}"], "statements": ["{% print 1, 'a' %}", "{% if true: %}x{% endif %}", "{% nothere %}", "{% for x in [1] %}{% endif %}", "{{ 1 2 }}", "{{ (1 }}", "{{ 1) }}", "{{ [1} }}", "{{ a..b }}", "{{ ? }}", "{{ f(a=1, 2) }}", "{{ f(**{}, a=1) }}", "{{ x[1, }}"],
 }
-
-
-def tagged(value):
-    if isinstance(value, float):
-        return {"$float": repr(value)}
-    if isinstance(value, int) and abs(value) > 2**53 - 1:
-        return {"$int": str(value)}
-    if isinstance(value, list):
-        return [tagged(item) for item in value]
-    if isinstance(value, dict) and any(key.isdigit() for key in value):
-        # JavaScript's objects put such keys first.
-        return {"$dict": [[key, tagged(item)] for key, item in value.items()]}
-    return {key: tagged(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def record(what, template):

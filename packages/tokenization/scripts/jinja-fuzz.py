@@ -14,6 +14,7 @@ import warnings
 
 import jinja2
 import transformers
+from tagged import tagged
 from transformers.utils.chat_template_utils import _cached_compile_jinja_template as compile_template
 
 warnings.simplefilter("ignore")
@@ -437,19 +438,6 @@ def case(seed):
 
 LONGEST = 1000
 ADDRESS = re.compile(r"0x[0-9a-f]{6,}", re.I)
-
-
-def tagged(value):
-    if isinstance(value, float):
-        return {"$float": repr(value)}
-    if isinstance(value, int) and abs(value) > 2**53 - 1:
-        return {"$int": str(value)}
-    if isinstance(value, list):
-        return [tagged(item) for item in value]
-    if isinstance(value, dict) and any(key.isdigit() for key in value):
-        # JavaScript's objects put such keys first.
-        return {"$dict": [[key, tagged(item)] for key, item in value.items()]}
-    return {key: tagged(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 if __name__ == "__main__":

@@ -108,7 +108,7 @@ async function run(texts: string[], options: EvalOptions): Promise<void> {
       ...(options.data ? [options.data] : []),
       ...sources.flatMap((source) => (found.has(source) ? sourcesOf(found.get(source)!) : [source.path])),
     ],
-    only: /^(report|review)\./,
+    only: (name) => /^(report|review)\./.test(name),
   })
   const dataset = options.data ? await loadDataset(options.data) : undefined
   const asked = dataset && testRows(dataset.take(options.maxRows ?? dataset.length))

@@ -5,6 +5,8 @@ import { readJsonFile } from '@tunesmith/hub'
 import type { FineTuneConfig } from './config'
 import type { HeldOut } from './test-rows'
 
+export const BASE_ANSWERS = 'base-answers.json'
+
 interface BaseAnswers {
   digest: string
   answers: string[]
@@ -19,7 +21,7 @@ export async function remembered(
   heldOut: readonly HeldOut[],
   make: () => Promise<string[]>,
 ): Promise<string[]> {
-  const path = join(outputDir, 'base-answers.json')
+  const path = join(outputDir, BASE_ANSWERS)
   const prompts = heldOut.map(({ promptIds }) => promptIds)
   const digest = createHash('sha256')
     .update(JSON.stringify([model, revision ?? null, quantization ?? null, evaluation.maxNewTokens, prompts]))

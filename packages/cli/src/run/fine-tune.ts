@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
-import { checkOutputFolder, withFolderLock, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
+import { checkOutputFolder, FOLDER_LOCK, withFolderLock, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
 import { type CausalLM, loadModel } from '@tunesmith/models'
 import type { PeftConfigOptions } from '@tunesmith/peft-lora'
 import { earlyStopping, lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
-import { remembered } from './base-answers'
+import { BASE_ANSWERS, remembered } from './base-answers'
 import { type ComparisonScores, compareAnswers } from './compare'
 import type { FineTuneConfig } from './config'
 import { setChatTemplate } from './load'
@@ -34,8 +34,8 @@ export interface FineTuneResult {
   answers: { base: string[]; tuned: string[] } | undefined
 }
 
-/** Everything but what a failed run leaves, which is no hindrance to the next: the base model's answers, and a log. */
-const RESULTS = /^(?!(\.tunesmith\.lock|base-answers\.json|logs\.jsonl)$)/
+/** What a failed run leaves, which is no hindrance to the next. */
+const LEFTOVERS = new Set([FOLDER_LOCK, BASE_ANSWERS, 'logs.jsonl'])
 
 /**
  * The whole way: load, answer the test set, train, answer again, compare, write everything to `outputDir`.
@@ -48,7 +48,7 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
   await checkOutputFolder(config.outputDir, {
     overwrite: config.overwrite || config.training.resumeFromCheckpoint !== false,
     sources,
-    only: RESULTS,
+    only: (name) => !LEFTOVERS.has(name),
     remedy: 'go on with an earlier run with --resume',
   })
   return withFolderLock(config.outputDir, () => run(config, sources, say), say)

@@ -45,7 +45,8 @@ export function alignTokens(
   return spans
 }
 
-function utf8Size(unit: number, width: number): number {
+/** Bytes of the character that begins with `unit` and takes `width` UTF-16 units. */
+export function utf8Size(unit: number, width: number): number {
   return width === 2 ? 4 : unit < 0x80 ? 1 : unit < 0x800 ? 2 : 3
 }
 

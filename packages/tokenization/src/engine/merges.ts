@@ -93,33 +93,15 @@ export class Merges {
 
   /** A linked list of symbols and a heap of pairs; an entry whose pair has changed since is skipped when it comes up. */
   private applyLong(symbols: Int32Array, count: number): number {
-    if (count >= 2 ** 31) throw new TunesmithError('a text of over 2^31 symbols', { code: 'invalid_data' })
-    if (this.next.length < count) {
-      this.next = new Int32Array(count * 2)
-      this.previous = new Int32Array(count * 2)
-    }
-    const { next, previous } = this
-    this.heapSize = 0
-    for (let i = 0; i < count; i++) {
-      next[i] = i + 1 < count ? i + 1 : -1
-      previous[i] = i - 1
-      if (i + 1 < count) this.pushPair(symbols, i, i + 1)
-    }
+    this.link(symbols, count)
+    const { next } = this
     while (this.heapSize > 0) {
       const key = this.pop()
       const rank = Math.floor(key / 2 ** 31)
       const at = key - rank * 2 ** 31
       const after = next[at]!
       if (symbols[at] === -1 || after === -1 || this.find(symbols[at]!, symbols[after]!) !== rank) continue
-      symbols[at] = this.result[rank]!
-      symbols[after] = -1
-      const beyond = next[after]!
-      next[at] = beyond
-      if (beyond !== -1) {
-        previous[beyond] = at
-        this.pushPair(symbols, at, beyond)
-      }
-      if (previous[at] !== -1) this.pushPair(symbols, previous[at]!, at)
+      this.join(symbols, at, after, rank)
     }
     let kept = 0
     for (let i = 0; i !== -1; i = next[i]!) symbols[kept++] = symbols[i]!
@@ -132,6 +114,30 @@ export class Merges {
    */
   applyWithLengths(symbols: Int32Array, lengths: Int32Array, count: number): number {
     if (count < 2) return count
+    this.link(symbols, count)
+    const { next } = this
+    while (this.heapSize > 0) {
+      const key = this.pop()
+      const rank = Math.floor(key / 2 ** 31)
+      const at = key - rank * 2 ** 31
+      const after = next[at]!
+      if (symbols[at] === -1 || after === -1) continue
+      const now = this.find(symbols[at]!, symbols[after]!)
+      if (now === -1 || this.result[now] !== this.result[rank]) continue
+      lengths[at]! += lengths[after]!
+      this.join(symbols, at, after, rank)
+    }
+    let kept = 0
+    for (let i = 0; i !== -1; i = next[i]!) {
+      lengths[kept] = lengths[i]!
+      symbols[kept++] = symbols[i]!
+    }
+    return kept
+  }
+
+  /** Makes the list of symbols and the heap of their pairs. */
+  private link(symbols: Int32Array, count: number): void {
+    if (count >= 2 ** 31) throw new TunesmithError('a text of over 2^31 symbols', { code: 'invalid_data' })
     if (this.next.length < count) {
       this.next = new Int32Array(count * 2)
       this.previous = new Int32Array(count * 2)
@@ -143,30 +149,20 @@ export class Merges {
       previous[i] = i - 1
       if (i + 1 < count) this.pushPair(symbols, i, i + 1)
     }
-    while (this.heapSize > 0) {
-      const key = this.pop()
-      const rank = Math.floor(key / 2 ** 31)
-      const at = key - rank * 2 ** 31
-      const after = next[at]!
-      if (symbols[at] === -1 || after === -1) continue
-      const now = this.find(symbols[at]!, symbols[after]!)
-      if (now === -1 || this.result[now] !== this.result[rank]) continue
-      symbols[at] = this.result[rank]!
-      lengths[at]! += lengths[after]!
-      symbols[after] = -1
-      const beyond = next[after]!
-      next[at] = beyond
-      if (previous[at] !== -1) this.pushPair(symbols, previous[at]!, at)
-      if (beyond === -1) continue
+  }
+
+  /** Puts what a rule makes of two neighbours in the place of both, with the pairs that come of it. */
+  private join(symbols: Int32Array, at: number, after: number, rank: number): void {
+    const { next, previous } = this
+    symbols[at] = this.result[rank]!
+    symbols[after] = -1
+    const beyond = next[after]!
+    next[at] = beyond
+    if (beyond !== -1) {
       previous[beyond] = at
       this.pushPair(symbols, at, beyond)
     }
-    let kept = 0
-    for (let i = 0; i !== -1; i = next[i]!) {
-      lengths[kept] = lengths[i]!
-      symbols[kept++] = symbols[i]!
-    }
-    return kept
+    if (previous[at] !== -1) this.pushPair(symbols, previous[at]!, at)
   }
 
   private pushPair(symbols: Int32Array, at: number, after: number): void {

@@ -1,4 +1,5 @@
 import { TunesmithError } from '@tunesmith/core'
+import { utf8Size } from '../align'
 import { Merges } from '../merges'
 import type { BpeJson } from '../tokenizer-json'
 import { utf8ByteTokens } from './byte-tokens'
@@ -113,7 +114,7 @@ function spansOf(word: string, lengths: Int32Array): number[] {
     for (let bytes = length; bytes > 0 && unit < word.length; ) {
       const c = word.codePointAt(unit)!
       const width = c > 0xffff ? 2 : 1
-      const size = (c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4) - inside
+      const size = utf8Size(c, width) - inside
       end = unit + width
       if (bytes < size) {
         inside += bytes
