@@ -3,7 +3,7 @@ import { basename, dirname, join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { selectBackend } from '@tunesmith/backend'
-import { isTunesmithError, nearestName, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, isTunesmithError, nearestName } from '@tunesmith/core'
 
 /** `smoke`: our sample data; `data`: a real data set, both with the embedded model; `full`: the real model and data. */
 export type Mode = 'smoke' | 'data' | 'full'
@@ -53,15 +53,14 @@ export function readOptions(script: string, args: readonly string[]): ExampleRun
   const unknown = args.find((arg) => arg.startsWith('-') && !Object.hasOwn(OPTIONS, arg.replace(/^--|=.*$/g, '')))
   if (unknown) {
     const near = nearestName(unknown.slice(2), Object.keys(OPTIONS))
-    throw new TunesmithError(`Unknown option "${unknown}"${near ? `; did you mean "--${near}"?` : ''}`, {
-      code: 'invalid_options',
+    throw invalidOptions(`Unknown option "${unknown}"${near ? `; did you mean "--${near}"?` : ''}`, {
       where: name,
       remedy: `The options are\n${HELP}`,
     })
   }
   const { values } = parseArgs({ args: [...args], options: OPTIONS })
   if (values.smoke && values.data !== undefined)
-    throw new TunesmithError('--smoke and --data are two modes', { code: 'invalid_options', where: name })
+    throw invalidOptions('--smoke and --data are two modes', { where: name })
   const mode: Mode = values.smoke ? 'smoke' : values.data === undefined ? 'full' : 'data'
   return {
     name,

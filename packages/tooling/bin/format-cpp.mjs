@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { command, runMain } from '../lib/step.mjs'
 import { root } from '../lib/workspace.mjs'
 
-const FOLDERS = ['packages/backend-cuda/cuda', 'packages/backend-native/native']
+const FOLDERS = ['bench/lib', 'packages/backend/native', 'packages/backend-cuda/cuda', 'packages/backend-native/native']
 
 runMain(async () => {
   const files = FOLDERS.flatMap((folder) =>

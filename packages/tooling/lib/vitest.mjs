@@ -7,8 +7,10 @@ export const tests = (options = {}) =>
     resolve: { conditions: ['@tunesmith/source'] },
     ssr: { resolve: { conditions: ['@tunesmith/source'] } },
     test: {
-      include: ['src/**/*.test.ts'],
+      include: ['src/**/*.test.ts', '{lib,scripts}/**/*.test.mjs'],
       environment: 'node',
+      // Tests compare with values of float32, on every processor.
+      env: { TUNESMITH_CPU_PRECISION: 'f32' },
       pool: 'forks',
       testTimeout: 60_000,
       hookTimeout: 60_000,

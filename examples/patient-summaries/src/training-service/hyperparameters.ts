@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { camelCase, TunesmithError } from '@tunesmith/core'
+import { camelCase, invalidFile, invalidOptions } from '@tunesmith/core'
 import { type LoraConfigOptions, loraConfigSchema } from '@tunesmith/peft-lora'
 import { type SFTConfigOptions, sftConfigSchema } from '@tunesmith/sft-trainer'
 
@@ -40,7 +40,7 @@ export function readHyperparameters(file: string): Hyperparameters {
   try {
     given = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
   } catch (cause) {
-    throw new TunesmithError('The hyperparameters are not JSON', { code: 'invalid_file', where: file, cause })
+    throw invalidFile('The hyperparameters are not JSON', { where: file, cause })
   }
   for (const [key, text] of Object.entries(given)) {
     const name = camelCase(key)
@@ -55,8 +55,7 @@ export function readHyperparameters(file: string): Hyperparameters {
     else if (short && Object.hasOwn(loraConfigSchema.shape, loraName))
       result.lora = { ...result.lora, [loraName]: value } as LoraConfigOptions
     else
-      throw new TunesmithError(`Unknown hyperparameter "${key}"`, {
-        code: 'invalid_options',
+      throw invalidOptions(`Unknown hyperparameter "${key}"`, {
         where: file,
         remedy:
           'Keys are model, load_in_4bit, those of SFTConfig, and lora_r, lora_alpha, lora_dropout, lora_target_modules ...',

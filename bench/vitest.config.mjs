@@ -1,3 +1,0 @@
-import { tests } from '../packages/tooling/lib/vitest.mjs'
-
-export default tests({ include: ['lib/*.test.mjs'] })

@@ -1,3 +1,0 @@
-import { tests } from './lib/vitest.mjs'
-
-export default tests({ include: ['lib/**/*.test.mjs'] })
