@@ -29,6 +29,9 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const sources = join(root, 'cuda')
+const require = createRequire(import.meta.url)
+// What backend-native and backend-cuda have in common.
+const sharedHeaders = join(dirname(require.resolve('@tunesmith/backend/package.json')), 'native')
 // Real code for each, and PTX of the newest common one for what comes later. 90a has instructions of its own.
 const ARCHITECTURES = ['sm_80', 'sm_86', 'sm_89', 'sm_90a', 'sm_100']
 const WARNINGS = ['-Wall', '-Wextra', '-Werror']
@@ -86,9 +89,8 @@ export function launches() {
 }
 
 function plan({ emulated, tests, sanitize, arch }) {
-  const headers = ['node-addon-api', 'node-api-headers']
-    .map((name) => createRequire(import.meta.url)(name).include_dir.replace(/^"|"$/g, ''))
-    .map((folder) => `-I${folder}`)
+  const napi = ['node-addon-api', 'node-api-headers'].map((name) => require(name).include_dir.replace(/^"|"$/g, ''))
+  const headers = [...napi, sharedHeaders].map((folder) => `-I${folder}`)
   const checks = sanitize ? ['-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-g1'] : []
   const cxx = process.env.CXX ?? 'g++'
   const gxx = ['-std=c++17', sanitize ? '-O1' : '-O2', '-fPIC', '-fvisibility=hidden', ...WARNINGS, ...checks]
@@ -131,7 +133,8 @@ const hashed = (...parts) =>
 /** A hash of all headers: any of them may be included anywhere. */
 function headersHash() {
   const files = readdirSync(sources).flatMap((folder) => inFolder(folder, /\.h$/))
-  return hashed(process.version, ...files.flatMap((file) => [file, readFileSync(join(sources, file))]))
+  const paths = [...files.map((file) => join(sources, file)), join(sharedHeaders, 'call_fields.h')]
+  return hashed(process.version, ...files, ...paths.map((path) => readFileSync(path)))
 }
 
 // Objects by the hash of all that goes into them; what no build has used for two weeks is deleted.

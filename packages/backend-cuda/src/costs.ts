@@ -21,7 +21,7 @@ interface Cost {
   flops: number
 }
 
-/** With up to this many rows, a weight is read as it lies; with more, it is expanded for the matrix product. */
+/** With up to this many rows, a weight is read in its stored format; with more, it is expanded for the matrix product. */
 const DECODE_ROWS = 4
 
 const rows = (x: TensorInfo | undefined) => x?.shape[0] ?? 0

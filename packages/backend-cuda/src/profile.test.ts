@@ -51,7 +51,7 @@ describe.runIf(there)('a profile', () => {
     expect(counted('SwiGLU', { gate: wide, up: wide }).bytes).toBe(3 * TOKENS * OUT * 2)
   })
 
-  test('of linear layers: a packed weight is expanded for many rows and read as it lies for few', () => {
+  test('of linear layers: a packed weight is expanded for many rows and read in its stored format for few', () => {
     const product = 2 * TOKENS * OUT * IN
     const activations = TOKENS * (IN + OUT) * 2
     for (const format of ['bf16', 'nf4'] as const) {

@@ -28,6 +28,11 @@ template <class Function> inline void parallel(int64_t count, const Function& fu
 void* allocateAligned(size_t bytes);
 void freeAligned(void* pointer, size_t bytes);
 
+// Bytes [offset, offset + bytes) of a file as memory, read when they are first used and shared with other processes;
+// writes stay in this process. nullptr where that cannot be: no such system call, file or range. Any alignment.
+void* mapFile(const char* path, int64_t offset, size_t bytes);
+void unmapFile(void* pointer, size_t bytes);
+
 // Uninitialised working memory of the calling thread, kept between calls; one buffer per slot. Ends the process' kernel
 // call with std::bad_alloc-free semantics: returns nullptr when there is no memory.
 enum ScratchSlot {
@@ -50,7 +55,7 @@ enum Format : int { kF32, kBF16, kF16, kNF4, kINT8 };  // FP4 is NF4 with anothe
 // What code * absmax of a 4-bit weight is rounded to: the dtype it was quantized from, as bitsandbytes does.
 enum Rounding : int { kUnrounded, kToBF16, kToF16 };
 
-// A matrix [rows, cols], row-major, as it lies in memory.
+// A matrix [rows, cols], row-major, in its storage format.
 struct Matrix {
   Format format = kF32;
   Rounding rounding = kUnrounded;  // 4-bit formats only
@@ -201,10 +206,17 @@ struct Kernels {
   void (*transpose2d)(const float* x, float* y, int64_t rows, int64_t cols);
 };
 
+const Kernels* kernelsAvx512BF16();
 const Kernels* kernelsAvx512();
 const Kernels* kernelsAvx2();
 const Kernels* kernelsBase();
-// The best this processor runs, or the one named by TUNESMITH_ISA (avx512, avx2, base) when it runs.
+// The best this processor runs, or the one named by TUNESMITH_ISA (avx512_bf16, avx512, avx2, base) when it runs.
 const Kernels& kernels();
+
+// Whether products with 16-bit and quantized weights round their factors to bf16. At first where the chosen kernels can
+// and the processor is faster so: AMD's take twice as many products in bf16 as in float32, Intel's half as many.
+bool bf16Products();
+// Returns whether the kernels can do what is asked for; from the next product on.
+bool setBF16Products(bool wanted);
 
 }  // namespace tunesmith

@@ -5,7 +5,10 @@
 #if defined(_WIN32)
 #include <malloc.h>
 #else
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #endif
 
 #include "common.h"
@@ -48,6 +51,37 @@ void freeAligned(void* pointer, size_t bytes) {
     munmap(pointer, rounded(bytes));
 #endif
 }
+
+#if defined(_WIN32)
+void* mapFile(const char*, int64_t, size_t) { return nullptr; }
+void unmapFile(void*, size_t) {}
+#else
+namespace {
+size_t pageSize() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+}  // namespace
+
+void* mapFile(const char* path, int64_t offset, size_t bytes) {
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return nullptr;
+  struct stat status;
+  const size_t before = static_cast<size_t>(offset) % pageSize();
+  void* pages = MAP_FAILED;
+  if (bytes > 0 && offset >= 0 && fstat(file, &status) == 0 && S_ISREG(status.st_mode) && offset <= status.st_size &&
+      bytes <= static_cast<size_t>(status.st_size - offset))
+    pages = mmap(nullptr, before + bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, file,
+        static_cast<off_t>(static_cast<size_t>(offset) - before));
+  close(file);
+  if (pages == MAP_FAILED) return nullptr;
+  madvise(pages, before + bytes, MADV_WILLNEED);
+  return static_cast<char*>(pages) + before;
+}
+
+void unmapFile(void* pointer, size_t bytes) {
+  if (!pointer) return;
+  const size_t before = reinterpret_cast<uintptr_t>(pointer) % pageSize();
+  munmap(static_cast<char*>(pointer) - before, before + bytes);
+}
+#endif
 
 namespace {
 struct Scratch {

@@ -19,9 +19,9 @@ import {
 } from 'node:fs'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { compileDirectly } from './compile-directly.mjs'
+import { compileDirectly, sharedHeaders } from './compile-directly.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const release = join(root, 'build', 'Release')
@@ -31,11 +31,12 @@ const say = (text) => console.log(`[backend-native] ${text}`)
 
 function sourceHash() {
   const hash = createHash('sha256').update(`${process.platform}-${process.arch}\n`)
-  const files = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
+  const files = [join(root, 'native'), sharedHeaders]
+    .flatMap((folder) => readdirSync(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && /\.(cc|h|gyp)$/.test(entry.name) && !entry.name.endsWith('_test.cc'))
     .map((entry) => join(entry.parentPath ?? entry.path, entry.name))
     .sort()
-  for (const file of files) hash.update(file.slice(root.length)).update('\0').update(readFileSync(file))
+  for (const file of files) hash.update(relative(root, file)).update('\0').update(readFileSync(file))
   return hash.digest('hex')
 }
 

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const require = createRequire(import.meta.url)
@@ -12,11 +12,16 @@ const ADDON = ['-O3', '-fPIC', '-fvisibility=hidden']
 const DEFINES = ['-DNAPI_VERSION=8', '-DNAPI_DISABLE_CPP_EXCEPTIONS', '-DNODE_ADDON_API_DISABLE_DEPRECATED']
 const COMMON = ['threads.cc', 'memory.cc', 'code_map.cc', 'dispatch.cc']
 const BINDING = ['binding/runtime.cc', 'binding/linear.cc', 'binding/blocks.cc', 'binding/ops.cc']
+const AVX512 = ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma', '-mf16c']
 const KERNELS = {
   base: [],
   avx2: ['-mavx2', '-mfma', '-mf16c'],
-  avx512: ['-mavx512f', '-mavx512bw', '-mavx512dq', '-mavx512vl', '-mfma', '-mf16c'],
+  avx512: AVX512,
+  avx512_bf16: [...AVX512, '-mavx512bf16'],
 }
+
+/** What backend-native and backend-cuda have in common. */
+export const sharedHeaders = join(dirname(require.resolve('@tunesmith/backend/package.json')), 'native')
 
 /** What the kernels of a processor are compiled for. */
 export const instructionSets = (arch = process.arch) => (arch === 'x64' ? Object.keys(KERNELS) : ['base'])
@@ -56,7 +61,7 @@ async function compile(compiler, { sources, files, folder, target, flags, link, 
  * @returns nothing, or why it failed.
  */
 export async function compileDirectly(compiler, sources, target, arch = process.arch) {
-  const headers = [require('node-api-headers').include_dir, require('node-addon-api').include_dir]
+  const headers = [require('node-api-headers').include_dir, require('node-addon-api').include_dir, sharedHeaders]
   const includes = headers.map((folder) => `-I${folder.replace(/^"|"$/g, '')}`)
   const flags = [...ADDON, ...DEFINES, ...includes]
   // The C++ library goes in, so that an addon made on one Linux runs on another.

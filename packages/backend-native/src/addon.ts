@@ -13,8 +13,14 @@ export interface Addon {
   isa(): string
   threads(): number
   setThreads(threads: number): void
+  /** Of products with 16-bit and quantized weights: `bf16` or `f32`. */
+  precision(): string
+  /** Returns false where the processor has no such products. */
+  setPrecision(precision: string): boolean
   trimScratch(): void
   allocateBuffer(bytes: number): ArrayBuffer | null
+  /** A part of a file as memory; null where that cannot be. */
+  mapFile(path: string, offset: number, bytes: number): ArrayBuffer | null
   freeBuffer(buffer: ArrayBuffer): boolean
   /** A kernel or operation as a function of the values of these fields. It returns false without memory to work in. */
   bind(name: string, fields: readonly string[]): BoundKernel | undefined

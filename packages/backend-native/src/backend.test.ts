@@ -1,6 +1,10 @@
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
+import { mapWeight, packedWeight, weightAttrs } from '@tunesmith/backend'
 import { isTunesmithError, Random } from '@tunesmith/core'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { loadAddon } from './addon'
 import { nativeMemory, registerNativeBackend, resetNativePeak, setNumThreads, trimNativeMemory } from './index'
 import { normals, run, useBackend } from './testing/native'
@@ -8,6 +12,54 @@ import { normals, run, useBackend } from './testing/native'
 beforeAll(useBackend)
 
 const LARGE = 100_000
+
+describe('a weight in place in its file', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'tunesmith-mapped-'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  /** A file of `header` bytes and then [512, 1024] float32 that count up. */
+  function written(header: number): { file: string; values: Float32Array } {
+    const values = Float32Array.from({ length: 512 * 1024 }, (_, i) => i)
+    const file = join(folder, `weights-${header}`)
+    writeFileSync(file, new Uint8Array(header))
+    appendFileSync(file, new Uint8Array(values.buffer))
+    return { file, values }
+  }
+
+  test('has the bytes of the file, at any word, also when another file takes its name', () => {
+    for (const header of [0, 8, 4096, 10_012]) {
+      const { file, values } = written(header)
+      const bytes = mapWeight(file, header, values.byteLength)!
+      const weight = packedWeight({ format: 'f32', outFeatures: 512, inFeatures: 1024, bytes })
+      writeFileSync(`${file}.new`, 'something else')
+      renameSync(`${file}.new`, file)
+      const x = tf.oneHot(tf.tensor1d([3, 1023], 'int32'), 1024) as tf.Tensor2D
+      const [y] = run('Linear', { x: tf.cast(x, 'float32'), weight: weight.weight }, weightAttrs(weight))
+      expect(y!.arraySync()).toEqual(
+        [3, 1023].map((column) => Array.from({ length: 512 }, (_, i) => 1024 * i + column)),
+      )
+    }
+  })
+
+  test('what is written to it stays in this process', () => {
+    const { file, values } = written(64)
+    mapWeight(file, 64, values.byteLength)!.fill(7)
+    expect(new Float32Array(readFileSync(file).buffer.slice(64))[5]).toBe(5)
+  })
+
+  test('is read where it cannot be: small, between words, beyond the end, no file', () => {
+    const { file, values } = written(64)
+    expect(mapWeight(file, 64, 4096)).toBeUndefined()
+    expect(mapWeight(file, 62, values.byteLength)).toBeUndefined()
+    expect(mapWeight(file, 64, values.byteLength + 4)).toBeUndefined()
+    expect(mapWeight(file, 2 ** 40, values.byteLength)).toBeUndefined()
+    expect(mapWeight(join(folder, 'absent'), 64, values.byteLength)).toBeUndefined()
+    expect(mapWeight(folder, 64, values.byteLength)).toBeUndefined()
+  })
+})
 
 describe('memory', () => {
   test('what a user holds never changes when buffers are reused', () => {
@@ -222,7 +274,7 @@ describe('wrong calls are TunesmithErrors that name the kernel and the input', (
 test('what is registered: one kernel for every one of TensorFlow.js, and ours', () => {
   const info = registerNativeBackend()
   expect(info.name).toBe('native')
-  expect(['avx512', 'avx2', 'base']).toContain(info.isa)
+  expect(['avx512_bf16', 'avx512', 'avx2', 'base']).toContain(info.isa)
   expect(info.threads).toBeGreaterThan(0)
   const names = (backend: string) => tf.getKernelsForBackend(backend).map(({ kernelName }) => kernelName)
   const native = new Set(names('native'))

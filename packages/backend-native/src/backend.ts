@@ -13,6 +13,8 @@ import { type Addon, operationsOf } from './addon'
 import { BufferPool, POOLED_BYTES } from './buffer-pool'
 
 export const BACKEND_NAME = 'native'
+/** A file's part of at least so many bytes is mapped instead of read. */
+const MAPPED_BYTES = 2 ** 20
 
 export function replaceNativeKernel(kernelName: string, kernelFunc: KernelFunc): void {
   replaceKernel(BACKEND_NAME, kernelName, kernelFunc)
@@ -118,6 +120,13 @@ export class NativeBackend extends MathBackendCPU {
   /** Memory that is not pooled, so that a tensor made on it is not a copy; undefined when there is none. */
   weightMemory(bytes: number): ArrayBuffer | undefined {
     return bytes < POOLED_BYTES ? undefined : (this.addon.allocateBuffer(bytes) ?? undefined)
+  }
+
+  /** A part of a file as memory that a tensor can be made on; undefined where a copy is as good or cannot be avoided. */
+  mapWeight(path: string, offset: number, bytes: number): ArrayBuffer | undefined {
+    // A page of memory holds 4 to 64 KiB, and Int32Array asks for whole words.
+    if (bytes < MAPPED_BYTES || offset % 4 !== 0 || bytes % 4 !== 0) return undefined
+    return this.addon.mapFile(path, offset, bytes) ?? undefined
   }
 
   override readSync(dataId: DataId): Values {

@@ -1,7 +1,7 @@
 import '@tensorflow/tfjs-backend-cpu'
 import { findBackend, getKernelsForBackend, registerBackend } from '@tensorflow/tfjs-core'
-import { invalidOptions } from '@tunesmith/core'
-import { loadAddon } from './addon'
+import { invalidOptions, TunesmithError } from '@tunesmith/core'
+import { type Addon, loadAddon } from './addon'
 import { BACKEND_NAME, NativeBackend, replaceNativeKernel } from './backend'
 import type { NativeMemory } from './buffer-pool'
 import { registerKernels } from './kernels'
@@ -10,22 +10,51 @@ import { registerLayout } from './ops/layout'
 import { registerMatMul } from './ops/mat-mul'
 import { registerReduce } from './ops/reduce'
 
+export const NATIVE_PRECISIONS = ['bf16', 'f32'] as const
+export type NativePrecision = (typeof NATIVE_PRECISIONS)[number]
+
+export interface NativeBackendOptions {
+  /**
+   * Of the products with 16-bit and quantized weights. `bf16`: both factors are rounded to bfloat16, sums stay in
+   * float32; `f32`: weights are widened. All else is float32 either way: products with float32 weights, gradients of
+   * parameters, attention, norms, losses, the optimizer. Default `TUNESMITH_CPU_PRECISION`, else `bf16` on processors
+   * that are faster so (AMD's with AVX512_BF16; Intel's instruction is slower than their float32).
+   */
+  precision?: NativePrecision
+}
+
 export interface NativeBackendInfo {
   name: 'native'
-  /** Instruction set chosen for this processor: `avx512`, `avx2` or `base`. */
+  /** Instruction set chosen for this processor: `avx512_bf16`, `avx512`, `avx2` or `base`. */
   isa: string
   threads: number
+  precision: NativePrecision
 }
 
 let registered = false
 
+function setPrecision(addon: Addon, wanted: string, where: string): void {
+  if (!NATIVE_PRECISIONS.some((precision) => precision === wanted))
+    throw invalidOptions(`precision must be bf16 or f32, not "${wanted}"`, { where })
+  if (addon.setPrecision(wanted)) return
+  throw new TunesmithError(`This processor has no products in bf16 (its kernels are ${addon.isa()})`, {
+    code: 'backend',
+    where,
+    remedy: 'Use f32, or leave the precision out: the faster one is taken',
+  })
+}
+
 /**
- * Makes the TensorFlow.js backend `native` available; `tf.setBackend('native')` then selects it. Repeating is harmless.
+ * Makes the TensorFlow.js backend `native` available; `tf.setBackend('native')` then selects it. Repeating is harmless;
+ * a `precision` holds from the next product on.
  *
- * @throws {TunesmithError} `backend` when the addon is missing or does not load.
+ * @throws {TunesmithError} `backend` when the addon is missing or does not load, or the processor lacks the precision.
  */
-export function registerNativeBackend(): NativeBackendInfo {
+export function registerNativeBackend(options: NativeBackendOptions = {}): NativeBackendInfo {
   const addon = loadAddon()
+  const fromEnvironment = registered ? undefined : process.env.TUNESMITH_CPU_PRECISION
+  if (options.precision !== undefined) setPrecision(addon, options.precision, 'registerNativeBackend')
+  else if (fromEnvironment) setPrecision(addon, fromEnvironment, 'TUNESMITH_CPU_PRECISION')
   if (!registered) {
     for (const { kernelName, kernelFunc } of getKernelsForBackend('cpu')) replaceNativeKernel(kernelName, kernelFunc)
     // The standard operations that are worth having in C++; all others stay TensorFlow.js' own.
@@ -37,7 +66,8 @@ export function registerNativeBackend(): NativeBackendInfo {
     registerBackend(BACKEND_NAME, () => new NativeBackend(addon), 2)
     registered = true
   }
-  return { name: BACKEND_NAME, isa: addon.isa(), threads: addon.threads() }
+  const precision = addon.precision() as NativePrecision
+  return { name: BACKEND_NAME, isa: addon.isa(), threads: addon.threads(), precision }
 }
 
 /**

@@ -70,6 +70,7 @@ export { diagnoseTensorFlow, fixTensorFlow, type TensorFlowDiagnosis } from './t
 export {
   denseWeight,
   disposeWeight,
+  mapWeight,
   packedWeight,
   type WeightMatrix,
   weightAttrs,

@@ -13,6 +13,12 @@ export type BackendName = (typeof BACKEND_NAMES)[number]
 const optionsSchema = z.strictObject({
   /** The backend to use; default `TUNESMITH_BACKEND`, else the fastest that is there. */
   backend: z.enum(['auto', ...BACKEND_NAMES]).optional(),
+  /**
+   * Of matrix products, on the backends that have more than one: `bf16` or `f32` on native, these and `tf32` on cuda.
+   * Default `TUNESMITH_CPU_PRECISION` or `TUNESMITH_CUDA_PRECISION`, else what is fastest there. Others compute in
+   * float32 and refuse a different one.
+   */
+  precision: z.enum(['bf16', 'f32', 'tf32']).optional(),
 })
 export type SelectBackendOptions = z.input<typeof optionsSchema>
 
@@ -26,32 +32,42 @@ export interface SelectedBackend {
   passedOver: { name: BackendName; reason: string }[]
 }
 
+type Loader = (options: { precision?: 'bf16' | 'f32' | 'tf32' }) => Promise<string>
+
 /** Loads and registers one backend; throws when it is not there. Returns its description. */
-const loaders: Record<BackendName, () => Promise<string>> = {
-  async cuda() {
+const loaders: Record<BackendName, Loader> = {
+  async cuda(options) {
     // Not a dependency, nor is the next one: both stand on this package, and who wants only wasm needs neither.
     const cuda = (await importOptional('@tunesmith/backend-cuda')) as {
-      registerCudaBackend: () => { name: string; precision: string; matrixProducts: string }
+      registerCudaBackend: (options: object) => { name: string; precision: string; matrixProducts: string }
     }
-    const { name, precision, matrixProducts } = cuda.registerCudaBackend()
+    const { name, precision, matrixProducts } = cuda.registerCudaBackend(options)
     return `CUDA on ${name} (${precision}, ${matrixProducts})`
   },
-  async native() {
+  async native(options) {
     const native = (await importOptional('@tunesmith/backend-native')) as {
-      registerNativeBackend: () => { isa: string; threads: number }
+      registerNativeBackend: (options: object) => { isa: string; threads: number; precision: string }
     }
-    const { isa, threads } = native.registerNativeBackend()
-    return `native C++ (${isa}, ${threads} thread${threads === 1 ? '' : 's'})`
+    const { isa, threads, precision } = native.registerNativeBackend(options)
+    const products = precision === 'bf16' ? ', products in bf16' : ''
+    return `native C++ (${isa}, ${threads} thread${threads === 1 ? '' : 's'}${products})`
   },
-  tensorflow: loadTensorFlow,
-  async wasm() {
+  tensorflow: inFloat32(loadTensorFlow),
+  wasm: inFloat32(async () => {
     await import('@tensorflow/tfjs-backend-wasm')
     return 'WebAssembly'
-  },
-  async cpu() {
+  }),
+  cpu: inFloat32(async () => {
     await import('@tensorflow/tfjs-backend-cpu')
     return 'plain JavaScript'
-  },
+  }),
+}
+
+function inFloat32(load: () => Promise<string>): Loader {
+  return async ({ precision = 'f32' }) => {
+    if (precision !== 'f32') throw new Error(`computes in f32, not in ${precision}`)
+    return load()
+  }
 }
 
 interface Candidate {
@@ -79,7 +95,7 @@ let selected: SelectedBackend | undefined
 export async function selectBackend(options: SelectBackendOptions = {}): Promise<SelectedBackend> {
   const parsed = parseOptions(optionsSchema, options, 'selectBackend')
   const wish = parsed.backend ?? (process.env.TUNESMITH_BACKEND || 'auto')
-  const { backend } = parseOptions(optionsSchema, { backend: wish }, 'TUNESMITH_BACKEND')
+  const { backend } = parseOptions(optionsSchema.pick({ backend: true }), { backend: wish }, 'TUNESMITH_BACKEND')
   const candidates = backend === 'auto' ? automaticOrder() : [{ name: backend as BackendName }]
   // Without it TensorFlow.js' own backends print an advertisement for another one.
   tf.enableProdMode()
@@ -87,7 +103,7 @@ export async function selectBackend(options: SelectBackendOptions = {}): Promise
   for (const { name, onGpu } of candidates) {
     if (passedOver.some((backend) => backend.name === name)) continue
     try {
-      const loaded = await loaders[name]()
+      const loaded = await loaders[name]({ precision: parsed.precision })
       if (!(await tf.setBackend(name))) throw new Error(`TensorFlow.js could not start its backend "${name}"`)
       if (onGpu && !tensorFlowUsesGpu()) continue
       const description = onGpu ? `${loaded}, on a GPU` : loaded

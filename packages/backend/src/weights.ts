@@ -4,7 +4,7 @@ import type { WeightAttrs } from './contract/attributes'
 import { BITS_PER_ELEMENT, type RoundTo, type WeightFormat } from './contract/weight-format'
 
 /**
- * A weight matrix `[outFeatures, inFeatures]` as it lies in memory. No kernel ever expands a whole packed one.
+ * A weight matrix `[outFeatures, inFeatures]` as stored in memory. No kernel ever expands a whole packed one.
  *
  * - `f32`: `weight` float32 `[out, in]`; a `tf.Variable` when it is trained.
  * - `bf16`, `f16`: `weight` int32, two little-endian elements each, row-major.
@@ -81,6 +81,19 @@ export function packedWeight({
 export function weightMemory(byteLength: number): Uint8Array {
   const backend = tf.backend() as { weightMemory?: (bytes: number) => ArrayBuffer | undefined }
   return new Uint8Array(backend.weightMemory?.(byteLength) ?? new ArrayBuffer(byteLength))
+}
+
+/**
+ * A weight's bytes where they are in a file, for {@link packedWeight}: the system reads them when they are first used, and
+ * several processes share them. Undefined on a backend that cannot, or where it is not worth while: then they are read.
+ *
+ * The file must stay as it is while the weight is used: one that is cut short ends the process. Replacing it by renaming is
+ * safe.
+ */
+export function mapWeight(path: string, offset: number, byteLength: number): Uint8Array | undefined {
+  const backend = tf.backend() as { mapWeight?: (...part: [string, number, number]) => ArrayBuffer | undefined }
+  const buffer = backend.mapWeight?.(path, offset, byteLength)
+  return buffer && new Uint8Array(buffer)
 }
 
 /** The tensors of a weight under the kernels' input names. */

@@ -2,11 +2,7 @@
 // Tensors come as handles: numbers that stand for device memory whose size and type are known here, so that a wrong one
 // is an error and never a wild pointer.
 #pragma once
-#include <napi.h>
-
-#include <cstring>
-#include <string>
-#include <vector>
+#include <call_fields.h>
 
 #include "../host/failure.h"
 #include "../ops/operations.h"
@@ -25,23 +21,7 @@ void beginOperation();
 // The opened device; throws when there is none.
 Context& context();
 
-[[noreturn]] inline void refuse(const std::string& what, const std::string& expected) {
-  throw Failure("invalid_data", what + ": expected " + expected);
-}
-
-inline std::string quoted(const char* name) { return "\"" + std::string(name) + "\""; }
-
-// A count that a JavaScript number can hold.
-inline int64_t wholeNumber(double d, const std::string& what, const char* expected) {
-  if (!(d >= 0 && d <= 9007199254740991.0) || d != static_cast<double>(static_cast<int64_t>(d))) refuse(what, expected);
-  return static_cast<int64_t>(d);
-}
-inline int64_t product(int64_t a, int64_t b) {
-  int64_t r = 0;
-  if (__builtin_mul_overflow(a, b, &r) || r > (int64_t{1} << 46))
-    throw Failure("invalid_data", "expected a smaller size");
-  return r;
-}
+using tunesmith::product;
 
 // The arguments of a function that takes few of them.
 class Args {
@@ -50,7 +30,7 @@ class Args {
   Napi::Env env() const { return info_.Env(); }
 
   int64_t integer() {
-    return wholeNumber(next("a count").IsNumber() ? last_.As<Napi::Number>().DoubleValue() : -1, what(), "a count");
+    return wholeNumber(next("a count").IsNumber() ? last_.As<Napi::Number>().DoubleValue() : -1, what());
   }
   int small() {
     const int64_t n = integer();
@@ -110,21 +90,10 @@ inline Array tensorOf(int64_t handle, int64_t count, Stored stored, const char* 
   return b->array;
 }
 
-using Names = std::vector<std::string>;
-
-// The place of a name, from `last` on, as fields are mostly read in order; the number of names if there is none.
-inline size_t placeOf(const Names& names, const char* name, size_t last) {
-  for (size_t i = 0; i < names.size(); i++) {
-    const size_t place = last + i < names.size() ? last + i : last + i - names.size();
-    if (names[place][0] == name[0] && !std::strcmp(names[place].c_str(), name)) return place;
-  }
-  return names.size();
-}
-
 // What fields and entries of a list have in common: tensors by the numbers that `Source::number` gives.
 template <class Source> class Tensors {
  public:
-  int64_t count(const char* name) { return wholeNumber(self().number(name), quoted(name), "a count"); }
+  int64_t count(const char* name) { return wholeNumber(self().number(name), quoted(name)); }
   int small(const char* name) {
     const int64_t n = count(name);
     if (n > 2147483647) fail(name, "a smaller count");
@@ -166,28 +135,12 @@ class Entry : public Tensors<Entry> {
   size_t last_ = 0;
 };
 
-// A call: the names of its fields and of the entries of its list, fixed when the function was made, and their values.
-class Fields : public Tensors<Fields> {
+// A call, whose list has entries of the same names.
+class Fields : public CallFields, public Tensors<Fields> {
  public:
+  using CallFields::fail;
   Fields(const Napi::CallbackInfo& info, const Names& names, const Names& entryNames)
-      : info_(info), names_(names), entryNames_(entryNames) {}
-
-  double number(const char* name) {
-    double d = 0;
-    if (napi_get_value_double(info_.Env(), at(name), &d) != napi_ok) fail(name, "a number");
-    return d;
-  }
-  bool boolean(const char* name) {
-    bool b = false;
-    if (napi_get_value_bool(info_.Env(), at(name), &b) != napi_ok) fail(name, "a boolean");
-    return b;
-  }
-  // Whether the field is given and not null.
-  bool has(const char* name) {
-    napi_valuetype type = napi_undefined;
-    if (const napi_value v = find(name)) napi_typeof(info_.Env(), v, &type);
-    return type != napi_undefined && type != napi_null;
-  }
+      : CallFields(info, names), entryNames_(entryNames) {}
 
   // Integers in the host's memory.
   const int32_t* hostInts(const char* name, int64_t count) {
@@ -226,72 +179,13 @@ class Fields : public Tensors<Fields> {
     submit();
   }
 
-  // A weight [outFeatures, inFeatures]: format, roundTo, blockSize, then weight, absmax, code, scale as it has them.
   Weight weight() {
-    Weight w;
-    const int64_t format = count("format"), rounding = count("roundTo");
-    w.rows = count("outFeatures");
-    w.cols = count("inFeatures");
-    w.blockSize = count("blockSize");
-    static constexpr Format kFormats[] = {
-        Format::f32, Format::bf16, Format::f16, Format::nf4, Format::nf4, Format::int8};
-    if (format > 5 || rounding > static_cast<int64_t>(Rounding::f16)) fail("format", "a weight format");
-    w.format = kFormats[format];
-    w.rounding = static_cast<Rounding>(rounding);
-    if (w.format == Format::nf4 && w.blockSize < 1) fail("blockSize", "at least one element");
-    if (w.format != Format::nf4) w.blockSize = 1;
-    const int64_t n = product(w.rows, w.cols);
-    if (w.format == Format::f32)
-      w.data = f32("weight", n);
-    else
-      w.data = ints("weight", (n * bitsOf(w.format) + 31) / 32);
-    if (w.format == Format::nf4) {
-      w.scale = f32("absmax", (n + w.blockSize - 1) / w.blockSize);
-      w.code = f32("code", 16);
-    }
-    if (w.format == Format::int8) w.scale = f32("scale", w.rows);
-    return w;
+    return readWeight<Weight>(*this, [this](const char* name, int64_t n) { return f32(name, n); });
   }
-
-  Dropout dropout(const char* rate) {
-    Dropout d;
-    const double p = number(rate), seed = number("seed");
-    if (!(p >= 0 && p < 1)) fail(rate, "a dropout probability in [0, 1)");
-    d.on = p > 0;
-    d.seed = static_cast<uint32_t>(static_cast<int64_t>(seed));
-    d.threshold = static_cast<uint32_t>(static_cast<uint64_t>(p * 4294967296.0));
-    d.keepScale = static_cast<float>(1.0 / (1.0 - p));
-    return d;
-  }
+  Dropout dropout(const char* rate) { return readDropout<Dropout>(*this, rate); }
 
  private:
-  napi_value find(const char* name) {
-    const size_t place = placeOf(names_, name, last_);
-    if (place == names_.size()) return nullptr;
-    last_ = place;
-    return place < info_.Length() ? static_cast<napi_value>(info_[place]) : nullptr;
-  }
-  napi_value at(const char* name) {
-    const napi_value v = find(name);
-    if (!v) fail(name, "a value");
-    return v;
-  }
-  const void* array(const char* name, napi_typedarray_type type, const char* expected, size_t& length) {
-    const napi_value v = at(name);
-    bool is = false;
-    napi_is_typedarray(info_.Env(), v, &is);
-    napi_typedarray_type actual = napi_int8_array;
-    void* data = nullptr;
-    if (!is || napi_get_typedarray_info(info_.Env(), v, &actual, &length, &data, nullptr, nullptr) != napi_ok ||
-        actual != type)
-      fail(name, expected);
-    return data;
-  }
-
-  const Napi::CallbackInfo& info_;
-  const Names& names_;
   const Names& entryNames_;
-  size_t last_ = 0;
 };
 
 // Runs `body`; what it throws becomes a JavaScript error with `code` and `remedy`.
@@ -304,6 +198,9 @@ template <class Body> Napi::Value guarded(Napi::Env env, const Body& body) {
     code = f.code;
     message = f.what();
     remedy = f.remedy;
+  } catch (const WrongField& wrong) {
+    code = "invalid_data";
+    message = wrong.message;
   } catch (const std::exception& e) {
     message = e.what();
   }

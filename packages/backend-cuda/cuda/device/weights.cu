@@ -1,4 +1,4 @@
-// Weights: expanding rows for the matrix product, products of a few rows that read a weight once as it lies (decoding),
+// Weights: expanding rows for the matrix product, products of a few rows that read a stored weight once (decoding),
 // embedding rows and their gradient, dropout.
 #include "kernels.h"
 #include "vector.h"

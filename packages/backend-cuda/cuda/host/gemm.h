@@ -13,7 +13,7 @@ struct GemmCall {
   int64_t m = 0, n = 0, k = 0;
   Array a, b, c, addend;
   bool transposeA = false, transposeB = false;
-  int64_t lda = 0, ldb = 0, ldc = 0;  // elements from one row as it lies to the next
+  int64_t lda = 0, ldb = 0, ldc = 0;  // elements from one stored row to the next
   float alpha = 1, beta = 0;
   const void* bias = nullptr;  // of c's type
   // So many products of this shape; each matrix lies its stride (in elements) behind the last, 0 when shared.

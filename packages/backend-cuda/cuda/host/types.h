@@ -32,7 +32,7 @@ inline int bitsOf(Format format) {
 // What code * absmax of a 4-bit weight is rounded to: the dtype it was quantized from, as bitsandbytes does.
 enum class Rounding : int { none = 0, bf16 = 1, f16 = 2 };
 
-// A weight [rows, cols], row-major, as it lies in memory.
+// A weight [rows, cols], row-major, as stored in memory.
 struct Weight {
   Format format = Format::f32;
   Rounding rounding = Rounding::none;

@@ -11,6 +11,8 @@ namespace {
 struct Block {
   void* pointer;
   size_t bytes;
+  bool mapped = false;
+  void free(void* at) const { mapped ? unmapFile(at, bytes) : freeAligned(at, bytes); }
 };
 
 std::mutex& blocksMutex() {
@@ -30,15 +32,12 @@ void release(Block* block) {
     block->pointer = nullptr;
     if (pointer) blocks().erase(pointer);
   }
-  freeAligned(pointer, block->bytes);
+  block->free(pointer);
 }
 
-// allocateBuffer(bytes): an uninitialised ArrayBuffer, or null when there is no memory.
-Napi::Value allocateBuffer(const Napi::CallbackInfo& info) {
-  const size_t bytes = static_cast<size_t>(info[0].ToNumber().Int64Value());
-  void* pointer = allocateAligned(bytes);
+Napi::Value bufferOver(const Napi::CallbackInfo& info, void* pointer, size_t bytes, bool mapped) {
   if (!pointer) return info.Env().Null();
-  Block* block = new Block{pointer, bytes};
+  Block* block = new Block{pointer, bytes, mapped};
   {
     std::lock_guard<std::mutex> lock(blocksMutex());
     blocks()[pointer] = block;
@@ -60,6 +59,19 @@ Napi::Value allocateBuffer(const Napi::CallbackInfo& info) {
   return Napi::Value(info.Env(), buffer);
 }
 
+// allocateBuffer(bytes): an uninitialised ArrayBuffer, or null when there is no memory.
+Napi::Value allocateBuffer(const Napi::CallbackInfo& info) {
+  const size_t bytes = static_cast<size_t>(info[0].ToNumber().Int64Value());
+  return bufferOver(info, allocateAligned(bytes), bytes, false);
+}
+
+// mapFile(path, offset, bytes): an ArrayBuffer over a part of a file, or null where that cannot be.
+Napi::Value mapFilePart(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].ToString();
+  const size_t bytes = static_cast<size_t>(info[2].ToNumber().Int64Value());
+  return bufferOver(info, mapFile(path.c_str(), info[1].ToNumber().Int64Value(), bytes), bytes, true);
+}
+
 // freeBuffer(buffer): detaches the ArrayBuffer (its views get length 0) and gives the memory back now.
 Napi::Value freeBuffer(const Napi::CallbackInfo& info) {
   if (info.Length() < 1 || !info[0].IsArrayBuffer()) return Napi::Boolean::New(info.Env(), false);
@@ -73,20 +85,18 @@ Napi::Value freeBuffer(const Napi::CallbackInfo& info) {
     if (found != blocks().end()) block = found->second;
   }
   if (!block || napi_detach_arraybuffer(info.Env(), info[0]) != napi_ok) return Napi::Boolean::New(info.Env(), false);
-  void* pointer = nullptr;
-  size_t bytes = 0;
+  Block kept = {nullptr, 0};
   {
     // The finalizer may already run once the buffer is detached: look again.
     std::lock_guard<std::mutex> lock(blocksMutex());
     const auto found = blocks().find(data);
     if (found != blocks().end() && found->second == block) {
-      pointer = block->pointer;
-      bytes = block->bytes;
+      kept = *block;
       block->pointer = nullptr;
       blocks().erase(found);
     }
   }
-  freeAligned(pointer, bytes);
+  kept.free(kept.pointer);
   return Napi::Boolean::New(info.Env(), true);
 }
 
@@ -98,6 +108,17 @@ Napi::Value setThreads(const Napi::CallbackInfo& info) {
   const int64_t n = info[0].ToNumber().Int64Value();
   setThreadCount(static_cast<int>(n > 512 ? 512 : n));
   return info.Env().Undefined();
+}
+
+// precision(): of the products with 16-bit and quantized weights; setPrecision(name) returns whether there is such a
+// one.
+Napi::Value precision(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), bf16Products() ? "bf16" : "f32");
+}
+
+Napi::Value setPrecision(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].ToString();
+  return Napi::Boolean::New(info.Env(), setBF16Products(name == "bf16"));
 }
 
 Napi::Value trimScratch(const Napi::CallbackInfo& info) {
@@ -137,10 +158,13 @@ Napi::Value bindByName(const Napi::CallbackInfo& info) {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("bind", Napi::Function::New(env, bindByName));
   exports.Set("allocateBuffer", Napi::Function::New(env, allocateBuffer));
+  exports.Set("mapFile", Napi::Function::New(env, mapFilePart));
   exports.Set("freeBuffer", Napi::Function::New(env, freeBuffer));
   exports.Set("isa", Napi::Function::New(env, isa));
   exports.Set("threads", Napi::Function::New(env, threads));
   exports.Set("setThreads", Napi::Function::New(env, setThreads));
+  exports.Set("precision", Napi::Function::New(env, precision));
+  exports.Set("setPrecision", Napi::Function::New(env, setPrecision));
   exports.Set("trimScratch", Napi::Function::New(env, trimScratch));
   return exports;
 }

@@ -1,7 +1,7 @@
 // Causal attention over sequences that lie end to end, without a score matrix (Dao et al. 2022): blocks of queries
 // against blocks of keys through the GEMM micro-kernel, with a running maximum and sum.
 #pragma once
-#include "elementwise.h"
+#include "attention_few.h"
 #include "gemm.h"
 
 namespace tunesmith {
@@ -17,10 +17,17 @@ struct Block {
   int64_t queries, keys;
 };
 
-// The blocks of `step` rows of all sequences (of queries, or of keys), as a table in working memory.
-static int64_t listBlocks(const Attention& p, int64_t step, bool ofKeys, Block* out) {
+// Whether the queries of a sequence, and the heads that share keys, are so few that they need no blocks.
+TS_INLINE bool hasFewQueries(const Attention& p, int64_t s) {
+  return p.heads % p.kvHeads == 0 && (p.cuSeqlens[s + 1] - p.cuSeqlens[s]) * (p.heads / p.kvHeads) <= kFewRows;
+}
+
+// The blocks of `step` rows of all sequences (of queries, or of keys), as a table in working memory. Blocks of queries
+// are of sequences with many.
+static int64_t listBlocks(const Attention& p, int64_t step, bool ofKeys, bool forward, Block* out) {
   int64_t count = 0;
   for (int64_t s = 0; s < p.sequences; s++) {
+    if (forward && hasFewQueries(p, s)) continue;
     Block b;
     b.sequence = s;
     b.queryBase = p.cuSeqlens[s];
@@ -37,11 +44,6 @@ static int64_t listBlocks(const Attention& p, int64_t step, bool ofKeys, Block* 
     }
   }
   return count;
-}
-
-// Keys [lo, hi) that the query at `position` sees.
-TS_INLINE int64_t firstKey(const Attention& p, int64_t position) {
-  return p.window > 0 ? most(0, position - p.window + 1) : 0;
 }
 
 TS_INLINE int64_t padded(int64_t n) { return ceilDiv(n, NR) * NR; }
@@ -65,7 +67,7 @@ static void panelsOfBTransposed(const float* src, int64_t stride, int64_t rows, 
     packB(t, 0, depth, j, static_cast<int>(least(NR, rows - j)), NR, dst + j * depth, nullptr);
 }
 
-// As B, as it lies: depth runs along the rows; panels [rows][NR], one per NR columns.
+// As B, not transposed: depth runs along the rows; panels [rows][NR], one per NR columns.
 static void panelsOfB(const float* src, int64_t stride, int64_t rows, int64_t cols, float* dst) {
   for (int64_t j = 0; j < cols; j += NR) {
     float* panel = dst + j * rows;
@@ -108,19 +110,24 @@ struct Carver {
 };
 
 // Number of blocks and the table itself; null without memory.
-static Block* blocksOf(const Attention& p, int64_t step, bool ofKeys, int64_t& count) {
-  count = listBlocks(p, step, ofKeys, nullptr);
+static Block* blocksOf(const Attention& p, int64_t step, bool ofKeys, bool forward, int64_t& count) {
+  count = listBlocks(p, step, ofKeys, forward, nullptr);
   float* memory = scratch(kScratchHidden, static_cast<size_t>(count * static_cast<int64_t>(sizeof(Block)) / 4));
-  if (memory) listBlocks(p, step, ofKeys, reinterpret_cast<Block*>(memory));
+  if (memory) listBlocks(p, step, ofKeys, forward, reinterpret_cast<Block*>(memory));
   return reinterpret_cast<Block*>(memory);
 }
 
 static bool attention(const Attention& p, float* out, float* lse) {
   int64_t count = 0;
-  const Block* blocks = blocksOf(p, QB, false, count);
+  const Block* blocks = blocksOf(p, QB, false, true, count);
   if (!blocks) return false;
   const int64_t d = p.headDim, dPad = padded(d);
   bool ok = true;
+  parallel(p.sequences * p.kvHeads, [&](int64_t item) {
+    const int64_t s = item / p.kvHeads;
+    if (hasFewQueries(p, s) && !attendFew(p, s, item % p.kvHeads, out, lse))
+      __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
+  });
   parallel(count * p.heads, [&](int64_t item) {
     const Block& b = blocks[item / p.heads];
     const int64_t head = item % p.heads, kvHead = head * p.kvHeads / p.heads;
@@ -151,10 +158,7 @@ static bool attention(const Attention& p, float* out, float* lse) {
         float* row = s + r * KB;
         const int64_t position = b.first + r + b.shift;
         const int64_t lo = firstKey(p, position) - k0, hi = least(keys, position + 1 - k0);
-        if (p.softcap > 0)
-          for (int64_t i = 0; i < keysPad; i += VL) store(row + i, vtanh(load(row + i) / p.softcap) * p.softcap);
-        for (int64_t i = 0; i < lo && i < keysPad; i++) row[i] = -INFINITY;
-        for (int64_t i = most(0, hi); i < keysPad; i++) row[i] = -INFINITY;
+        maskRow(row, keysPad, lo, hi, p.softcap);
         vf m = splat(top[r]);
         for (int64_t i = 0; i < keysPad; i += VL) m = vmax(load(row + i), m);
         const float high = maxOf(m);

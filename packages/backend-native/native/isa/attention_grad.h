@@ -111,14 +111,14 @@ static bool attentionGrad(const Attention& p, const AttentionGrad& g) {
       static_cast<size_t>(2 * KB * d + 2 * QB * d + 2 * QB * dPad + 2 * QB * KB + 3 * KB * dPad + 32 * VL);
   bool ok = true;
   int64_t count = 0;
-  const Block* blocks = blocksOf(p, KB, true, count);
+  const Block* blocks = blocksOf(p, KB, true, false, count);
   if (!blocks) return false;
   parallel(count * p.kvHeads, [&](int64_t item) {
     float* memory = scratch(kScratchAttention, need);
     if (!memory) return __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
     gradsOfKeys(p, g, delta, blocks[item / p.kvHeads], item % p.kvHeads, memory);
   });
-  blocks = blocksOf(p, QB, false, count);
+  blocks = blocksOf(p, QB, false, false, count);
   if (!blocks) return false;
   parallel(count * p.heads, [&](int64_t item) {
     float* memory = scratch(kScratchAttention, need);

@@ -79,10 +79,12 @@ TS_INLINE vf roundTo(vf x, Rounding rounding) {
   return rounding == kToBF16 ? toNearestBF16(x) : rounding == kToF16 ? toNearestF16(x) : x;
 }
 
-// The sixteen values of a block, scaled and rounded; get() turns VL/2 bytes into VL of them, the high nibble first.
+// The sixteen values of a block, scaled and rounded; get() turns VL/2 bytes into VL of them, the high nibble first;
+// split() turns VL bytes into the values of their high nibbles and those of their low ones.
 struct NibbleTable {
 #if TS_VL == 16
   __m512 table;
+  NibbleTable() = default;
   NibbleTable(const float* code, float scale, Rounding r)
       : table(reinterpret_cast<__m512>(roundTo(load(code) * scale, r))) {}
   vf get(const uint8_t* p) const {
@@ -91,8 +93,14 @@ struct NibbleTable {
     const __m512i index = _mm512_or_si512(_mm512_srli_epi64(bytes, 4), _mm512_slli_epi64(bytes, 32));
     return reinterpret_cast<vf>(_mm512_permutexvar_ps(index, table));
   }
+  void split(const uint8_t* p, vf& high, vf& low) const {
+    const __m512i bytes = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    high = reinterpret_cast<vf>(_mm512_permutexvar_ps(_mm512_srli_epi32(bytes, 4), table));
+    low = reinterpret_cast<vf>(_mm512_permutexvar_ps(bytes, table));
+  }
 #elif TS_VL == 8
   __m256 low, high;
+  NibbleTable() = default;
   NibbleTable(const float* code, float scale, Rounding r)
       : low(reinterpret_cast<__m256>(roundTo(load(code) * scale, r))),
         high(reinterpret_cast<__m256>(roundTo(load(code + 8) * scale, r))) {}
@@ -100,12 +108,21 @@ struct NibbleTable {
     int32_t four;
     memcpy(&four, p, 4);
     const __m256i bytes = _mm256_cvtepu8_epi64(_mm_cvtsi32_si128(four));
-    const __m256i index = _mm256_or_si256(_mm256_srli_epi64(bytes, 4), _mm256_slli_epi64(bytes, 32));
+    return at(_mm256_or_si256(_mm256_srli_epi64(bytes, 4), _mm256_slli_epi64(bytes, 32)));
+  }
+  void split(const uint8_t* p, vf& even, vf& odd) const {
+    const __m256i bytes = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+    even = at(_mm256_srli_epi32(bytes, 4));
+    odd = at(bytes);
+  }
+  // The values at the low four bits of each index.
+  vf at(__m256i index) const {
     const __m256 a = _mm256_permutevar8x32_ps(low, index), b = _mm256_permutevar8x32_ps(high, index);
     return reinterpret_cast<vf>(_mm256_blendv_ps(a, b, _mm256_castsi256_ps(_mm256_slli_epi32(index, 28))));
   }
 #else
   float table[16];
+  NibbleTable() = default;
   NibbleTable(const float* code, float scale, Rounding r) {
     for (int i = 0; i < 16; i += VL) store(table + i, roundTo(load(code + i) * scale, r));
   }
@@ -116,6 +133,12 @@ struct NibbleTable {
       v[i + 1] = table[p[i / 2] & 15];
     }
     return v;
+  }
+  void split(const uint8_t* p, vf& high, vf& low) const {
+    for (int i = 0; i < VL; i++) {
+      high[i] = table[p[i] >> 4];
+      low[i] = table[p[i] & 15];
+    }
   }
 #endif
 };

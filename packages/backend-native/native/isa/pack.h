@@ -5,6 +5,10 @@
 namespace tunesmith {
 namespace {
 
+// The micro-kernel's tile of C: MR rows, NV vectors wide.
+constexpr int MR = TS_VL == 16 ? 14 : 6, NV = 2;
+constexpr int NR = NV * VL;
+
 // dst[k * dstStride + r] = src[r * srcStride + k] for r < rows <= VL, k < n. Whole vectors are stored: dst must have VL
 // floats of room past its last row, and rows are written in rising k, so that the overlap is overwritten.
 #if TS_VL == 16

@@ -91,6 +91,12 @@ void product(Format format, int64_t m, int64_t n, int64_t k, bool transposed, do
     }
   expect(kernels().gemm(m, n, &t, 1, out), "gemm has memory");
   expect(close(c, want, 1e-3f), "gemm");
+  if (setBF16Products(true)) {
+    expect(kernels().gemm(m, n, &t, 1, out), "gemm in bf16 has memory");
+    float largest = 0;
+    for (float x : dense) largest = std::fmax(largest, std::fabs(x));
+    expect(close(c, want, 4e-3f * largest * std::sqrt(static_cast<float>(k))), "gemm in bf16");
+  }
   if (dropout > 0) {
     t.aDropout.on = t.outDropout.on = true;
     t.aDropout.threshold = t.outDropout.threshold = static_cast<uint32_t>(dropout * 4294967296.0);
@@ -98,6 +104,7 @@ void product(Format format, int64_t m, int64_t n, int64_t k, bool transposed, do
     t.bDropout.on = !transposed && format == kF32;
     expect(kernels().gemm(m, n, &t, 1, out), "gemm with dropout");
   }
+  setBF16Products(false);
 }
 
 // Large results are written past the caches: the same values as in pieces.
@@ -229,6 +236,7 @@ std::vector<float> smallRun(int threads) {
 
 int main() {
   setThreadCount(3);
+  setBF16Products(false);
   const int64_t sizes[] = {1, 3, 14, 17, 33, 70};
   for (Format format : {kF32, kBF16, kF16, kNF4, kINT8})
     for (int64_t m : sizes)
@@ -243,6 +251,7 @@ int main() {
           "attention on any threads");
   for (Format format : {kF32, kBF16, kNF4})
     expect(lossRun(1, format) == lossRun(3, format), "cross entropy on any threads");
+  if (setBF16Products(true)) expect(lossRun(1, kBF16) == lossRun(3, kBF16), "products in bf16 on any threads");
   expect(close(smallRun(1), smallRun(3), 0), "elementwise kernels on any threads");
   releaseScratch();
   std::printf("%s: %s\n", kernels().isa, failures ? "FAILED" : "all kernels passed");

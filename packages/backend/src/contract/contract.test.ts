@@ -10,6 +10,10 @@ const attention = { numHeads: 2, numKvHeads: 1, headDim: 4, scale: 1, slidingWin
 const loss = { ...f32, softcap: 0, needsHiddenGrad: true, needsWeightGrad: false }
 const ints = (...values: number[]) => tf.tensor1d(values, 'int32')
 const w = () => tf.ones([3, 4])
+const disposed = <T extends tf.Tensor>(x: T): T => {
+  x.dispose()
+  return x
+}
 const rotary = (half: number) => ({ x: tf.ones([5, 8]), cos: tf.ones([5, half]), sin: tf.ones([5, half]) })
 const qkv = () => ({ q: tf.ones([5, 8]), k: tf.ones([5, 4]), v: tf.ones([5, 4]) })
 
@@ -42,6 +46,22 @@ const cases: [string, RegExp, string, () => Record<string, tf.Tensor>, object][]
     () => ({ gate: tf.ones([2, 4]), up: tf.ones([1, 4]) }),
     { activation: 'silu' },
   ],
+  [
+    'a disposed input',
+    /"x" is a tensor that was disposed of.*tf\.keep/,
+    'Linear',
+    () => ({ x: disposed(tf.ones([2, 4])), weight: w() }),
+    f32,
+  ],
+  [
+    'a disposed weight',
+    /"weight" is a tensor that was disposed of/,
+    'Linear',
+    () => ({ x: tf.ones([2, 4]), weight: disposed(w()) }),
+    f32,
+  ],
+  ['a disposed gradient', /"x1" is a tensor/, 'GradNorm', () => ({ x0: w(), x1: disposed(w()) }), {}],
+  ['a norm of whole numbers', /"x0" must have/, 'GradNorm', () => ({ x0: ints(3) }), {}],
   ['an id outside the table', /ids inside/, 'EmbeddingLookup', () => ({ ids: ints(0, 3), weight: w() }), f32],
   [
     'an id before the table',

@@ -1,4 +1,4 @@
-import { type NamedTensorInfoMap, type TensorInfo, util } from '@tensorflow/tfjs-core'
+import { type NamedTensorInfoMap, Tensor, type TensorInfo, util } from '@tensorflow/tfjs-core'
 import { invalidData } from '@tunesmith/core'
 import { KERNELS, type KernelName } from './kernels'
 import type { Attribute, Entry, Input, Kernel, Output, Size } from './spec'
@@ -111,6 +111,7 @@ export class KernelPlan {
   /** {@link read} for a backend that computes with the tensors themselves; looks at the values of indices too. */
   check(inputs: NamedTensorInfoMap, attrs: object): Attrs {
     const { attrs: complete } = this.read(inputs, attrs, (x) => x)
+    if (this.#entries.length > 0) this.entries(inputs, (x) => x)
     const problem = this.#kernel.checkIndices?.(inputs as never, complete as never)
     if (problem) this.fail(problem)
     return complete
@@ -145,6 +146,7 @@ export class KernelPlan {
         const name = `${entryName}${list.length}`
         const tensor = inputs[name] ?? this.fail(`input "${name}" is missing`)
         const shape = entry.shape === 'alike' ? x.shape : [entry.shape(size)]
+        this.#checkAlive(name, tensor)
         if (tensor.dtype !== entry.dtype || !isShape(tensor.shape, shape))
           this.#refuse(name, tensor, entry.dtype, shape)
         values.push(hand(tensor, entry))
@@ -201,6 +203,7 @@ export class KernelPlan {
   }
 
   #checkShape(name: string, x: TensorInfo, { dtype, shape }: Input, attrs: Attrs, values: unknown[]): void {
+    this.#checkAlive(name, x)
     if (x.dtype !== dtype) this.fail(`"${name}" must be ${dtype}, not ${x.dtype}`)
     const dimensions = this.#compiled(shape)
     let fits = x.shape.length === dimensions.length
@@ -219,6 +222,14 @@ export class KernelPlan {
         dtype,
         this.#sizesOf(shape, attrs, values).map((size, i) => size ?? shape[i]),
       )
+  }
+
+  #checkAlive(name: string, x: TensorInfo): void {
+    if (x instanceof Tensor && x.isDisposed)
+      throw invalidData(`${this.name}: "${name}" is a tensor that was disposed of`, {
+        where: this.name,
+        remedy: 'Keep it with tf.keep, or dispose of it later: tf.tidy disposes of what is made in it and not returned',
+      })
   }
 
   #refuse(name: string, { dtype, shape }: TensorInfo, wanted: string, sizes: unknown[]): never {

@@ -37,6 +37,7 @@ for (const backend of testedBackends)
     it('gradNorm is the norm over everything together', () => {
       const grads = [tf.tensor([3, 0]), tf.tensor([[4], [12]])]
       expect(gradNorm(grads)).toBeCloseTo(13, 6)
+      expect(gradNorm([])).toBe(0)
     })
 
     it('kvCacheUpdate replaces rows in place', () => {

@@ -11,5 +11,8 @@ export const portableKernels = [
   ...causalAttentionKernels,
   ...linearKernels,
   linearCrossEntropy,
-  portable('GradNorm', (inputs) => tf.sqrt(tf.addN(Object.values<tf.Tensor>(inputs).map((x) => tf.sum(tf.square(x)))))),
+  portable('GradNorm', (inputs) => {
+    const squares = Object.values<tf.Tensor>(inputs).map((x) => tf.sum(tf.square(x)))
+    return squares.length === 0 ? tf.scalar(0) : tf.sqrt(tf.addN(squares))
+  }),
 ]

@@ -31,6 +31,26 @@ describe.each(FORMATS)('a %s weight', (format) => {
     })
   })
 
+  nativeTest('a few rows: each has the same bits alone as among up to sixteen', () => {
+    for (const [out, inn, blockSize] of [
+      [21, 256, 64],
+      [9, 96, 32],
+      [6, 83, 50],
+    ] as const) {
+      const random = new Random(inn)
+      const w = randomWeight(random, format, out, inn, blockSize)
+      const x = normals(random, 16 * inn)
+      const y = (first: number, count: number) => {
+        const rows = matrix(x.slice(first * inn, (first + count) * inn), count, inn)
+        return run('Linear', { x: rows, ...w.inputs }, w.attrs)[0]!
+      }
+      const alone = Array.from({ length: 16 }, (_, row) => [...y(row, 1).dataSync()])
+      for (const count of [2, 3, 4, 5, 8, 11, 16])
+        expect([...y(0, count).dataSync()]).toEqual(alone.slice(0, count).flat())
+      expectClose(y(0, 16), product(x, w.values, 16, out, inn, false, true), 1e-5)
+    }
+  })
+
   test('its rows, as a table and by number', () => {
     property(4, (random) => {
       const [rows, cols] = [random.pick(SIZES), random.pick(SIZES)]

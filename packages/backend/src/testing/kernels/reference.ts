@@ -2,7 +2,7 @@
 
 type Numbers = ArrayLike<number>
 
-/** A[m, k] B[k, n], either transposed as it lies. */
+/** A[m, k] B[k, n], either of them stored transposed. */
 export function product(
   a: Numbers,
   b: Numbers,

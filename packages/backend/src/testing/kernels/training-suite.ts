@@ -153,6 +153,7 @@ test('the norm over several gradients', () => {
     const inputs = Object.fromEntries(parts.map((x, i) => [`x${i}`, tf.tensor1d(x)]))
     expectClose(run('GradNorm', inputs)[0]!, [Math.sqrt(sum)], 1e-7)
   })
+  expect([...run('GradNorm', {})[0]!.dataSync()]).toEqual([0])
 })
 
 test('rows go into a cache in place', () => {

@@ -1,0 +1,5 @@
+#define TS_VL 16
+#define TS_BF16 1
+#define TS_ISA "avx512_bf16"
+#define TS_TABLE kernelsAvx512BF16
+#include "isa/table.h"
