@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 
 /** Sequences end to end, without padding: what a model reads. */
 export interface ModelInput {
@@ -20,7 +20,7 @@ export function packSequences(sequences: readonly ArrayLike<number>[]): ModelInp
   const cuSeqlens = new Int32Array(sequences.length + 1)
   let at = 0
   sequences.forEach((sequence, s) => {
-    if (sequence.length === 0) throw new TunesmithError(`Sequence ${s} is empty`, { code: 'invalid_data' })
+    if (sequence.length === 0) throw invalidData(`Sequence ${s} is empty`)
     for (let i = 0; i < sequence.length; i++) {
       inputIds[at] = sequence[i]!
       positions[at++] = i

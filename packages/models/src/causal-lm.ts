@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { checkpoint, type LinearCrossEntropyResult, type TokenLogProbs } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
@@ -203,7 +203,7 @@ export class CausalLM {
       const id = ids[i]!
       if (id >= 0 && id < this.config.vocabSize) continue
       const what = `Token id ${id} at position ${i} is outside the vocabulary of ${this.config.vocabSize}`
-      throw new TunesmithError(what, { code: 'invalid_data', remedy: 'Use the tokenizer that belongs to this model' })
+      throw invalidData(what, { remedy: 'Use the tokenizer that belongs to this model' })
     }
   }
 

@@ -27,6 +27,11 @@ const loadSchema = z.strictObject({
    * layer, the embeddings and the norms stay as they are. Default: as the checkpoint is.
    */
   quantizationConfig: z.custom<QuantizationConfigOptions>((value) => typeof value === 'object').optional(),
+  /**
+   * Uses weights in place in their files where the backend can (native, except on Windows): nothing is copied, and what is
+   * not used is not read. The files must not be changed meanwhile, other than by renaming new ones over them. Default true.
+   */
+  mmap: z.boolean().default(true),
   /** Branch, tag or commit on the Hub. Default `main`. */
   revision: z.string().optional(),
   /** Gets a line for what looks wrong in the model's files, or is not known and not used. Default `console.warn`. */
@@ -39,7 +44,7 @@ export type LoadModelOptions = z.input<typeof loadSchema>
 /**
  * Loads a model from a folder in Hugging Face layout, or from the Hub.
  *
- * Weights stream from disk tensor by tensor and stay in the checkpoint's dtype: bfloat16, and weights that
+ * Weights are used in place in their files, or stream from disk tensor by tensor, and stay in the checkpoint's dtype: bfloat16, and weights that
  * bitsandbytes quantized (NF4, FP4, int8), are computed with in that form. They are frozen;
  * adapters train beside them, and {@link makeTrainable} turns them into float32 variables.
  *
@@ -69,9 +74,18 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
         remedy: 'Leave out quantizationConfig, or start from the unquantized model',
       })
     checkTensors(shapes, checkpoint, quantized, config, folder)
-    const { dtype, quantizationConfig, onProgress } = parsed
+    const { dtype, mmap, quantizationConfig, onProgress } = parsed
     const widen = dtype === 'float32'
-    const source = await readWeights({ shapes, checkpoint, quantized, folder, widen, quantizationConfig, onProgress })
+    const source = await readWeights({
+      shapes,
+      checkpoint,
+      quantized,
+      folder,
+      widen,
+      mmap,
+      quantizationConfig,
+      onProgress,
+    })
     const model = new CausalLM(config, source, nameOrPath)
     model.generation = generation
     return model

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { ModelInput } from './batch'
 import type { KvCache } from './kv-cache'
 import type { VirtualTokens } from './virtual-tokens'
@@ -52,8 +52,7 @@ export interface Attachment {
 /** @throws {TunesmithError} `invalid_data` for names that do not fit the sequences or the model. */
 export function checkAdapterNames({ adapterNames, cuSeqlens }: Pass, attachment: Attachment | undefined): void {
   if (!adapterNames) return
-  const wrong = (what: string, remedy: string) =>
-    new TunesmithError(what, { code: 'invalid_data', where: 'adapterNames', remedy })
+  const wrong = (what: string, remedy: string) => invalidData(what, { where: 'adapterNames', remedy })
   const sequences = cuSeqlens.length - 1
   if (adapterNames.length !== sequences)
     throw wrong(

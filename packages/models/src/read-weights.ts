@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { disposeWeight, packedWeight, type WeightMatrix, weightMemory } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { disposeWeight, mapWeight, packedWeight, type WeightMatrix, weightMemory } from '@tunesmith/backend'
+import { unsupported } from '@tunesmith/core'
 import { FLOAT_TENSOR_DTYPES, readFloats, type TensorReader, tensorValues } from '@tunesmith/hub'
 import {
   createQuantizationPool,
@@ -29,6 +29,8 @@ interface ReadWeightsOptions {
   folder: string
   /** Widens every weight to float32. */
   widen: boolean
+  /** Uses weights in place in their file where the backend can. */
+  mmap: boolean
   quantizationConfig?: QuantizationConfigOptions
   onProgress?: (loaded: number, total: number) => void
 }
@@ -38,7 +40,7 @@ interface ReadWeightsOptions {
  * next one uses again, one tensor at a time, so that nothing but the model grows.
  */
 export async function readWeights(options: ReadWeightsOptions): Promise<WeightSource> {
-  const { shapes, checkpoint, quantized, folder, widen, onProgress } = options
+  const { shapes, checkpoint, quantized, folder, widen, mmap, onProgress } = options
   const matrices = new Map<string, WeightMatrix>()
   const vectors = new Map<string, tf.Tensor1D>()
   const config = options.quantizationConfig && quantizationConfig(options.quantizationConfig)
@@ -67,8 +69,10 @@ export async function readWeights(options: ReadWeightsOptions): Promise<WeightSo
         const wide = new Uint8Array(tensorValues(bytes, dtype, name).buffer)
         return packedWeight({ format: 'f32', outFeatures, inFeatures, bytes: wide })
       })
-    const bytes = weightMemory(byteLength)
-    await checkpoint.readInto(name, bytes)
+    const { file, offset } = checkpoint.tensors.get(name)!
+    const mapped = mmap ? mapWeight(file, offset, byteLength) : undefined
+    const bytes = mapped ?? weightMemory(byteLength)
+    if (!mapped) await checkpoint.readInto(name, bytes)
     return packedWeight({ format, outFeatures, inFeatures, bytes })
   }
 
@@ -78,8 +82,7 @@ export async function readWeights(options: ReadWeightsOptions): Promise<WeightSo
       const [name, shape] = next
       const { dtype } = checkpoint.tensors.get(name)!
       if (!quantized.has(name) && !FORMATS[dtype])
-        throw new TunesmithError(`The tensor ${name} has the dtype ${dtype}, which cannot be computed with`, {
-          code: 'unsupported',
+        throw unsupported(`The tensor ${name} has the dtype ${dtype}, which cannot be computed with`, {
           where: folder,
           remedy: `Supported are ${FLOAT_TENSOR_DTYPES.join(', ')}, and weights quantized with bitsandbytes`,
         })

@@ -65,9 +65,13 @@ describe('savePretrained', () => {
     const tokenizer = await Tokenizer.fromPretrained(join(tokenizers, 'byte-level'))
     tokenizer.addTokens([{ content: '<|over|>', special: true }])
     tokenizer.chatTemplate = '{% for m in messages %}{{ m.content }}<|over|>{% endfor %}'
-    await savePretrained(model, folder, { tokenizer })
     const ends = [1, tokenizer.eosTokenId, tokenizer.tokenToId('<|over|>')]
-    expect((await json('generation_config.json')).eos_token_id).toEqual(ends)
+    const from = join(folder, 'tokenizer')
+    await tokenizer.save(from)
+    for (const options of [{ tokenizer }, { tokenizerFrom: from }]) {
+      await savePretrained(model, folder, options)
+      expect((await json('generation_config.json')).eos_token_id).toEqual(ends)
+    }
     const loaded = await loadModel(folder)
     expect(loaded.generation.eosTokenIds).toEqual(ends)
     loaded.dispose()

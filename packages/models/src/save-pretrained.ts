@@ -1,8 +1,16 @@
-import { copyFile, mkdir, readdir } from 'node:fs/promises'
+import { copyFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { dequantize, type WeightMatrix } from '@tunesmith/backend'
-import { parseOptions, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import {
+  isTunesmithError,
+  makeFolder,
+  parseOptions,
+  statRegularFile,
+  stringifyJson,
+  unsupported,
+  writeFileAtomic,
+} from '@tunesmith/core'
 import { type TensorToWrite, tensorBytes, writeShardedSafetensors } from '@tunesmith/hub'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
@@ -22,7 +30,7 @@ const saveSchema = z.strictObject({
   maxShardSize: z.union([z.string(), z.number()]).optional(),
   /** Saved beside the weights. */
   tokenizer: z.instanceof(Tokenizer).optional(),
-  /** A folder whose tokenizer files are copied as they are; instead of `tokenizer`. */
+  /** A folder whose tokenizer files are copied as they are; instead of `tokenizer`. Its chat template says what ends a turn too. */
   tokenizerFrom: z.string().optional(),
 })
 export type SavePretrainedOptions = z.input<typeof saveSchema>
@@ -122,17 +130,30 @@ export async function savePretrained(
   const { dtype: wanted, maxShardSize, tokenizer, tokenizerFrom } = parseOptions(saveSchema, options, 'savePretrained')
   refuseAdapters(model, 'savePretrained')
   const dtype = wanted === 'auto' ? dtypeOf(model) : wanted
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   await writeShardedSafetensors(folder, modelTensors(model, dtype), { maxShardSize, metadata: { format: 'pt' } })
   const { quantization_config: _, torch_dtype: __, ...raw } = model.config.raw
-  const write = (name: string, value: object) =>
-    writeFileAtomic(join(folder, name), `${JSON.stringify(value, null, 2)}\n`)
+  const write = (name: string, value: object) => writeFileAtomic(join(folder, name), `${stringifyJson(value, 2)}\n`)
   await write('config.json', { ...raw, dtype, torch_dtype: dtype })
-  await write('generation_config.json', generationConfig(model, tokenizer))
+  const ending = tokenizer ?? (tokenizerFrom === undefined ? undefined : await readableTokenizer(tokenizerFrom))
+  await write('generation_config.json', generationConfig(model, ending))
   if (tokenizer) await tokenizer.save(folder)
   else if (tokenizerFrom)
     for (const name of await readdir(tokenizerFrom))
-      if (TOKENIZER_FILES.test(name)) await copyFile(join(tokenizerFrom, name), join(folder, name))
+      if (TOKENIZER_FILES.test(name)) {
+        await statRegularFile(join(tokenizerFrom, name))
+        await copyFile(join(tokenizerFrom, name), join(folder, name))
+      }
+}
+
+/** The tokenizer of a folder; undefined where its files are of another kind, or refused: they are copied all the same. */
+async function readableTokenizer(folder: string): Promise<Tokenizer | undefined> {
+  try {
+    return await Tokenizer.fromPretrained(folder, { unknownSpecialTokens: 'ignore' })
+  } catch (error) {
+    if (isTunesmithError(error)) return undefined
+    throw error
+  }
 }
 
 /** Files of the whole model would silently leave out what an adapter adds. */
@@ -140,12 +161,8 @@ export function refuseAdapters(model: CausalLM, where: string): void {
   const modules = [...model.linears.values(), model.embedTokens]
   const adapted = modules.find(({ override }) => override !== undefined)?.name
   if (adapted === undefined && !model.attachment?.virtualTokens) return
-  throw new TunesmithError(
-    `An adapter sits on ${adapted ?? 'the model'}, and a file of the whole model cannot hold it`,
-    {
-      code: 'unsupported',
-      where,
-      remedy: 'Merge the adapter first, or save the adapter itself',
-    },
-  )
+  throw unsupported(`An adapter sits on ${adapted ?? 'the model'}, and a file of the whole model cannot hold it`, {
+    where,
+    remedy: 'Merge the adapter first, or save the adapter itself',
+  })
 }

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { denseWeight, dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { notFound, unsupported } from '@tunesmith/core'
 import type { CausalLM } from './causal-lm'
 import { LinearModule } from './modules'
 
@@ -41,8 +41,7 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
     if (!wanted(module.name)) continue
     if (module === lmHead && tied) {
       if (!parameters.has(`${embedTokens.name}.weight`))
-        throw new TunesmithError('lm_head shares its weight with the embeddings and cannot be trained alone', {
-          code: 'unsupported',
+        throw unsupported('lm_head shares its weight with the embeddings and cannot be trained alone', {
           where: 'lm_head',
           remedy: 'Train embed_tokens, which trains both',
         })
@@ -63,8 +62,7 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
   }
   const unknown = modules?.filter((module) => !used.has(module)) ?? []
   if (unknown.length > 0)
-    throw new TunesmithError(`No module is named ${unknown.join(', ')}`, {
-      code: 'not_found',
+    throw notFound(`No module is named ${unknown.join(', ')}`, {
       remedy: `Modules are named like ${[...model.linears.keys()].slice(0, 3).join(', ')}`,
     })
   return parameters

@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidData, parseOptions } from '@tunesmith/core'
 import type { ChatOptions, Message, Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 
@@ -43,8 +43,7 @@ export function fitChat(tokenizer: Tokenizer, messages: readonly Message[], opti
     if (ids.length <= maxTokens) return { ids, messages: some, dropped: messages.length - some.length }
     length = ids.length
   }
-  throw new TunesmithError(`The last message takes ${length} tokens, and there is room for ${maxTokens}`, {
-    code: 'invalid_data',
+  throw invalidData(`The last message takes ${length} tokens, and there is room for ${maxTokens}`, {
     remedy: 'Ask something shorter, or leave more of the context to the prompt with a smaller maxNewTokens',
   })
 }

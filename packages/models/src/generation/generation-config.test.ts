@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { selectBackend } from '@tunesmith/backend'
 import { readJsonFile } from '@tunesmith/hub'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type CausalLM, type GenerateOptions, generate, loadModel } from '../index'
+import { type CausalLM, type GenerateOptions, generate, loadModel, savePretrained } from '../index'
 import { readGenerationDefaults } from './generation-config'
 import { samplingDistribution } from './sampler'
 
@@ -132,6 +132,21 @@ describe('a generation_config.json', () => {
     expect(await generate(model, [golden.prompt], ignored)).toEqual([plain])
     await settle({ max_length: 4 })
     await expect(generate(model, [golden.prompt])).rejects.toThrow('Prompt 0 has 6 tokens; it must have 1 to 3')
+  })
+
+  it('bans a token by a bias of -Infinity, as Python writes it', async () => {
+    const free = { stopTokenIds: [], maxNewTokens: 8 }
+    await settle({})
+    const [[first]] = (await generate(model, [golden.prompt], free)) as [number[]]
+    const text = `{"sequence_bias": [[[${first}], -Infinity]]}`
+    await writeFile(join(folder, 'generation_config.json'), text)
+    model.generation = await readGenerationDefaults(folder, model.config)
+    expect((await generate(model, [golden.prompt], free))[0]).not.toContain(first)
+    const again = join(folder, 'again')
+    await savePretrained(model, again)
+    expect((await readGenerationDefaults(again, model.config)).sequenceBias).toEqual([[[first], -Infinity]])
+    await writeFile(join(folder, 'generation_config.json'), '{"sequence_bias": [[[1], Infinity]]}')
+    await expect(readGenerationDefaults(folder, model.config)).rejects.toThrow('expected a number, or -Infinity')
   })
 
   it('that biases a token nobody has is an error', async () => {

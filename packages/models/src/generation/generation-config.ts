@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { ConfigFile, readSpecialTokens, type SpecialTokens, type Warn } from '../config-file'
 import type { ModelConfig } from '../model-config'
 import { GENERATION_KEYS } from './generation-keys'
+import { scoreBias } from './logits-processors'
 import type { samplingSchema } from './sampler'
 
 /**
@@ -36,7 +37,7 @@ const generationKeys = {
   repetition_penalty: number,
   encoder_repetition_penalty: number,
   bad_words_ids: z.array(run).nullish(),
-  sequence_bias: z.array(z.tuple([run, z.number()])).nullish(),
+  sequence_bias: z.array(z.tuple([run, scoreBias])).nullish(),
   forced_bos_token_id: id.nullish(),
   forced_eos_token_id: z.union([id, run]).nullish(),
   remove_invalid_values: z.boolean().nullish(),

@@ -4,10 +4,16 @@ import { z } from 'zod'
 const id = z.number().int().nonnegative()
 const ids = z.array(id)
 
+/** A number that is added to a score: also `-Infinity`, which bans. */
+export const scoreBias = z.custom<number>(
+  (value) => typeof value === 'number' && !Number.isNaN(value) && value !== Infinity,
+  'expected a number, or -Infinity',
+)
+
 /** What changes the scores of the next token before one is chosen; names and meaning are those of transformers' GenerationConfig. */
 export const processorOptions = {
-  /** Adds to the score of each run of tokens' last token when the rest of the run stands before it: pairs of a run and a number. */
-  sequenceBias: z.array(z.tuple([ids.min(1), z.number()])).optional(),
+  /** Adds to the score of each run of tokens' last token when the rest of the run stands before it: pairs of a run and a number (`-Infinity` bans). */
+  sequenceBias: z.array(z.tuple([ids.min(1), scoreBias])).optional(),
   /** Makes tokens of the prompt more likely above 1, less likely below. Default 1. */
   encoderRepetitionPenalty: z.number().positive().default(1),
   /** Divides the positive and multiplies the negative logits of tokens seen before (Keskar et al. 2019). Default 1. */

@@ -1,5 +1,5 @@
 import type { WeightMatrix } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { unsupported } from '@tunesmith/core'
 import { GGUF_BLOCKSIZE } from '@tunesmith/quantization'
 import { architectureOf } from '../architectures'
 import type { CausalLM } from '../causal-lm'
@@ -14,8 +14,7 @@ import type { GgufTensor, GgufTensorType } from './write'
 export function layoutOf({ config }: CausalLM): GgufLayout {
   const { gguf } = architectureOf(config.modelType)
   if (gguf) return gguf
-  throw new TunesmithError(`There is no GGUF layout for models of the type "${config.modelType}"`, {
-    code: 'unsupported',
+  throw unsupported(`There is no GGUF layout for models of the type "${config.modelType}"`, {
     remedy: "Export safetensors, or give the architecture a `gguf` with llama.cpp's names",
   })
 }
@@ -56,13 +55,9 @@ export function modelMetadata(config: ModelConfig, layout: GgufLayout): Map<stri
 /** What llama.cpp will do differently, a sentence each. @throws {TunesmithError} `unsupported` for what it cannot do at all. */
 export function exportNotes({ config }: CausalLM, layout: GgufLayout): string[] {
   if (config.rope.type === 'dynamic')
-    throw new TunesmithError('llama.cpp has no rotary scaling of the type "dynamic"', {
-      code: 'unsupported',
-      remedy: 'Export safetensors instead',
-    })
+    throw unsupported('llama.cpp has no rotary scaling of the type "dynamic"', { remedy: 'Export safetensors instead' })
   if (config.rope.type === 'yarn' && !config.rope.truncate)
-    throw new TunesmithError('llama.cpp rounds the bounds of YaRN, which this model does not ("truncate": false)', {
-      code: 'unsupported',
+    throw unsupported('llama.cpp rounds the bounds of YaRN, which this model does not ("truncate": false)', {
       remedy: 'Export safetensors instead',
     })
   const window = config.windows.reduce((most, one) => Math.max(most, one), 0)
@@ -95,8 +90,7 @@ export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTens
       part === undefined
         ? { 'model.embed_tokens': 'token_embd', 'model.norm': 'output_norm', lm_head: 'output' }[module]
         : layout.modules[part]
-    if (name === undefined)
-      throw new TunesmithError(`llama.cpp's name of ${module} is not known`, { code: 'unsupported', where: module })
+    if (name === undefined) throw unsupported(`llama.cpp's name of ${module} is not known`, { where: module })
     return part === undefined ? name : `blk.${layer}.${name}`
   }
   /** Rotation's order of rows and a scale that llama.cpp does not know, for queries and keys. */

@@ -1,4 +1,4 @@
-import { invalidOptions, nearestName, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, nearestName, unsupported } from '@tunesmith/core'
 
 /** The parts of tokenizer.json that say how text is cut into words. */
 export interface WordRules {
@@ -90,8 +90,7 @@ export function preTokenizerName({ pre_tokenizer, normalizer, model }: WordRules
       if (name) return name
     }
   }
-  throw new TunesmithError('llama.cpp has no way of its own for how this tokenizer cuts text into words', {
-    code: 'unsupported',
+  throw unsupported('llama.cpp has no way of its own for how this tokenizer cuts text into words', {
     where,
     remedy:
       'Export safetensors instead, which transformers and vLLM read with the tokenizer as it is; or give the name of a similar way as preTokenizer, and some texts become other tokens',

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { incompatible, unsupported } from '@tunesmith/core'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { GenerationDefaults } from '../generation/generation-config'
 import { preTokenizerName, type Step, stepsOf, type WordRules } from './pre-tokenizer'
@@ -53,8 +53,7 @@ export function tokenizerMetadata(
   const rules = tokenizer.json as unknown as WordRules & { model: BpeModel }
   const { model } = rules
   if (model.type !== 'BPE')
-    throw new TunesmithError(`A ${model.type} tokenizer cannot be written into a GGUF file`, {
-      code: 'unsupported',
+    throw unsupported(`A ${model.type} tokenizer cannot be written into a GGUF file`, {
       where: tokenizer.where,
       remedy: 'Export safetensors instead',
     })
@@ -62,8 +61,7 @@ export function tokenizerMetadata(
   const types = new Array<number>(vocabSize).fill(KIND.unused)
   const place = (id: number, content: string, type: number) => {
     if (id >= vocabSize)
-      throw new TunesmithError(`The token "${content}" has the id ${id}, and the model ${vocabSize} embeddings`, {
-        code: 'incompatible',
+      throw incompatible(`The token "${content}" has the id ${id}, and the model ${vocabSize} embeddings`, {
         where: tokenizer.where,
         remedy: 'Use the tokenizer that belongs to the model',
       })

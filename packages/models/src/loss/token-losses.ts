@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { isRecording, record, type TokenStatistics, valueAndGrads, withoutRecording } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, invalidOptions } from '@tunesmith/core'
 import type { ComputeLoss } from './losses'
 
 /** Rows whose logits exist at a time. */
@@ -62,8 +62,7 @@ export function tokenLosses(
     const targets = ints(rows.map((t) => labels[t]!))
     const logits = head.logits(x)
     if (largest >= logits.shape[1])
-      throw new TunesmithError(`The label ${largest} is outside the vocabulary of ${logits.shape[1]}`, {
-        code: 'invalid_data',
+      throw invalidData(`The label ${largest} is outside the vocabulary of ${logits.shape[1]}`, {
         remedy: 'Use the tokenizer that belongs to this model',
       })
     const losses = checkedLosses(computeLoss(logits, targets), rows.length)
@@ -142,8 +141,7 @@ function checkedLosses(losses: unknown, rows: number): tf.Tensor1D {
   if (losses instanceof tf.Tensor && losses.rank === 1 && losses.size === rows && losses.dtype === 'float32')
     return losses as tf.Tensor1D
   const got = losses instanceof tf.Tensor ? `a ${losses.dtype} tensor of shape [${losses.shape}]` : String(losses)
-  throw new TunesmithError(`computeLoss returned ${got}, not one float32 loss for each of ${rows} rows`, {
-    code: 'invalid_options',
+  throw invalidOptions(`computeLoss returned ${got}, not one float32 loss for each of ${rows} rows`, {
     where: 'computeLoss',
     remedy:
       'Return a tensor of shape [rows] without taking the mean or the sum; the trainer divides by the number of labels',
