@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 import type { Padding, Truncation } from './engine/tokenizer-json'
 
 /** What is left of a list of tokens: how many, and at which end. */
@@ -12,8 +12,7 @@ export function cutByFile(file: Truncation, length: number, specials: number, wh
   const most = file.max_length - specials
   const left = file.direction === 'Left'
   const impossible = (why: string) =>
-    new TunesmithError(`"truncation" of tokenizer.json cannot be followed: ${why}`, {
-      code: 'invalid_file',
+    invalidFile(`"truncation" of tokenizer.json cannot be followed: ${why}`, {
       where,
       remedy: 'Pass maxLength, or load with fileLimits: false',
     })

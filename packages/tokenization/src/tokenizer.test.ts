@@ -248,4 +248,22 @@ describe('using', () => {
       expect(slow.encode(text).ids).toEqual(tokenizer.encode(text).ids)
     expect(() => slow.encode('the').offsets).toThrow(TunesmithError)
   })
+
+  test('refuses a chat template with a construct that is not supported when it is loaded', () => {
+    const config = (template: string) => ({
+      chat_template: [
+        { name: 'default', template: '{{ messages }}' },
+        { name: 'rag', template },
+      ],
+    })
+    const load = (template: string) =>
+      new Tokenizer({ tokenizerJson: json('bytes'), config: config(template), where: 'models/x' })
+    expect(() => load("a\n{% if false %}{% include 'x' %}{% endif %}")).toThrow(
+      expect.objectContaining({ code: 'unsupported', where: 'models/x: chat template "rag", line 2' }),
+    )
+    // As in transformers, what is not well formed matters when it is rendered.
+    expect(() => load('{% if %}').applyChatTemplate([{ role: 'user', content: 'a' }], { template: 'rag' })).toThrow(
+      'not well formed',
+    )
+  })
 })

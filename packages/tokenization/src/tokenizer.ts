@@ -1,9 +1,10 @@
-import { type Message, parseOptions, TunesmithError } from '@tunesmith/core'
+import { incompatible, invalidOptions, type Message, parseOptions, type TunesmithError } from '@tunesmith/core'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { z } from 'zod'
 import { wellFormed } from './batch/chunks'
 import { type BatchOptions, BatchRunner, type ThreadData } from './batch/runner'
 import { endOfTurnTexts } from './chat/end-of-turn'
+import { refuseUnsupportedTemplate } from './chat/jinja/run'
 import { type ChatOptions, chatOptions } from './chat/options'
 import { renderTemplate } from './chat/render'
 import { type RenderedChat, renderChat } from './chat/render-chat'
@@ -61,6 +62,8 @@ export class Tokenizer implements TokenizerState {
     this.json = checkTokenizerJson(given.tokenizerJson, given.where)
     this.config = given.config
     this.chatTemplates = templatesOf(given.chatTemplate ?? given.config.chat_template)
+    for (const [name, template] of Object.entries(this.chatTemplates))
+      refuseUnsupportedTemplate(template, `${given.where}: chat template "${name}"`)
     this.fileLimits = given.fileLimits
     this.vocabulary = new Vocabulary(this.json.model)
     const renumbered: string[] = []
@@ -422,8 +425,7 @@ export class Tokenizer implements TokenizerState {
   private needPad(): number {
     const id = this.padTokenId
     if (id === undefined)
-      throw new TunesmithError('Padding was asked for, but the tokenizer has no padding token', {
-        code: 'invalid_options',
+      throw invalidOptions('Padding was asked for, but the tokenizer has no padding token', {
         where: this.where,
         remedy: "Choose one with tokenizer.setSpecialToken('pad_token', ...)",
       })
@@ -471,8 +473,7 @@ const ENCODE_DEFAULTS = options.encodeOptions.parse({})
 const DECODE_DEFAULTS = options.decodeOptions.parse({})
 
 function unknownToken(role: string, token: string, where: string): TunesmithError {
-  return new TunesmithError(`${role} is ${JSON.stringify(token)}, which is not in the vocabulary`, {
-    code: 'incompatible',
+  return incompatible(`${role} is ${JSON.stringify(token)}, which is not in the vocabulary`, {
     where,
     remedy: "Correct the config, or load with unknownSpecialTokens: 'add' and resize the model's embedding",
   })

@@ -1,3 +1,5 @@
+import { isNestedTooDeep } from '@tunesmith/core'
+
 /** UTF-16 without lone surrogates, which no tokenizer has a token for: each becomes U+FFFD. */
 export function wellFormed(text: string): string {
   const string = text as unknown as { isWellFormed(): boolean; toWellFormed(): string }
@@ -32,7 +34,9 @@ export function* chunksOf<Item>(
   let start = 0
   let size = 0
   for (const [i, item] of items.entries()) {
-    size += unitsOf(textsOf(item))
+    const texts = textsOf(item)
+    // It is refused where its row is known.
+    size += isNestedTooDeep(texts) ? 0 : unitsOf(texts)
     if (size < units && i + 1 < items.length) continue
     yield [start, i + 1]
     start = i + 1

@@ -96,8 +96,8 @@ export class BatchRunner {
           threadsAnswer = true
           return result
         } catch (error) {
-          // What cannot be sent, like a function in a row, has its result or its error here.
-          if ((error as Error).name !== 'DataCloneError') throw error
+          // What cannot be sent, like a function in a row or what is nested too deep, has its result or its error here.
+          if ((error as Error).name !== 'DataCloneError' && !(error instanceof RangeError)) throw error
           await turns()
           return here(chunk)
         }

@@ -1,7 +1,8 @@
 import { incompatible, type Message } from '@tunesmith/core'
 import type { TokenizerState } from '../tokenizer-state'
-import { endsWithEndToken, endTokensOf } from './end-tokens'
+import { endsWithEndToken, endTags, endTokensOf } from './end-tokens'
 import type { ParsedChatOptions } from './options'
+import { speakerToken, specialTokens } from './speaker-tokens'
 import { alignEnd, commonEnd, commonStart, withoutTornTag } from './turn-marks'
 import { TurnPrints } from './turn-prints'
 
@@ -46,7 +47,7 @@ export class TurnFinder {
       const from = found.at(-1)?.span[1] ?? 0
       const start = this.startOf(turn, from)
       const span: [number, number] =
-        start === undefined ? [from, from] : [start, Math.max(start, this.endOf(turn, start))]
+        start === undefined ? [from, from] : [start, this.withSpeaker(start, Math.max(start, this.endOf(turn, start)))]
       found.push({ turn, span })
     }
     return found
@@ -162,6 +163,13 @@ export class TurnFinder {
     const tail = this.text.slice(end)
     const [first, after] = endTokensOf(tail, this.eos)
     return tail.slice(0, first).trim() === '' ? end + after : end
+  }
+
+  /** Adds the token of the next speaker to a turn that ends with nothing else. */
+  private withSpeaker(start: number, end: number): number {
+    const { text, tokenizer, prints } = this
+    if (end === text.length || endTags(text.slice(start, end), specialTokens(tokenizer)).length > 0) return end
+    return end + speakerToken(text.slice(end), prints.generationPrompt(), tokenizer).length
   }
 
   /** Takes the space after the turn off: templates print it, the model never does. */

@@ -80,6 +80,9 @@ describe('the tokens that end a turn', () => {
     const template =
       "{% for m in messages %}{% if m.content is string %}{{ raise_exception('lists only') }}{% endif %}{% for p in m.content %}{{ p.text }}{% endfor %}</s>{% endfor %}"
     expect(tokenizer.endOfTurn({ template }).tokens).toEqual(['</s>'])
+    const silent =
+      '{% for m in messages %}{% for p in m.content %}{% if p.type == "text" %}{{ p.text }}{% endif %}{% endfor %}<end_of_utterance>\n{% endfor %}'
+    expect(tokenizer.endOfTurn({ template: silent }).tokens).toEqual(['<end_of_utterance>'])
     expect(tokenizer.endOfTurn({ template: "{{ raise_exception('no') }}" }).tokens).toEqual([])
   })
 })

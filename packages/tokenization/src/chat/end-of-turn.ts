@@ -4,6 +4,7 @@ import { TurnFinder } from './derived-spans'
 import { endTags } from './end-tokens'
 import type { ParsedChatOptions } from './options'
 import { chooseTemplate } from './render'
+import { followUp, specialTokens } from './speaker-tokens'
 
 const QUESTION = 'Is it raining?'
 const ANSWER = 'It is.'
@@ -21,20 +22,31 @@ const SAMPLES: readonly (readonly Message[])[][] = [
 
 /**
  * The texts that a template ends the assistant's last turn with, an answer or a call of a tool: special tokens, and tags
- * that are named as ends. Empty when it has none, or prints no conversation of a question and an answer.
+ * that are named as ends; where it prints none, the token of the next speaker. Empty when it has none of these, or prints no
+ * conversation of a question and an answer.
  */
 export function endOfTurnTexts(tokenizer: TokenizerState, options: ParsedChatOptions): string[] {
-  const template = chooseTemplate(tokenizer, options)
-  const special = tokenizer.json.added_tokens.filter((token) => token.special).map((token) => token.content)
-  const { eos_token: eos } = tokenizer.specialTokens.roles
-  const closings = SAMPLES.map((samples) => {
-    for (const messages of samples) {
-      const closing = closingOf(tokenizer, messages, { ...options, template, addGenerationPrompt: false })
-      if (closing !== undefined) return closing
+  const chosen = { ...options, template: chooseTemplate(tokenizer, options), addGenerationPrompt: false }
+  const special = specialTokens(tokenizer)
+  const ends = SAMPLES.flatMap((samples) => {
+    const followed = samples.map((messages) => [...messages, followUp(messages[1]!)])
+    for (const group of [samples, followed]) {
+      // A text where lists of parts are expected may be printed as nothing.
+      const closing = firstOf(group, (messages) => closingOf(tokenizer, messages, chosen) || undefined)
+      const tags = endTags(closing ?? '', special)
+      if (tags.length > 0) return tags
     }
-    return ''
+    return []
   })
-  return [...new Set(closings.flatMap((closing) => endTags(closing, [...special, ...(eos ? [eos] : [])])))]
+  return [...new Set(ends)]
+}
+
+function firstOf<T, R>(list: readonly T[], of: (item: T) => R | undefined): R | undefined {
+  for (const item of list) {
+    const result = of(item)
+    if (result !== undefined) return result
+  }
+  return undefined
 }
 
 function closingOf(tokenizer: TokenizerState, messages: readonly Message[], options: ParsedChatOptions) {

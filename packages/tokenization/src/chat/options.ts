@@ -11,6 +11,11 @@ export const chatOptions = z.strictObject({
   addGenerationPrompt: z.boolean().default(false),
   /** Leave the last message open, so that the model goes on writing it. Default false. */
   continueFinalMessage: z.boolean().default(false),
+  /**
+   * End the assistant's last turn also where the template leaves that to the token of the next speaker (GLM's `<|user|>` and
+   * `<|observation|>`), as training needs it. Default false.
+   */
+  closeLastTurn: z.boolean().default(false),
   /** JSON schemas of the functions the model may call. */
   tools: z.array(object).nullish(),
   /** Documents for retrieval, as the template wants them (usually `{title, text}`). */

@@ -1,44 +1,68 @@
-import { copyJsonSource, type Message, nearestName, TunesmithError } from '@tunesmith/core'
+import {
+  copyJsonSource,
+  incompatible,
+  invalidData,
+  invalidOptions,
+  type Message,
+  nearestName,
+  notFound,
+  type TunesmithError,
+  unsupported,
+} from '@tunesmith/core'
 import type { TokenizerState } from '../tokenizer-state'
-import { type RenderedTemplate, runTemplate } from './jinja/run'
+import { hasGenerationTags, type RenderedTemplate, runTemplate } from './jinja/run'
 import type { ParsedChatOptions } from './options'
+import { unprintedEnd } from './speaker-tokens'
 import { chatTemplates, type TemplateName } from './templates'
 
 const OPEN_END = 'CONTINUE_FINAL_MESSAGE_TAG '
 
-/** The template a call means: the tokenizer's own or one of ours by name, a template itself, or the tokenizer's default. */
+/**
+ * The template a call means: the tokenizer's own or one of ours by name, a template itself, or the tokenizer's default.
+ *
+ * @throws {TunesmithError} `not_found`; `unsupported` for tools and documents under one of our templates, which print none.
+ */
 export function chooseTemplate(
   tokenizer: TokenizerState,
-  options: Pick<ParsedChatOptions, 'template' | 'tools'>,
+  options: Pick<ParsedChatOptions, 'template' | 'tools' | 'documents'>,
 ): string {
-  const { template, tools } = options
+  const source = findTemplate(tokenizer, options)
+  const ours = namesOfTemplates.get(source)
+  if (ours) for (const what of ['tools', 'documents'] as const) if (options[what]?.length) throw unknownTo(ours, what)
+  return source
+}
+
+const namesOfTemplates = new Map(Object.entries(chatTemplates).map(([name, source]) => [source, name]))
+
+function findTemplate(
+  tokenizer: TokenizerState,
+  { template, tools }: Pick<ParsedChatOptions, 'template' | 'tools'>,
+): string {
   const own = tokenizer.chatTemplates
   if (template !== undefined) {
     if (Object.hasOwn(own, template)) return own[template]!
-    if (Object.hasOwn(chatTemplates, template)) {
-      const source = chatTemplates[template as TemplateName]
-      if (tools && tools.length > 0)
-        throw new TunesmithError(`The template "${template}" knows no tools`, {
-          code: 'unsupported',
-          where: 'tools',
-          remedy: "Use the model's own template, or pass one that prints its tools",
-        })
-      return source
-    }
+    if (Object.hasOwn(chatTemplates, template)) return chatTemplates[template as TemplateName]
     if (/[{\n]/.test(template)) return template
     const nearest = nearestName(template, [...Object.keys(own), ...Object.keys(chatTemplates)])
-    throw new TunesmithError(`There is no chat template "${template}"`, {
-      code: 'not_found',
+    throw notFound(`There is no chat template "${template}"`, {
       where: tokenizer.where,
       remedy: `${nearest ? `Did you mean "${nearest}"? ` : ''}Ours are ${Object.keys(chatTemplates).join(', ')}`,
     })
   }
   if (tools && own.tool_use !== undefined) return own.tool_use
   if (own.default !== undefined) return own.default
-  throw new TunesmithError('The tokenizer has no chat template', {
-    code: 'not_found',
+  throw notFound('The tokenizer has no chat template', {
     where: tokenizer.where,
-    remedy: 'Name one of ours (for example template: "chatml"), pass a template, or train on prompt and completion',
+    remedy:
+      'Name one of ours (template: "chatml"; chatTemplate of a configuration, --chat-template of a command), pass a template, or train on prompt and completion',
+  })
+}
+
+function unknownTo(template: string, what: 'tools' | 'documents'): TunesmithError {
+  const others = what === 'documents' ? ', or write the documents into the messages' : ''
+  return unsupported(`The template "${template}" knows no ${what}`, {
+    where: what,
+    remedy: `Use the model's own template, or pass one that prints its ${what}${others}`,
   })
 }
 
@@ -52,8 +76,7 @@ export function renderTemplate(
   checkMessages(messages)
   const source = chooseTemplate(tokenizer, options)
   if (options.continueFinalMessage && options.addGenerationPrompt)
-    throw new TunesmithError('addGenerationPrompt and continueFinalMessage exclude each other', {
-      code: 'invalid_options',
+    throw invalidOptions('addGenerationPrompt and continueFinalMessage exclude each other', {
       where: 'applyChatTemplate',
       remedy: 'Use one of them: the first starts a new message, the second goes on with the last',
     })
@@ -70,16 +93,21 @@ export function renderTemplate(
   }
   if (options.variables) copyJsonSource(options.variables, variables)
   const rendered = runTemplate(source, variables, track)
-  return options.continueFinalMessage ? cutAtOpenEnd(rendered) : rendered
+  if (options.continueFinalMessage) return cutAtOpenEnd(rendered)
+  if (!options.closeLastTurn || options.addGenerationPrompt || hasGenerationTags(source)) return rendered
+  const open = { ...options, closeLastTurn: false }
+  const end = unprintedEnd(tokenizer, messages, rendered.text, (longer, addGenerationPrompt) => {
+    return renderTemplate(tokenizer, longer, { ...open, addGenerationPrompt }).text
+  })
+  return { ...rendered, text: rendered.text + end }
 }
 
 function checkMessages(messages: readonly Message[]): void {
   if (!Array.isArray(messages) || messages.length === 0)
-    throw new TunesmithError('A conversation needs at least one message', { code: 'invalid_data', where: 'messages' })
+    throw invalidData('A conversation needs at least one message', { where: 'messages' })
   for (const [i, message] of messages.entries())
     if (typeof message !== 'object' || message === null || typeof message.role !== 'string')
-      throw new TunesmithError('A message needs a role', {
-        code: 'invalid_data',
+      throw invalidData('A message needs a role', {
         where: `messages[${i}]`,
         remedy: 'Write it as {"role": "user", "content": "..."}',
       })
@@ -98,17 +126,13 @@ function withOpenEnd(messages: readonly Message[]): Message[] {
       return [...messages.slice(0, -1), copyJsonSource(last, { ...last, content: blocks })]
     }
   }
-  throw new TunesmithError('The last message has no text to continue', {
-    code: 'invalid_data',
-    where: `messages[${messages.length - 1}].content`,
-  })
+  throw invalidData('The last message has no text to continue', { where: `messages[${messages.length - 1}].content` })
 }
 
 function cutAtOpenEnd({ text, spans }: RenderedTemplate): RenderedTemplate {
   const at = text.lastIndexOf(OPEN_END.trimEnd())
   if (at === -1)
-    throw new TunesmithError('The last message does not appear in the rendered chat, so it cannot be continued', {
-      code: 'incompatible',
+    throw incompatible('The last message does not appear in the rendered chat, so it cannot be continued', {
       where: 'chat template',
       remedy: 'The template drops or rewrites the last message; use addGenerationPrompt instead',
     })

@@ -45,4 +45,23 @@ describe('shipped chat templates', () => {
         expect(derived.spans, `${name} ${i} ${text}`).toEqual(tagged.spans)
       }
     })
+
+  test("refuse tools and documents, which they do not print, by name or as the tokenizer's own", () => {
+    const own = load('bytes')
+    own.chatTemplate = chatTemplates.chatml
+    const messages = [{ role: 'user', content: 'Hi' }]
+    for (const what of ['tools', 'documents']) {
+      const refused = {
+        code: 'unsupported',
+        where: what,
+        message: expect.stringContaining(`"chatml" knows no ${what}`),
+      }
+      const given = { [what]: [{ title: 'a', text: 'b' }] }
+      expect(() => own.applyChatTemplate(messages, given)).toThrow(expect.objectContaining(refused))
+      expect(() => own.applyChatTemplate(messages, { ...given, template: 'chatml' })).toThrow(
+        expect.objectContaining(refused),
+      )
+      expect(own.applyChatTemplate(messages, { [what]: [] })).toContain('Hi')
+    }
+  })
 })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { AddedTokenJson } from './tokenizer-json'
 import { classes, isWhiteSpace, WORD } from './unicode/classes'
 import { codePointAt } from './units'
@@ -59,12 +59,10 @@ export class AddedTokenMatcher {
         from = Math.max(from, done)
       }
       if (entry.token.rstrip) while (to < end && isWhiteSpace(units[to]!)) to++
-      if (from > to)
-        throw new TunesmithError('Two added tokens claim the same spaces of this text; Rust tokenizers fails too', {
-          code: 'invalid_data',
-        })
+      if (from > to) throw invalidData('Two added tokens claim the same spaces of this text; Rust tokenizers fails too')
       if (done < from) visit(done, from, -1)
-      visit(from, to, entry.token.id)
+      // A token that lies wholly in the spaces that the one before it has swallowed is nothing of its own.
+      if (from < to) visit(from, to, entry.token.id)
       done = to
     }
     if (done < end) visit(done, end, -1)

@@ -3,7 +3,7 @@ import type { Engine } from './engine'
 import { GeneralEngine } from './general-engine'
 import { LibraryEngine, whyNotLibrary } from './library-engine'
 import { checkModel } from './models/compile'
-import { type Loading, unsupported } from './read-step'
+import { inexact, type Loading } from './read-step'
 import type { TokenizerJson } from './tokenizer-json'
 
 /**
@@ -25,7 +25,7 @@ export function createEngine(
   if (!fast) {
     const why = whyNotLibrary(json, plan)
     if (why !== undefined)
-      throw unsupported(`the library is not proven to be exact for ${why}`, loading.where, 'Leave fastEngine out')
+      throw inexact(`the library is not proven to be exact for ${why}`, loading.where, 'Leave fastEngine out')
     return new LibraryEngine(json, 'our own engines were switched off', loading.where)
   }
   return typeof plan === 'string' ? general.because(plan) : new BpeEngine(plan, tokenOf, general, loading.where)

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { CHAR_TO_BYTE } from './bytes'
 import { readMetaspace } from './pre-tokenizers/metaspace'
-import { char, type Loading, pattern, readSequence, readStep, unsupported } from './read-step'
+import { char, inexact, type Loading, pattern, readSequence, readStep } from './read-step'
 import { compilePattern } from './regex/pattern'
 import type { StepJson } from './tokenizer-json'
 
@@ -163,7 +163,7 @@ function compileStep(step: StepJson, loading: Loading): DecodeStep {
       return ctc(texts.pad_token, texts.word_delimiter_token, texts.cleanup)
     }
     default:
-      throw unsupported(`decoder ${step.type}`, loading.where)
+      throw inexact(`decoder ${step.type}`, loading.where)
   }
 }
 

@@ -225,3 +225,55 @@ describe('single cases, with the values of Rust tokenizers 0.23.2', () => {
     expect(new Tokenizer({ tokenizerJson: json, fileLimits: false }).encode('a b a').ids).toEqual([1, 2, 1])
   })
 })
+
+// Rust tokenizers 0.23.2: a match that lies in the spaces that `rstrip` of the one before has taken shares them, or is dropped with `lstrip`.
+test.each([
+  {
+    lstrip: false,
+    rstrip: true,
+    text: 'a     b',
+    ids: [1, 4, 4, 2],
+    offsets: [
+      [0, 1],
+      [1, 6],
+      [3, 6],
+      [6, 7],
+    ],
+  },
+  {
+    lstrip: true,
+    rstrip: false,
+    text: '    ',
+    ids: [4, 4],
+    offsets: [
+      [0, 2],
+      [2, 4],
+    ],
+  },
+  {
+    lstrip: true,
+    rstrip: true,
+    text: 'a     b',
+    ids: [1, 4, 2],
+    offsets: [
+      [0, 1],
+      [1, 6],
+      [6, 7],
+    ],
+  },
+  {
+    lstrip: true,
+    rstrip: true,
+    text: 'a        ',
+    ids: [1, 4],
+    offsets: [
+      [0, 1],
+      [1, 9],
+    ],
+  },
+])('added tokens of spaces beside each other, %o', ({ lstrip, rstrip, text, ids, offsets }) => {
+  const token = { id: 4, content: '  ', special: true, single_word: false, normalized: false, lstrip, rstrip }
+  const encoding = load(words({ added_tokens: [token] })).encode(text)
+  expect(encoding.ids).toEqual(ids)
+  expect(encoding.offsets).toEqual(offsets)
+})

@@ -5,7 +5,7 @@ import type { Model } from './models/model'
 import { NormalizedText } from './normalized-text'
 import { compileNormalizers, type Normalizer } from './normalizers/compile'
 import { compilePreTokenizers, type PreTokenizer } from './pre-tokenizers/compile'
-import { type Loading, unsupported } from './read-step'
+import { inexact, type Loading } from './read-step'
 import type { AddedTokenJson, TokenizerJson } from './tokenizer-json'
 import { once } from './unicode/tables'
 import { type IdBuffer, UnitBuffer } from './units'
@@ -48,14 +48,14 @@ export class GeneralEngine implements Engine {
     const seen = new Set<string>()
     const same = normalized.find(([content]) => seen.size === seen.add(content).size)
     if (same)
-      throw unsupported(
+      throw inexact(
         `two added tokens that the normalizer makes ${JSON.stringify(same[0])} of: which of them Rust finds is left to chance`,
         this.loading.where,
         'Set "normalized" of one to false',
       )
     const empty = normalized.find(([content]) => content === '')
     if (empty)
-      throw unsupported(
+      throw inexact(
         `the added token ${JSON.stringify(empty[1].content)}, of which the normalizer leaves nothing`,
         this.loading.where,
         'Set its "normalized" to false',

@@ -1,5 +1,5 @@
 import { Tokenizer as LibraryTokenizer } from '@huggingface/tokenizers'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, unsupported } from '@tunesmith/core'
 import { ByteLevelBpe } from './bpe-model'
 import type { Engine, Placed } from './engine'
 import { type AddedTokenJson, type BpeJson, type Pattern, stepsOf, type TokenizerJson } from './tokenizer-json'
@@ -22,8 +22,7 @@ export class LibraryEngine implements Engine {
     try {
       this.tokenizer = new LibraryTokenizer({ ...this.json, added_tokens: tokens }, {})
     } catch (error) {
-      throw new TunesmithError(`This tokenizer cannot be used: ${(error as Error).message}`, {
-        code: 'unsupported',
+      throw unsupported(`This tokenizer cannot be used: ${(error as Error).message}`, {
         where: this.where,
         cause: error,
       })
@@ -38,8 +37,7 @@ export class LibraryEngine implements Engine {
     if (text === '') return
     for (const id of this.tokenizer.encode(text, { add_special_tokens: false }).ids) {
       if (id === undefined)
-        throw new TunesmithError('The text has a token that is not in the vocabulary, and there is no unknown token', {
-          code: 'invalid_data',
+        throw invalidData('The text has a token that is not in the vocabulary, and there is no unknown token', {
           where: this.where,
         })
       out.push(id)
@@ -47,8 +45,7 @@ export class LibraryEngine implements Engine {
   }
 
   encodeWithOffsets(): Placed {
-    throw new TunesmithError(`The library does not say where tokens lie: ${this.reason}`, {
-      code: 'unsupported',
+    throw unsupported(`The library does not say where tokens lie: ${this.reason}`, {
       where: this.where,
       remedy: 'Leave fastEngine out',
     })

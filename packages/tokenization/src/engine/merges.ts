@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 
 const SHORT = 48
 
@@ -137,7 +137,7 @@ export class Merges {
 
   /** Makes the list of symbols and the heap of their pairs. */
   private link(symbols: Int32Array, count: number): void {
-    if (count >= 2 ** 31) throw new TunesmithError('a text of over 2^31 symbols', { code: 'invalid_data' })
+    if (count >= 2 ** 31) throw invalidData('a text of over 2^31 symbols')
     if (this.next.length < count) {
       this.next = new Int32Array(count * 2)
       this.previous = new Int32Array(count * 2)

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData, type TunesmithError } from '@tunesmith/core'
 
 /** Called for each code point of a text in order. */
 export const eachCodePoint = (text: string, visit: (c: number, at: number) => void): void => {
@@ -242,10 +242,5 @@ export function textOf(codes: readonly number[]): string {
 }
 
 function misaligned(): TunesmithError {
-  return new TunesmithError(
-    'A normalizer makes more characters of this text than it takes; Rust tokenizers fails too',
-    {
-      code: 'invalid_data',
-    },
-  )
+  return invalidData('A normalizer makes more characters of this text than it takes; Rust tokenizers fails too')
 }

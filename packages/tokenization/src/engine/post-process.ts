@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { id, type Loading, readSequence, readStep, unsupported } from './read-step'
+import { id, inexact, type Loading, readSequence, readStep } from './read-step'
 import type { StepJson } from './tokenizer-json'
 
 /** The special tokens around one sequence, as the post-processor of a tokenizer.json puts them. */
@@ -82,13 +82,13 @@ export function compilePostProcessors(json: StepJson | null, loading: Loading): 
         })
         return
       default:
-        throw unsupported(`post-processor ${step.type}`, loading.where)
+        throw inexact(`post-processor ${step.type}`, loading.where)
     }
   }
   if (json !== null) apply(json)
   const at = parts.findIndex((part) => part.text)
   if (at === -1 || parts.filter((part) => part.text).length > 1)
-    throw unsupported('a post-processor that leaves the text out or repeats it', loading.where)
+    throw inexact('a post-processor that leaves the text out or repeats it', loading.where)
   const ids = (list: Part[]) => list.flatMap((part) => [...part.before, ...part.after])
   const frame = {
     before: [...ids(parts.slice(0, at)), ...parts[at]!.before],
@@ -110,7 +110,7 @@ function template(step: StepJson, parts: Part[], loading: Loading, add: (count: 
     loading,
   )
   if (parts.length > 2)
-    throw unsupported('a template after a post-processor that makes three parts of a text', loading.where)
+    throw inexact('a template after a post-processor that makes three parts of a text', loading.where)
   for (const item of single) {
     const id = 'SpecialToken' in item ? item.SpecialToken.id : undefined
     if (id !== undefined && Object.hasOwn(special_tokens, id)) add(special_tokens[id]!.ids.length)
@@ -118,12 +118,12 @@ function template(step: StepJson, parts: Part[], loading: Loading, add: (count: 
   return (parts.length === 1 ? single : pair).map((item) => {
     if ('Sequence' in item) {
       const part = parts[item.Sequence.id === 'A' ? 0 : 1]
-      if (part === undefined) throw unsupported('a template for one text that asks for a second', loading.where)
+      if (part === undefined) throw inexact('a template for one text that asks for a second', loading.where)
       return part
     }
     const token = Object.hasOwn(special_tokens, item.SpecialToken.id) && special_tokens[item.SpecialToken.id]
     if (!token)
-      throw unsupported(
+      throw inexact(
         `a template with the special token ${JSON.stringify(item.SpecialToken.id)}, which it does not define`,
         loading.where,
       )

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, type TunesmithError, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import type { StepJson } from './tokenizer-json'
 
@@ -32,7 +32,7 @@ export function readStep<Shape extends z.ZodRawShape>(
     if (key !== 'type' && !(key in shape)) loading.unknownKeys.push(`${place}.${step.type}.${key}`)
   if (result.success) return result.data
   const lines = result.error.issues.map((issue) => `"${issue.path.map(String).join('.')}": ${issue.message}`)
-  throw new TunesmithError(`${place} ${step.type}: ${lines.join('; ')}`, { code: 'invalid_file', where: loading.where })
+  throw invalidFile(`${place} ${step.type}: ${lines.join('; ')}`, { where: loading.where })
 }
 
 /** The steps of a Sequence, which has its list under another name in each part of the file. */
@@ -41,11 +41,6 @@ export function readSequence(step: StepJson, list: string, place: string, loadin
   return steps[list] as unknown as StepJson[]
 }
 
-/** @throws always: what neither engine does exactly is refused by name. */
-export function unsupported(what: string, where: string, remedy?: string): TunesmithError {
-  return new TunesmithError(`This tokenizer cannot be used exactly: ${what}`, {
-    code: 'unsupported',
-    where,
-    ...(remedy === undefined ? {} : { remedy }),
-  })
-}
+/** What neither engine does exactly, refused by name. */
+export const inexact = (what: string, where: string, remedy?: string): TunesmithError =>
+  unsupported(`This tokenizer cannot be used exactly: ${what}`, { where, remedy })

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 import type { AddedTokenJson, StepJson } from './tokenizer-json'
 import { vocabMap } from './vocab-map'
 
@@ -70,9 +70,9 @@ export function numberAddedTokens(
   for (const token of tokens) {
     const other = declared.get(token.id) ?? vocabulary.token(token.id)
     if (other !== undefined && other !== token.content && !byContent.has(token.content))
-      throw new TunesmithError(
+      throw invalidFile(
         `The added token ${JSON.stringify(token.content)} has the id ${token.id} of ${JSON.stringify(other)}`,
-        { code: 'invalid_file', where },
+        { where },
       )
     declared.set(token.id, token.content)
     if (token.content === '') continue
@@ -81,13 +81,9 @@ export function numberAddedTokens(
     if (known === undefined && vocabulary.token(id) !== undefined) {
       id = token.id
       if (id > 4 * count + SLACK)
-        throw new TunesmithError(
-          `The added token ${JSON.stringify(token.content)} has the id ${id}, far from all others`,
-          {
-            code: 'invalid_file',
-            where,
-          },
-        )
+        throw invalidFile(`The added token ${JSON.stringify(token.content)} has the id ${id}, far from all others`, {
+          where,
+        })
     } else if (known === undefined) next++
     if (id !== token.id) renumbered(`${JSON.stringify(token.content)}: ${id}, not ${token.id}`)
     byContent.set(token.content, { ...token, id })

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { randomText } from '../testing/random-text'
 import { Tokenizer } from '../tokenizer'
 import { buildExample, type Example } from './build'
+import { buildExamples } from './build-many'
 
 const json = (name: string) =>
   JSON.parse(readFileSync(new URL(`../fixtures/${name}.tokenizer.json`, import.meta.url), 'utf8'))
@@ -13,6 +14,33 @@ const chars = load('chars')
 
 const trainedText = (tokenizer: Tokenizer, { labels }: Example) =>
   tokenizer.decode(labels.filter((label) => label !== -100))
+
+const deep = Array.from({ length: 100_000 }).reduce((inner: unknown) => [inner], 1)
+
+test.each([0, 2])('what is nested too deep is refused with its row, in %i threads', async (threads) => {
+  const row = { messages: [{ role: 'user', content: 'Hi' }] }
+  const rows = [row, { messages: [{ role: 'user', content: [{ type: 'text', text: 'Hi', more: deep }] }] }]
+  await expect(
+    buildExamples(bytes, rows as never, { template: 'chatml', lossOn: 'all', threads }),
+  ).rejects.toMatchObject({
+    code: 'invalid_data',
+    where: 'row 1',
+  })
+})
+
+test('steps of a tokenizer nested too deep are refused by name', () => {
+  const steps = (type: string, list: string) =>
+    Array.from({ length: 20_000 }).reduce((inner: unknown) => ({ type, [list]: [inner] }), { type: 'NFC' })
+  for (const [step, list] of [
+    ['normalizer', 'normalizers'],
+    ['pre_tokenizer', 'pretokenizers'],
+    ['post_processor', 'processors'],
+    ['decoder', 'decoders'],
+  ] as const)
+    expect(() => new Tokenizer({ tokenizerJson: { ...json('bytes'), [step]: steps('Sequence', list) } })).toThrow(
+      expect.objectContaining({ code: 'invalid_file', message: expect.stringContaining(`"${step}"`) }),
+    )
+})
 
 describe('buildExample', () => {
   test('the model is asked with the ids it was trained with, wherever the boundary lies', () => {

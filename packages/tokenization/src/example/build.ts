@@ -1,4 +1,15 @@
-import { type ExampleRow, IGNORE_INDEX, type Message, parseOptions, TunesmithError } from '@tunesmith/core'
+import {
+  type ExampleRow,
+  IGNORE_INDEX,
+  incompatible,
+  invalidData,
+  invalidOptions,
+  type Message,
+  parseOptions,
+  refuseNestedTooDeep,
+  type TunesmithError,
+} from '@tunesmith/core'
+import { fitContent } from '../chat/content-parts'
 import { type ChatOptions, chatOptions } from '../chat/options'
 import { maskOf, type RenderedChat } from '../chat/render-chat'
 import type { Tokenizer } from '../tokenizer'
@@ -63,6 +74,7 @@ export function buildExample(tokenizer: Tokenizer, row: ExampleRow, input: Examp
 
 function build(tokenizer: Tokenizer, row: ExampleRow, options: ParsedExampleOptions): Built {
   if (typeof row !== 'object' || row === null) throw invalid('A row must be an object of columns', String(row))
+  refuseNestedTooDeep(row)
   if (typeof row.prompt === 'string') return plainPrompt(tokenizer, row.prompt, row.completion, options)
   if (Array.isArray(row.prompt)) return chatPrompt(tokenizer, row, row.prompt, options)
   if (Array.isArray(row.messages)) return chat(tokenizer, row, row.messages, options)
@@ -75,7 +87,7 @@ function build(tokenizer: Tokenizer, row: ExampleRow, options: ParsedExampleOpti
 }
 
 function invalid(what: string, where: string, remedy?: string): TunesmithError {
-  return new TunesmithError(what, { code: 'invalid_data', where, ...(remedy === undefined ? {} : { remedy }) })
+  return invalidData(what, { where, remedy })
 }
 
 function withEos(tokenizer: Tokenizer, text: string, options: ParsedExampleOptions): string {
@@ -85,10 +97,9 @@ function withEos(tokenizer: Tokenizer, text: string, options: ParsedExampleOptio
 
 function refuseChatPolicy({ lossOn }: ParsedExampleOptions): void {
   if (lossOn !== 'assistant' && lossOn !== 'last-assistant') return
-  throw new TunesmithError(`lossOn: '${lossOn}' needs messages; this row is plain text`, {
-    code: 'invalid_options',
+  throw invalidOptions(`lossOn: '${lossOn}' needs messages; this row is plain text`, {
     where: 'lossOn',
-    remedy: "Use 'completion' or 'all', or write the rows as messages",
+    remedy: "Use 'completion' or 'all' (of the trainer: leave assistantOnlyLoss off), or write the rows as messages",
   })
 }
 
@@ -134,16 +145,16 @@ function chatPrompt(tokenizer: Tokenizer, row: ExampleRow, prompt: Message[], op
   if (!Array.isArray(row.completion))
     throw invalid('A row with a "prompt" of messages needs a "completion" of messages', 'completion')
   const chatting = chatOptionsOf(row, options)
-  const messages = [...prompt, ...row.completion]
-  const turns = turnsOf(tokenizer, messages, chatting)
+  const turns = turnsOf(tokenizer, [...prompt, ...row.completion], chatting)
+  const { messages } = turns
   const asked = renderPrompt(tokenizer, prompt, chatting)
   const whole = tokenizer.renderChat(messages, chatting)
   const { lossOn = 'completion' } = options
   if (lossOn === 'completion' && options.promptBoundary === 'split' && !whole.text.startsWith(asked.text))
-    throw new TunesmithError('The chat template prints the prompt differently once the completion follows', {
-      code: 'incompatible',
+    throw incompatible('The chat template prints the prompt differently once the completion follows', {
       where: 'prompt',
-      remedy: "Use lossOn: 'assistant' (or 'last-assistant'), or a template that leaves earlier turns as they are",
+      remedy:
+        "Use lossOn: 'assistant' (of the trainer: assistantOnlyLoss), or a template that leaves earlier turns as they are",
     })
   if (lossOn === 'completion') {
     const rest = () => tokenizer.encodeContinuation(whole.text.slice(asked.text.length))
@@ -166,15 +177,16 @@ function chat(tokenizer: Tokenizer, row: ExampleRow, messages: Message[], option
   const { lossOn = 'all' } = options
   const chatting = chatOptionsOf(row, options)
   const turns = turnsOf(tokenizer, messages, chatting)
-  const whole = tokenizer.renderChat(messages, chatting)
+  const whole = tokenizer.renderChat(turns.messages, chatting)
   // A conversation without a prompt of its own is all completion.
   const trained = chatPolicy(whole, turns, lossOn === 'completion' ? 'all' : lossOn)
   return { ids: whole.ids, text: whole.text, trained, promptLength: 0, boundary: 'none' }
 }
 
-function turnsOf(tokenizer: Tokenizer, messages: Message[], chatting: ChatOptions): Turns {
+function turnsOf(tokenizer: Tokenizer, given: Message[], chatting: ChatOptions): Turns {
   const options = parseOptions(chatOptions, chatting, 'chat')
-  return { tokenizer, messages, options, weights: turnWeights(messages) }
+  const weights = turnWeights(given)
+  return { tokenizer, messages: fitContent(tokenizer, given, options), options, weights }
 }
 
 function chatPolicy(
@@ -193,7 +205,7 @@ function chatPolicy(
     throw invalid(
       'The conversation has no token the assistant wrote that is to be learned',
       'messages',
-      'Drop the row, or train on all of it with lossOn: "all"',
+      'Drop the row, or train on all of it: lossOn: "all" (of the trainer: completionOnlyLoss: false, without assistantOnlyLoss)',
     )
   return (i) => mask[i] === 1
 }

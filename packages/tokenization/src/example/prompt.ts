@@ -1,12 +1,14 @@
 import {
   copyJsonSource,
   type ExampleRow,
+  invalidData,
   type Message,
   parseExactJson,
+  parseOptions,
   partText,
-  TunesmithError,
 } from '@tunesmith/core'
-import type { ChatOptions } from '../chat/options'
+import { fitContent } from '../chat/content-parts'
+import { type ChatOptions, chatOptions } from '../chat/options'
 import type { Tokenizer } from '../tokenizer'
 import type { ExampleOptions } from './options'
 
@@ -67,21 +69,23 @@ export function textPromptIds(tokenizer: Tokenizer, prompt: string): number[] {
 
 /** A conversation up to where the assistant begins to write. */
 export function renderPrompt(tokenizer: Tokenizer, prompt: readonly Message[], options: ChatOptions) {
-  return tokenizer.renderChat(prompt, { ...options, addGenerationPrompt: true })
+  const asking = parseOptions(chatOptions, { ...options, addGenerationPrompt: true }, 'renderPrompt')
+  return tokenizer.renderChat(fitContent(tokenizer, prompt, asking), asking)
 }
 
-/** What the chat template sees of a row besides its messages. */
+/** How a row's messages are printed: with what the chat template sees besides them, and closed. */
 export function chatOptionsOf(row: ExampleRow, { template, variables }: PromptOptions): ChatOptions {
   let { tools } = row
   if (typeof tools === 'string')
     try {
       tools = parseExactJson(tools) as Record<string, unknown>[]
     } catch (error) {
-      throw new TunesmithError(`Not valid JSON: ${(error as Error).message}`, { code: 'invalid_data', where: 'tools' })
+      throw invalidData(`Not valid JSON: ${(error as Error).message}`, { where: 'tools' })
     }
   return {
     tools: tools as Record<string, unknown>[] | null | undefined,
     documents: row.documents,
+    closeLastTurn: true,
     ...(template === undefined ? {} : { template }),
     variables: variablesOf(variables, row.chat_template_kwargs),
   }

@@ -34,7 +34,7 @@ export function trainedTurns(
     if (other !== -1)
       throw invalidOptions('This message is marked to be learned, but only the last turn is', {
         where: `messages[${other}]`,
-        remedy: 'Use lossOn: "assistant", or take the mark off',
+        remedy: 'Use lossOn: "assistant" (of the trainer: assistantOnlyLoss), or take the mark off',
       })
     const last = messages.findLastIndex(({ role }) => role === 'assistant')
     if (weights?.[last] === false) return chat.ids.map(() => 0)

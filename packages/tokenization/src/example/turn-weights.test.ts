@@ -101,7 +101,8 @@ describe.each([
 describe('what cannot be meant', () => {
   test.each([
     [{ weight: 0.5 }, /"weight" is 0.5, not 0, 1, true or false \(messages\[2\]\.weight\)/],
-    [{ train: 'no' }, /"train" is no/],
+    [{ train: 'false' }, /"train" is "false", not 0, 1, true or false/],
+    [{ train: 'no' }, /"train" is "no"/],
     [{ loss_mask: [0, 1] }, /"loss_mask" is 0,1/],
     [{ weight: 0, train: true }, /another field the opposite/],
     [{ train_detail: [{ begin_offset: 0, end_offset: 2, train: false }] }, /Parts of a message .*train_detail/],

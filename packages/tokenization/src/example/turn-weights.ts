@@ -7,6 +7,8 @@ type Field = (typeof FIELDS)[number]
 const OF_ANY_ROLE: readonly Field[] = ['train', 'training']
 /** Fields that speak of parts of a message. */
 const DETAILS = ['train_detail', 'training_detail', 'reasoning_training_detail'] as const
+/** What is read here of a message. */
+export const WEIGHT_FIELDS: readonly string[] = [...FIELDS, ...DETAILS]
 
 /** Whether each message is to be learned, `undefined` where it does not say. */
 export type TurnWeights = (boolean | undefined)[]
@@ -56,7 +58,8 @@ function flagOf(message: Message, field: Field, i: number): boolean | undefined 
   if (plain === true || plain === 1 || plain === 1n) return true
   if (plain === false || plain === 0 || plain === 0n) return false
   if (field === 'loss') return undefined
-  throw unsupported(`A message is learned or not: "${field}" is ${String(plain)}, not 0, 1, true or false`, {
+  const shown = typeof plain === 'string' ? JSON.stringify(plain) : String(plain)
+  throw unsupported(`A message is learned or not: "${field}" is ${shown}, not 0, 1, true or false`, {
     where: `messages[${i}].${field}`,
     remedy: 'Round it, or repeat or drop rows to give them more or less weight',
   })

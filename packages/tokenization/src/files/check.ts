@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, isNestedTooDeep, MAX_DEPTH } from '@tunesmith/core'
 import { z } from 'zod'
 import { id } from '../engine/read-step'
 import type { TokenizerJson } from '../engine/tokenizer-json'
@@ -61,8 +61,11 @@ const file = z.looseObject({
  * @throws {TunesmithError} `invalid_file`, naming what is wrong.
  */
 export function checkTokenizerJson(json: Record<string, unknown>, where: string): TokenizerJson {
-  const invalid = (message: string, remedy?: string) =>
-    new TunesmithError(message, { code: 'invalid_file', where, ...(remedy === undefined ? {} : { remedy }) })
+  const invalid = (message: string, remedy?: string) => invalidFile(message, { where, remedy })
+  const { normalizer, pre_tokenizer, post_processor, decoder, added_tokens } = json
+  const parts = { normalizer, pre_tokenizer, post_processor, decoder, added_tokens }
+  const deep = Object.entries(parts).find(([, part]) => isNestedTooDeep(part))
+  if (deep) throw invalid(`"${deep[0]}" is nested deeper than ${MAX_DEPTH} levels`)
   const model = json.model as Record<string, unknown> | undefined
   if (typeof model !== 'object' || model === null || typeof model.vocab !== 'object' || model.vocab === null)
     throw invalid('No model with a vocabulary in it', CONVERT)

@@ -1,15 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, parseJsonObject } from '@tunesmith/core'
+import { fileError, isTunesmithError, parseJsonObject, statRegularFile } from '@tunesmith/core'
 
 /** Reads `folder/name`; undefined when there is no such file. */
 export async function readBytes(folder: string, name: string): Promise<Buffer | undefined> {
   const path = join(folder, name)
   try {
+    await statRegularFile(path)
     return await readFile(path)
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+    if (isTunesmithError(error) && error.code === 'not_found') return undefined
     throw fileError(error, path, 'read')
   }
 }

@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseJsonObject, TunesmithError } from '@tunesmith/core'
+import { notFound, parseJsonObject } from '@tunesmith/core'
 import type { TokenizerJson } from '../engine/tokenizer-json'
 import { CONVERT, checkTokenizerJson } from './check'
 import { readBytes, readJson, readText } from './json'
@@ -39,9 +39,8 @@ export async function loadTokenizerFiles(folder: string): Promise<TokenizerFiles
     readJson(folder, 'special_tokens_map.json'),
     readdir(folder).catch(() => undefined),
   ])
-  if (!names) throw new TunesmithError(`There is no folder ${folder}`, { code: 'not_found', where: folder })
-  if (!bytes)
-    throw new TunesmithError('The folder has no tokenizer.json', { code: 'not_found', where: folder, remedy: CONVERT })
+  if (!names) throw notFound(`There is no folder ${folder}`, { where: folder })
+  if (!bytes) throw notFound('The folder has no tokenizer.json', { where: folder, remedy: CONVERT })
   const path = join(folder, 'tokenizer.json')
   const jsonBytes = new SharedArrayBuffer(bytes.length)
   new Uint8Array(jsonBytes).set(bytes)

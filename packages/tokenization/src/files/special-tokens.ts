@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 import { id } from '../engine/read-step'
 import type { AddedTokenJson } from '../engine/tokenizer-json'
 
@@ -69,11 +69,7 @@ export function addedTokensOf(
     const content = contentOf(value)
     if (content === undefined || known.has(Number(key))) return []
     const parsed = id.safeParse(Number(key))
-    if (!parsed.success)
-      throw new TunesmithError(`added_tokens_decoder: ${JSON.stringify(key)} is not an id`, {
-        code: 'invalid_file',
-        where,
-      })
+    if (!parsed.success) throw invalidFile(`added_tokens_decoder: ${JSON.stringify(key)} is not an id`, { where })
     const flag = (name: string) => (value as Record<string, unknown>)[name] === true
     return [
       {

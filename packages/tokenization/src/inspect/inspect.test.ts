@@ -60,6 +60,35 @@ describe('inspect', () => {
     expect(codes({ messages: said }, { template: printing, lossOn: 'assistant' })).toEqual([])
   })
 
+  test('warns of fields of messages that nothing reads, such as the masks of other tools', () => {
+    const template =
+      "{% for m in messages %}{{ m.name }}{{ m.content }}{{ '</s>' if m.role == 'assistant' }}{% endfor %}"
+    const [question, answer] = [messages[0]!, messages[1]!]
+    const said = [
+      { ...question, masked: true, name: 'Ann', empty: null },
+      { ...answer, calculate_loss: 0, id: 'turn-1', train: true },
+    ]
+    const [warning, ...more] = inspect(tokenizer, { messages: said }, { template, lossOn: 'assistant' }).warnings
+    expect(more).toEqual([])
+    expect(warning).toMatchObject({
+      message: expect.stringContaining('"masked" of any message, "calculate_loss" of any message:'),
+      remedy: expect.stringContaining('"train" says which messages are learned'),
+    })
+  })
+
+  test('warns of tools and documents that the template does not print', () => {
+    const template =
+      "{{ tools }}{% for m in messages %}{{ m.content }}{{ '</s>' if m.role == 'assistant' }}{% endfor %}"
+    const said = { messages, tools: [{ name: 'look' }], documents: [{ title: 'Rivers', text: 'Long.' }] }
+    const [warning] = inspect(tokenizer, said, { template, lossOn: 'assistant' }).warnings
+    expect(warning).toMatchObject({
+      code: 'not-printed',
+      message: expect.stringContaining('does not print documents:'),
+    })
+    const printing = `{{ documents }}${template}`
+    expect(codes(said, { template: printing, lossOn: 'assistant' })).toEqual([])
+  })
+
   test('says what ends a turn, and takes whatever that is for an end', () => {
     expect(inspect(tokenizer, row).endOfTurn).toBeUndefined()
     const { endOfTurn } = inspect(tokenizer, { messages }, { template: 'zephyr' })

@@ -1,8 +1,10 @@
 import { type ExampleRow, isTunesmithError, type Message, parseOptions } from '@tunesmith/core'
+import { fitContent } from '../chat/content-parts'
 import { chatOptions, type ParsedChatOptions } from '../chat/options'
 import { chooseTemplate, renderTemplate } from '../chat/render'
 import type { ParsedExampleOptions } from '../example/options'
 import { chatOptionsOf } from '../example/prompt'
+import { WEIGHT_FIELDS } from '../example/turn-weights'
 import type { Tokenizer } from '../tokenizer'
 
 /** A row's conversation and how the template prints it. */
@@ -16,14 +18,15 @@ export interface Chat {
 
 /** The conversation of a row; undefined for a row without one, or one that the template refuses. */
 export function chatOf(tokenizer: Tokenizer, row: ExampleRow, options: ParsedExampleOptions): Chat | undefined {
-  const messages = Array.isArray(row.messages)
+  const given = Array.isArray(row.messages)
     ? row.messages
     : Array.isArray(row.prompt) && Array.isArray(row.completion)
       ? [...row.prompt, ...row.completion]
       : undefined
-  if (!messages) return undefined
+  if (!given) return undefined
   const parsed = parseOptions(chatOptions, chatOptionsOf(row, options), 'inspect')
   const chosen = { ...parsed, template: chooseTemplate(tokenizer, parsed) }
+  const messages = fitContent(tokenizer, given, chosen)
   const text = print(tokenizer, messages, chosen)
   return text === undefined ? undefined : { tokenizer, messages, options: chosen, text }
 }
@@ -51,9 +54,13 @@ export function rewritesEarlierTurns(chat: Chat | undefined): boolean {
   })
 }
 
-const REASONING = ['reasoning_content', 'reasoning', 'thinking']
+/** Fields of messages that are looked at elsewhere, or only tie messages together. */
+const KNOWN = new Set(['role', 'content', 'tool_calls', 'tool_call_id', 'id', ...WEIGHT_FIELDS])
 
-/** Calls of tools, and reasoning, that change nothing of the print: the places of calls, one name for all reasoning. */
+/**
+ * What changes nothing of the print: columns beside the messages, calls of tools by their places, and other fields such as
+ * reasoning, under one name for all messages.
+ */
 export function unprintedFields(chat: Chat | undefined): string[] {
   if (!chat) return []
   const { tokenizer, messages, options, text } = chat
@@ -61,17 +68,23 @@ export function unprintedFields(chat: Chat | undefined): string[] {
     Object.fromEntries(Object.entries(message).filter(([name]) => !fields.includes(name))) as Message
   const has = (message: Message, field: string) => {
     const value = message[field]
-    return message.role === 'assistant' && (Array.isArray(value) ? value.length > 0 : Boolean(value))
+    return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null && value !== ''
   }
-  const unprinted: string[] = []
+  const columns = ['tools', 'documents'] as const
+  const unprinted: string[] = columns.filter(
+    (column) => options[column]?.length && print(tokenizer, messages, { ...options, [column]: null }) === text,
+  )
   for (const [i, message] of messages.entries())
     if (
+      message.role === 'assistant' &&
       has(message, 'tool_calls') &&
       print(tokenizer, messages.with(i, without(['tool_calls'])(message)), options) === text
     )
       unprinted.push(`messages[${i}].tool_calls`)
-  for (const field of REASONING)
+  const fields = new Set(messages.flatMap((message) => Object.keys(message)))
+  for (const field of fields)
     if (
+      !KNOWN.has(field) &&
       messages.some((message) => has(message, field)) &&
       print(tokenizer, messages.map(without([field])), options) === text
     )

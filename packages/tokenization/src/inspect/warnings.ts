@@ -68,7 +68,7 @@ export function warningsOf(
         : 'Nothing of this row is trained',
       example.truncated > 0
         ? 'Raise maxLength, shorten the prompt, or drop the row'
-        : 'Check lossOn and that the answer is not empty',
+        : 'Check lossOn (of the trainer: assistantOnlyLoss, completionOnlyLoss), and that the answer is not empty',
     )
   else if (example.truncatedTrained === 0 && !trained.some((id) => ends.has(id)) && !endsWith(trained, ofTemplate()))
     warn(
@@ -101,7 +101,7 @@ export function warningsOf(
     warn(
       'not-printed',
       `The chat template does not print ${unprinted.join(', ')}: what it leaves out is not learned`,
-      'Use a template that prints it, or take it out of the rows',
+      'Use a template that prints it, or take it out of the rows; "train" says which messages are learned',
     )
   if (example.boundary === 'crossed')
     warn(

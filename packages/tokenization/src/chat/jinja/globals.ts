@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { strftime } from './strftime'
 import { Dict, Namespace } from './values/dict'
 import { OverBudget, TemplateFault, Unsupported } from './values/fault'
@@ -136,7 +136,7 @@ export const GLOBALS: ReadonlyMap<string, Value> = new Map<string, Value>([
   }),
   named('raise_exception', (args, kwargs) => {
     const [message] = bind('raise_exception', signature('message'), args, kwargs)
-    throw new TunesmithError(text(message!), { code: 'invalid_data', where: 'chat template' })
+    throw invalidData(text(message!), { where: 'chat template' })
   }),
   named('strftime_now', (args, kwargs) => {
     const [format] = bind('strftime_now', signature('format'), args, kwargs)

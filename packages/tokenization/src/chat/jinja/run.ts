@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { incompatible, invalidData, TunesmithError, unsupported } from '@tunesmith/core'
 import { Runtime } from './compile/runtime'
 import { compileTemplate, type Template } from './compile/template'
 import { GLOBALS } from './globals'
@@ -29,6 +29,26 @@ export function hasGenerationTags(source: string): boolean {
   return load(source).generates
 }
 
+/**
+ * Reads a template ahead of its first rendering.
+ *
+ * @param name what the template is called, and where it comes from.
+ * @throws {TunesmithError} `unsupported` for a construct that is not supported, wherever in the template it stands. What is not
+ *   well formed is left to the rendering, as in transformers: the template may never be used.
+ */
+export function refuseUnsupportedTemplate(source: string, name: string): void {
+  try {
+    compileTemplate(source)
+  } catch (error) {
+    if (!(error instanceof TemplateSyntaxFault && error.unsupported)) return
+    throw unsupported(`The chat template cannot be rendered: ${error.message}`, {
+      where: `${name}, line ${error.line}`,
+      remedy: 'Write the template without it, or take it out of the folder and name one of ours',
+      cause: error,
+    })
+  }
+}
+
 /** A rendered template: the text, and the `[start, end)` of what stood between generation tags in it. */
 export interface RenderedTemplate {
   text: string
@@ -54,14 +74,10 @@ export function runTemplate(source: string, variables: Record<string, unknown>, 
   }
   if (!track) return { text: runtime.out, spans: [] }
   if (runtime.lostSpans)
-    throw new TunesmithError(
-      'The chat template changes or drops the text of a {% generation %} block after printing it',
-      {
-        code: 'incompatible',
-        where: 'chat template',
-        remedy: 'Put the generation tags where the text is printed last, outside of set blocks and filters',
-      },
-    )
+    throw incompatible('The chat template changes or drops the text of a {% generation %} block after printing it', {
+      where: 'chat template',
+      remedy: 'Put the generation tags where the text is printed last, outside of set blocks and filters',
+    })
   return { text: runtime.out, spans: runtime.spans }
 }
 
@@ -80,28 +96,24 @@ function explain(error: unknown, line: number | undefined): TunesmithError {
   const where = at === undefined ? 'chat template' : `chat template, line ${at}`
   const tooDeep = error instanceof RangeError
   if (error instanceof OverBudget || tooDeep)
-    return new TunesmithError(`The chat template ${tooDeep ? 'nests or calls itself too deep' : message}`, {
-      code: 'invalid_data',
+    return invalidData(`The chat template ${tooDeep ? 'nests or calls itself too deep' : message}`, {
       where,
       remedy: 'It loops for ever or was made to do harm; choose another template',
       cause: error,
     })
   if (error instanceof Unsupported || (error instanceof TemplateSyntaxFault && error.unsupported))
-    return new TunesmithError(`The chat template cannot be rendered: ${message}`, {
-      code: 'unsupported',
+    return unsupported(`The chat template cannot be rendered: ${message}`, {
       where,
       remedy: 'Render it with Python, or write the template without it',
       cause: error,
     })
   if (error instanceof TemplateSyntaxFault)
-    return new TunesmithError(`The chat template is not well formed: ${message}`, {
-      code: 'invalid_data',
+    return invalidData(`The chat template is not well formed: ${message}`, {
       where,
       remedy: 'Correct the template in the tokenizer_config.json or chat_template.jinja it comes from',
       cause: error,
     })
-  return new TunesmithError(`The chat template failed: ${message}`, {
-    code: 'invalid_data',
+  return invalidData(`The chat template failed: ${message}`, {
     where,
     remedy: 'Check the template, and that every message has the fields it asks for',
     cause: error,

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile } from '@tunesmith/core'
 import { utf8Size } from '../align'
 import { Merges } from '../merges'
 import type { BpeJson } from '../tokenizer-json'
@@ -96,10 +96,7 @@ export class Bpe implements Model {
     const { unk_token } = this.model
     const id = typeof unk_token === 'string' ? this.vocab.get(unk_token) : undefined
     if (id !== undefined) return id
-    throw new TunesmithError(`The unknown token ${JSON.stringify(unk_token)} is not in the vocabulary`, {
-      code: 'invalid_file',
-      where: this.where,
-    })
+    throw invalidFile(`The unknown token ${JSON.stringify(unk_token)} is not in the vocabulary`, { where: this.where })
   }
 }
 

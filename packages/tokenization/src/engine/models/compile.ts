@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Loading, readStep, unsupported } from '../read-step'
+import { inexact, type Loading, readStep } from '../read-step'
 import type { BpeJson, StepJson } from '../tokenizer-json'
 import { vocabMap } from '../vocab-map'
 import { Bpe } from './bpe'
@@ -43,7 +43,7 @@ const SHAPES = {
  * @throws {TunesmithError} `unsupported` by name, or `invalid_file`.
  */
 export function checkModel(json: StepJson, loading: Loading): void {
-  if (!Object.hasOwn(SHAPES, json.type)) throw unsupported(`model type ${json.type}`, loading.where)
+  if (!Object.hasOwn(SHAPES, json.type)) throw inexact(`model type ${json.type}`, loading.where)
   const settings = readStep(
     json,
     SHAPES[json.type as keyof typeof SHAPES] as z.ZodRawShape,
@@ -51,16 +51,16 @@ export function checkModel(json: StepJson, loading: Loading): void {
     loading,
   ) as Record<string, unknown>
   if (settings.dropout)
-    throw unsupported(
+    throw inexact(
       `BPE with dropout ${settings.dropout}, which makes other tokens of a text each time`,
       loading.where,
       'Set "dropout" to null in tokenizer.json',
     )
   if (settings.byte_fallback && (settings.continuing_subword_prefix || settings.end_of_word_suffix))
-    throw unsupported('BPE with byte_fallback together with a prefix or suffix of subwords', loading.where)
+    throw inexact('BPE with byte_fallback together with a prefix or suffix of subwords', loading.where)
   const size = Array.isArray(json.vocab) ? json.vocab.length : 0
   if (json.type === 'Unigram' && typeof settings.unk_id === 'number' && settings.unk_id >= size)
-    throw unsupported(`Unigram with unk_id ${settings.unk_id}, outside its vocabulary of ${size}`, loading.where)
+    throw inexact(`Unigram with unk_id ${settings.unk_id}, outside its vocabulary of ${size}`, loading.where)
 }
 
 /** The model of a tokenizer.json that has been checked. */
@@ -94,6 +94,6 @@ export function compileModel(json: StepJson, loading: Loading): Model {
     case 'WordLevel':
       return new WordLevel(vocab, (json.unk_token as string | undefined) ?? '<unk>', where)
     default:
-      throw unsupported(`model type ${json.type}`, where)
+      throw inexact(`model type ${json.type}`, where)
   }
 }

@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import { utf8ByteTokens } from './byte-tokens'
 import type { Model, WordTokens } from './model'
 import { Trie } from './trie'
@@ -124,8 +124,7 @@ export class Unigram implements Model {
 
   private unknownId(): number {
     if (this.unknown !== undefined) return this.unknown
-    throw new TunesmithError('The text has a character that is not in the vocabulary, and there is no unknown token', {
-      code: 'invalid_data',
+    throw invalidData('The text has a character that is not in the vocabulary, and there is no unknown token', {
       where: this.where,
     })
   }

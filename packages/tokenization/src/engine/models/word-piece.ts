@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidData } from '@tunesmith/core'
 import type { Model, WordTokens } from './model'
 
 export interface WordPieceSettings {
@@ -58,8 +58,5 @@ function isLow(text: string, unit: number): boolean {
 export function unknownId(vocab: ReadonlyMap<string, number>, token: string | null, where: string): number {
   const id = token === null ? undefined : vocab.get(token)
   if (id !== undefined) return id
-  throw new TunesmithError('The text has a word that is not in the vocabulary, and there is no unknown token', {
-    code: 'invalid_data',
-    where,
-  })
+  throw invalidData('The text has a word that is not in the vocabulary, and there is no unknown token', { where })
 }

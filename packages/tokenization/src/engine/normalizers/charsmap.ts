@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidFile, type TunesmithError } from '@tunesmith/core'
 
 /**
  * The rules of a SentencePiece `precompiled_charsmap`: a double-array trie (Darts) over UTF-8 bytes whose values are places
@@ -12,8 +12,7 @@ export class Charsmap {
 
   /** @throws {TunesmithError} `invalid_file` for what is not base64, is cut off, or holds replacements that are not UTF-8. */
   static parse(base64: string, where: string): Charsmap {
-    const invalid = (what: string) =>
-      new TunesmithError(`The precompiled_charsmap ${what}`, { code: 'invalid_file', where })
+    const invalid = (what: string) => invalidFile(`The precompiled_charsmap ${what}`, { where })
     if (base64.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64)) throw invalid('is not base64')
     const bytes = Buffer.from(base64, 'base64')
     if (bytes.length < 4) throw invalid('is too short')
@@ -60,5 +59,5 @@ function offsetOf(unit: number): number {
 }
 
 function broken(): TunesmithError {
-  return new TunesmithError('The precompiled_charsmap of the tokenizer points outside itself', { code: 'invalid_file' })
+  return invalidFile('The precompiled_charsmap of the tokenizer points outside itself')
 }

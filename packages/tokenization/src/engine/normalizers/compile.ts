@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { TextContext } from '../context'
 import type { NormalizedText } from '../normalized-text'
-import { type Loading, pattern, readSequence, readStep, unsupported } from '../read-step'
+import { inexact, type Loading, pattern, readSequence, readStep } from '../read-step'
 import { compilePattern } from '../regex/pattern'
 import type { StepJson } from '../tokenizer-json'
 import { COMBINING, classes, isWhiteSpace } from '../unicode/classes'
@@ -85,7 +85,7 @@ export function compileNormalizers(json: StepJson | null, loading: Loading): Nor
         }),
       )
     default:
-      throw unsupported(`normalizer ${json.type}`, loading.where)
+      throw inexact(`normalizer ${json.type}`, loading.where)
   }
 }
 

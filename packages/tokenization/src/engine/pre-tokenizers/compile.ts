@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { TextContext } from '../context'
 import type { Matches, NormalizedText } from '../normalized-text'
 import { spellBytes } from '../normalizers/byte-level'
-import { char, type Loading, pattern, readSequence, readStep, unsupported } from '../read-step'
+import { char, inexact, type Loading, pattern, readSequence, readStep } from '../read-step'
 import { compilePattern } from '../regex/pattern'
 import { GPT2_REGEX } from '../split-words'
 import type { StepJson } from '../tokenizer-json'
@@ -87,7 +87,7 @@ export function compilePreTokenizers(json: StepJson | null, loading: Loading): P
       return (text) => fixedLength(text, length)
     }
     default:
-      throw unsupported(`pre-tokenizer ${json.type}`, loading.where)
+      throw inexact(`pre-tokenizer ${json.type}`, loading.where)
   }
 }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { TextContext } from '../context'
 import type { NormalizedText } from '../normalized-text'
-import { char, type Loading, readStep, unsupported } from '../read-step'
+import { char, inexact, type Loading, readStep } from '../read-step'
 import type { StepJson } from '../tokenizer-json'
 import { matchesOf, splitAt } from './split'
 
@@ -29,7 +29,7 @@ export function readMetaspace(step: StepJson, place: string, loading: Loading): 
   )
   const { add_prefix_space, prepend_scheme } = settings
   if (add_prefix_space === false && prepend_scheme !== undefined && prepend_scheme !== 'never')
-    throw unsupported(`${place} Metaspace with add_prefix_space false and another prepend_scheme`, loading.where)
+    throw inexact(`${place} Metaspace with add_prefix_space false and another prepend_scheme`, loading.where)
   const scheme = add_prefix_space === false ? 'never' : (prepend_scheme ?? 'always')
   return { replacement: settings.replacement, scheme, split: settings.split ?? true }
 }

@@ -1,5 +1,5 @@
 import type { Matches } from '../normalized-text'
-import { unsupported } from '../read-step'
+import { inexact } from '../read-step'
 import type { Pattern } from '../tokenizer-json'
 import { Untranslatable } from './parse'
 import { translateRegex } from './translate'
@@ -23,7 +23,7 @@ export function compileRegex(source: string, what: string, where: string): RegEx
     return new RegExp(translateRegex(source), 'gu')
   } catch (error) {
     if (!(error instanceof Untranslatable || error instanceof SyntaxError)) throw error
-    throw unsupported(`${what} by the expression ${JSON.stringify(source)}: ${error.message}`, where)
+    throw inexact(`${what} by the expression ${JSON.stringify(source)}: ${error.message}`, where)
   }
 }
 

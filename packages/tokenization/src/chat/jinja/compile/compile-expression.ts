@@ -5,12 +5,14 @@ import type {
   Arguments,
   CallExpression,
   ComparisonOperator,
+  DictExpression,
   Expression,
   FilterExpression,
   Slice,
   TestExpression,
 } from '../language/ast'
 import { attributeOf, itemOf, sliceOf } from '../methods/access'
+import { unsupportedCall } from '../methods/unsupported-methods'
 import { step, withBudget } from '../values/budget'
 import { contains, equals, inOrder } from '../values/compare'
 import { Dict } from '../values/dict'
@@ -35,10 +37,11 @@ import {
 } from '../values/value'
 import type { Frame } from './frame'
 import { type Activation, Context, type Expr, Runtime } from './runtime'
-import type { FunctionScope, Slot } from './symbols'
+import { childrenOf, type FunctionScope, type Slot } from './symbols'
 
 /** Makes an expression a function. */
 export function compileExpression(node: Expression, frame: Frame): Expr {
+  if (!LITERALS.includes(node.type)) refuseUnhashable(node, frame)
   switch (node.type) {
     case 'const':
       return constant(node.value !== null && typeof node.value === 'object' ? new Float(node.value.float) : node.value)
@@ -277,7 +280,7 @@ export function call(callee: Value, args: readonly Value[], kwargs: Kwargs): Val
 }
 
 function compileCall(node: CallExpression, frame: Frame): Expr {
-  refuseLipsum(node, frame)
+  refuseUnsupported(node, frame)
   const callee = compileExpression(node.callee, frame)
   const args = compileArguments(node.args, frame)
   const { line } = node
@@ -290,10 +293,12 @@ function compileCall(node: CallExpression, frame: Frame): Expr {
   }
 }
 
-/** Jinja's one function that is not there: its text is random. */
-function refuseLipsum({ callee, line }: CallExpression, frame: Frame): void {
-  if (callee.type !== 'name' || callee.name !== 'lipsum' || frame.isSet('lipsum')) return
-  throw new TemplateSyntaxFault('lipsum() is not supported: it makes random text', line, true)
+/** Jinja's one function that is not there, since its text is random, and methods that are not. */
+function refuseUnsupported({ callee, line }: CallExpression, frame: Frame): void {
+  if (callee.type === 'name' && callee.name === 'lipsum' && !frame.isSet('lipsum'))
+    throw new TemplateSyntaxFault('lipsum() is not supported: it makes random text', line, true)
+  const message = callee.type === 'attribute' ? unsupportedCall(callee.name) : undefined
+  if (message !== undefined) throw new TemplateSyntaxFault(message, line, true)
 }
 
 /** Where a filter or test is not known: an error now, or in a branch that may never be taken, when it is. */
@@ -362,6 +367,36 @@ export function constantValue(node: Expression, frame: Frame): { value: Value } 
 }
 
 const NO_CONTEXT = new Context(() => undefined)
+
+const LITERALS: readonly Expression['type'][] = ['const', 'name', 'list', 'tuple', 'dict']
+/** Operations that have been looked through. */
+const searched = new WeakSet<Expression | Slice>()
+
+/**
+ * Jinja2 works out the constant dicts within an operation when it compiles it, wherever it stands, and fails for a key that is a
+ * list or a dict; a literal alone fails where the rendering comes to it.
+ */
+function refuseUnhashable(node: Expression, frame: Frame): void {
+  if (frame.folding || frame.escaping.atRunTime || searched.has(node)) return
+  const search = (inner: Expression | Slice | undefined) => {
+    if (inner === undefined || inner.type === 'const' || inner.type === 'name') return
+    for (const child of childrenOf(inner)) search(child)
+    if (inner.type === 'dict') refuseKeys(inner)
+    else searched.add(inner)
+  }
+  const refuseKeys = ({ items, line }: DictExpression) => {
+    const pairs = items.map(({ key, value }) => [constantValue(key, frame), constantValue(value, frame)])
+    if (pairs.some(([key, value]) => !key || !value)) return
+    const dict = new Dict()
+    try {
+      for (const [key, value] of pairs) dict.set(key!.value, value!.value)
+    } catch (error) {
+      // An operation that is a constant all the same, such as `true or {[]: 1}`, is not looked into where it is printed.
+      if (!constantValue(node, frame)) throw new TemplateSyntaxFault((error as Error).message, line)
+    }
+  }
+  search(node)
+}
 
 /** What a constant prints where something is escaped: an `autoescape` that asks a variable leaves constants alone. */
 export function printedConstant(node: Expression, frame: Frame): string | undefined {

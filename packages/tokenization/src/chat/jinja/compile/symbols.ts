@@ -211,7 +211,10 @@ export function* namesIn(node: Expression | Slice | undefined): Generator<string
   else for (const child of childrenOf(node)) yield* namesIn(child)
 }
 
-function childrenOf(node: Exclude<Expression | Slice, { type: 'const' | 'name' }>): (Expression | Slice | undefined)[] {
+/** The expressions that an expression is made of. */
+export function childrenOf(
+  node: Exclude<Expression | Slice, { type: 'const' | 'name' }>,
+): (Expression | Slice | undefined)[] {
   switch (node.type) {
     case 'tuple':
     case 'list':

@@ -4,7 +4,7 @@ export type Expression =
   | { type: 'const'; line: number; value: null | boolean | number | bigint | string | { float: number } }
   | { type: 'name'; line: number; name: string }
   | { type: 'tuple' | 'list'; line: number; items: Expression[] }
-  | { type: 'dict'; line: number; items: { key: Expression; value: Expression }[] }
+  | DictExpression
   | { type: 'condition'; line: number; test: Expression; value: Expression; otherwise: Expression | undefined }
   | { type: 'and' | 'or'; line: number; left: Expression; right: Expression }
   | { type: 'not' | 'negative' | 'positive'; line: number; operand: Expression }
@@ -36,6 +36,12 @@ export interface Arguments {
   spread: Expression | undefined
   /** `**dict` */
   namedSpread: Expression | undefined
+}
+
+export interface DictExpression {
+  type: 'dict'
+  line: number
+  items: { key: Expression; value: Expression }[]
 }
 
 export interface CallExpression {

@@ -1,10 +1,10 @@
-import { Unsupported } from '../values/fault'
 import { iterate } from '../values/iterate'
 import { escaped } from '../values/operators'
 import { isText, type Kwargs, Markup, NO_KWARGS, Tuple, textOf, type Value } from '../values/value'
 import { stripTags, unescapeMarkup } from './html'
 import { type Method, method } from './method'
 import { join, TEXT_METHODS } from './text-methods'
+import { unsupported } from './unsupported-methods'
 
 /** The methods of str whose result is Markup again; the others give what they give for str. */
 const KEEP_MARKUP = new Set(
@@ -21,9 +21,7 @@ const OWN: Record<string, Method<string>> = {
   unescape: method('/', (self) => unescapeMarkup(self)),
   striptags: method('/', (self) => stripTags(self)),
   escape: method('/s', (_self, value) => new Markup(escaped(value!))),
-  encode: () => {
-    throw new Unsupported('str.encode is not supported')
-  },
+  encode: unsupported('encode'),
 }
 
 /** Whether Markup has a method of its own where str has one too. */

@@ -1,13 +1,10 @@
-import { TemplateFault, Unsupported } from '../values/fault'
+import { TemplateFault } from '../values/fault'
 import { Float } from '../values/float'
 import { normalInt, Tuple, type Value } from '../values/value'
 import { type Method, method } from './method'
+import { unsupported } from './unsupported-methods'
 
 type Int = number | bigint
-
-const unsupported = (name: string) => () => {
-  throw new Unsupported(`int.${name} is not supported`)
-}
 
 const magnitude = (value: Int) => {
   const large = BigInt(value)
@@ -35,12 +32,8 @@ export const FLOAT_METHODS: Record<string, Method<Float>> = {
   is_integer: method('/', (self) => Number.isInteger(+self)),
   as_integer_ratio: method('/', (self) => floatRatio(+self)),
   conjugate: method('/', (self) => self),
-  hex: method('/', () => {
-    throw new Unsupported('float.hex is not supported')
-  }),
-  fromhex: method('/text', () => {
-    throw new Unsupported('float.fromhex is not supported')
-  }),
+  hex: method('/', unsupported('hex')),
+  fromhex: method('/text', unsupported('fromhex')),
 }
 
 export const FLOAT_FIELDS: Record<string, (self: Float) => Value> = {

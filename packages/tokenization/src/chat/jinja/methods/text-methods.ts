@@ -1,5 +1,5 @@
 import { spend, take } from '../values/budget'
-import { TemplateFault, Unsupported } from '../values/fault'
+import { TemplateFault } from '../values/fault'
 import { iterate } from '../values/iterate'
 import * as letters from '../values/letters'
 import {
@@ -15,6 +15,7 @@ import {
 } from '../values/text'
 import { indexOf, isText, Tuple, textOf, truthy, typeName, Undefined, type Value } from '../values/value'
 import { type Method, method } from './method'
+import { unsupported } from './unsupported-methods'
 
 /** The characters an argument must be. */
 function str(value: Value | undefined, what = 'argument'): string {
@@ -242,10 +243,6 @@ function needStr(item: Value, at: number): string {
   if (isText(item)) return textOf(item)
   if (item instanceof Undefined) throw new TemplateFault(`sequence item ${at}: expected str instance, Undefined found`)
   throw new TemplateFault(`sequence item ${at}: expected str instance, ${typeName(item)} found`)
-}
-
-const unsupported = (name: string) => () => {
-  throw new Unsupported(`str.${name} is not supported`)
 }
 
 /** The methods of str, but for `format` and `format_map`. */
