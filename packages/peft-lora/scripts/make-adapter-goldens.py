@@ -111,7 +111,7 @@ def adapter(family, seed, dtype=torch.float32, **config):
     # The embeddings' half of what is tied is the one that counts; PEFT's parameters of the head share its memory.
     trained = [name for name, p in model.named_parameters() if p.requires_grad]
     for name, parameter in model.named_parameters():
-        if ".default" in name and not name.startswith("base_model.model.lm_head"):
+        if ".default" in name and ("trainable_tokens" in name or not name.startswith("base_model.model.lm_head")):
             parameter.data.copy_(torch.randn_like(parameter) * 0.3)
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
@@ -152,6 +152,10 @@ golden = {
         "mica": adapter("llama", 6, target_modules=["q_proj", "embed_tokens"], r=2, init_lora_weights="mica"),
         "orthogonal": adapter("llama", 7, target_modules=["q_proj"], r=2, init_lora_weights="orthogonal"),
         "float64": adapter("llama", 8, dtype=torch.float64, target_modules=["q_proj"], r=2),
+        "saved with all that is in it": adapter("llama", 10, target_modules=["up_proj"], modules_to_save=["layers.1.self_attn"], r=2),
+        "other tokens of a tied head": adapter(
+            "qwen2", 11, target_modules=["q_proj"], trainable_token_indices={"embed_tokens": [3, 5], "lm_head": [9]}, r=2
+        ),
         "names of other models": adapter("llama", 9, target_modules=["q_proj", "v_proj", "query_key_value"], r=2),
     },
 }

@@ -167,6 +167,8 @@ export interface Adapter<
     readonly refused?: readonly string[]
     /** Keys without consequences here. */
     readonly ignored?: readonly string[]
+    /** What a file loads with, but not as exactly as others: a sentence to print; undefined when there is nothing to say. */
+    caution?(config: Config): string | undefined
   }
   /** Brings the tensors of older files into today's keys. */
   renameKey?(key: string): string

@@ -3,6 +3,7 @@ import { dequantize, disposeWeight, withoutRecording } from '@tunesmith/backend'
 import { readFloats, type SafetensorsFile } from '@tunesmith/hub'
 import type { CausalLM } from '@tunesmith/models'
 import { relativeDifference } from './merge'
+import type { PeftModel } from './peft-model'
 import { storeWeight } from './store-weight'
 
 const KEY = /^base_model\.model\.(.*(?:embed_tokens|lm_head))(?:\.base_layer)?\.weight$/
@@ -14,18 +15,20 @@ export function baseModuleOf(model: CausalLM, key: string) {
 }
 
 /** Makes a base weight the one of the file, as PEFT does, unless it is that already. */
-export async function loadBaseTensor(model: CausalLM, weights: SafetensorsFile, key: string): Promise<void> {
+export async function loadBaseTensor(peft: PeftModel, weights: SafetensorsFile, key: string): Promise<void> {
+  const { model } = peft
   const module = baseModuleOf(model, key)!
-  const { weight } = module
   const values = await readFloats(weights, key)
-  withoutRecording(() =>
+  const change = () =>
     tf.tidy(() => {
+      const { weight } = module
       const stored = tf.tensor2d(values, [weight.outFeatures, weight.inFeatures])
       // A difference below bfloat16's rounding is the file's dtype, not another weight.
       if (relativeDifference(stored, dequantize(weight)) < 1e-3) return
       const replacement = storeWeight(stored, weight)
       for (const other of [model.embedTokens, model.lmHead]) if (other.weight === weight) other.weight = replacement
       disposeWeight(weight)
-    }),
-  )
+    })
+  // Copies that another adapter trained are not the base model's.
+  peft.changeBase(() => withoutRecording(change))
 }

@@ -72,7 +72,7 @@ function checkKind(json: unknown, where: string): asserts json is Record<string,
 /**
  * Reads an adapter_config.json, of any version of PEFT since 0.8.
  *
- * @param warn gets a line that names the keys which are set, unknown here and not known to be harmless.
+ * @param warn gets a line that names the keys which are set, unknown here and not known to be harmless, and the kind's caution.
  * @throws {TunesmithError} `unsupported` for another adapter type or a feature that changes the numbers.
  */
 export function configFromJson(
@@ -98,5 +98,8 @@ export function configFromJson(
     if (option in options || ignored.includes(key) || refused.includes(key) || isEmpty(json[key])) continue
     options[option] = json[key]
   }
-  return { adapter, config: parseOptions(adapter.schema, options, where) }
+  const config = parseOptions(adapter.schema, options, where)
+  const caution = adapter.json?.caution?.(config)
+  if (caution) warn(`${where}: ${caution}`)
+  return { adapter, config }
 }

@@ -1,7 +1,7 @@
 import { access, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { incompatible, isTunesmithError, notFound, TunesmithError, writeFileAtomic } from '@tunesmith/core'
+import { incompatible, invalidFile, isTunesmithError, notFound, writeFileAtomic } from '@tunesmith/core'
 import {
   openSafetensors,
   readFloats,
@@ -60,8 +60,7 @@ export async function adapterBaseModel(folder: string): Promise<string> {
   const json = await readAdapterConfig(folder)
   const baseModel = (json as { base_model_name_or_path?: unknown } | null)?.base_model_name_or_path
   if (typeof baseModel === 'string') return baseModel
-  throw new TunesmithError('The adapter does not say which base model it belongs to', {
-    code: 'invalid_file',
+  throw invalidFile('The adapter does not say which base model it belongs to', {
     where: join(folder, CONFIG_FILE),
     remedy: 'Set base_model_name_or_path in it, or name the base model yourself',
   })
@@ -70,8 +69,7 @@ export async function adapterBaseModel(folder: string): Promise<string> {
 async function readAdapterConfig(folder: string): Promise<unknown> {
   const file = join(folder, CONFIG_FILE)
   await access(file).catch(() => {
-    throw new TunesmithError(`There is no ${CONFIG_FILE}`, {
-      code: 'not_found',
+    throw notFound(`There is no ${CONFIG_FILE}`, {
       where: folder,
       remedy: 'Name the folder that an adapter was saved to',
     })
@@ -112,7 +110,7 @@ export async function loadAdapter(peft: PeftModel, folder: string, adapterName: 
     const add = () => peft.addConfigured(adapterName, config, { seed: 0, loading: true })
     withElements(SPARE_FACTOR * size + SPARE_ELEMENTS, add)
     try {
-      await readTensors(peft.model, peft.adapter(adapterName), weights, file)
+      await readTensors(peft, peft.adapter(adapterName), weights, file)
     } catch (error) {
       peft.deleteAdapter(adapterName)
       throw error
@@ -149,7 +147,7 @@ function storedTensors(attached: Attached): ReadonlyMap<string, tf.Tensor> {
 /** A difference below bfloat16's rounding is the file's dtype. */
 const SAME = 1e-2
 
-async function readTensors(model: CausalLM, attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
+async function readTensors(peft: PeftModel, attached: Attached, weights: SafetensorsFile, file: string): Promise<void> {
   const rename = attached.adapter.renameKey ?? ((key: string) => key)
   const keys = new Map([...weights.tensors.keys()].map((key) => [rename(key), key]))
   const expected = new Map<string, readonly number[]>()
@@ -161,21 +159,20 @@ async function readTensors(model: CausalLM, attached: Attached, weights: Safeten
   for (const key of derived) if (!keys.has(key)) expected.delete(key)
   const own = new Set(expected.keys())
   for (const name of keys.keys()) {
-    const base = expected.has(name) ? undefined : baseModuleOf(model, name)?.weight
+    const base = expected.has(name) ? undefined : baseModuleOf(peft.model, name)?.weight
     if (base) expected.set(name, [base.outFeatures, base.inFeatures])
   }
   const found = new Map([...keys].map(([name, key]) => [name, weights.tensors.get(key)!.shape]))
   const problems = tensorMismatches({ expected, found })
   if (problems.length > 0)
-    throw new TunesmithError(`The adapter does not fit the model; ${problems.join('; ')}`, {
-      code: 'incompatible',
+    throw incompatible(`The adapter does not fit the model; ${problems.join('; ')}`, {
       where: file,
       remedy: 'Load the base model that adapter_config.json names',
     })
   const values = new Map<string, Float32Array>()
   for (const name of expected.keys())
     if (own.has(name)) values.set(name, await readFloats(weights, keys.get(name)!))
-    else await loadBaseTensor(model, weights, keys.get(name)!)
+    else await loadBaseTensor(peft, weights, keys.get(name)!)
   tf.tidy(() => {
     const stored = new Map([...values].map(([name, data]) => [name, tf.tensor(data, [...expected.get(name)!])]))
     const tensors = attached.shared?.file?.read(stored) ?? stored

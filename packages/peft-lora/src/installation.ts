@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { type CausalLM, EmbeddingModule } from '@tunesmith/models'
 import type { AdaptableModule } from './adapter'
 import type { Attached } from './attached'
-import { untie } from './merge'
+import { exchangeModules, letGo, type MergedWeights, untie } from './merge'
 import { checkNames, EMBEDDING, LINEAR, routed, type StackedLayer } from './routing'
 import type { TrainedCopy } from './trained-copies'
 
@@ -10,15 +10,16 @@ export interface Situation {
   adapters: ReadonlyMap<string, Attached>
   /** Names of the active ones, the first nearest to the weights. */
   active: readonly string[]
-  /** Names of those that are in the weights already. */
-  merged: readonly string[]
+  /** Those that are in the weights already, and the modules with their merged weights, which are not in place. */
+  merged: { names: readonly string[]; modules: readonly MergedWeights[] }
 }
 
 /** What adapters have put into a model's way, so that it can be taken out again. */
 export class Installation {
   readonly #model: CausalLM
   #modules: AdaptableModule[] = []
-  #copies: TrainedCopy[] = []
+  /** Brings back what copies and merged weights stand in the place of, in the order in which they came. */
+  #undo: (() => void)[] = []
 
   constructor(model: CausalLM) {
     this.#model = model
@@ -26,19 +27,23 @@ export class Installation {
 
   /** Leaves the base model as it is without adapters. */
   takeOut(): void {
-    for (const copy of this.#copies.reverse()) copy.restore()
+    for (const undo of this.#undo.reverse()) undo()
     for (const module of this.#modules) module.override = undefined
     this.#model.attachment = undefined
     this.#modules = []
-    this.#copies = []
+    this.#undo = []
   }
 
   /** Puts the active adapters into the model's way, and the others within reach of batches that name them. */
   putIn(situation: Situation): void {
     const { adapters, active, merged } = situation
     const model = this.#model
-    for (const name of active) this.#installCopies(adapters.get(name)!)
-    const computing = active.filter((name) => !merged.includes(name))
+    const computing = active.filter((name) => !merged.names.includes(name))
+    const copiesOf = (names: readonly string[]) => names.flatMap((name) => adapters.get(name)!.copies)
+    const below = this.#install(copiesOf(merged.names))
+    exchangeModules(merged.modules)
+    this.#undo.push(() => exchangeModules(merged.modules))
+    this.#install(copiesOf(computing), below)
     const byModule = new Map<AdaptableModule, Map<string, StackedLayer>>()
     for (const [name, { layers }] of adapters)
       for (const [module, stacked] of layers)
@@ -60,21 +65,37 @@ export class Installation {
     }
   }
 
-  #installCopies({ copies }: Attached): void {
+  /** Installs copies, of two for one weight the first. Gives those that are in place. */
+  #install(copies: readonly TrainedCopy[], others: readonly TrainedCopy[] = []): TrainedCopy[] {
+    const installed: TrainedCopy[] = []
     for (const copy of copies) {
-      // Of two adapters that train the same module, the first counts.
-      if (this.#copies.some(({ key }) => key === copy.key)) continue
+      if ([...others, ...installed].some(({ key }) => key === copy.key)) continue
       copy.install()
-      this.#copies.push(copy)
+      this.#undo.push(() => copy.restore())
+      installed.push(copy)
+    }
+    return installed
+  }
+
+  /** Runs `f` on the bare base model with copies in their places. */
+  withCopies<Result>(copies: readonly TrainedCopy[], f: () => Result): Result {
+    this.#install(copies)
+    try {
+      return f()
+    } finally {
+      this.takeOut()
     }
   }
 
-  /** Leaves installed copies in the model for good. */
-  keepCopies(copies: readonly TrainedCopy[]): void {
+  /** Puts copies, and merged weights over them, into the bare base model for good, and releases what was there. */
+  settle(copies: readonly TrainedCopy[], merged: readonly MergedWeights[]): void {
     const model = this.#model
-    const kept = this.#copies.filter((copy) => copies.includes(copy))
-    for (const copy of kept) copy.keep((value) => model.embedTokens.weight === value || model.lmHead.weight === value)
-    this.#copies = this.#copies.filter((copy) => !kept.includes(copy))
+    const installed = this.#install(copies)
+    this.#undo = []
+    exchangeModules(merged)
+    letGo(model, merged)
+    for (const copy of installed)
+      copy.keep((value) => model.embedTokens.weight === value || model.lmHead.weight === value)
     if (model.config.tieWordEmbeddings && model.lmHead.weight !== model.embedTokens.weight) untie(model)
   }
 }
@@ -97,7 +118,7 @@ function obstacle(
   { adapters, active, merged }: Situation,
   model: CausalLM,
 ): string | undefined {
-  if (merged.length > 0) return 'A merged adapter'
+  if (merged.names.length > 0) return 'A merged adapter'
   const used = [...new Set([...names, ...active])].flatMap((name) => adapters.get(name) ?? [])
   if (used.some(({ shared }) => shared?.virtualTokens)) return 'An adapter of virtual tokens'
   if (used.some(({ copies }) => copies.length > 0)) return 'An adapter that trains whole modules or biases'

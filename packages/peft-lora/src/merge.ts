@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { TunesmithError, unsupported } from '@tunesmith/core'
 import { type CausalLM, LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterLayer } from './adapter'
@@ -36,12 +36,12 @@ export interface MergeReport {
   worst: number
 }
 
-/** A module as it was before merging. */
-export interface MergedAway {
+/** The merged weight of a module, or while that is in place, what it stands in the place of. */
+export interface MergedWeights {
   module: AdaptableModule
   weight: WeightMatrix
   /** Only where merging changed it, undefined inside where there was none; a bias that an adapter trains is no matter of merging. */
-  bias?: { before: tf.Tensor1D | undefined }
+  bias?: { value: tf.Tensor1D | undefined }
 }
 
 const FORMATS = { float32: 'f32', bfloat16: 'bf16', float16: 'f16' } as const
@@ -56,15 +56,15 @@ const allFinite = (tensor: tf.Tensor) =>
   tf.tidy(() => (tensor.dataSync() as Float32Array).every((value) => Number.isFinite(value)))
 
 /**
- * Folds stacks of layers into their modules' weights. The originals are handed back, not disposed.
+ * Folds stacks of layers into the weights that their modules have now, and hands the merged ones back; no module is changed.
  *
  * @throws {TunesmithError} `unsupported` for a layer that is no change of a weight, `numerical` when a merged weight is
- *   not finite; no module is changed then.
+ *   not finite.
  */
 export function mergeStacks(
   stacks: ReadonlyMap<AdaptableModule, readonly AdapterLayer[]>,
   weights: Weights,
-): { originals: MergedAway[]; modules: MergedModule[] } {
+): { merged: MergedWeights[]; modules: MergedModule[] } {
   const made: { module: AdaptableModule; weight: WeightMatrix; bias: tf.Tensor1D | undefined; report: MergedModule }[] =
     []
   try {
@@ -76,14 +76,11 @@ export function mergeStacks(
     }
     throw error
   }
-  const originals = made.map(({ module, weight, bias }) => {
+  const merged = made.map(({ module, weight, bias }): MergedWeights => {
     const changed = module instanceof LinearModule && module.bias !== bias
-    const original: MergedAway = { module, weight: module.weight, ...(changed && { bias: { before: module.bias } }) }
-    module.weight = weight
-    if (changed) module.bias = bias
-    return original
+    return { module, weight, ...(changed && { bias: { value: bias } }) }
   })
-  return { originals, modules: made.map(({ report }) => report) }
+  return { merged, modules: made.map(({ report }) => report) }
 }
 
 function mergeModule(module: AdaptableModule, layers: readonly AdapterLayer[], weights: Weights) {
@@ -95,8 +92,7 @@ function mergeModule(module: AdaptableModule, layers: readonly AdapterLayer[], w
       let dense = { weight: tf.clone(dequantize(module.weight)), bias }
       for (const layer of layers) {
         if (!layer.merge)
-          throw new TunesmithError('The adapter is no change of a weight and cannot be merged', {
-            code: 'unsupported',
+          throw unsupported('The adapter is no change of a weight and cannot be merged', {
             where: module.name,
             remedy: 'Keep it beside the model',
           })
@@ -121,25 +117,24 @@ function mergeModule(module: AdaptableModule, layers: readonly AdapterLayer[], w
   return { module, weight, bias: result.bias, report: { name: module.name, from, to, relativeError } }
 }
 
-/** Exchanges what modules have with what is kept of them: the originals for the merged, or the other way round. */
-export function exchangeModules(kept: readonly MergedAway[]): void {
+/** Exchanges what modules have with what is kept of them: the merged for what was there, or the other way round. */
+export function exchangeModules(kept: readonly MergedWeights[]): void {
   for (const entry of kept) {
     const { module, weight, bias } = entry
     entry.weight = module.weight
     module.weight = weight
     if (!(module instanceof LinearModule) || !bias) continue
-    const before = module.bias
-    module.bias = bias.before
-    bias.before = before
+    const value = module.bias
+    module.bias = bias.value
+    bias.value = value
   }
 }
 
-/** Brings modules back to what they were, and lets go of the merged weights. */
-export function restoreModules(originals: readonly MergedAway[]): void {
-  exchangeModules(originals)
-  for (const { weight, bias } of originals) {
+/** Lets go of merged weights that are not in place. */
+export function disposeMerged(merged: readonly MergedWeights[]): void {
+  for (const { weight, bias } of merged) {
     disposeWeight(weight)
-    bias?.before?.dispose()
+    bias?.value?.dispose()
   }
 }
 
@@ -149,12 +144,12 @@ export function untie({ config }: CausalLM): void {
   config.raw = { ...config.raw, tie_word_embeddings: false }
 }
 
-/** Makes merging final: releases the original weights. Of a tied pair, the one that was not merged keeps its own. */
-export function letGo(model: CausalLM, originals: readonly MergedAway[]): void {
+/** Makes merging final: releases what the merged weights stand in the place of. Of a tied pair, the one that was not merged keeps its own. */
+export function letGo(model: CausalLM, originals: readonly MergedWeights[]): void {
   for (const { module, weight, bias } of originals) {
     if ([model.embedTokens, model.lmHead].some((other) => other !== module && other.weight === weight)) untie(model)
     else disposeWeight(weight)
-    bias?.before?.dispose()
+    bias?.value?.dispose()
   }
 }
 

@@ -205,6 +205,20 @@ describe('files', () => {
     await expect(loadPeftModel(fresh(), folder)).rejects.toMatchObject({ code: 'unsupported' })
   })
 
+  it('with a beginning that PEFT draws anew at each load are loaded with a warning', async () => {
+    const warn = vi
+      .spyOn(console, 'warn')
+      .mockReset()
+      .mockImplementation(() => {})
+    for (const init of ['pissa', 'pissa_niter_16']) {
+      await savePeftModel(adapted({ initLoraWeights: init as never }).peft, folder)
+      await loadPeftModel(fresh(), folder)
+      expect(warn.mock.calls.flat().filter((line) => line.includes(`"init_lora_weights": "${init}"`))).toHaveLength(
+        init === 'pissa' ? 0 : 1,
+      )
+    }
+  })
+
   it('of PEFT 0.8 load without a warning, on their own base only', async () => {
     const { peft, base } = adapted({ r: 3 })
     const wanted = logitsOf(peft.model)

@@ -1,23 +1,23 @@
 import { totalmem } from 'node:os'
 import * as tf from '@tensorflow/tfjs-core'
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { incompatible, invalidOptions, notFound, parseOptions, unsupported } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
 import { type Attached, addedParameters, attach, release, trainableTensors } from './attached'
 import type { PeftConfigOptions } from './config-types'
 import { Installation } from './installation'
 import {
-  exchangeModules,
-  letGo,
-  type MergedAway,
+  disposeMerged,
+  type MergedModule,
+  type MergedWeights,
   type MergeOptions,
   type MergeReport,
   mergeSchema,
   mergeStacks,
-  restoreModules,
 } from './merge'
 import { adapterOf, peftConfig } from './registry'
 import { BASE_NAME } from './routing'
+import type { TrainedCopy } from './trained-copies'
 import { withElements } from './variable'
 
 const owned = new WeakSet<CausalLM>()
@@ -35,14 +35,13 @@ export class PeftModel {
   readonly #adapters = new Map<string, Attached>()
   #active: string[] = []
   #disabled = false
-  #merged: { names: string[]; originals: MergedAway[] } | undefined
+  #merged: { names: string[]; modules: MergedWeights[] } | undefined
   readonly #installation: Installation
 
   /** Without an adapter yet; {@link getPeftModel} and `loadPeftModel` are the usual ways in. */
   constructor(readonly model: CausalLM) {
     if (owned.has(model))
-      throw new TunesmithError('The model already has an adapter', {
-        code: 'incompatible',
+      throw incompatible('The model already has an adapter', {
         remedy: 'Use addAdapter on its PeftModel, or unload the first adapter',
       })
     owned.add(model)
@@ -72,8 +71,7 @@ export class PeftModel {
   adapter(name = this.#active[0]): Attached {
     const attached = name === undefined ? undefined : this.#adapters.get(name)
     if (attached) return attached
-    throw new TunesmithError(name === undefined ? 'No adapter is active' : `There is no adapter named ${name}`, {
-      code: 'not_found',
+    throw notFound(name === undefined ? 'No adapter is active' : `There is no adapter named ${name}`, {
       remedy: this.#adapters.size ? `There are ${this.adapterNames.join(', ')}` : 'Add one with addAdapter',
     })
   }
@@ -104,8 +102,7 @@ export class PeftModel {
 
   #checkNewName(name: string): void {
     if (name !== '' && name !== BASE_NAME && !name.includes('/') && !this.#adapters.has(name)) return
-    throw new TunesmithError(`"${name}" cannot be the name of a new adapter`, {
-      code: 'invalid_options',
+    throw invalidOptions(`"${name}" cannot be the name of a new adapter`, {
       where: 'adapterName',
       remedy: `Choose one that is not empty, not taken (${this.adapterNames.join(', ')}), and without a slash`,
     })
@@ -117,8 +114,7 @@ export class PeftModel {
     for (const name of wanted) this.adapter(name)
     const virtual = wanted.filter((name) => this.adapter(name).shared?.virtualTokens)
     if (virtual.length > 0 && wanted.length > 1)
-      throw new TunesmithError(`${virtual.join(', ')} puts positions before the text and cannot be stacked`, {
-        code: 'unsupported',
+      throw unsupported(`${virtual.join(', ')} puts positions before the text and cannot be stacked`, {
         where: 'setAdapter',
       })
     this.#change(() => {
@@ -157,10 +153,8 @@ export class PeftModel {
   /** Runs `f` with the base model's own outputs. */
   async withoutAdapter<Result>(f: () => Result | Promise<Result>): Promise<Result> {
     if (this.#disabled) return f()
-    const merged = this.#merged?.originals ?? []
     const disable = (disabled: boolean) =>
       this.#change(() => {
-        exchangeModules(merged)
         this.#disabled = disabled
       })
     disable(true)
@@ -234,8 +228,8 @@ export class PeftModel {
   }
 
   /**
-   * Folds adapters into the base weights; they stay loaded, and {@link unmerge} brings the weights back exactly (the
-   * originals are kept in memory until then).
+   * Folds adapters into the base weights, or into the copies of them that the adapters trained; they stay loaded, and
+   * {@link unmerge} brings the weights back exactly (the originals are kept in memory until then).
    *
    * @throws {TunesmithError} `unsupported` for an adapter that is no change of weights, `numerical` when a merged
    *   weight is not finite; nothing is changed then.
@@ -247,17 +241,17 @@ export class PeftModel {
     for (const name of adapters) {
       const { layers, shared, adapter } = this.adapter(name)
       if (shared?.virtualTokens)
-        throw new TunesmithError(`An adapter of type ${adapter.peftType} cannot be merged`, {
-          code: 'unsupported',
+        throw unsupported(`An adapter of type ${adapter.peftType} cannot be merged`, {
           where: name,
           remedy: 'Keep it beside the model',
         })
       for (const [module, { layer }] of layers) stacks.set(module, [...(stacks.get(module) ?? []), layer])
     }
-    // Copies the adapters trained stay installed: they are the merged weights of their modules.
-    const { originals, modules } = mergeStacks(stacks, weights)
+    let modules: MergedModule[] = []
     this.#change(() => {
-      this.#merged = { names: [...adapters], originals }
+      const made = this.#installation.withCopies(this.#copiesOf(adapters), () => mergeStacks(stacks, weights))
+      this.#merged = { names: [...adapters], modules: made.merged }
+      modules = made.modules
     })
     return { adapters: [...adapters], modules, worst: modules.reduce((max, m) => Math.max(max, m.relativeError), 0) }
   }
@@ -265,9 +259,9 @@ export class PeftModel {
   /** Undoes {@link merge}, bit for bit. */
   unmerge(): this {
     if (!this.#merged) return this
-    const { originals } = this.#merged
+    const { modules } = this.#merged
     this.#change(() => {
-      restoreModules(originals)
+      disposeMerged(modules)
       this.#merged = undefined
     })
     return this
@@ -284,10 +278,10 @@ export class PeftModel {
       const report = this.merge(mergeOptions)
       onReport?.(report)
     }
-    const { originals, names } = this.#merged!
+    const { modules, names } = this.#merged!
     this.#merged = undefined
-    letGo(this.model, originals)
-    this.#installation.keepCopies(names.flatMap((name) => this.adapter(name).copies))
+    this.#installation.takeOut()
+    this.#installation.settle(this.#copiesOf(names), modules)
     return this.#unload(names)
   }
 
@@ -306,6 +300,16 @@ export class PeftModel {
     return this.model
   }
 
+  #copiesOf(names: readonly string[]): TrainedCopy[] {
+    return names.flatMap((name) => this.adapter(name).copies)
+  }
+
+  /** Changes weights of the bare base model; for readers of files. */
+  changeBase(change: () => void): void {
+    this.#change(change)
+    this.baseChanged()
+  }
+
   /** Tells the layers that base weights are not what they were. */
   baseChanged(): void {
     for (const { layers } of this.#adapters.values()) for (const { layer } of layers.values()) layer.baseChanged?.()
@@ -313,8 +317,7 @@ export class PeftModel {
 
   #refuseMerged(what: string): void {
     if (!this.#merged) return
-    throw new TunesmithError(`${this.#merged.names.join(', ')} is merged into the base weights`, {
-      code: 'invalid_options',
+    throw invalidOptions(`${this.#merged.names.join(', ')} is merged into the base weights`, {
       where: what,
       remedy: 'Call unmerge() first',
     })
@@ -326,7 +329,11 @@ export class PeftModel {
     try {
       change()
     } finally {
-      const situation = { adapters: this.#adapters, active: this.#active, merged: this.#merged?.names ?? [] }
+      const situation = {
+        adapters: this.#adapters,
+        active: this.#active,
+        merged: this.#merged ?? { names: [], modules: [] },
+      }
       if (!this.#disabled) this.#installation.putIn(situation)
     }
   }

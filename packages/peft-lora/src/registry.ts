@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, unsupported } from '@tunesmith/core'
 import type { Adapter, AdapterConfig, SharedParts } from './adapter'
 import { builtinAdapters } from './adapters'
 import type { PeftConfigOptions } from './config-types'
@@ -16,8 +16,7 @@ export function registerAdapter<Config extends AdapterConfig, Shared extends Sha
 ): Adapter<Config, Shared> {
   const known = adapters.get(adapter.peftType)
   if (known && known !== (adapter as unknown))
-    throw new TunesmithError(`There is an adapter of type ${adapter.peftType} already`, {
-      code: 'invalid_options',
+    throw invalidOptions(`There is an adapter of type ${adapter.peftType} already`, {
       where: 'registerAdapter',
       remedy: 'Choose another peftType',
     })
@@ -35,8 +34,7 @@ export function adapterTypes(): string[] {
 export function adapterOf(peftType: unknown, where: string): Adapter {
   const adapter = adapters.get(String(peftType))
   if (adapter) return adapter
-  throw new TunesmithError(`The adapter is of type ${String(peftType)}`, {
-    code: 'unsupported',
+  throw unsupported(`The adapter is of type ${String(peftType)}`, {
     where,
     remedy: `Known types are ${adapterTypes().join(', ')}; registerAdapter adds others`,
   })

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { notFound, unsupported } from '@tunesmith/core'
 import type { Pass } from '@tunesmith/models'
 import type { AdapterLayer, Below, LayerCall } from './adapter'
 
@@ -122,14 +122,12 @@ function throughMixture<Input extends tf.Tensor>(
 export function checkNames(names: readonly string[], known: ReadonlyMap<string, unknown>, obstacle?: string): void {
   const unknown = [...new Set(names)].filter((name) => name !== BASE_NAME && !known.has(name))
   if (unknown.length > 0)
-    throw new TunesmithError(`There is no adapter named ${unknown.join(', ')}`, {
-      code: 'not_found',
+    throw notFound(`There is no adapter named ${unknown.join(', ')}`, {
       where: 'adapterNames',
       remedy: `Loaded are ${[...known.keys()].join(', ')}; ${BASE_NAME} is the model without adapter`,
     })
   if (obstacle)
-    throw new TunesmithError(`${obstacle} cannot be in a batch that mixes adapters`, {
-      code: 'unsupported',
+    throw unsupported(`${obstacle} cannot be in a batch that mixes adapters`, {
       where: 'adapterNames',
       remedy: 'Run the sequences of each adapter in a batch of their own, with setAdapter',
     })

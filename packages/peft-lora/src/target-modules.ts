@@ -1,4 +1,4 @@
-import { pythonFullMatch, pythonMatch, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, pythonFullMatch, pythonMatch } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterConfig } from './adapter'
@@ -100,7 +100,7 @@ export function targetedModules(
   { embeddings = false, loading = false, defaultTargets }: TargetOptions = {},
 ): AdaptableModule[] {
   const { targetModules, excludeModules, layersToTransform, layersPattern, modulesToSave } = config
-  const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'targetModules' })
+  const wrong = (what: string) => invalidOptions(what, { where: 'targetModules' })
   if (layersPattern !== undefined && layersToTransform === undefined)
     throw wrong('layersPattern needs layersToTransform')
   const allLinear = isAllLinear(targetModules)
@@ -120,12 +120,9 @@ export function targetedModules(
     ? targets.filter((target) => !candidates.some(({ name }) => matchesModule(name, [target])))
     : []
   if (found.length === 0 || (unmatched.length > 0 && !loading))
-    throw new TunesmithError(
+    throw invalidOptions(
       `targetModules ${JSON.stringify(unmatched.length ? unmatched : targets)} match no linear layer`,
-      {
-        code: 'invalid_options',
-        remedy: `The model has ${suffixesOf(candidates).join(', ')}; "all-linear" takes all of them but the head`,
-      },
+      { remedy: `The model has ${suffixesOf(candidates).join(', ')}; "all-linear" takes all of them but the head` },
     )
   return found
 }

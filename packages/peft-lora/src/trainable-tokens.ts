@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { denseWeight, dequantize, embeddingLookup, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
 import { matchesModule } from './target-modules'
@@ -17,13 +17,17 @@ export function trainableTokenLayers(
 ): Map<AdaptableModule, AdapterLayer> {
   const layers = new Map<AdaptableModule, AdapterLayer>()
   if (!trainableTokenIndices) return layers
-  const wrong = (what: string, remedy: string) =>
-    new TunesmithError(what, { code: 'invalid_options', where: 'trainableTokenIndices', remedy })
+  const wrong = (what: string, remedy: string) => invalidOptions(what, { where: 'trainableTokenIndices', remedy })
   const byModule = Array.isArray(trainableTokenIndices)
     ? { [model.embedTokens.name]: trainableTokenIndices }
     : trainableTokenIndices
+  const pair = [model.embedTokens, model.lmHead]
+  // Rows of a tied pair are shared, unless others are named for the head than for the embeddings.
+  const tied =
+    model.lmHead.weight === model.embedTokens.weight &&
+    new Set(Object.values(byModule).map((indices) => [...indices].sort((a, b) => a - b).join())).size === 1
   for (const [name, indices] of Object.entries(byModule)) {
-    const module = [model.embedTokens, model.lmHead].find((candidate) => matchesModule(candidate.name, [name]))
+    const module = pair.find((candidate) => matchesModule(candidate.name, [name]))
     if (!module) throw wrong(`No embeddings are named ${name}`, 'There are embed_tokens and lm_head')
     const outside = indices.filter((index) => index >= model.config.vocabSize)
     if (outside.length > 0 || new Set(indices).size !== indices.length)
@@ -31,10 +35,10 @@ export function trainableTokenLayers(
         `Token ids must differ and lie below ${model.config.vocabSize}`,
         `Look at ${(outside.length ? outside : indices).slice(0, 5).join(', ')}`,
       )
-    if (targetModules !== undefined && matchesModule(module.name, targetModules))
-      throw wrong(`${name} is in targetModules as well`, 'Choose one of the two')
+    for (const { name } of tied ? pair : [module])
+      if (targetModules !== undefined && matchesModule(name, targetModules))
+        throw wrong(`${name} is in targetModules, and its rows would be trained as well`, 'Choose one of the two')
     const rows = rowsOf(module.weight, indices)
-    const tied = model.lmHead.weight === model.embedTokens.weight
     const parameters = { [KEY]: rows }
     const embeds = tied || module === model.embedTokens
     if (embeds) layers.set(model.embedTokens, { parameters, ...tokenEmbeddings(model.config.vocabSize, indices, rows) })

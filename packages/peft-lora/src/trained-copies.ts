@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { denseWeight, dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { type CausalLM, EmbeddingModule, LinearModule, type NormModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterConfig } from './adapter'
@@ -77,6 +77,9 @@ function copyOf(value: Value): tf.Variable {
   )
 }
 
+/** The name of a module and those of the modules around it. */
+const withContainers = (name: string): string[] => name.split('.').map((_, i, parts) => parts.slice(0, i + 1).join('.'))
+
 interface CopyOptions {
   aliases?: readonly string[]
   inPlace?: boolean
@@ -117,11 +120,10 @@ export function trainedCopies(
   // A tied head is the embeddings, under whichever name it is asked for.
   const ownerOf = (module: AnyModule) => (tiedHead.some((head) => head === module) ? model.embedTokens : module)
   for (const wanted of modulesToSave) {
-    // PEFT's rule: any end of the name will do, so `norm` means all the norms.
-    const found = modules.filter(({ name }) => name.endsWith(wanted))
+    // PEFT's rule: any end of the name will do, so `norm` means all the norms, and `mlp` all that is in one.
+    const found = modules.filter(({ name }) => withContainers(name).some((part) => part.endsWith(wanted)))
     if (found.length === 0)
-      throw new TunesmithError(`No module is named ${wanted}`, {
-        code: 'invalid_options',
+      throw invalidOptions(`No module is named ${wanted}`, {
         where: 'modulesToSave',
         remedy: `There are ${suffixesOf(modules).join(', ')}`,
       })

@@ -1,11 +1,14 @@
-import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { copyFile, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   incompatible,
+  makeFolder,
   notFound,
   parseJsonObject,
   parseOptions,
   refuseSources,
+  statRegularFile,
   TunesmithError,
   writeFileAtomic,
 } from '@tunesmith/core'
@@ -97,6 +100,7 @@ const formatOf = (config: QuantizationConfig) => (config.loadIn8bit ? 'int8' : c
 
 async function readConfig(model: string): Promise<string> {
   const path = join(model, 'config.json')
+  if (existsSync(path)) await statRegularFile(path)
   const text = await readFile(path, 'utf8').catch((cause) => {
     throw notFound('The model has no config.json', {
       where: path,
@@ -167,10 +171,15 @@ async function quantizeTensors(work: Work): Promise<TensorToWrite[]> {
 
 /** Tokenizer, generation config and the like: all files of the folder that are neither weights nor config.json. */
 async function copyOtherFiles(model: string, out: string): Promise<void> {
-  await mkdir(out, { recursive: true })
+  await makeFolder(out)
   for (const entry of await readdir(model, { withFileTypes: true })) {
     const isWeights = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$/.test(entry.name)
-    if (!entry.isDirectory() && !isWeights && entry.name !== 'config.json' && !entry.name.startsWith('.'))
+    if (
+      (await stat(join(model, entry.name))).isFile() &&
+      !isWeights &&
+      entry.name !== 'config.json' &&
+      !entry.name.startsWith('.')
+    )
       await copyFile(join(model, entry.name), join(out, entry.name))
   }
 }

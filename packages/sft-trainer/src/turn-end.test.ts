@@ -95,3 +95,15 @@ it('tokenized rows with labels that are none are refused by their row', async ()
       'The label -1 is no token id and not -100 (row 1, labels[0]). Write -100 where nothing is learnt',
     )
 })
+
+it('says which columns the chat template does not print', async () => {
+  const documents = [{ title: 'Letters', text: 'a b c' }]
+  const trainDataset = Dataset.fromRows(
+    chats()
+      .toArray()
+      .map((row) => ({ ...row, documents })),
+  )
+  const { made, said } = trainer({ maxSteps: 1 }, { trainDataset })
+  await made.train()
+  expect(said).toContain('The chat template does not print documents: what it leaves out is not learned')
+})

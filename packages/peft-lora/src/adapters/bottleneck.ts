@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { type Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, type Random } from '@tunesmith/core'
 import type { LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
@@ -77,8 +77,7 @@ export const bottleneck: Adapter<BottleneckConfig, undefined> = {
       return ends.some((end) => name.endsWith(end)) && !leaveOut.includes(layer)
     })
     if (found.length > 0) return found
-    throw new TunesmithError('The configuration leaves no place for an adapter', {
-      code: 'invalid_options',
+    throw invalidOptions('The configuration leaves no place for an adapter', {
       where: 'BOTTLENECK config',
       remedy: 'Set mhAdapter or outputAdapter, and leave fewer layers out',
     })

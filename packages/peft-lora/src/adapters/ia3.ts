@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import type { CausalLM, LinearModule } from '@tunesmith/models'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
@@ -46,8 +46,7 @@ function checkConfig({ targetModules, feedforwardModules }: Ia3Config): void {
   if (!Array.isArray(targetModules) || !Array.isArray(feedforwardModules)) return
   const extra = feedforwardModules.filter((module) => !targetModules.includes(module))
   if (extra.length > 0)
-    throw new TunesmithError(`feedforwardModules names ${extra.join(', ')}, which targetModules does not`, {
-      code: 'invalid_options',
+    throw invalidOptions(`feedforwardModules names ${extra.join(', ')}, which targetModules does not`, {
       where: 'IA3 config',
       remedy: 'Name them in targetModules too',
     })

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as tf from '@tensorflow/tfjs-core'
-import { type Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, needRegularFile, notFound, parseJsonObject, type Random } from '@tunesmith/core'
 import type { CausalLM } from '@tunesmith/models'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
@@ -43,15 +43,15 @@ function textIds(
   model: CausalLM,
 ): ArrayLike<number> {
   if (promptTuningInitText === undefined)
-    throw new TunesmithError('promptTuningInit is TEXT, but there is no promptTuningInitText', {
-      code: 'invalid_options',
-      where,
-    })
+    throw invalidOptions('promptTuningInit is TEXT, but there is no promptTuningInitText', { where })
   const folder = tokenizerNameOrPath ?? model.nameOrPath ?? ''
-  const parsed = (name: string): Record<string, unknown> => JSON.parse(readFileSync(join(folder, name), 'utf8'))
+  const parsed = (name: string) => {
+    const path = join(folder, name)
+    needRegularFile(statSync(path), path)
+    return parseJsonObject(readFileSync(path, 'utf8'), path)
+  }
   if (!existsSync(join(folder, 'tokenizer.json')))
-    throw new TunesmithError(`There is no tokenizer.json in "${folder}"`, {
-      code: 'not_found',
+    throw notFound(`There is no tokenizer.json in "${folder}"`, {
       where: `${where}: tokenizerNameOrPath`,
       remedy: "Name a folder on this machine that holds the model's tokenizer",
     })
@@ -61,7 +61,7 @@ function textIds(
     promptTuningInitText,
   )
   if (ids.length > 0) return ids
-  throw new TunesmithError('promptTuningInitText has no tokens', { code: 'invalid_options', where })
+  throw invalidOptions('promptTuningInitText has no tokens', { where })
 }
 
 /** Prompt tuning (Lester et al. 2021): trained embeddings before every sequence. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { Random, TunesmithError } from '@tunesmith/core'
+import { Random, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import type { Adapter } from '../adapter'
 import { targetOptions } from '../target-modules'
@@ -84,14 +84,10 @@ export const vera: Adapter<VeraConfig, Projections> = {
     write: () => ({ fan_in_fan_out: false }),
     read(json) {
       if (json.save_projection === false)
-        throw new TunesmithError(
-          "The adapter was saved without its random matrices, which only torch's generator gives",
-          {
-            code: 'unsupported',
-            where: 'save_projection',
-            remedy: 'Save it again in PEFT from a model whose VeraConfig has save_projection=True',
-          },
-        )
+        throw unsupported("The adapter was saved without its random matrices, which only torch's generator gives", {
+          where: 'save_projection',
+          remedy: 'Save it again in PEFT from a model whose VeraConfig has save_projection=True',
+        })
       return {}
     },
     refused: ['fan_in_fan_out'],

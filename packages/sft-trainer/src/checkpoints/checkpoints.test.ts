@@ -88,18 +88,17 @@ describe('which checkpoints stay', () => {
   it('the newest, up to saveTotalLimit, and the best whatever its age', async () => {
     await tinyTrainer({ outputDir, ...every(2), saveTotalLimit: 2 }).trainer.train()
     expect(await names(outputDir)).toEqual(['checkpoint-10', 'checkpoint-12'])
-    // A learning rate far too high: the first evaluations are the best.
+    // Where the highest loss counts as the best, the first evaluations are.
     const other = join(outputDir, 'worse')
     const { trainer } = tinyTrainer({
       outputDir: other,
       ...evaluated,
       saveTotalLimit: 1,
-      learningRate: 10,
-      lrSchedulerType: 'constant',
+      greaterIsBetter: true,
       loadBestModelAtEnd: true,
     })
     const { evals, bestCheckpoint, lastCheckpoint } = await trainer.train()
-    const best = evals.reduce((a, b) => (b.evalLoss < a.evalLoss ? b : a))
+    const best = evals.reduce((a, b) => (b.evalLoss > a.evalLoss ? b : a))
     expect(best.step).toBeLessThan(12)
     expect(bestCheckpoint).toBe(join(other, `checkpoint-${best.step}`))
     expect(lastCheckpoint).toBe(join(other, 'checkpoint-12'))
@@ -129,7 +128,7 @@ describe('a full disk', () => {
     endOfTurn: () => ({ tokens: [], ids: [] }),
   } as never
 
-  it('is said, costs nothing that was saved, and training goes on', async () => {
+  it('is reported, costs nothing that was saved, and training goes on', async () => {
     const constant = { lrSchedulerType: 'constant' } as const
     const whole = tinyTrainer({ outputDir: join(outputDir, 'whole'), ...constant }).trainer
     await whole.train()

@@ -47,7 +47,7 @@ export async function verifyFiles(folder: string, { files }: Manifest): Promise<
   for (const [name, { bytes, sha256: expected }] of Object.entries(files)) {
     const path = join(folder, name)
     const size = await stat(path).then(
-      (found) => found.size,
+      (found) => (found.isFile() ? found.size : undefined),
       () => undefined,
     )
     const problem =

@@ -146,7 +146,7 @@ describe('a resumed run ends as if it had never stopped', () => {
     expect(longer).toMatchObject({ ended: 'finished', steps: 14 })
 
     const stop: [Args, Partial<SFTTrainerOptions>] = [
-      { evalStrategy: 'steps', evalSteps: 2, saveStrategy: 'steps', saveSteps: 2, learningRate: 3 },
+      { evalStrategy: 'steps', evalSteps: 2, saveStrategy: 'steps', saveSteps: 2, greaterIsBetter: true },
       { callbacks: [earlyStopping({ patience: 2 })] },
     ]
     const other = join(outputDir, 'early')

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { writeFileAtomic } from '@tunesmith/core'
+import { stringifyJson, writeFileAtomic } from '@tunesmith/core'
 import { type CausalLM, generationConfig, savePretrained } from '@tunesmith/models'
 import { type PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
@@ -18,7 +18,7 @@ export async function saveTrained(folder: string, { model, peft, tokenizer }: Tr
   if (!peft) return savePretrained(model, folder, tokenizer ? { tokenizer } : {})
   await savePeftModel(peft, folder)
   if (!tokenizer) return
-  const generation = `${JSON.stringify(generationConfig(model, tokenizer), null, 2)}\n`
+  const generation = `${stringifyJson(generationConfig(model, tokenizer), 2)}\n`
   await writeFileAtomic(join(folder, 'generation_config.json'), generation)
   await tokenizer.save(folder)
 }

@@ -7,7 +7,7 @@ import {
   formatDatasetInTurns,
   type TokenizedExample,
 } from '@tunesmith/datasets'
-import { buildExamples, type Tokenizer } from '@tunesmith/tokenization'
+import { buildExamples, checkRows, type Tokenizer } from '@tunesmith/tokenization'
 import type { SFTConfig } from '../config'
 
 /** Makes an example out of a row of any shape; for data no known format describes. */
@@ -25,6 +25,8 @@ export interface PreparedData {
   format: string
   /** Whether the rows are printed by a chat template. */
   conversations: boolean
+  /** What the chat template does not print of the first rows, in a sentence; undefined when it prints all. */
+  notPrinted?: string | undefined
   /** What the length limit did, in a sentence. */
   lengths: string
   /** Rows longer than `maxLength` that were cut or split, and rows that were left out. */
@@ -72,7 +74,18 @@ export async function prepareDataset(
   const ends = [...(eos === undefined ? [] : [eos]), ...tokenizer.endOfTurn().ids]
   const fitted = await fitLengths(tokenized, config, packing, ends.length > 0 ? ends : undefined)
   const { messages, prompt } = formatted.dataset.at(0)
-  return { ...fitted, format: formatted.explanation, conversations: Array.isArray(messages ?? prompt) }
+  const conversations = Array.isArray(messages ?? prompt)
+  const notPrinted = conversations ? await unprinted(tokenizer, formatted.dataset, config) : undefined
+  return { ...fitted, format: formatted.explanation, conversations, notPrinted }
+}
+
+/** So many rows tell what a chat template leaves out. */
+const ROWS_CHECKED = 16
+
+async function unprinted(tokenizer: Tokenizer, rows: Dataset<ExampleRow>, config: SFTConfig) {
+  const first = Array.from({ length: Math.min(ROWS_CHECKED, rows.length) }, (_, i) => rows.at(i))
+  const { warnings } = await checkRows(tokenizer, first, { lossOn: lossOn(config), threads: 0 })
+  return warnings.find(({ code }) => code === 'not-printed')?.message
 }
 
 /**

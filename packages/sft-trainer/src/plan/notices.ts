@@ -51,6 +51,7 @@ export function startNotices(
   const backend = currentBackend()?.name ?? 'unknown'
   return [
     prepared.truncated + prepared.dropped > 0 ? prepared.lengths : undefined,
+    prepared.notPrinted,
     prepared.conversations && tokenizer ? turnNotice(tokenizer) : undefined,
     ...dataNotices(data, memory.config),
     ...memoryNotices(memory),

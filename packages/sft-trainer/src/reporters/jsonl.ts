@@ -1,6 +1,6 @@
-import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { appendFile, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { writeFileAtomic } from '@tunesmith/core'
+import { makeFolder, writeFileAtomic } from '@tunesmith/core'
 import type { TrainerCallback } from '../callbacks/events'
 
 /** The lines of steps up to `step`; what a killed program left of its last line is none. */
@@ -22,7 +22,7 @@ export function jsonlReporter(path: string): TrainerCallback {
   const append = (entry: object) => appendFile(path, `${JSON.stringify(entry)}\n`)
   return {
     async onTrainBegin({ resumedStep }) {
-      await mkdir(dirname(path), { recursive: true })
+      await makeFolder(dirname(path))
       const before = resumedStep > 0 ? await readFile(path, 'utf8').catch(() => '') : ''
       const kept = linesUpTo(resumedStep, before)
       await writeFileAtomic(path, kept.map((line) => `${line}\n`).join(''))

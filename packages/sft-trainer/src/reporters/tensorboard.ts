@@ -1,6 +1,7 @@
-import { appendFile, mkdir } from 'node:fs/promises'
+import { appendFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
+import { makeFolder } from '@tunesmith/core'
 import type { TrainerCallback } from '../callbacks/events'
 import { reportedMetrics } from './metric-names'
 
@@ -99,7 +100,7 @@ export function tensorboardReporter(folder: string): TrainerCallback {
   const append = (...events: Message[]) => appendFile(path, Buffer.concat(events.map(tfRecord)))
   return {
     async onTrainBegin({ config, resumedStep }) {
-      await mkdir(folder, { recursive: true })
+      await makeFolder(folder)
       const unique = `${Math.floor(now())}.${hostname()}.${process.pid}.${process.hrtime.bigint()}`
       path = join(folder, `events.out.tfevents.${unique}`)
       const rows = Object.entries(config).map(([key, value]) => `| ${key} | ${JSON.stringify(value)} |`)

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { loraLinear } from '@tunesmith/backend'
-import { type Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, type Random } from '@tunesmith/core'
 import type { LinearModule } from '@tunesmith/models'
 import type { Adapter, SharedParts } from '../../adapter'
 import { targetedModules } from '../../target-modules'
@@ -32,8 +32,7 @@ function usedRanks(name: string, { rankPattern = {}, initR }: AdaLoraConfig): bo
   const key = Object.keys(rankPattern).find((key) => key.startsWith(`${name}.lora_E`))
   const used = key === undefined ? Array<boolean>(initR).fill(true) : rankPattern[key]!
   if (used.length === initR) return used
-  throw new TunesmithError(`rankPattern has ${used.length} ranks for ${name} instead of ${initR}`, {
-    code: 'invalid_options',
+  throw invalidOptions(`rankPattern has ${used.length} ranks for ${name} instead of ${initR}`, {
     where: 'ADALORA config',
     remedy: 'Leave rankPattern out for a new adapter; training writes it',
   })

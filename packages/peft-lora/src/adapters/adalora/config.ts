@@ -1,4 +1,4 @@
-import { TunesmithError } from '@tunesmith/core'
+import { invalidOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { targetOptions } from '../../target-modules'
 import { modulesToSaveOption } from '../../trained-copies'
@@ -44,8 +44,7 @@ export type AdaLoraConfig = z.output<typeof adaLoraConfigSchema>
 /** @throws {TunesmithError} when no step is left for reducing ranks. */
 export function checkAdaLoraConfig({ tinit, tfinal, totalStep }: AdaLoraConfig): void {
   if (tinit < totalStep - tfinal) return
-  throw new TunesmithError(`Of ${totalStep} steps, ${tinit} before and ${tfinal} after leave none for reducing ranks`, {
-    code: 'invalid_options',
+  throw invalidOptions(`Of ${totalStep} steps, ${tinit} before and ${tfinal} after leave none for reducing ranks`, {
     where: 'ADALORA config',
     remedy: 'Lower tinit or tfinal, or raise totalStep',
   })

@@ -1,4 +1,4 @@
-import { parseOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { patternValue, targetOptions } from '../../target-modules'
 import { modulesToSaveOption } from '../../trained-copies'
@@ -68,7 +68,7 @@ export function rankAndScaling(name: string, config: LoraConfig): { r: number; s
 
 /** @throws {TunesmithError} for options that exclude each other. */
 export function checkLoraConfig({ useDora, initLoraWeights, loftqConfig, ...rest }: LoraConfig, ties: boolean): void {
-  const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'LoraConfig' })
+  const wrong = (what: string) => invalidOptions(what, { where: 'LoraConfig' })
   if (loftqConfig && initLoraWeights !== 'loftq') throw wrong('loftqConfig needs initLoraWeights: "loftq"')
   if (useDora && ties && rest.ensureWeightTying)
     throw wrong('useDora trains lengths of rows of the head and of columns of the embeddings, which cannot be tied')

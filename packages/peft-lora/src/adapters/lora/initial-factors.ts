@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
-import { invalidOptions, type Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, type Random, unsupported } from '@tunesmith/core'
 import { quantizedMatrix } from '@tunesmith/models'
 import { loftqInit, orthonormalize, timesTransposed, truncatedSvd } from '@tunesmith/quantization'
 import type { AdaptableModule } from '../../adapter'
@@ -64,8 +64,7 @@ export function initialEmbeddingFactors(
   const sizeOfA = r * weight.outFeatures
   const { initLoraWeights } = config
   if (changesBase(config))
-    throw new TunesmithError(`initLoraWeights "${initLoraWeights}" is for linear layers`, {
-      code: 'unsupported',
+    throw unsupported(`initLoraWeights "${initLoraWeights}" is for linear layers`, {
       where: 'targetModules',
       remedy: 'Leave embed_tokens out, or begin with true',
     })
@@ -132,8 +131,7 @@ function loftq(module: AdaptableModule, config: LoraConfig, { r: rank, scaling }
 
 function refuseQuantized({ name, weight }: AdaptableModule, method: string): void {
   if (['f32', 'bf16', 'f16'].includes(weight.format)) return
-  throw new TunesmithError(`${method} starts from a weight in full precision, not ${weight.format}`, {
-    code: 'unsupported',
+  throw unsupported(`${method} starts from a weight in full precision, not ${weight.format}`, {
     where: name,
     remedy: 'Load the model unquantized, or use initLoraWeights: true',
   })

@@ -88,6 +88,10 @@ export const lora: Adapter<LoraConfig, TiedUpdate> = {
       ...['lora_bias', 'fan_in_fan_out', 'layer_replication', 'target_parameters', 'alora_invocation_tokens'],
       ...['use_qalora', 'use_bdlora', 'velora_config', 'kasa_config', 'monteclora_config', 'arrow_config'],
     ],
+    caution: ({ initLoraWeights: init }) =>
+      typeof init === 'string' && init.startsWith('pissa_niter')
+        ? `"init_lora_weights": "${init}": PEFT takes the singular vectors out of the base weights by a random search at each load, so that the base is never quite the one that the adapter was trained on. Here it is the converged search. For the numbers of training, save the adapter in PEFT with path_initial_model_for_weight_conversion, as plain LoRA`
+        : undefined,
     ignored: ['megatron_config', 'megatron_core', 'qalora_group_size', 'eva_config', 'corda_config', 'lora_ga_config'],
   },
   // The magnitude is a module in PEFT's memory but not in its files; some versions wrote it as one.

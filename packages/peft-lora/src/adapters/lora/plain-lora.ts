@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { TunesmithError } from '@tunesmith/core'
+import { unsupported } from '@tunesmith/core'
 import type { AdapterLayer } from '../../adapter'
 import type { Attached } from '../../attached'
 import type { LoraConfig } from './config'
@@ -27,8 +27,7 @@ export function plainLora({ adapter, config, layers, copies }: Attached): {
   for (const [module, { layer }] of layers) {
     const { initial } = layer as LayerWithInitial
     if (adapter.peftType !== 'LORA' || !initial || lora.initLoraWeights === 'loftq')
-      throw new TunesmithError('Only PiSSA and OLoRA adapters can be saved as plain LoRA', {
-        code: 'unsupported',
+      throw unsupported('Only PiSSA and OLoRA adapters can be saved as plain LoRA', {
         where: module.name,
         remedy: 'Leave asPlainLora out',
       })

@@ -54,7 +54,16 @@ export const columnNorms = (getWeight: () => WeightMatrix, tensors: LoraTensors)
   })
 
 function weightNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraTensors, direction: Direction): WeightNorms {
-  let base: tf.Tensor | undefined
+  let base: { weight: WeightMatrix; squares: tf.Tensor } | undefined
+  /** The squared lengths in W, kept while the weight is the same one and frozen. */
+  const squaresOf = (weight: WeightMatrix): tf.Tensor => {
+    if (weight.weight instanceof tf.Variable) return direction.squares(weight)
+    if (base?.weight !== weight) {
+      base?.squares.dispose()
+      base = { weight, squares: tf.keep(tf.tidy(() => direction.squares(weight))) }
+    }
+    return base.squares
+  }
   let known: { lengths: tf.Tensor1D; reuse: object } | undefined
   const compute = () =>
     withoutRecording(() =>
@@ -62,11 +71,10 @@ function weightNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraTenso
         const weight = getWeight()
         // A model of sizes alone.
         if (weight.weight === undefined) return tf.ones<tf.Rank.R1>([direction.count(weight)])
-        base ??= tf.keep(tf.tidy(() => direction.squares(weight)))
         const along = tf.sum(tf.mul(tf.transpose(direction.product(weight, a)), b), 1)
         const own = tf.sum(tf.mul(tf.matMul(b, tf.matMul(a, a, false, true)), b), 1)
         const update = tf.add(tf.mul(along, 2 * scaling), tf.mul(own, scaling * scaling))
-        return tf.sqrt(tf.maximum(tf.add(base, update), 1e-30)) as tf.Tensor1D
+        return tf.sqrt(tf.maximum(tf.add(squaresOf(weight), update), 1e-30)) as tf.Tensor1D
       }),
     )
   const forget = () => {
@@ -82,7 +90,7 @@ function weightNorms(getWeight: () => WeightMatrix, { a, b, scaling }: LoraTenso
       return known.lengths
     },
     reset() {
-      base?.dispose()
+      base?.squares.dispose()
       base = undefined
       forget()
     },

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { parseOptions, Random, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, parseOptions, Random, unsupported } from '@tunesmith/core'
 import { EmbeddingModule } from '@tunesmith/models'
 import { truncatedSvd } from '@tunesmith/quantization'
 import { z } from 'zod'
@@ -70,7 +70,7 @@ interface Factors {
  */
 export function addWeightedAdapter(peft: PeftModel, options: WeightedAdapterOptions): PeftModel {
   const parsed = parseOptions(weightedSchema, options, 'addWeightedAdapter')
-  const wrong = (what: string) => new TunesmithError(what, { code: 'invalid_options', where: 'addWeightedAdapter' })
+  const wrong = (what: string) => invalidOptions(what, { where: 'addWeightedAdapter' })
   if (parsed.weights.length !== parsed.adapters.length)
     throw wrong(`There are ${parsed.weights.length} weights for ${parsed.adapters.length} adapters`)
   const sources = parsed.adapters.map((name, i) => sourceOf(peft, name, parsed.weights[i]!))
@@ -126,8 +126,7 @@ function sourceOf(peft: PeftModel, name: string, weight: number): Source {
     !loraConfig.trainableTokenIndices &&
     !changesBase(loraConfig)
   if (isPlain) return { name, weight, config: loraConfig, layers }
-  throw new TunesmithError('The adapter is more than a low-rank update and cannot be combined with others', {
-    code: 'unsupported',
+  throw unsupported('The adapter is more than a low-rank update and cannot be combined with others', {
     where: name,
     remedy: 'Combine plain LoRA adapters; savePeftModel with asPlainLora makes one of PiSSA and OLoRA',
   })
@@ -176,7 +175,7 @@ function combineFactors(module: AdaptableModule, factors: readonly Factors[], ho
     // The sign goes to one side, or two would cancel.
     const signed = roots.map((root, i) => (scaled[i]! < 0 ? -root : root))
     if (new Set(factors.map(({ r }) => r)).size > 1)
-      throw new TunesmithError(`${type} needs adapters of one rank`, { code: 'invalid_options', where: module.name })
+      throw invalidOptions(`${type} needs adapters of one rank`, { where: module.name })
     const a = combineTensors(
       factors.map((one) => one.a),
       signed.map(Math.fround),
