@@ -76,9 +76,66 @@ describe('a whole run', () => {
     expect(await readFile(join(folder, 'out', 'report.html'), 'utf8')).toContain('rougeL')
     expect(await readFile(join(folder, 'out', 'loss.svg'), 'utf8')).toContain('<svg')
 
+    // The same prompts, answers and numbers, whichever command asks.
+    const scored = tunesmith([
+      'eval',
+      'base=model',
+      'tuned=out/adapter',
+      '--data',
+      'test.jsonl',
+      '--max-new-tokens',
+      '8',
+      '--out',
+      'again',
+    ])
+    expect(scored.status, scored.stderr).toBe(0)
+    const report = JSON.parse(await readFile(join(folder, 'again', 'report.json'), 'utf8'))
+    for (const [key, name] of Object.entries({ rouge1: 'rouge1', rougeL: 'rougeL', bleu: 'BLEU' })) {
+      const { systems } = report.metrics.find((metric: { name: string }) => metric.name === name)
+      expect(systems.map(({ score }: { score: number }) => score)).toEqual([
+        metrics.test.base[key].score,
+        metrics.test.tuned[key].score,
+      ])
+    }
+
     const chat = tunesmith(['chat', 'out/adapter', '--max-new-tokens', '5'], 'Hello there\n/reset\nAnd again\n/exit\n')
     expect(chat.status, chat.stderr).toBe(0)
     expect(chat.stdout.split('\n').length).toBeGreaterThanOrEqual(3)
+  })
+})
+
+describe('a version, and models in 4 bits', () => {
+  it('--version is that of the package', async () => {
+    const { version } = JSON.parse(await readFile(fileURLToPath(new URL('../package.json', import.meta.url)), 'utf8'))
+    expect(tunesmith(['--version'])).toEqual({ status: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
+  it('chat does not send a message that is too long, and goes on', () => {
+    const long = 'How many apples are three and one? '.repeat(60)
+    const args = ['chat', 'model', '--chat-template', 'chatml', '--max-new-tokens', '4']
+    const { status, stdout, stderr } = tunesmith(args, `Hello\n${long}\nAnd now?\n`)
+    expect(status, stderr).toBe(0)
+    expect(stderr).toMatch(/The message was not sent; the conversation goes on/)
+    expect(stdout).not.toBe('')
+    expect(stdout).toBe(tunesmith(args, 'Hello\nAnd now?\n').stdout)
+  })
+
+  it('chat, eval and export quantize the base model with --load-in-4bit', async () => {
+    const chat = (...more: string[]) =>
+      tunesmith(['chat', 'model', '--chat-template', 'chatml', '--max-new-tokens', '20', ...more], 'Hello there\n')
+    const exported = (...more: string[]) =>
+      tunesmith(['export', 'model', '--to', 'safetensors', '--type', 'f32', ...more])
+    const bytes = (name: string) => readFile(join(folder, name, 'model.safetensors'))
+    const asked = ['model', '--data', 'test.jsonl', '--max-new-tokens', '4', '--load-in-4bit']
+    for (const { status, stderr } of [
+      chat('--load-in-4bit'),
+      exported('--out', 'whole'),
+      exported('--out', 'rounded', '--load-in-4bit'),
+      tunesmith(['eval', ...asked, '--out', 'scores-4bit']),
+    ])
+      expect(status, stderr).toBe(0)
+    const [whole, rounded] = [await bytes('whole'), await bytes('rounded')]
+    expect(rounded.equals(whole)).toBe(false)
   })
 })
 
@@ -191,6 +248,25 @@ describe('bad input is one clear error', () => {
   it('YAML that cannot be read, with its line', async () => {
     await writeFile(join(folder, 'broken.yaml'), 'model: x\ndataset: [\n')
     expect(failure(['train', 'broken.yaml'])).toMatch(/Not valid YAML: .*\(broken\.yaml:\d+:\d+\)/)
+    for (const deep of [`a: ${'['.repeat(20_000)}${']'.repeat(20_000)}`, `${'? '.repeat(400)}1`]) {
+      await writeFile(join(folder, 'deep.yaml'), deep)
+      expect(failure(['train', 'deep.yaml'])).toMatch(/nested too deep \(deep\.yaml.*\)\. A config/)
+    }
+  })
+
+  it.skipIf(process.platform === 'win32')('what is no file, before it is waited for', async () => {
+    spawnSync('mkfifo', [join(folder, 'pipe.jsonl')])
+    for (const command of [
+      ['train', 'pipe.jsonl'],
+      ['data', 'describe', 'pipe.jsonl'],
+      ['quantize', 'model', '--out', 'q', '--text', 'pipe.jsonl'],
+    ])
+      expect(failure(command)).toMatch(/This is a named pipe, not a file \(.*pipe\.jsonl\)\. Write/)
+  })
+
+  it('a row nested too deep, with its line', async () => {
+    await writeFile(join(folder, 'deep.jsonl'), `{"a":1}\n${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}\n`)
+    expect(failure(['data', 'describe', 'deep.jsonl'])).toMatch(/deeper than 1000 levels.* \(deep\.jsonl:2\)/)
   })
 
   it('a row without completion', async () => {

@@ -1,5 +1,5 @@
 import { plainText } from './plain-text'
-import { redactSecrets } from './secrets'
+import { redactSecrets, withoutSecrets } from './secrets'
 
 /** What kind of thing went wrong; programs switch on this, people read the message. */
 export type TunesmithErrorCode =
@@ -51,7 +51,9 @@ export class TunesmithError extends Error {
     const where = at === undefined ? undefined : shown(at)
     const remedy = advice === undefined ? undefined : shown(advice)
     const place = where === undefined ? '' : ` (${where})`
-    super(`${what}${place}${remedy === undefined ? '' : `. ${remedy}`}`, cause === undefined ? undefined : { cause })
+    // What the network says may repeat what was sent, and whoever logs the error logs its cause.
+    const options = cause === undefined ? undefined : { cause: code === 'network' ? withoutSecrets(cause) : cause }
+    super(`${what}${place}${remedy === undefined ? '' : `. ${remedy}`}`, options)
     this.code = code
     this.what = what
     this.where = where

@@ -7,6 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { TunesmithError } from './errors'
 import { failAs } from './file-error'
+import { makeFolder } from './make-folder'
 
 const HEARTBEAT_MS = 5_000
 /** A holder that has not shown itself for so long is dead, wherever it ran. */
@@ -140,7 +141,7 @@ export async function withFileLock<Result>(
 ): Promise<Result> {
   const holder = newHolder()
   ours.add(holder.nonce)
-  await mkdir(dirname(path), { recursive: true }).catch(failAs(path, 'make the folder for locks'))
+  await makeFolder(dirname(path)).catch(failAs(path, 'make the folder for locks'))
   for (let round = 0; ; round++) {
     if (signal?.aborted) throw new TunesmithError('Stopped on request', { code: 'aborted', cause: signal.reason })
     const taken = await tryTake(path, holder).catch(failAs(path, 'make a lock'))
@@ -196,7 +197,7 @@ export async function withFolderLock<Result>(
   work: () => Promise<Result>,
   onTakeOver?: (message: string) => void,
 ): Promise<Result> {
-  await mkdir(folder, { recursive: true }).catch(failAs(folder, 'make the folder'))
+  await makeFolder(folder).catch(failAs(folder, 'make the folder'))
   const place = await realpath(folder)
   const outer = locked.getStore() ?? []
   if (outer.includes(place)) return work()

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { constants, existsSync } from 'node:fs'
-import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { fileError } from './file-error'
+import { makeFolder } from './make-folder'
 
 /** A rename is durable only once its folder is on disk too; file systems that cannot sync a folder are left alone. */
 async function syncFolder(path: string): Promise<void> {
@@ -23,7 +24,7 @@ export async function writeFileAtomic(
 ): Promise<void> {
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`)
   try {
-    await mkdir(dirname(path), { recursive: true })
+    await makeFolder(dirname(path))
     const file = await open(temporary, 'wx')
     try {
       if (typeof content === 'function') await content(file)
@@ -80,7 +81,7 @@ export async function writeFolderAtomic<Result>(
   const temporary = join(dirname(place), `.${basename(place)}.${randomBytes(6).toString('hex')}.tmp`)
   const replaced = `${temporary}.old`
   try {
-    await mkdir(temporary, { recursive: true })
+    await makeFolder(temporary)
     const result = await fill(temporary)
     await syncFolder(temporary)
     const moved = await rename(place, replaced).then(

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** Environment variables that hold keys, by how their names end: HF_TOKEN, WANDB_API_KEY, MLFLOW_TRACKING_PASSWORD. */
 const SECRET_NAMES = /(^|_)(TOKEN|API_KEY|ACCESS_KEY|SECRET|PASSWORD)$/i
 /** Shorter texts stand in too many words by chance. */
@@ -35,4 +37,11 @@ export function redactSecrets(text: string): string {
     for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64')])
       clean = clean.replaceAll(form, '***')
   return clean
+}
+
+/** An error as it is; one that shows a key, also in its causes, as its text without it. */
+export function withoutSecrets(error: unknown): unknown {
+  const text = inspect(error, { depth: 4 })
+  const clean = redactSecrets(text)
+  return clean === text ? error : new Error(clean)
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { followingDepth } from '@tunesmith/core'
 
 /** What JSON cannot tell apart, in words of its own. (v8.serialize would write equal numbers in different ways.) */
 function tagged(this: unknown, key: string, value: unknown): unknown {
@@ -28,12 +29,13 @@ function moduleText(url: URL): string {
   }
 }
 
-/** A short name for exactly these parts, in this order: SHA-256 over their content, 32 hex digits. */
+/** A short name for exactly these parts, in this order: SHA-256 over their content, 32 hex digits. @throws {TunesmithError} `invalid_data` for a value too deep. */
 export function fingerprintOf(...parts: unknown[]): string {
   const hash = createHash('sha256')
   const add = (value: unknown) => {
     // URL has a toJSON of its own, which runs before any replacer.
-    const text = JSON.stringify({ v: value instanceof URL ? tagged.call({ v: value }, 'v', value) : value }, tagged)
+    const given = value instanceof URL ? tagged.call({ v: value }, 'v', value) : value
+    const text = followingDepth(value, () => JSON.stringify({ v: given }, tagged))
     hash.update(`${text.length}:`).update(text)
   }
   for (const part of parts) {

@@ -35,6 +35,7 @@ export {
   type FormattingFunction,
   formatDataset,
   formatDatasetInTurns,
+  formatOptionsSchema,
   formatStream,
 } from './formats/format-dataset'
 export {
@@ -46,7 +47,7 @@ export {
 } from './lengths/policy'
 export { hubId } from './load/hub'
 export { type DataSource, loadDataset, loadDatasetSplits } from './load/load'
-export type { LoadOptions } from './load/options'
+export { type LoadOptions, loadOptionsSchema } from './load/options'
 export {
   collate,
   collatePadded,

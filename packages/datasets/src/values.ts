@@ -1,4 +1,4 @@
-import { TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
+import { followingDepth, TunesmithError, type TunesmithErrorCode } from '@tunesmith/core'
 import type { Row } from './rows'
 
 /** What a value is, in the words of JSON. */
@@ -30,7 +30,9 @@ export function needColumns(
 /** Equal for values of equal content: lists and objects are told apart by what they hold. */
 export const contentKey = (value: unknown): unknown =>
   typeof value === 'object' && value !== null
-    ? JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? { $bigint: String(item) } : item))
+    ? followingDepth(value, () =>
+        JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? { $bigint: String(item) } : item)),
+      )
     : value
 
 /** The indices of the items of each key, keys in the order they first occur. */

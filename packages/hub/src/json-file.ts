@@ -1,5 +1,5 @@
-import { readFile, stat } from 'node:fs/promises'
-import { fileError, invalidFile, parseJson } from '@tunesmith/core'
+import { readFile } from 'node:fs/promises'
+import { fileError, invalidFile, parseJson, statRegularFile } from '@tunesmith/core'
 
 /** More than any configuration or tokenizer has. */
 const MAX_JSON_BYTES = 400_000_000
@@ -7,9 +7,8 @@ const MAX_JSON_BYTES = 400_000_000
 /** A file's bytes; a larger file is refused before it is read. */
 export async function readFileUpTo(path: string, mostBytes: number): Promise<Uint8Array> {
   try {
-    const stats = await stat(path)
-    if (stats.isFile() && stats.size > mostBytes)
-      throw invalidFile(`The file has ${stats.size} bytes, more than ${mostBytes}`, { where: path })
+    const { size } = await statRegularFile(path)
+    if (size > mostBytes) throw invalidFile(`The file has ${size} bytes, more than ${mostBytes}`, { where: path })
     return await readFile(path)
   } catch (error) {
     throw fileError(error, path, 'read')

@@ -1,4 +1,4 @@
-import { Command } from '@commander-js/extra-typings'
+import { Command, Option } from '@commander-js/extra-typings'
 import { plainJson, plainText, refuseSources, writeFileAtomic } from '@tunesmith/core'
 import { describe, descriptionText, histogramSvg, loadDataset } from '@tunesmith/datasets'
 import { Tokenizer } from '@tunesmith/tokenization'
@@ -12,6 +12,11 @@ const describeCommand = () =>
     .option('--against <source>', 'look for these rows in another dataset: the training set, for a test set')
     .option('--tokenizer <model>', 'count tokens of this model instead of words')
     .option('--max-length <n>', 'count the rows longer than this', count)
+    .addOption(
+      new Option('--on-error <what>', 'at a row that cannot be read: stop, or leave it out (onError)')
+        .choices(['error', 'skip'] as const)
+        .default('error' as const),
+    )
     .option('--svg <file>', 'draw the lengths')
     .option('--json', 'print everything as one JSON object')
     .option('--verbose', 'print stack traces with errors')
@@ -19,15 +24,15 @@ type DescribeCommandOptions = ReturnType<ReturnType<typeof describeCommand>['opt
 
 async function run(
   source: string,
-  { split, against, tokenizer, maxLength, svg, json }: DescribeCommandOptions,
+  { split, against, tokenizer, maxLength, svg, json, onError }: DescribeCommandOptions,
 ): Promise<void> {
   if (svg) await refuseSources(svg, [source, ...(against ? [against] : [])])
-  const dataset = await loadDataset(source, split ? { split } : {})
+  const dataset = await loadDataset(source, { onError, ...(split && { split }) })
   const encoder = tokenizer ? await Tokenizer.fromPretrained(tokenizer) : undefined
   const description = await describe(dataset, {
     ...(encoder && { countTokens: (texts: string[]) => encoder.countTokens(texts) }),
     ...(maxLength && { maxLength }),
-    ...(against && { against: await loadDataset(against) }),
+    ...(against && { against: await loadDataset(against, { onError }) }),
   })
   const { total } = description.lengths.parts
   if (svg && total)

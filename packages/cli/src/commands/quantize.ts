@@ -2,7 +2,14 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
-import { checkOutputFolder, createProgress, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
+import {
+  checkOutputFolder,
+  createProgress,
+  failAs,
+  statRegularFile,
+  writeFileAtomic,
+  writeOutputFolder,
+} from '@tunesmith/core'
 import { resolveModelFolder } from '@tunesmith/hub'
 import { plotErrors, quantizeCheckpoint, reportToMarkdown } from '@tunesmith/quantization'
 import { findModel, readModel } from '../run/load'
@@ -37,6 +44,7 @@ async function run(name: string, { to, out, doubleQuant, blockSize, text, overwr
   const model = await resolveModelFolder(name)
   const output = { overwrite, sources: [model, ...(text ? [text] : [])] }
   await checkOutputFolder(out, output)
+  if (text) await statRegularFile(text)
   let bar: ReturnType<typeof createProgress> | undefined
   const lines: string[] = []
   await writeOutputFolder(out, output, async (folder) => {
@@ -57,7 +65,7 @@ async function run(name: string, { to, out, doubleQuant, blockSize, text, overwr
     lines.push(reportToMarkdown(report))
     if (text) {
       await selectBackend()
-      const content = await readFile(text, 'utf8')
+      const content = await readFile(text, 'utf8').catch(failAs(text, 'read'))
       const [before, after] = [await perplexityOf(model, content), await perplexityOf(folder, content)]
       lines.push(`perplexity of ${text}: ${before.toFixed(4)} before, ${after.toFixed(4)} after\n`)
     }

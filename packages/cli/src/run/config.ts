@@ -2,17 +2,27 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { BACKEND_NAMES } from '@tunesmith/backend'
-import { invalidFile, invalidOptions, notFound, parseOptions } from '@tunesmith/core'
-import { hubId } from '@tunesmith/datasets'
+import {
+  failAs,
+  invalidFile,
+  invalidOptions,
+  parseOptions,
+  statRegularFile,
+  type TunesmithError,
+} from '@tunesmith/core'
+import { formatOptionsSchema, hubId, loadOptionsSchema } from '@tunesmith/datasets'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
 import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
 import { type QuantizationConfigOptions, quantizationConfig } from '@tunesmith/quantization'
 import { earlyStoppingSchema, sftConfigSchema } from '@tunesmith/sft-trainer'
 import { chatTemplates, type TemplateName } from '@tunesmith/tokenization'
-import { type Document, parseDocument } from 'yaml'
+import { type Document, parseDocument, visit } from 'yaml'
 import { z } from 'zod'
 
 export const TEMPLATE_NAMES = Object.keys(chatTemplates) as TemplateName[]
+
+const { format, field, keyColumn, layout, delimiter, header } = loadOptionsSchema.shape
+const { columns, preference, onError } = formatOptionsSchema.shape
 
 /** A file, folder or pattern, or the Hub id of a dataset; as an object with what `loadDataset` takes besides. */
 const rowsSchema = z.union([
@@ -25,6 +35,13 @@ const rowsSchema = z.union([
     config: z.string().optional(),
     /** Hub: branch, tag or commit. */
     revision: z.string().optional(),
+    /** The file format, where the name does not tell, and how the file is read: see `loadDataset`. */
+    format,
+    field,
+    keyColumn: keyColumn.unwrap().optional(),
+    layout,
+    delimiter,
+    header: header.unwrap().optional(),
   }),
 ])
 export type RowsSource = z.output<typeof rowsSchema>
@@ -53,6 +70,12 @@ export const fineTuneConfigSchema = z.strictObject({
     testSize: partSize.optional(),
     /** Default 0. */
     splitSeed: z.number().int().default(0),
+    /** Part to column where the names are not known: `{ prompt: Query, completion: Reply }`. */
+    columns,
+    /** Of rows with a `chosen` and a `rejected` answer, the side to learn. Without it they are refused. */
+    preference,
+    /** A row that cannot be read or lacks a part: stop (`error`, the default), or leave it out and say so. */
+    onError,
   }),
   /** PEFT's LoraConfig. Without it and `peft`, the weights themselves are trained. */
   lora: loraConfigSchema.optional(),
@@ -109,8 +132,22 @@ function merged(value: unknown, { overwrite, ...sections }: ConfigChanges): unkn
   return all
 }
 
+/** Pairs, lists and mappings around a value; a mapping that is a key takes time that grows without bound with its depth. */
+const MOST_AROUND = 100
+
+function tooDeep(where: string, cause?: unknown): TunesmithError {
+  return invalidFile('Lists and mappings are nested too deep', {
+    where,
+    remedy: 'A config has a few levels; check its brackets and indentation',
+    cause,
+  })
+}
+
 /** The values of a document. @throws {TunesmithError} `invalid_file` for aliases that multiply without bound. */
 function yamlValue(document: Document.Parsed, path: string): unknown {
+  visit(document, (_, __, around) => {
+    if (around.length > MOST_AROUND) throw tooDeep(path)
+  })
   try {
     return document.toJS({ maxAliasCount: 100 }) ?? {}
   } catch (cause) {
@@ -128,17 +165,15 @@ function yamlValue(document: Document.Parsed, path: string): unknown {
  * @throws {TunesmithError} `not_found`, `invalid_file` with line and column, or `invalid_options` naming each key.
  */
 export async function readFineTuneConfig(path: string, changes: ConfigChanges = {}): Promise<FineTuneConfig> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw notFound('The config file cannot be read', { where: path, remedy: 'Check the path', cause })
-  })
+  await statRegularFile(path)
+  const text = await readFile(path, 'utf8').catch(failAs(path, 'read'))
   const document = parseDocument(text)
   const [error] = document.errors
   if (error) {
     const at = error.linePos?.[0]
-    throw invalidFile(`Not valid YAML: ${error.message.split('\n')[0]}`, {
-      where: at ? `${path}:${at.line}:${at.col}` : path,
-      cause: error,
-    })
+    const where = at ? `${path}:${at.line}:${at.col}` : path
+    if (error.code === 'RESOURCE_EXHAUSTION') throw tooDeep(where, error)
+    throw invalidFile(`Not valid YAML: ${error.message.split('\n')[0]}`, { where, cause: error })
   }
   const config = parseOptions(fineTuneConfigSchema, merged(yamlValue(document, path), changes), path)
   if (config.lora && config.peft)

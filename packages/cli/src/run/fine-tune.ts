@@ -49,7 +49,7 @@ export async function fineTune(config: FineTuneConfig, say: (line: string) => vo
     overwrite: config.overwrite || config.training.resumeFromCheckpoint !== false,
     sources,
     only: (name) => !LEFTOVERS.has(name),
-    remedy: 'go on with an earlier run with --resume',
+    remedy: 'go on with an earlier run with tunesmith train --resume',
   })
   return withFolderLock(config.outputDir, () => run(config, sources, say), say)
 }

@@ -1,5 +1,5 @@
-import { invalidOptions } from '@tunesmith/core'
-import { type Dataset, loadDataset } from '@tunesmith/datasets'
+import { invalidOptions, plainText } from '@tunesmith/core'
+import { type Dataset, formatDataset, loadDataset } from '@tunesmith/datasets'
 import { type FineTuneConfig, isHubDataset, type RowsSource } from './config'
 
 /** The rows of a config, those held out of the training rows among them. */
@@ -14,18 +14,28 @@ type Part = keyof ConfigRows
 /** The file, folder, pattern or Hub id of a source. */
 export const pathOf = (source: RowsSource): string => (typeof source === 'string' ? source : source.path)
 
-function load(source: RowsSource, part: Part): Promise<Dataset> {
+/** The rows of a source; as examples already where the config says how they are to be understood. */
+async function load(
+  source: RowsSource,
+  part: Part,
+  { columns, preference, onError }: FineTuneConfig['dataset'],
+): Promise<Dataset> {
   const { path, ...options } = typeof source === 'string' ? { path: source } : source
-  return loadDataset(path, { ...(isHubDataset(path) && { split: part }), ...options })
+  const read = await loadDataset(path, { ...(isHubDataset(path) && { split: part }), ...options, onError })
+  if (columns === undefined && preference === undefined && onError === 'error') return read
+  const { dataset } = formatDataset(read, { columns, preference, onError })
+  const { count, log } = dataset.skipped
+  if (count > 0) console.error(plainText(`dataset.${part}: ${count} rows left out; first: ${log[0]!.message}`))
+  return dataset as Dataset<never>
 }
 
 /** @throws {TunesmithError} `invalid_options` when nothing would be left to train on; what `loadDataset` throws. */
 export async function loadConfigRows({ dataset }: Pick<FineTuneConfig, 'dataset'>): Promise<ConfigRows> {
   const { validationSize, testSize, splitSeed: seed } = dataset
-  let train = await load(dataset.train, 'train')
+  let train = await load(dataset.train, 'train', dataset)
   const held = async (part: 'validation' | 'test', size: number | undefined): Promise<Dataset | undefined> => {
     const source = dataset[part]
-    if (source !== undefined) return load(source, part)
+    if (source !== undefined) return load(source, part, dataset)
     if (size === undefined) return undefined
     const rows = size < 1 ? Math.round(size * train.length) : size
     if (rows < 1 || rows >= train.length)

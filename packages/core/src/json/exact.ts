@@ -1,7 +1,5 @@
+import { isNestedTooDeep, MAX_DEPTH } from './depth'
 import { isFloatText, numberOf, setJsonSource } from './source'
-
-/** The deepest nesting that is read; Python's `json` ends near it too. */
-const MAX_DEPTH = 1000
 
 /**
  * Texts that `JSON.parse` may read with loss: long integers, floating-point numbers that look like integers, keys that
@@ -23,9 +21,10 @@ export interface ExactJsonOptions {
 export function parseExactJson(text: string, { bigints = true }: ExactJsonOptions = {}): unknown {
   if (!LOSSY.test(text)) {
     try {
-      return JSON.parse(text)
+      const value = JSON.parse(text)
+      if (text.length < 2 * MAX_DEPTH || !isNestedTooDeep(value)) return value
     } catch {
-      // The parser below knows what JSON.parse refuses, or where the fault is.
+      // The parser below knows what JSON.parse refuses, or where the fault is, also that of too deep a value.
     }
   }
   return new ExactParser(text, bigints).document()

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { TunesmithError } from '../errors'
 import { Random } from '../random'
+import { isNestedTooDeep } from './depth'
 import { parseExactJson } from './exact'
 import { parseJson } from './parse'
 import { collectJsonSources, jsonKeys, jsonNumberText, restoreJsonSources } from './source'
@@ -79,6 +80,8 @@ describe('parseExactJson', () => {
     ['[1.]', 2],
     ['{a:1}', 1],
     [`${'['.repeat(1001)}1.0`, 1000],
+    [`${'['.repeat(1001)}${']'.repeat(1001)}`, 1000],
+    [`${'{"a":'.repeat(100_000)}1${'}'.repeat(100_000)}`, 5000],
   ])('names the place of a fault in %j', (text, position) => {
     try {
       parseExactJson(text)
@@ -98,6 +101,23 @@ describe('sources', () => {
     restoreJsonSources(copy, structuredClone(collectJsonSources(rows)))
     expect(stringifyJson(copy)).toBe('[{"tools":[{"10":1.0,"9":[2.0]}]},{"a":1}]')
     expect(collectJsonSources([{ a: 1.5 }])).toBeUndefined()
+  })
+})
+
+describe('isNestedTooDeep', () => {
+  const nested = (depth: number) => Array.from({ length: depth }).reduce((inner: unknown) => [inner], 1)
+  it('counts lists and objects around the innermost value', () => {
+    expect([1000, 1001].map((depth) => isNestedTooDeep(nested(depth)))).toEqual([false, true])
+    expect(parseExactJson(`${'['.repeat(1000)}${']'.repeat(1000)}`)).toEqual(
+      JSON.parse(JSON.stringify(nested(999)).replace('1', '[]')),
+    )
+    const self: unknown[] = []
+    self.push(self, self)
+    expect(isNestedTooDeep(self)).toBe(true)
+  })
+
+  it('is what a value is refused for that cannot be written', () => {
+    expect(() => stringifyJson(nested(100_000))).toThrow(expect.objectContaining({ code: 'invalid_data' }))
   })
 })
 

@@ -1,3 +1,4 @@
+import { refuseNestedTooDeep } from './depth'
 import { jsonKeys, jsonNumberText } from './source'
 
 /**
@@ -5,7 +6,7 @@ import { jsonKeys, jsonNumberText } from './source'
  * ({@link parseExactJson}). Otherwise as `JSON.stringify(value, null, indent)`; typed arrays are lists, and NaN and Infinity, which it turns into null, are
  * written by name, as Python does.
  *
- * @throws {TypeError} when a value holds itself.
+ * @throws {TypeError} when a value holds itself; {TunesmithError} `invalid_data` when it is too deep.
  */
 export function stringifyJson(value: unknown, indent = 0): string {
   const open: object[] = []
@@ -39,5 +40,10 @@ export function stringifyJson(value: unknown, indent = 0): string {
     open.pop()
     return written
   }
-  return write(value) ?? 'null'
+  try {
+    return write(value) ?? 'null'
+  } catch (error) {
+    if (error instanceof RangeError) refuseNestedTooDeep(value, undefined, error)
+    throw error
+  }
 }

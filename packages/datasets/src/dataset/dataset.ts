@@ -1,4 +1,4 @@
-import { collectJsonSources, invalidOptions, parseOptions, Random } from '@tunesmith/core'
+import { collectJsonSources, invalidOptions, parseOptions, Random, refuseNestedTooDeep } from '@tunesmith/core'
 import { z } from 'zod'
 import { fingerprintOf } from '../fingerprint'
 import { arrayRows, concatenatedRows, projectedRows, type Row, type Rows, selectedRows } from '../rows'
@@ -41,8 +41,13 @@ export class Dataset<R = Row> implements Iterable<R> {
       fingerprint ?? (() => fingerprintOf('rows', this.toArray(), collectJsonSources(this.toArray()) ?? []))
   }
 
-  /** A data set of rows made in memory. The list is not copied: leave it as it is from then on. */
+  /**
+   * A data set of rows made in memory. The list is not copied: leave it as it is from then on.
+   *
+   * @throws {TunesmithError} `invalid_data` naming a row whose values are nested too deep, or hold themselves.
+   */
   static fromRows<R>(rows: readonly R[]): Dataset<R> {
+    for (const [index, row] of rows.entries()) refuseNestedTooDeep(row, `row ${index}`)
     return new Dataset(arrayRows(rows))
   }
 

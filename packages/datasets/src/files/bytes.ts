@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import { fileError, invalidFile, TunesmithError } from '@tunesmith/core'
+import { fileError, invalidFile, statRegularFile, TunesmithError } from '@tunesmith/core'
 import { unzstd } from './zstd'
 
 const READ_SIZE = 1 << 20
@@ -31,6 +31,7 @@ export function readError(error: unknown, file: string): TunesmithError {
  * @throws {TunesmithError} `not_found`, `invalid_file` (damaged, cut short, or empty), `io`.
  */
 export async function* readBytes(path: string, file = path): AsyncGenerator<Buffer> {
+  await statRegularFile(path, file)
   const raw = createReadStream(path, { highWaterMark: READ_SIZE })
   let empty = true
   try {

@@ -1,6 +1,6 @@
 /**
  * Decodes Parquet in a process of its own: a damaged file can send a decoder into an endless loop, or ask for more memory
- * than the engine can stand. Plain JavaScript, because Node runs it as it lies.
+ * than the engine can stand. Plain JavaScript, because Node runs the file itself.
  *
  * @import { FileHandle } from 'node:fs/promises'
  * @import { ParquetScan } from 'hyparquet'

@@ -118,6 +118,16 @@ describe('readParquet', () => {
     expect(await loadDataset(fixture('sample.zstd.parquet'))).toHaveLength(24)
   }, 180_000)
 
+  it('names a text that is longer than any here can be, and reads the columns beside it', async () => {
+    const path = fixture('long-text.parquet')
+    const start = performance.now()
+    await expect(loadDataset(path)).rejects.toThrow(
+      /A value of 572 MB is longer than this runtime's longest text, 512 MB \(.*long-text\.parquet, row group 0, column "text"\)/,
+    )
+    expect(performance.now() - start).toBeLessThan(5000)
+    expect((await loadDataset(path, { columns: ['id'] })).toArray()).toEqual([{ id: 'a' }, { id: 'b' }])
+  })
+
   it('tells when a file shrinks while it is streamed', async () => {
     const path = join(folder, 'shrinking.parquet')
     const rows = Array.from({ length: 4000 }, (_, i) => ({

@@ -1,5 +1,4 @@
-import { stat } from 'node:fs/promises'
-import { setJsonSource, TunesmithError } from '@tunesmith/core'
+import { setJsonSource, statRegularFile, TunesmithError } from '@tunesmith/core'
 import type { Row, RowChunk } from '../rows'
 import { needColumns } from '../values'
 import { readError } from './bytes'
@@ -40,9 +39,7 @@ function failure(error: unknown, place: string): TunesmithError {
 
 /** A Parquet file of any codec. A row group is decoded at a time, so that is what a stream holds in memory. */
 export async function* readParquet(path: string, { file, options }: ReadContext): AsyncGenerator<RowChunk<Row>> {
-  const { size } = await stat(path).catch((error: unknown) => {
-    throw readError(error, file)
-  })
+  const { size } = await statRegularFile(path, file)
   const decoder: ParquetDecoder = leaseDecoder(size)
   try {
     const { columns: known, groups } = await decoder.open(path).catch((error: unknown) => {

@@ -1,4 +1,11 @@
-import { copyJsonSource, type ExampleRow, invalidData, type Message, type TunesmithError } from '@tunesmith/core'
+import {
+  copyJsonSource,
+  type ExampleRow,
+  invalidData,
+  type Message,
+  messageText,
+  type TunesmithError,
+} from '@tunesmith/core'
 import type { Row } from '../rows'
 import { isObject, kindOf } from '../values'
 import { type DetectedFormat, detectFormat, type FormatName } from './detect'
@@ -166,8 +173,8 @@ function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): Exam
 
 /** Messages among which the assistant says something. */
 function withAnswer(messages: Message[], column: string, parts: Parts): Message[] {
-  const answers = ({ role, content, tool_calls }: Message) =>
-    role === 'assistant' && (tool_calls !== undefined || (typeof content === 'string' && content.trim() !== ''))
+  const answers = (message: Message) =>
+    message.role === 'assistant' && (message.tool_calls !== undefined || messageText(message).trim() !== '')
   if (messages.some(answers)) return messages
   throw parts.fail(`"${column}" has no message in which the assistant says something, so there is no answer to learn`)
 }
@@ -201,14 +208,17 @@ const MEDIA: [marker: string, columns: string[]][] = [
   ['<audio>', ['audio', 'audios']],
 ]
 
+/** Also as CSV holds it, which has no booleans. */
+const isFalse = (value: unknown) => value === false || (typeof value === 'string' && /^\s*false\s*$/i.test(value))
+
 /** Refuses rows that say of themselves that they are no text to learn from. */
 function refuseByContent(parts: Parts): void {
   const { row, format } = parts
   for (const label of ['label', 'kto_tag'])
-    if (row[label] === false && format.name !== 'text')
+    if (isFalse(row[label]) && format.name !== 'text')
       throw parts.fail(
-        `The row's "${label}" is false, as in KTO: its answer is one not to learn`,
-        `Filter such rows out: dataset.filter((row) => row.${label} !== false); or rename the column if it means something else`,
+        `The row's "${label}" is ${JSON.stringify(row[label])}, as in KTO: its answer is one not to learn`,
+        `Filter such rows out: dataset.filter((row) => row.${label} !== ${JSON.stringify(row[label])}); or rename the column if it means something else`,
       )
   for (const [marker, columns] of MEDIA) {
     const column = columns.find((name) => row[name] !== undefined && row[name] !== null)
@@ -229,7 +239,8 @@ function convert(parts: Parts, options: ConvertOptions): ExampleRow {
   switch (parts.format.name) {
     case 'messages': {
       const column = parts.format.columns.messages!
-      const messages = readMessages(parts.value('messages'), column, parts.where, options.system)
+      const system = parts.optionalText('system') ?? options.system
+      const messages = readMessages(parts.value('messages'), column, parts.where, system)
       return { messages: withAnswer(messages, column, parts) }
     }
     case 'preference':

@@ -33,6 +33,9 @@ interface Part {
   optional?: true
 }
 
+/** The system message beside a conversation or a question. */
+const SYSTEM: Part = { part: 'system', names: ['system', 'system_prompt'], optional: true }
+
 /** What each format is recognised by; of two that match, the one listed first is meant. */
 export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
   {
@@ -46,21 +49,18 @@ export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
       { part: 'input', names: ['input', 'context'], optional: true },
       { part: 'chosen', names: ['chosen'] },
       { part: 'rejected', names: ['rejected'] },
-      { part: 'system', names: ['system'], optional: true },
+      SYSTEM,
     ],
     becomes: 'prompt from {prompt} and {input}, completion from {answer}',
   },
   {
     name: 'messages',
-    parts: [{ part: 'messages', names: ['messages'] }],
+    parts: [{ part: 'messages', names: ['messages'] }, SYSTEM],
     becomes: 'a conversation from {messages}',
   },
   {
     name: 'sharegpt',
-    parts: [
-      { part: 'conversations', names: ['conversations', 'conversation'] },
-      { part: 'system', names: ['system'], optional: true },
-    ],
+    parts: [{ part: 'conversations', names: ['conversations', 'conversation'] }, SYSTEM],
     becomes: 'a conversation from {conversations}',
   },
   {
@@ -78,7 +78,7 @@ export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
       { part: 'input', names: ['input', 'context'], optional: true },
       { part: 'history', names: ['history'], optional: true },
       { part: 'output', names: ['output', 'response'] },
-      { part: 'system', names: ['system'], optional: true },
+      SYSTEM,
     ],
     becomes: 'prompt from {history} and {instruction} and {input}, completion from {output}',
   },
@@ -89,7 +89,7 @@ export const FORMATS: { name: FormatName; parts: Part[]; becomes: string }[] = [
       { part: 'context', names: ['context', 'contexts'], optional: true },
       { part: 'history', names: ['history'], optional: true },
       { part: 'answer', names: ['answer', 'long_answer', 'response', 'answers'] },
-      { part: 'system', names: ['system'], optional: true },
+      SYSTEM,
     ],
     becomes: 'prompt from {history} and {question} and {context}, completion from {answer}',
   },
@@ -116,8 +116,9 @@ function explain(becomes: string, found: FormatColumns, printed: string[], besid
       found[part] ? `"${found[part]}"${and ?? ''}` : '',
     )
     .replace(/ and (?=,|$)/g, '')
+  const system = found.system ? `; system message from "${found.system}"` : ''
   const more = printed.length > 0 ? `; printed by the chat template: ${printed.join(', ')}` : ''
-  return filled + more + (beside.length > 0 ? `; kept beside, not trained on: ${beside.join(', ')}` : '')
+  return filled + system + more + (beside.length > 0 ? `; kept beside, not trained on: ${beside.join(', ')}` : '')
 }
 
 /** As {@link detectFormat}, but undefined instead of an error. */

@@ -11,7 +11,7 @@ import { type DetectedFormat, detectFormat, FORMATS } from './detect'
 export type FormattingFunction<R = Row> = (row: R, index: number) => string | Row
 
 const names = FORMATS.map(({ name }) => name)
-const formatOptionsSchema = z.strictObject({
+export const formatOptionsSchema = z.strictObject({
   /** The format; recognised by the columns when not given. */
   format: z.enum(names as [(typeof names)[number], ...typeof names]).optional(),
   /** Part to column where the names differ: `{ question: 'Query', answer: 'Reply' }`. */

@@ -53,13 +53,18 @@ describe('layouts of known data sets', () => {
     expect(() => example({ message_id: '1', text: 'What is tin?', role: 'prompter' })).toThrow(/messages of trees/)
   })
 
-  it('content parts are joined when they are text, refused when not', () => {
+  it('content parts stay when they are text, for the chat template, and are refused when not', () => {
     const parts = [
       { type: 'text', text: 'Hi ' },
       { type: 'text', value: 'there' },
     ]
     const messages = [{ role: 'user', content: parts }, assistant('Hello')]
-    expect(example({ messages }).messages).toEqual([user('Hi there'), assistant('Hello')])
+    const texts = ['Hi ', 'there'].map((text) => ({ type: 'text', text }))
+    expect(example({ messages }).messages).toEqual([{ role: 'user', content: texts }, assistant('Hello')])
+    const parted = [user('Hi'), { role: 'assistant', content: texts }]
+    expect(example({ messages: parted }).messages).toEqual(parted)
+    const empty = [user('Hi'), { role: 'assistant', content: [{ type: 'text', text: ' ' }] }]
+    expect(() => example({ messages: empty })).toThrow(/no answer to learn/)
     messages[0]!.content = [{ type: 'image', text: '' }] as never
     expect(() => example({ messages })).toThrow(/content of type "image"/)
     const pictured = { images: ['a.png'], messages: [user('<image> What is it?'), assistant('Tin.')] }
@@ -70,9 +75,31 @@ describe('layouts of known data sets', () => {
   it('answers that are not to be learnt are refused', () => {
     const row = { prompt: 'Name a metal.', completion: 'Wood.', label: false }
     expect(() => example(row)).toThrow(/"label" is false, as in KTO/)
+    for (const label of ['False', 'false']) expect(() => example({ ...row, label })).toThrow(/"label" is "[Ff]alse"/)
+    expect(() => example({ conversations: [user('Hi'), assistant('No.')], kto_tag: 'False' })).toThrow(/"kto_tag"/)
+    expect(example({ ...row, label: 'True' }).completion).toBe('Wood.')
     expect(example({ ...row, label: true }).completion).toBe('Wood.')
     const { skipped } = formatDataset(Dataset.fromRows([row, { ...row, label: true }]), { onError: 'skip' }).dataset
     expect(skipped.count).toBe(1)
+  })
+
+  it('a column with the system message is used in every layout of conversations, and said', () => {
+    const system = { role: 'system', content: 'Be brief.' }
+    for (const name of ['system', 'system_prompt']) {
+      const given = { id: 'x', [name]: 'Be brief.' }
+      const asked = { prompt: [system, user('Hi')], completion: [assistant('Yo')] }
+      expect(example({ ...given, question: 'Hi', response: 'Yo' })).toMatchObject(asked)
+      expect(example({ ...given, instruction: 'Hi', output: 'Yo' })).toMatchObject(asked)
+      expect(example({ ...given, messages: [user('Hi'), assistant('Yo')] })).toMatchObject({
+        messages: [system, user('Hi'), assistant('Yo')],
+      })
+      const own = [{ role: 'system', content: 'Be long.' }, user('Hi'), assistant('Yo')]
+      expect(example({ ...given, messages: own })).toMatchObject({ messages: own })
+    }
+    const row = { system_prompt: 'Be brief.', question: 'Hi', response: 'Yo' }
+    expect(formatDataset(Dataset.fromRows([row])).explanation).toBe(
+      'questionAnswer: prompt from "question", completion from "response"; system message from "system_prompt"',
+    )
   })
 
   it('no example is without an answer', () => {

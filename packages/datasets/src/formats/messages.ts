@@ -44,17 +44,22 @@ function jsonOf(text: string): object | undefined {
   }
 }
 
-/** The text of content parts, or the kind of a part that is no text. */
-function contentOf(content: unknown): { text: unknown } | { part: string } {
-  if (!Array.isArray(content)) return { text: content }
-  const texts: string[] = []
+/**
+ * A message's content: text, or a list of parts, of which each has its `text` (or `thinking`) under that name; or the kind of a
+ * part that is neither. The list stays one, since chat templates may print parts in their own way.
+ */
+function contentOf(content: unknown): { content: unknown } | { part: string } {
+  if (!Array.isArray(content)) return { content }
+  const parts: unknown[] = []
   for (const part of content) {
-    const { type = 'text', text, value }: Record<string, unknown> = isObject(part) ? part : { text: part }
-    const said = text ?? value
-    if (type !== 'text' || typeof said !== 'string') return { part: String(type) }
-    texts.push(said)
+    const { value, ...given }: Record<string, unknown> = isObject(part) ? part : { text: part }
+    const { type = 'text' } = given
+    const isThought = type === 'thinking' && given.thinking !== undefined
+    const text = given.text ?? value
+    if (!isThought && (type !== 'text' || typeof text !== 'string')) return { part: String(type) }
+    parts.push(isThought ? part : copyJsonSource(isObject(part) ? part : given, { ...given, type, text }))
   }
-  return { text: texts.join('') }
+  return { content: parts.length === 0 ? '' : parts }
 }
 
 /**
@@ -89,17 +94,17 @@ export function readMessages(list: unknown, column: string, where: string | unde
         `${place} (${role}) has content of type "${said.part}", and models are trained on text alone`,
         "Filter such rows out, or pass onError: 'skip'",
       )
-    const { text } = said
+    const { content } = said
     if (speaker === 'function_call') {
-      const calls = typeof text === 'string' ? jsonOf(text) : text
+      const calls = typeof content === 'string' ? jsonOf(content) : content
       const list = (Array.isArray(calls) ? calls : [calls]).map(toolCall)
       if (list.includes(undefined))
         throw fail(`${place} is a function call, but not JSON of the form {"name": ..., "arguments": ...}`)
       return copyJsonSource(item, { ...rest, role, content: null, tool_calls: list })
     }
     const calls = Array.isArray(rest.tool_calls) ? rest.tool_calls : isObject(legacyCall) ? [legacyCall] : undefined
-    if ((text === undefined || text === null) && !calls) throw fail(`${place} (${role}) has no content`)
-    const message: Message = { ...rest, role, content: text ?? null }
+    if ((content === undefined || content === null) && !calls) throw fail(`${place} (${role}) has no content`)
+    const message: Message = { ...rest, role, content: content ?? null }
     if (calls) message.tool_calls = calls.map((call) => toolCall(call) ?? call)
     return copyJsonSource(item, message)
   })

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { appendFile, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { TunesmithError } from '@tunesmith/core'
+import { fileError, isTunesmithError, makeFolder, statRegularFile, TunesmithError } from '@tunesmith/core'
 
 /** One vote, as written to the journal. */
 export interface Vote {
@@ -27,10 +27,11 @@ export async function readJournal(path: string | undefined): Promise<Map<string,
   if (path === undefined) return votes
   let text: string
   try {
+    await statRegularFile(path)
     text = await readFile(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return votes
-    throw new TunesmithError('The journal cannot be read', { code: 'io', where: path, cause: error })
+    if (isTunesmithError(error) && error.code === 'not_found') return votes
+    throw fileError(error, path, 'read the journal')
   }
   for (const line of text.split('\n')) {
     try {
@@ -51,7 +52,7 @@ export function journalWriter(path: string | undefined): (vote: Vote) => Promise
     if (path === undefined) return last
     last = last.then(async () => {
       try {
-        if (!opened) await mkdir(dirname(path), { recursive: true })
+        if (!opened) await makeFolder(dirname(path))
         await appendFile(path, `${opened ? '' : '\n'}${JSON.stringify(vote)}\n`)
         opened = true
       } catch (cause) {

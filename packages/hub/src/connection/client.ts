@@ -8,10 +8,22 @@ const PASSING = new Set([408, 425, 429, 500, 502, 503, 504])
 /** Those at which the server has not done what a POST asks for, so that asking again does not do it twice. */
 const NOT_DONE = new Set([429, 503])
 const BACKOFF_LIMIT_MS = 30_000
+/** What is said where there is no network or no such server. */
+const UNREACHABLE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'ECONNREFUSED', 'ENETUNREACH', 'EHOSTUNREACH'])
+/** Before a server has answered for the first time, so that no network is said within seconds. */
+const FIRST_RETRIES = 2
+
+/** How often a request that failed with an error is repeated. */
+function retriesAfter(error: unknown, reached: boolean, retries: number): number {
+  const { cause } = error as { cause?: { code?: string; message?: string } }
+  if (cause?.message === 'redirect count exceeded' || cause?.code === 'ERR_INVALID_URL') return 0
+  return reached || !UNREACHABLE.has(cause?.code ?? '') ? retries : Math.min(retries, FIRST_RETRIES)
+}
 
 /** Talks to one Hub: sends the token to it and to nobody else, and repeats what failed for a passing reason. */
 export class HubClient {
   private announced = false
+  private reached = false
 
   constructor(readonly connection: Connection) {}
 
@@ -38,9 +50,11 @@ export class HubClient {
       let response: Response | undefined
       try {
         response = await this.send(url, init)
+        this.reached = true
       } catch (error) {
-        if (post || attempt >= retries || this.connection.signal?.aborted) throw this.failure(error, url)
-        if (attempt === 0) this.announce(error, url, retries)
+        const most = retriesAfter(error, this.reached, retries)
+        if (post || attempt >= most || this.connection.signal?.aborted) throw this.failure(error, url)
+        if (attempt === 0) this.announce(error, url, most)
       }
       if (response && (!passing.has(response.status) || attempt >= retries)) return response
       const wait = response ? retryAfter(response) : undefined
@@ -50,7 +64,7 @@ export class HubClient {
     }
   }
 
-  /** The first failure is said, so that the tries after it are no silence. */
+  /** The first failure is reported, so that the tries after it are not silent. */
   private announce(error: unknown, url: string, retries: number): void {
     if (this.announced) return
     this.announced = true

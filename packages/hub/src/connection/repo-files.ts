@@ -125,7 +125,8 @@ export async function fetchTree(client: HubClient, repo: Repo, commit: string): 
       })
     }
   } catch (error) {
-    throw error instanceof HubApiError || error instanceof SyntaxError
+    // The client's own TypeError: the answer is JSON of another form.
+    throw error instanceof HubApiError || error instanceof SyntaxError || error instanceof TypeError
       ? networkError(`The list of files is malformed: ${error.message}`, { where, cause: error })
       : error
   }

@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { invalidOptions, TunesmithError } from '@tunesmith/core'
+import { invalidOptions, statRegularFile, TunesmithError } from '@tunesmith/core'
 import { z } from 'zod'
 import { readToken, type Token } from './token'
 
@@ -75,6 +76,7 @@ async function findToken(option: string | false | undefined): Promise<Token | un
     if (token) return token
   }
   const path = expand(process.env.HF_TOKEN_PATH ?? join(hubHome(), 'token'))
+  if (existsSync(path)) await statRegularFile(path)
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return ''
     throw new TunesmithError(`The Hub token file cannot be read: ${error.code}`, {

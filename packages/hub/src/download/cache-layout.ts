@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { copyFile, lstat, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { copyFile, lstat, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { makeFolder } from '@tunesmith/core'
 import { checkRepoPath, isCommit, type Repo } from '../connection/repo'
 import { cleanEtag, type RepoFile } from '../connection/repo-files'
 import { linksWanted } from '../connection/settings'
@@ -91,7 +92,7 @@ export class RepoCache {
   async link(commit: string, path: string, etag: string, fresh: boolean): Promise<void> {
     const blob = this.blob(etag)
     const pointer = this.pointer(commit, path)
-    await mkdir(dirname(pointer), { recursive: true })
+    await makeFolder(dirname(pointer))
     const temporary = `${pointer}.${randomBytes(6).toString('hex')}.tmp`
     try {
       if (!linksWanted()) throw new Error('links are switched off')
@@ -109,7 +110,7 @@ export class RepoCache {
 /** Readers see the old content or the new. Not forced to the disk: after a crash a damaged note is fetched again. */
 async function replaceFile(path: string, content: string): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
-  await mkdir(dirname(path), { recursive: true })
+  await makeFolder(dirname(path))
   await writeFile(temporary, content)
   await rename(temporary, path)
 }

@@ -67,6 +67,26 @@ describe('access', () => {
   })
 })
 
+describe('no network', () => {
+  it.each([
+    ['ENOTFOUND', 3],
+    ['ECONNRESET', 6],
+    ['ERR_INVALID_URL', 1],
+  ])('%s is said after %i tries', async (code, tries) => {
+    let asked = 0
+    const fetch = async () => {
+      asked++
+      throw new TypeError('fetch failed', { cause: Object.assign(new Error(code), { code }) })
+    }
+    await expect(get({ fetch, retries: 5, retryDelayMs: 1 })).rejects.toMatchObject({
+      code: 'network',
+      what: expect.stringContaining(code),
+      remedy: expect.stringContaining('HF_HUB_OFFLINE'),
+    })
+    expect(asked).toBe(tries)
+  })
+})
+
 describe('offline', () => {
   it('finds what is there and touches no network', async () => {
     const commit = here.hub.put('org/tiny', files)
@@ -122,6 +142,17 @@ describe('hostile servers', () => {
       )
     await expect(get({ fetch: fetch as typeof globalThis.fetch })).rejects.toMatchObject({ code: 'network' })
   })
+
+  it.each([{ error: 'no' }, null, 7, [null], [{ type: 'file' }], { items: [] }])(
+    'refuses the listing %j',
+    async (listing) => {
+      const fetch = async (url: unknown) =>
+        Response.json(String(url).includes('/tree/') ? listing : { sha: 'a'.repeat(40), siblings: [] })
+      await expect(get({ fetch: fetch as typeof globalThis.fetch })).rejects.toMatchObject({
+        name: 'TunesmithError',
+      })
+    },
+  )
 
   it('refuses what another program listed in the cache, and a listing without end', async () => {
     const commit = here.hub.put('org/tiny', files)

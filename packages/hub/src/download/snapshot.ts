@@ -1,6 +1,15 @@
-import { mkdir, stat, statfs } from 'node:fs/promises'
+import { stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { failAs, fileError, inParallel, notFound, parseOptions, TunesmithError, withFileLock } from '@tunesmith/core'
+import {
+  failAs,
+  fileError,
+  inParallel,
+  makeFolder,
+  notFound,
+  parseOptions,
+  TunesmithError,
+  withFileLock,
+} from '@tunesmith/core'
 import { z } from 'zod'
 import { HubClient } from '../connection/client'
 import { HubError } from '../connection/hub-error'
@@ -113,7 +122,7 @@ async function findCached({ options, repo, cache }: Job): Promise<Cached | undef
   const missing: string[] = []
   for (const file of filterFiles(tree, options.allowPatterns, options.ignorePatterns))
     if (!(await cache.has(commit, file))) missing.push(file.path)
-  if (missing.length === 0) await mkdir(folder, { recursive: true }).catch(() => undefined)
+  if (missing.length === 0) await makeFolder(folder).catch(() => undefined)
   return { folder, complete: missing.length === 0, missing }
 }
 
@@ -174,8 +183,8 @@ async function downloadFiles(job: Job, commit: string, files: readonly RepoFile[
     else wanted.set(file.etag, [...(wanted.get(file.etag) ?? []), file])
   const groups = [...wanted.values()]
   try {
-    await mkdir(cache.snapshot(commit), { recursive: true })
-    await mkdir(dirname(cache.blob('x')), { recursive: true })
+    await makeFolder(cache.snapshot(commit))
+    await makeFolder(dirname(cache.blob('x')))
     if (groups.length > 0) await tagCacheFolder(cacheFolder(options.cacheDir))
   } catch (error) {
     throw fileError(error, cache.folder, 'write to the cache')

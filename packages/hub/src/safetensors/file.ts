@@ -1,6 +1,14 @@
 import { constants } from 'node:buffer'
 import { type FileHandle, open } from 'node:fs/promises'
-import { failAs, invalidFile, invalidOptions, nearestName, notFound, unsupported } from '@tunesmith/core'
+import {
+  failAs,
+  invalidFile,
+  invalidOptions,
+  nearestName,
+  notFound,
+  statRegularFile,
+  unsupported,
+} from '@tunesmith/core'
 import { quoted } from '../json-reader'
 import { dtypeBits } from './dtype'
 import { parseHeaderLength, parseSafetensorsHeader, type SafetensorsHeader, type TensorInfo } from './header'
@@ -124,14 +132,10 @@ async function readExactly(handle: FileHandle, position: number, target: Uint8Ar
  *   taken only for what the file really holds.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  await statRegularFile(path)
   const handle = await open(path, 'r').catch(failAs(path, 'open'))
   try {
     const stats = await handle.stat()
-    if (!stats.isFile())
-      throw invalidFile('Not a file', {
-        where: path,
-        remedy: 'Name a .safetensors file; for a folder use openCheckpoint',
-      })
     const prefix = new Uint8Array(Math.min(8, stats.size))
     await readExactly(handle, 0, prefix, path)
     const json = new Uint8Array(parseHeaderLength(prefix, stats.size, path))

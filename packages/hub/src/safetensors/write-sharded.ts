@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileError, invalidOptions, parseOptions, writeFileAtomic } from '@tunesmith/core'
+import { fileError, invalidOptions, makeFolder, parseOptions, writeFileAtomic } from '@tunesmith/core'
 import { z } from 'zod'
 import { collectTensors, type SizedTensor, type TensorsToWrite, writeTensors } from './write'
 
@@ -110,7 +110,7 @@ export async function writeShardedSafetensors(
   const indexName = `${single}.index.json`
   const totalSize = sized.reduce((sum, { byteLength }) => sum + byteLength, 0)
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     for (const [index, shard] of shards.entries())
       await writeTemporary(temporary(names[index]!), shard, metadata, join(folder, names[index]!))
 

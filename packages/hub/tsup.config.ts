@@ -1,3 +1,0 @@
-import { library } from '@tunesmith/tooling/tsup'
-
-export default library()

@@ -1,3 +1,0 @@
-import { tests } from '@tunesmith/tooling/vitest'
-
-export default tests()
