@@ -10,7 +10,6 @@
  * Options: `--tokens=2048 --r=16 --tflops=790 --terabytes=4.2 --context=600` (MiB for CUDA's context and modules)
  * `--cases=bf16,nf4,tinyllama` (or `toy`) `--rounds=40 --decode=64`
  */
-import { fileURLToPath } from 'node:url'
 import { buildCuda } from '../packages/backend-cuda/scripts/build-cuda.mjs'
 import { SHAPES } from './lib/cuda-shapes.mjs'
 import { consumersTable, operationsTable, roofline } from './lib/cuda-tables.mjs'
@@ -44,7 +43,7 @@ export async function run({
     const what = `${shape} ${settings.format}${settings.gradientCheckpointing ? ', checkpointing' : ''}`
     const env = { ...process.env, TUNESMITH_CUDA_EMULATE: '1', TUNESMITH_CUDA_DRY: '1', TUNESMITH_BACKEND: 'cuda' }
     if (gigabytes) env.TUNESMITH_CUDA_EMULATED_MB = String(gigabytes * 1024 - context)
-    const worker = startWorker(process.execPath, [fileURLToPath(new URL('cuda.ours.mjs', import.meta.url))], { env })
+    const worker = startWorker(process.execPath, [new URL('cuda.ours.mjs', import.meta.url)], { env })
     await worker.call({ call: 'prepare', config: SHAPES[shape], r, ...settings })
     const step = await worker.call({ call: 'profile', tokens })
     const { peak, peakConsumers } = step.memory

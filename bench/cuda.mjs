@@ -8,12 +8,9 @@
  * where its time goes. To try this file on the emulator: TUNESMITH_CUDA_EMULATE=1, --shapes=toy --peer=false --tokens=48
  * --decode=4.
  */
-import { fileURLToPath } from 'node:url'
 import { SHAPES } from './lib/cuda-shapes.mjs'
 import { operationsTable } from './lib/cuda-tables.mjs'
 import { interleaved, pythonVenv, row, speedRow, startWorker } from './lib/index.mjs'
-
-const fileOf = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 /** Ways to train; the peer has a side in the first. */
 const VARIANTS = [
@@ -49,7 +46,7 @@ export async function run({
   }
   let peer
   if (withPeer && withPeer !== 'false')
-    peer = startWorker(await pythonVenv(['torch', 'transformers', 'peft']), [fileOf('cuda.peer.py')])
+    peer = startWorker(await pythonVenv(['torch', 'transformers', 'peft']), [new URL('cuda.peer.py', import.meta.url)])
   for (const name of String(shapes).split(',')) {
     const config = SHAPES[name]
     const toy = name === 'toy'
@@ -57,7 +54,7 @@ export async function run({
       const { format, gradientCheckpointing = false } = variant
       const label = `${name} ${format}${gradientCheckpointing ? ', checkpointing, paged 8-bit AdamW' : ''}`
       // One process at a time: the peer's model and all of ours need not fit together.
-      const ours = startWorker(process.execPath, [fileOf('cuda.ours.mjs')])
+      const ours = startWorker(process.execPath, [new URL('cuda.ours.mjs', import.meta.url)])
       await ours.call({ call: 'prepare', config, r: 16, ...variant })
       const withThePeer = peer && variant === VARIANTS[0]
       if (withThePeer) await peer.call({ call: 'prepare', config, r: 16 })

@@ -1,16 +1,5 @@
 /** Rows per second from Parquet to packed bins, ours against Hugging Face datasets, transformers and TRL, and the memory of a stream. */
-import { existsSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { interleaved, pythonVenv, row, speedRow, startWorker } from './lib/index.mjs'
-
-const here = dirname(fileURLToPath(import.meta.url))
-
-function shared(...path) {
-  const found = join(process.env.TUNESMITH_SHARED ?? resolve(here, '../../shared'), ...path)
-  if (existsSync(found)) return found
-  throw new Error(`${found} is not there; set TUNESMITH_SHARED to the folder with data/medquad and tokenizers`)
-}
+import { interleaved, pythonVenv, row, shared, speedRow, startWorker } from './lib/index.mjs'
 
 /**
  * @param options `rounds` (3), `rows` (16000: of MedQuAD's answered questions, how many to prepare), `maxLength` (1024),
@@ -23,10 +12,10 @@ export async function run({
   tokenizer = 'qwen2.5-instruct',
   stream = 1_000_000,
 } = {}) {
-  const medquad = (name) => shared('data', 'medquad', name)
+  const medquad = (name) => shared(`data/medquad/${name}`)
   const python = await pythonVenv(['datasets', 'transformers', 'trl', 'torch'])
-  const ours = startWorker(process.execPath, [join(here, 'data.ours.mjs')])
-  const peer = startWorker(python, [join(here, 'data.peer.py')])
+  const ours = startWorker(process.execPath, [new URL('data.ours.mjs', import.meta.url)])
+  const peer = startWorker(python, [new URL('data.peer.py', import.meta.url)])
   const out = []
   const race = async (message) => {
     const answers = {}
@@ -48,14 +37,14 @@ export async function run({
       out.push(speedRow({ case: `${file} to rows`, seconds, amount: result.rows, unit: 'rows/s' }))
     }
     const task = { call: 'prepare', file: medquad('medquad.parquet'), rows, maxLength }
-    const { seconds, result } = await race({ ...task, tokenizer: shared('tokenizers', tokenizer) })
+    const { seconds, result } = await race({ ...task, tokenizer: shared(`tokenizers/${tokenizer}`) })
     const name = `load, format, tokenize and pack ${result.rows} rows (${result.tokens} tokens, ${result.bins} bins)`
     out.push(speedRow({ case: name, seconds, amount: result.rows, unit: 'rows/s' }))
   } finally {
     ours.close()
     peer.close()
   }
-  const alone = startWorker(process.execPath, [join(here, 'data.ours.mjs')])
+  const alone = startWorker(process.execPath, [new URL('data.ours.mjs', import.meta.url)])
   try {
     const { seconds } = await alone.call({ call: 'stream', rows: stream })
     const name = `stream of ${stream} rows: map, filter, shuffle, pack`

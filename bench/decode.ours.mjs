@@ -2,7 +2,6 @@
 import { selectBackend } from '@tunesmith/backend'
 import { setNumThreads } from '@tunesmith/backend-native'
 import { streamTokens } from '@tunesmith/models'
-import { ownPeakMemory } from './lib/index.mjs'
 import { randomModel } from './lib/random-model.mjs'
 import { serve } from './lib/serve.mjs'
 
@@ -14,14 +13,14 @@ async function prepare({ config, format, threads }) {
   model = randomModel(config, format)
 }
 
-/** The seconds from the first new token to the last of `tokens` more. */
-async function decode({ ids, tokens }) {
-  let start
-  for await (const _ of streamTokens(model, [ids], { maxNewTokens: tokens + 1, stopTokenIds: [] }))
-    start ??= performance.now()
-  return { seconds: (performance.now() - start) / 1000 }
+/** The seconds of reading the prompts, up to a first token each, and of `tokens` more each. */
+async function decode({ prompts, tokens }) {
+  const start = performance.now()
+  let first
+  let count = 0
+  for await (const _ of streamTokens(model, prompts, { maxNewTokens: tokens + 1, stopTokenIds: [] }))
+    if (++count === prompts.length) first = performance.now()
+  return { reading: (first - start) / 1000, writing: (performance.now() - first) / 1000 }
 }
 
-const handlers = { prepare, decode, memory: () => ({ peakMemory: ownPeakMemory() }) }
-
-await serve(handlers)
+await serve({ prepare, decode })

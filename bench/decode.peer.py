@@ -1,27 +1,25 @@
-"""transformers' side of decode.mjs: float32, the same shape with random weights, its own cache and its own greedy loop."""
+"""transformers' side of decode.mjs: the same shape with random weights, its own cache and its own greedy loop."""
 
-import resource
 import time
 
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
-from transformers.generation.streamers import BaseStreamer
+from transformers.generation import StoppingCriteria, StoppingCriteriaList
 from worker import serve
 
+DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 state = {}
 
 
-class Clock(BaseStreamer):
-    """Notes when each token comes; the prompt is the first thing put."""
+class Clock(StoppingCriteria):
+    """Notes when each token comes, and stops nothing."""
 
     def __init__(self):
         self.times = []
 
-    def put(self, value):
+    def __call__(self, input_ids, scores, **kwargs):
         self.times.append(time.perf_counter())
-
-    def end(self):
-        pass
+        return torch.zeros(len(input_ids), dtype=torch.bool)
 
 
 def prepare(message):
@@ -29,7 +27,7 @@ def prepare(message):
     torch.set_num_threads(message["threads"])
     config = LlamaConfig(**{k: v for k, v in message["config"].items() if k != "model_type"})
     with torch.device("meta"):
-        model = LlamaForCausalLM(config)
+        model = LlamaForCausalLM(config).to(DTYPES[message["dtype"]])
     model = model.to_empty(device="cpu").eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -42,19 +40,17 @@ def prepare(message):
 
 @torch.inference_mode()
 def decode(message):
+    """The seconds of reading the prompts, up to a first token each, and of `tokens` more each."""
     clock = Clock()
     count = message["tokens"] + 1
-    ids = torch.tensor([message["ids"]])
+    ids = torch.tensor(message["prompts"])
+    start = time.perf_counter()
     state["model"].generate(
         ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False,
-        use_cache=True, streamer=clock, pad_token_id=0,
+        use_cache=True, stopping_criteria=StoppingCriteriaList([clock]), pad_token_id=0,
     )
-    assert len(clock.times) == count + 1
-    return {"seconds": clock.times[-1] - clock.times[1]}
+    assert len(clock.times) == count
+    return {"reading": clock.times[0] - start, "writing": clock.times[-1] - clock.times[0]}
 
 
-def memory(_):
-    return {"peakMemory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
-
-
-serve({"prepare": prepare, "decode": decode, "memory": memory})
+serve({"prepare": prepare, "decode": decode})

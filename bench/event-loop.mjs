@@ -4,7 +4,6 @@
  * loop a turn after each, so that a micro-batch is the longest pause. Tokenizing: 50,000 rows of 300 tokens (`--tokenizer=FOLDER`).
  * `--only=tokenize` leaves the training out. What other programs do on the machine adds to the pauses: the row of the idle loop shows it.
  */
-import { fileURLToPath } from 'node:url'
 import { sharedPath } from '../packages/tooling/lib/shared.mjs'
 import { row, runChild } from './lib/index.mjs'
 import { median } from './lib/measure.mjs'
@@ -13,11 +12,10 @@ const TOKENIZER = 'tokenizers/tinyllama-1.1b-chat'
 
 /** Medians of what a child script prints, run with each mode's arguments in turn. */
 async function medians(script, modes, rounds) {
-  const child = fileURLToPath(new URL(script, import.meta.url))
   const seen = Object.fromEntries(Object.keys(modes).map((mode) => [mode, []]))
   for (let round = 0; round < rounds; round++)
     for (const [mode, args] of Object.entries(modes)) {
-      const { stdout } = await runChild(process.execPath, [child, ...args.map(String)])
+      const { stdout } = await runChild(process.execPath, [new URL(script, import.meta.url), ...args.map(String)])
       seen[mode].push(JSON.parse(stdout.trim().split('\n').at(-1)))
     }
   return (mode, key) => median(seen[mode].map((one) => one[key]))

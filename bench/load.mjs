@@ -1,19 +1,16 @@
 /**
  * Seconds and peak memory of loading a 2.2 GB bfloat16 checkpoint from the page cache, against transformers.
  * TinyLlama-1.1B's shape with random weights in one file. Every load has a process of its own; starting it and importing the library are
- * outside the measurement. Since transformers maps the file and leaves reading it to the first use, the second case adds the first token.
+ * outside the measurement. Both map the file and leave reading it to the first use: the second case adds the first token.
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { writeShardedSafetensors } from '@tunesmith/hub'
 import { CausalLM, parseModelConfig } from '@tunesmith/models'
 import { pythonVenv, row, runChild } from './lib/index.mjs'
 import { median } from './lib/measure.mjs'
 import { randomBf16, TINY_LLAMA } from './lib/random-model.mjs'
-
-const fileOf = (name) => fileURLToPath(new URL(name, import.meta.url))
 
 /** Names and shapes of a model's tensors: it is built out of nothing. */
 function shapesOf(config) {
@@ -48,9 +45,12 @@ export async function run({ rounds = 5, layers = TINY_LLAMA.num_hidden_layers, p
       num_hidden_layers: layers,
       architectures: ['LlamaForCausalLM'],
     })
-    const commands = { ours: [process.execPath, [fileOf('load.ours.mjs'), folder]] }
+    const commands = { ours: [process.execPath, [new URL('load.ours.mjs', import.meta.url), folder]] }
     if (withPeer)
-      commands.peer = [await pythonVenv(['torch', 'transformers', 'safetensors']), [fileOf('load.peer.py'), folder]]
+      commands.peer = [
+        await pythonVenv(['torch', 'transformers', 'safetensors']),
+        [new URL('load.peer.py', import.meta.url), folder],
+      ]
     const seen = { ours: [], peer: [] }
     for (let round = -1; round < rounds; round++)
       for (const [name, [file, args]] of Object.entries(commands)) {

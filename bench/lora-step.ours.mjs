@@ -4,9 +4,11 @@ import { adamWStep, selectBackend, valueAndGrads } from '@tunesmith/backend'
 import { nativeMemory, setNumThreads } from '@tunesmith/backend-native'
 import { packSequences } from '@tunesmith/models'
 import { getPeftModel } from '@tunesmith/peft-lora'
-import { ownPeakMemory } from './lib/index.mjs'
 import { randomModel } from './lib/random-model.mjs'
 import { serve } from './lib/serve.mjs'
+
+/** Tokens at a time at most. */
+const MICRO_BATCH = 512
 
 let model
 let parameters
@@ -34,22 +36,26 @@ function pack(sequences, limit) {
   return bins
 }
 
-function microBatch(sequences) {
+/** Labels are the next tokens; the first `unlabelled` of a sequence and the first of all are none. */
+const firstLabel = (unlabelled) => Math.max(1, unlabelled)
+
+function microBatch(sequences, unlabelled) {
   const input = packSequences(sequences)
   const labels = new Int32Array(input.inputIds.length).fill(-100)
   for (let s = 0; s < sequences.length; s++)
-    for (let t = input.cuSeqlens[s]; t + 1 < input.cuSeqlens[s + 1]; t++) labels[t] = input.inputIds[t + 1]
+    for (let t = input.cuSeqlens[s] + firstLabel(unlabelled); t < input.cuSeqlens[s + 1]; t++)
+      labels[t - 1] = input.inputIds[t]
   return valueAndGrads(() => model.loss(input, labels).loss, [...parameters.values()])
 }
 
-/** One optimizer step over all sequences; as many tokens at a time as the peer has in its padded one. */
-function trainStep({ sequences, padTo }) {
+/** One optimizer step over all sequences. */
+function trainStep({ sequences, unlabelled }) {
   const start = performance.now()
-  const numLabels = sequences.reduce((count, { length }) => count + length - 1, 0)
+  const numLabels = sequences.reduce((count, { length }) => count + length - firstLabel(unlabelled), 0)
   let loss = 0
   let total
-  for (const batch of pack(sequences, padTo)) {
-    const { value, grads } = microBatch(batch)
+  for (const batch of pack(sequences, MICRO_BATCH)) {
+    const { value, grads } = microBatch(batch, unlabelled)
     loss += value.dataSync()[0] / numLabels
     const sums = total?.map((sum, i) => tf.add(sum, grads[i]))
     tf.dispose([value, ...(total ? [...total, ...grads] : [])])
@@ -63,6 +69,4 @@ function trainStep({ sequences, padTo }) {
   return { seconds: (performance.now() - start) / 1000, loss, tensors: tf.memory().numTensors, ...nativeMemory() }
 }
 
-const handlers = { prepare, step: trainStep, memory: () => ({ peakMemory: ownPeakMemory() }) }
-
-await serve(handlers)
+await serve({ prepare, step: trainStep })

@@ -2,12 +2,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { Random } from '@tunesmith/core'
 import { bleu, chrf, rouge, ter } from '@tunesmith/eval-metrics'
 import { interleaved, pythonVenv, speedRow, startWorker } from './lib/index.mjs'
 
-const peerScript = fileURLToPath(new URL('metrics.peer.py', import.meta.url))
 const SYLLABLES = 'ba con der el fin gra hi ing jo ka lum mor ness or pre qui ration s tion u ver wal y zen'.split(' ')
 
 /** Summaries of 15 to 60 words in one to three lines, and predictions that keep about two thirds of them. */
@@ -49,7 +47,7 @@ export async function run({ rounds = 3, pairs = 10_000 } = {}) {
   const path = join(folder, 'pairs.json')
   const data = makePairs(pairs)
   writeFileSync(path, JSON.stringify(data))
-  const peer = startWorker(await pythonVenv(['sacrebleu', 'nltk']), [peerScript, path])
+  const peer = startWorker(await pythonVenv(['sacrebleu', 'nltk']), [new URL('metrics.peer.py', import.meta.url), path])
   // The slow ones on fewer pairs, or the peer alone would take many minutes.
   const tasks = { rouge: 1, 'rouge-stemmer': 1, bleu: 1, 'chrf++': 0.2, ter: 0.05 }
   const rows = []

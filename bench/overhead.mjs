@@ -6,15 +6,13 @@
  *
  * `--layers=4` makes the first model smaller, which makes the share larger: the head stays, the steps get shorter.
  */
-import { fileURLToPath } from 'node:url'
 import { startWorker } from './lib/index.mjs'
 
 const LIMIT_SHARE = 3
 const LIMIT_GROWTH = 16
 
 export async function run({ rounds = 5, layers = 22, steps = 500 } = {}) {
-  const file = fileURLToPath(new URL('overhead.ours.mjs', import.meta.url))
-  const worker = startWorker(process.execPath, ['--expose-gc', file])
+  const worker = startWorker(process.execPath, ['--expose-gc', new URL('overhead.ours.mjs', import.meta.url)])
   const shares = await worker.call({ call: 'overhead', layers, steps: rounds })
   const { growth } = await worker.call({ call: 'growth', steps })
   worker.close()

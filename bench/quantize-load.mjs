@@ -5,13 +5,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { row, runChild } from './lib/index.mjs'
 import { median } from './lib/measure.mjs'
 import { TINY_LLAMA } from './lib/random-model.mjs'
 import { writeCheckpoint } from './load.mjs'
-
-const child = fileURLToPath(new URL('quantize-load.ours.mjs', import.meta.url))
 
 export async function run({ rounds = 3, layers = TINY_LLAMA.num_hidden_layers } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'tunesmith-bench-'))
@@ -20,7 +17,7 @@ export async function run({ rounds = 3, layers = TINY_LLAMA.num_hidden_layers } 
     const bytes = await writeCheckpoint(folder, config)
     const seen = []
     for (let round = 0; round < rounds; round++) {
-      const { stdout } = await runChild(process.execPath, [child, folder])
+      const { stdout } = await runChild(process.execPath, [new URL('quantize-load.ours.mjs', import.meta.url), folder])
       seen.push(JSON.parse(stdout.trim().split('\n').at(-1)))
     }
     const { quantized, largest } = seen[0]

@@ -49,6 +49,10 @@ runMain(async () => {
   if (names.length === 0) {
     console.log('npm run bench -- NAME [--json]\n')
     for (const name of known) console.log(`  ${name.padEnd(20)} ${describe(name)}`)
+    console.log(
+      '\nPython peers are installed by pip into .tools/python/ when they are first needed; TUNESMITH_BENCH_PYTHON names an',
+    )
+    console.log('interpreter to use instead where it has the packages.')
     return 0
   }
   const { json = false, ...rest } = options

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { openSafetensors, writeSafetensors } from '@tunesmith/hub'
 import { interleaved, pythonVenv, runChild, speedRow, startWorker } from './lib/index.mjs'
 
-const peerScript = fileURLToPath(new URL('safetensors.peer.py', import.meta.url))
+const peerScript = new URL('safetensors.peer.py', import.meta.url)
 const ownScript = fileURLToPath(import.meta.url)
 
 /** 64 float32 tensors of `[1024, columns]`, together `mebibytes`. */

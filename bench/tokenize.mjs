@@ -1,24 +1,15 @@
 /** Tokens per second of batch encoding, ours against Rust `tokenizers` on the same cores, with identical ids. */
-import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import { asyncBufferFromFile, parquetReadObjects } from 'hyparquet'
-import { interleaved, pythonVenv, speedRow, startWorker } from './lib/index.mjs'
+import { interleaved, pythonVenv, shared, speedRow, startWorker } from './lib/index.mjs'
 
-const here = dirname(fileURLToPath(import.meta.url))
 const NAMES = ['tinyllama-1.1b-chat', 'starling-lm-7b-alpha', 'llama-3.1-8b-instruct', 'qwen2.5-instruct', 'gpt2']
-
-function shared(...path) {
-  const found = join(process.env.TUNESMITH_SHARED ?? resolve(here, '../../shared'), ...path)
-  if (existsSync(found)) return found
-  throw new Error(`${found} is not there; set TUNESMITH_SHARED to the folder with data/medquad and tokenizers`)
-}
 
 /** Question and answer of the first 16,000 answered rows. */
 async function texts(rows) {
-  const file = await asyncBufferFromFile(shared('data', 'medquad', 'medquad.parquet'))
+  const file = await asyncBufferFromFile(shared('data/medquad/medquad.parquet'))
   const table = await parquetReadObjects({ file, columns: ['question', 'answer'] })
   return table
     .filter(({ answer }) => answer)
@@ -35,9 +26,13 @@ export async function run({ rounds = 5, rows = 16_000, only } = {}) {
     await writeFile(corpus, JSON.stringify(await texts(rows)))
     const python = await pythonVenv(['tokenizers'])
     for (const name of only ? [only] : NAMES) {
-      const tokenizer = shared('tokenizers', name)
-      const ours = startWorker(process.execPath, [join(here, 'tokenize.ours.mjs'), tokenizer, corpus])
-      const peer = startWorker(python, [join(here, 'tokenize.peer.py'), join(tokenizer, 'tokenizer.json'), corpus])
+      const tokenizer = shared(`tokenizers/${name}`)
+      const ours = startWorker(process.execPath, [new URL('tokenize.ours.mjs', import.meta.url), tokenizer, corpus])
+      const peer = startWorker(python, [
+        new URL('tokenize.peer.py', import.meta.url),
+        join(tokenizer, 'tokenizer.json'),
+        corpus,
+      ])
       const [mine, theirs] = [await ours.call({ call: 'check' }), await peer.call({ call: 'check' })]
       if (mine.digest !== theirs.digest) throw new Error(`${name}: the ids differ`)
       const seconds = await interleaved(

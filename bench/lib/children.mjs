@@ -1,7 +1,11 @@
 /** Child processes with their peak memory, one-shot or answering questions one by one. */
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+/** Arguments of a command; files may be URLs. */
+const strings = (args) => args.map((arg) => (arg instanceof URL ? fileURLToPath(arg) : arg))
 
 /** The kernel's high-water mark of a live process' resident memory in bytes (Linux; elsewhere undefined). */
 export function peakMemoryOf(pid) {
@@ -11,6 +15,11 @@ export function peakMemoryOf(pid) {
   } catch {
     return undefined
   }
+}
+
+/** Starts the count of {@link peakMemoryOf} anew from what is resident now (Linux; elsewhere nothing happens). */
+function resetPeakMemoryOf(pid) {
+  if (process.platform === 'linux') writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }
 
 /** The peak resident memory of this process in bytes, for a child that reports its own. */
@@ -25,7 +34,7 @@ export const ownPeakMemory = () => process.resourceUsage().maxRSS * 1024
 export function runChild(file, args, { env = process.env, cwd } = {}) {
   return new Promise((resolve, reject) => {
     const start = performance.now()
-    const child = spawn(file, args, { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(file, strings(args), { env, cwd, stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     let stderr = ''
     let peakMemory
@@ -54,12 +63,12 @@ export function runChild(file, args, { env = process.env, cwd } = {}) {
  * on its path). What takes long to start (importing torch, loading a model) is then outside the measurement and the rounds
  * can be interleaved.
  *
- * @returns `{ call(message): Promise<answer>, peakMemory(), close() }`
+ * @returns `{ call(message): Promise<answer>, peakMemory(), resetPeakMemory(), close() }`
  */
 export function startWorker(file, args, { env = process.env, cwd } = {}) {
   const library = new URL('.', import.meta.url).pathname
   const PYTHONPATH = [library, env.PYTHONPATH].filter(Boolean).join(':')
-  const child = spawn(file, args, {
+  const child = spawn(file, strings(args), {
     cwd,
     env: { ...env, PYTHONPATH, PYTHONUNBUFFERED: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -93,6 +102,7 @@ export function startWorker(file, args, { env = process.env, cwd } = {}) {
         child.stdin.write(`${JSON.stringify(message)}\n`)
       }),
     peakMemory: () => peakMemoryOf(child.pid),
+    resetPeakMemory: () => resetPeakMemoryOf(child.pid),
     close: () => child.kill(),
   }
 }

@@ -30,8 +30,21 @@ export async function interleaved(contenders, { rounds = 5, warmup = 1 } = {}) {
   return Object.fromEntries(names.map((name) => [name, median(times[name])]))
 }
 
-/** A row of the table; the ratio is above 1 when ours is better. `lowerIsBetter` (default false) for seconds and bytes. */
-export function row({ case: name, ours, peer, unit, lowerIsBetter = false, oursMemory, peerMemory }) {
+/**
+ * A row of the table; the ratio is above 1 when ours is better.
+ *
+ * @param options `peer`, or `peers` by name, each `{ value, memory? }`: the best of them is the peer of the row. `ours` and values in
+ *   `unit`, memory in bytes; `ofPeak` is the part of the processor's limit that ours reaches; `lowerIsBetter` (default false) for
+ *   seconds and bytes
+ */
+export function row({ case: name, ours, unit, lowerIsBetter = false, oursMemory, ofPeak, peers, ...one }) {
+  const better = (a, b) => (lowerIsBetter ? a.value < b.value : a.value > b.value)
+  const peerName = Object.keys(peers ?? {}).reduce(
+    (best, each) => (best === undefined || better(peers[each], peers[best]) ? each : best),
+    undefined,
+  )
+  const best = peers?.[peerName]
+  const { peer = best?.value, peerMemory = best?.memory } = one
   const ratio = ours === undefined || peer === undefined ? undefined : lowerIsBetter ? peer / ours : ours / peer
   return {
     case: name,
@@ -39,12 +52,25 @@ export function row({ case: name, ours, peer, unit, lowerIsBetter = false, oursM
     peer,
     ratio,
     unit,
+    ...(peerName === undefined ? {} : { peerName, peers }),
+    ...(ofPeak === undefined ? {} : { ofPeak }),
     ...(oursMemory === undefined ? {} : { oursMemory }),
     ...(peerMemory === undefined ? {} : { peerMemory }),
   }
 }
 
-/** A row of speeds from seconds: `amount` units of work each, e.g. `{ seconds: times, amount: 1e6, unit: 'tokens/s' }`. */
-export function speedRow({ case: name, seconds: { ours, peer }, amount, unit, ...memory }) {
-  return row({ case: name, ours: amount / ours, peer: peer === undefined ? undefined : amount / peer, unit, ...memory })
+/**
+ * A row of speeds from seconds: `amount` units of work each, e.g. `{ seconds: { ours, peer }, amount: 1e6, unit: 'tokens/s' }`.
+ * With `peers`, an object of seconds by name, the fastest is the peer; `peersMemory` has their bytes under the same names.
+ */
+export function speedRow({ seconds: { ours, peer }, peers, peersMemory, amount, ...rest }) {
+  const named =
+    peers &&
+    Object.fromEntries(
+      Object.entries(peers).map(([name, seconds]) => [
+        name,
+        { value: amount / seconds, ...(peersMemory?.[name] === undefined ? {} : { memory: peersMemory[name] }) },
+      ]),
+    )
+  return row({ ours: amount / ours, peer: peer === undefined ? undefined : amount / peer, peers: named, ...rest })
 }

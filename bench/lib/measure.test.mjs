@@ -32,6 +32,49 @@ it('makes a ratio above 1 mean that ours is better', () => {
   })
 })
 
+it('takes the best of several peers, whatever the unit, with its memory', () => {
+  const peers = { float32: { value: 3, memory: 70 }, bf16: { value: 5, memory: 40 } }
+  expect(row({ case: 'a', ours: 10, peers, unit: 'GFLOP/s', oursMemory: 20, ofPeak: 0.8 })).toEqual({
+    case: 'a',
+    ours: 10,
+    peer: 5,
+    ratio: 2,
+    unit: 'GFLOP/s',
+    peerName: 'bf16',
+    peers,
+    ofPeak: 0.8,
+    oursMemory: 20,
+    peerMemory: 40,
+  })
+  expect(row({ case: 'a', ours: 6, peers, unit: 's', lowerIsBetter: true })).toMatchObject({ peer: 3, ratio: 0.5 })
+  expect(row({ case: 'a', ours: 6, peers: {}, unit: 's' })).toMatchObject({ peer: undefined, ratio: undefined })
+  const times = { peers: { float32: 4, bf16: 2 }, peersMemory: { bf16: 7 } }
+  expect(speedRow({ case: 'a', seconds: { ours: 1 }, ...times, amount: 100, unit: 'rows/s' })).toEqual({
+    case: 'a',
+    ours: 100,
+    peer: 50,
+    ratio: 2,
+    unit: 'rows/s',
+    peerName: 'bf16',
+    peers: { float32: { value: 25 }, bf16: { value: 50, memory: 7 } },
+    peerMemory: 7,
+  })
+})
+
+it('names the best peer, the others and the part of the peak in the table', () => {
+  const peers = { 'torch float32': { value: 31.2 }, 'torch bf16': { value: 57 } }
+  const rows = [
+    row({ case: 'product', ours: 100, peers, unit: 'GFLOP/s', ofPeak: 0.804 }),
+    row({ case: 'other', ours: 1, peer: 2, unit: 'GFLOP/s' }),
+  ]
+  expect(table(rows).split('\n')).toEqual([
+    'case     ours  peer  ratio  unit     of peak  best peer   other peers',
+    '-------  ----  ----  -----  -------  -------  ----------  ------------------',
+    'product   100  57.0  1.75x  GFLOP/s      80%  torch bf16  torch float32 31.2',
+    'other    1.00  2.00  0.50x  GFLOP/s        -  -           -',
+  ])
+})
+
 it('prints a table with aligned columns', () => {
   const rows = [
     { case: 'read', ours: 1234.5, peer: 0.12345, ratio: 2, unit: 'MB/s', oursMemory: 2 ** 20, peerMemory: undefined },
@@ -51,6 +94,26 @@ it('measures the peak memory of a child, also after it let go of it', async (con
   const { peakMemory } = await runChild(process.execPath, ['-e', script])
   expect(peakMemory).toBeGreaterThan(200e6)
   expect(peakMemoryOf(process.pid)).toBeGreaterThan(0.9 * ownPeakMemory() - 2 ** 24)
+})
+
+it("starts a worker's peak of memory anew", async (context) => {
+  if (process.platform !== 'linux')
+    context.skip('the kernel high-water mark is reset through /proc, which only Linux has')
+  const script = `
+    require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+      let memory = Buffer.alloc(JSON.parse(line).bytes, 1)
+      memory = undefined
+      gc()
+      console.log('{}')
+    })`
+  const worker = startWorker(process.execPath, ['--expose-gc', '-e', script])
+  await worker.call({ bytes: 300e6 })
+  expect(worker.peakMemory()).toBeGreaterThan(300e6)
+  await worker.call({ bytes: 1 })
+  worker.resetPeakMemory()
+  await worker.call({ bytes: 1 })
+  expect(worker.peakMemory()).toBeLessThan(200e6)
+  worker.close()
 })
 
 it('takes the figure that a child prints itself, and reports a failing child with its stderr', async () => {

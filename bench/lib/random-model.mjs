@@ -32,25 +32,35 @@ export function randomBf16(size, seed) {
   return halves
 }
 
+function randomBytes(size, seed) {
+  const bytes = new Uint8Array(size)
+  let state = seed
+  for (let i = 0; i < size; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0
+    bytes[i] = state >>> 16
+  }
+  return bytes
+}
+
+const QUANTIZED = new Set(['nf4', 'int8'])
+
 /** The same random weights in a storage format. */
 function randomMatrix(format, outFeatures, inFeatures, seed) {
   const size = outFeatures * inFeatures
   if (format === 'nf4') {
-    const bytes = new Uint8Array(size / 2)
-    let state = seed
-    for (let i = 0; i < bytes.length; i++) {
-      state = (Math.imul(state, 1664525) + 1013904223) | 0
-      bytes[i] = state >>> 16
-    }
     return packedWeight({
       format,
       outFeatures,
       inFeatures,
       blockSize: 64,
-      bytes,
+      bytes: randomBytes(size / 2, seed),
       code: quantMap4bit('nf4'),
       absmax: new Float32Array(size / 64).fill(0.04),
     })
+  }
+  if (format === 'int8') {
+    const scale = new Float32Array(outFeatures).fill(0.04 / 127)
+    return packedWeight({ format, outFeatures, inFeatures, bytes: randomBytes(size, seed), scale })
   }
   const values = format === 'f32' ? bf16ToF32(randomBf16(size, seed)) : randomBf16(size, seed)
   return packedWeight({ format, outFeatures, inFeatures, bytes: new Uint8Array(values.buffer) })
@@ -60,13 +70,18 @@ function randomMatrix(format, outFeatures, inFeatures, seed) {
  * A model with random weights.
  *
  * @param config the content of a config.json
- * @param format `f32`, `bf16` or `nf4`; as bitsandbytes does, the head and the embeddings of an nf4 model stay bf16
+ * @param format `f32`, `bf16`, `nf4` or `int8`; as bitsandbytes does, the head and the embeddings of the latter two stay bf16
  */
 export function randomModel(config, format) {
   let seed = 1
   return new CausalLM(parseModelConfig(config), {
     matrix: (name, outFeatures, inFeatures) =>
-      randomMatrix(format === 'nf4' && !name.includes('.layers.') ? 'bf16' : format, outFeatures, inFeatures, seed++),
+      randomMatrix(
+        QUANTIZED.has(format) && !name.includes('.layers.') ? 'bf16' : format,
+        outFeatures,
+        inFeatures,
+        seed++,
+      ),
     vector: (_, size) => tf.tensor1d(new Float32Array(size).fill(1)),
   })
 }
