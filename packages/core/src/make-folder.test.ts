@@ -17,6 +17,16 @@ test('makes the folders that are missing, several callers at once too, and leave
   expect(existsSync(join(folder, 'a/b/d'))).toBe(true)
 })
 
+test('callers that start at different moments never meet a half-made path', async () => {
+  for (let round = 0; round < 100; round++) {
+    const places = Array.from({ length: 12 }, (_, i) => join(folder, `round-${round}`, i % 2 ? 'a' : 'b', 'c', `${i}`))
+    await Promise.all(
+      places.map((place, i) => new Promise((ready) => setTimeout(ready, i % 3)).then(() => makeFolder(place))),
+    )
+    expect(places.every(existsSync)).toBe(true)
+  }
+})
+
 test('a file in the way, and a link to nothing, are errors', async () => {
   await writeFile(join(folder, 'file'), '')
   await symlink(join(folder, 'nowhere'), join(folder, 'link'))

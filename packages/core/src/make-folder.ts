@@ -13,10 +13,10 @@ export async function makeFolder(path: string): Promise<void> {
   } catch (error) {
     if (await isFolder(path)) return
     const parent = dirname(path)
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path || (await isFolder(parent))) throw error
-    await makeFolder(parent)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === path) throw error
+    // Another call or process may be faster with either folder.
+    if (!(await isFolder(parent))) await makeFolder(parent)
     await mkdir(path).catch(async (again: unknown) => {
-      // Another process may have been faster.
       if (!(await isFolder(path))) throw again
     })
   }
