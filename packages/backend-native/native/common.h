@@ -206,16 +206,20 @@ struct Kernels {
   void (*transpose2d)(const float* x, float* y, int64_t rows, int64_t cols);
 };
 
+const Kernels* kernelsAmx();  // those of AVX512_BF16, with the products of gemm in tiles
 const Kernels* kernelsAvx512BF16();
 const Kernels* kernelsAvx512();
 const Kernels* kernelsAvx2();
 const Kernels* kernelsBase();
-// The best this processor runs, or the one named by TUNESMITH_ISA (avx512_bf16, avx512, avx2, base) when it runs.
+// The best this processor runs, or the one named by TUNESMITH_ISA (amx, avx512_bf16, avx512, avx2, base) when it runs.
 const Kernels& kernels();
 
 // Whether products with 16-bit and quantized weights round their factors to bf16. At first where the chosen kernels can
-// and the processor is faster so: AMD's take twice as many products in bf16 as in float32, Intel's half as many.
+// and the processor is faster so: with tiles, or on AMD's, which take twice as many products in bf16 as in float32;
+// Intel's without tiles take half as many.
 bool bf16Products();
+// Whether those products run in AMX tiles.
+bool productsInTiles();
 // Returns whether the kernels can do what is asked for; from the next product on.
 bool setBF16Products(bool wanted);
 

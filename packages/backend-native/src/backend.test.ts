@@ -274,7 +274,7 @@ describe('wrong calls are TunesmithErrors that name the kernel and the input', (
 test('what is registered: one kernel for every one of TensorFlow.js, and ours', () => {
   const info = registerNativeBackend()
   expect(info.name).toBe('native')
-  expect(['avx512_bf16', 'avx512', 'avx2', 'base']).toContain(info.isa)
+  expect(['amx', 'avx512_bf16', 'avx512', 'avx2', 'base']).toContain(info.isa)
   expect(info.threads).toBeGreaterThan(0)
   const names = (backend: string) => tf.getKernelsForBackend(backend).map(({ kernelName }) => kernelName)
   const native = new Set(names('native'))

@@ -77,7 +77,7 @@ describe.runIf(possible)('installed without a compiler', () => {
     const home = project('prebuilt', { [name]: join(unpacked, 'package') })
     const { installed, printed } = await installAndRun(home)
     expect(installed).toBe('')
-    expect(printed).toMatch(/^(avx512_bf16|avx512|avx2|base) 4,4,4,4,4,4\n$/)
+    expect(printed).toMatch(/^(amx|avx512_bf16|avx512|avx2|base) 4,4,4,4,4,4\n$/)
     expect(existsSync(join(home, 'node_modules', '@tunesmith', 'backend-native', 'build', 'Release'))).toBe(false)
   })
 

@@ -4,7 +4,7 @@ import { afterAll, describe } from 'vitest'
 import { loadAddon } from './addon'
 import { registerNativeBackend, setNumThreads } from './index'
 
-const there = loadAddon().isa() === 'avx512_bf16'
+const there = ['amx', 'avx512_bf16'].includes(loadAddon().isa())
 if (!there) console.log('skipped: this processor has no products in bf16')
 
 describe.runIf(there)('products in bf16', async () => {

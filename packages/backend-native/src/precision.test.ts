@@ -6,7 +6,7 @@ import { loadAddon } from './addon'
 import { registerNativeBackend } from './index'
 import { matrix, normals, run, useBackend } from './testing/native'
 
-const hasBF16 = loadAddon().isa() === 'avx512_bf16'
+const hasBF16 = ['amx', 'avx512_bf16'].includes(loadAddon().isa())
 
 beforeAll(useBackend)
 afterEach(() => {

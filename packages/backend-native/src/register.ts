@@ -18,14 +18,14 @@ export interface NativeBackendOptions {
    * Of the products with 16-bit and quantized weights. `bf16`: both factors are rounded to bfloat16, sums stay in
    * float32; `f32`: weights are widened. All else is float32 either way: products with float32 weights, gradients of
    * parameters, attention, norms, losses, the optimizer. Default `TUNESMITH_CPU_PRECISION`, else `bf16` on processors
-   * that are faster so (AMD's with AVX512_BF16; Intel's instruction is slower than their float32).
+   * that are faster so (with AMX, and AMD's with AVX512_BF16; Intel's without AMX are slower than in float32).
    */
   precision?: NativePrecision
 }
 
 export interface NativeBackendInfo {
   name: 'native'
-  /** Instruction set chosen for this processor: `avx512_bf16`, `avx512`, `avx2` or `base`. */
+  /** Instruction set chosen for this processor: `amx`, `avx512_bf16`, `avx512`, `avx2` or `base`. */
   isa: string
   threads: number
   precision: NativePrecision

@@ -93,43 +93,56 @@ static void packPairsA(const Term& t, int64_t m0, int height, int64_t k0, int64_
   transposeInto(temp, stride, height, steps, dst, height);
 }
 
-// Panel of B: dst[step * width + j] = the pair of b[k0 + 2 step, n0 + j], n <= 2 KC, columns from `cols` to `width`
-// zero.
+// Panel of B, transposed: dst[step * width + j] = the pair of b[k0 + 2 step, n0 + j], n <= 2 KC, columns from `cols` to
+// `width` zero.
 static void packPairsB(const Term& t, int64_t k0, int64_t n, int64_t n0, int cols, int width, float* dst, float* temp) {
   const Matrix& w = t.b;
   const int64_t steps = ceilDiv(n, 2);
-  if (t.bTransposed) {
-    for (int j = 0; j < width; j += VL) {
-      const int rows = static_cast<int>(most(0, least(VL, cols - j)));
-      if (rows < VL)
-        for (int64_t k = 0; k < steps; k++) store(dst + k * width + j, vf{});
-      if (rows == 0) continue;
-      if (w.format == kBF16 && !((n | w.cols) & 1)) {
-        const char* from = static_cast<const char*>(w.data) + ((n0 + j) * w.cols + k0) * 2;
-        transposeInto(reinterpret_cast<const float*>(from), w.cols / 2, rows, steps, dst + j, width);
-      } else {
-        const int64_t stride = steps + VL;  // not a power of two: rows of a tile fall into different cache sets
-        for (int i = 0; i < rows; i++)
-          decodeRowBF16(w, n0 + j + i, k0, n, reinterpret_cast<uint16_t*>(temp + i * stride));
-        transposeInto(temp, stride, rows, steps, dst + j, width);
-      }
+  for (int j = 0; j < width; j += VL) {
+    const int rows = static_cast<int>(most(0, least(VL, cols - j)));
+    if (rows < VL)
+      for (int64_t k = 0; k < steps; k++) store(dst + k * width + j, vf{});
+    if (rows == 0) continue;
+    if (w.format == kBF16 && !((n | w.cols) & 1)) {
+      const char* from = static_cast<const char*>(w.data) + ((n0 + j) * w.cols + k0) * 2;
+      transposeInto(reinterpret_cast<const float*>(from), w.cols / 2, rows, steps, dst + j, width);
+    } else {
+      const int64_t stride = steps + VL;  // not a power of two: rows of a tile fall into different cache sets
+      for (int i = 0; i < rows; i++)
+        decodeRowBF16(w, n0 + j + i, k0, n, reinterpret_cast<uint16_t*>(temp + i * stride));
+      transposeInto(temp, stride, rows, steps, dst + j, width);
     }
-    return;
   }
-  alignas(64) uint16_t low[NR + 1], high[NR + 1];
-  memset(high, 0, sizeof high);
-  for (int j = cols; j < NR; j++) low[j] = 0;
+}
+
+// Up to 32 values of a row, the rest zero.
+TS_INLINE __m512i someOf(const uint16_t* p, int64_t n) {
+  return _mm512_maskz_loadu_epi16(n < 2 * VL ? (1u << n) - 1 : 0xffffffffu, p);
+}
+
+// Panels of B, not transposed, of a whole strip: a row is read once for all of them. Panels are `apart` floats from
+// each other; the last one is VL or NR wide.
+static void packPairsOfRows(
+    const Term& t, int64_t k0, int64_t n, int64_t n0, int64_t cols, float* dst, int64_t apart, uint16_t* temp) {
+  const Matrix& w = t.b;
+  alignas(64) static const uint16_t kFirst[32] = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41,
+      10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
+  const __m512i first = _mm512_load_si512(kFirst), second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+  const auto rowOf = [&](int64_t k, uint16_t* room) -> const uint16_t* {
+    if (w.format == kBF16) return static_cast<const uint16_t*>(w.data) + (k0 + k) * w.cols + n0;
+    decodeRowBF16(w, k0 + k, n0, cols, room);
+    return room;
+  };
   for (int64_t k = 0; k < n; k += 2) {
-    decodeRowBF16(w, k0 + k, n0, cols, low);
-    if (cols & 1) low[cols] = 0;
-    if (k + 1 < n)
-      decodeRowBF16(w, k0 + k + 1, n0, cols, high);
-    else
-      memset(high, 0, sizeof high);
-    for (int j = 0; j < width; j += VL) {
-      const __m512i a = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(low + j)));
-      const __m512i b = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(high + j)));
-      store(dst + k / 2 * width + j, reinterpret_cast<vf>(_mm512_or_si512(a, _mm512_slli_epi32(b, 16))));
+    const bool both = k + 1 < n;
+    const uint16_t *low = rowOf(k, temp), *high = both ? rowOf(k + 1, temp + cols + 1) : low;
+    for (int64_t j = 0; j < cols; j += NR) {
+      const int64_t count = least(NR, cols - j);
+      const int width = count <= VL ? VL : NR;
+      const __m512i a = someOf(low + j, count), b = someOf(high + j, both ? count : 0);
+      float* to = dst + j / NR * apart + k / 2 * width;
+      _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, first, b));
+      if (width > VL) _mm512_storeu_si512(to + VL, _mm512_permutex2var_epi16(a, second, b));
     }
   }
 }
@@ -138,6 +151,7 @@ constexpr bool kHasPairs = false;
 TS_INLINE vf addPairs(vf s, const float*, vf) { return s; }
 static inline void packPairsA(const Term&, int64_t, int, int64_t, int64_t, float*, float*) {}
 static inline void packPairsB(const Term&, int64_t, int64_t, int64_t, int, int, float*, float*) {}
+static inline void packPairsOfRows(const Term&, int64_t, int64_t, int64_t, int64_t, float*, int64_t, uint16_t*) {}
 #endif
 
 }  // namespace

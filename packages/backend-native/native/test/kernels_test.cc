@@ -243,6 +243,10 @@ int main() {
       for (int64_t n : sizes) product(format, m, n, sizes[(m * 7 + n) % 6] * 5, (m + n) % 2 == 0, m % 3 ? 0.3 : 0);
   product(kF32, 1100, 40, 300, true, 0);
   product(kBF16, 40, 700, 600, false, 0.1);
+  // Several blocks along K, strips of columns and chunks of rows.
+  for (Format format : {kBF16, kNF4, kINT8})
+    for (bool transposed : {true, false}) product(format, 75, 150, 4131, transposed, transposed ? 0 : 0.2);
+  product(kBF16, 1100, 130, 70, true, 0);
   largeDequantize();
   for (int64_t headDim : {8, 40})
     for (int64_t window : {0, 20})
