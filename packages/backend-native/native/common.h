@@ -128,6 +128,7 @@ struct Attention {
   int64_t qStride, kvStride;
   float scale, softcap;
   int64_t window;
+  bool rounded;  // factors of products may be rounded to bf16, where such products are
 };
 
 struct AttentionGrad {

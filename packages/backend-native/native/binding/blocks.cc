@@ -72,6 +72,7 @@ Attention attentionFields(Fields& f, int64_t& tokens) {
   p.scale = f.real("scale");
   p.window = f.count("slidingWindow");
   p.softcap = f.real("softcap");
+  p.rounded = f.boolean("rounded");
   if ((p.kvHeads < 1 || p.heads < 1 || p.headDim < 1 || p.heads % p.kvHeads))
     f.fail("numKvHeads", "heads that share kv heads evenly");
   p.qStride = f.product(p.heads, p.headDim);

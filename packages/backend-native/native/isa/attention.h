@@ -7,7 +7,6 @@
 namespace tunesmith {
 namespace {
 
-constexpr int64_t QB = 4 * MR;                               // queries in a block
 constexpr int64_t KB = NR * (NR > 16 ? 4 : NR > 8 ? 4 : 8);  // keys in a block
 
 // A block of rows of one sequence, seen from one head.
@@ -48,57 +47,72 @@ static int64_t listBlocks(const Attention& p, int64_t step, bool ofKeys, bool fo
 
 TS_INLINE int64_t padded(int64_t n) { return ceilDiv(n, NR) * NR; }
 
-// rows x depth of a strided matrix as panels of A, [depth][rows of the panel].
-static void panelsOfA(const float* src, int64_t stride, int64_t rows, int64_t depth, float scale, float* dst) {
-  for (int64_t r = 0; r < rows; r += MR) {
-    const int n = static_cast<int>(least(MR, rows - r));
-    transposeInto(src + r * stride, stride, n, depth, dst + r * depth, n);
-  }
-  if (scale != 1.f)
-    for (int64_t i = 0; i < rows * depth; i++) dst[i] *= scale;
-}
+// How attention multiplies: in float32 through the micro-kernel, or in tiles. A matrix of `rows` is packed as A (into
+// rows * steps(depth) floats), as B with its depth along a row (padded(rows) * steps(depth)) or along the rows
+// (steps(rows) * padded(cols)); products write whole rows up to the padded columns.
+struct FloatProducts {
+  static constexpr int64_t kQueries = 4 * MR;  // queries in a block
+  static int64_t steps(int64_t depth) { return depth; }
+  static void begin() {}
+  static void end() {}
 
-// As B, transposed: depth runs along a row; panels [depth][NR], one per NR rows.
-static void panelsOfBTransposed(const float* src, int64_t stride, int64_t rows, int64_t depth, float* dst) {
-  Term t;
-  t.b.data = src;
-  t.b.cols = stride;
-  for (int64_t j = 0; j < rows; j += NR)
-    packB(t, 0, depth, j, static_cast<int>(least(NR, rows - j)), NR, dst + j * depth, nullptr);
-}
-
-// As B, not transposed: depth runs along the rows; panels [rows][NR], one per NR columns.
-static void panelsOfB(const float* src, int64_t stride, int64_t rows, int64_t cols, float* dst) {
-  for (int64_t j = 0; j < cols; j += NR) {
-    float* panel = dst + j * rows;
-    const int64_t n = least(NR, cols - j);
-    for (int64_t r = 0; r < rows; r++) {
-      memcpy(panel + r * NR, src + r * stride + j, static_cast<size_t>(n) * 4);
-      for (int64_t i = n; i < NR; i++) panel[r * NR + i] = 0;
-    }
-  }
-}
-
-// C[rows, padded cols] (+)= A B over panels of A and B.
-static void multiply(
-    const float* a, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc, bool add) {
-  for (int64_t j = 0; j < cols; j += NR)
+  static void asA(const float* src, int64_t stride, int64_t rows, int64_t depth, float scale, float* dst) {
     for (int64_t r = 0; r < rows; r += MR) {
       const int n = static_cast<int>(least(MR, rows - r));
-      microOf<NV>(n)(
-          depth, a + r * depth, n, b + j * depth, NR, c + r * ldc + j, ldc, add ? kFromC : kFromZero, nullptr);
+      transposeInto(src + r * stride, stride, n, depth, dst + r * depth, n);
     }
-}
+    if (scale != 1.f)
+      for (int64_t i = 0; i < rows * depth; i++) dst[i] *= scale;
+  }
 
-// C[cols of A, padded cols of B] += A^T B, A row-major [depth, lda]: its rows are the micro-kernel's panels already.
-static void multiplyTransposed(
-    const float* a, int64_t lda, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc) {
-  for (int64_t j = 0; j < cols; j += NR)
-    for (int64_t r = 0; r < rows; r += MR) {
-      const int n = static_cast<int>(least(MR, rows - r));
-      microOf<NV>(n)(depth, a + r, lda, b + j * depth, NR, c + r * ldc + j, ldc, kFromC, nullptr);
+  static void asTransposedB(const float* src, int64_t stride, int64_t rows, int64_t depth, float* dst) {
+    Term t;
+    t.b.data = src;
+    t.b.cols = stride;
+    for (int64_t j = 0; j < rows; j += NR)
+      packB(t, 0, depth, j, static_cast<int>(least(NR, rows - j)), NR, dst + j * depth, nullptr);
+  }
+
+  static void asB(const float* src, int64_t stride, int64_t rows, int64_t cols, float* dst) {
+    for (int64_t j = 0; j < cols; j += NR) {
+      float* panel = dst + j * rows;
+      const int64_t n = least(NR, cols - j);
+      for (int64_t r = 0; r < rows; r++) {
+        memcpy(panel + r * NR, src + r * stride + j, static_cast<size_t>(n) * 4);
+        for (int64_t i = n; i < NR; i++) panel[r * NR + i] = 0;
+      }
     }
-}
+  }
+
+  // C[rows, cols] (+)= A B
+  static void multiply(
+      const float* a, const float* b, int64_t rows, int64_t depth, int64_t cols, float* c, int64_t ldc, bool add) {
+    for (int64_t j = 0; j < cols; j += NR)
+      for (int64_t r = 0; r < rows; r += MR) {
+        const int n = static_cast<int>(least(MR, rows - r));
+        microOf<NV>(n)(
+            depth, a + r * depth, n, b + j * depth, NR, c + r * ldc + j, ldc, add ? kFromC : kFromZero, nullptr);
+      }
+  }
+
+  // C[rows, cols] += A^T B, A row-major [depth, lda]: its rows are the micro-kernel's panels already.
+  static void multiplyTransposed(const float* a, int64_t lda, const float* b, int64_t rows, int64_t depth, int64_t cols,
+      float* c, int64_t ldc, float*) {
+    for (int64_t j = 0; j < cols; j += NR)
+      for (int64_t r = 0; r < rows; r += MR) {
+        const int n = static_cast<int>(least(MR, rows - r));
+        microOf<NV>(n)(depth, a + r, lda, b + j * depth, NR, c + r * ldc + j, ldc, kFromC, nullptr);
+      }
+  }
+};
+
+}  // namespace
+}  // namespace tunesmith
+
+#include "attention_tiles.h"
+
+namespace tunesmith {
+namespace {
 
 struct Carver {
   float* at;
@@ -117,11 +131,12 @@ static Block* blocksOf(const Attention& p, int64_t step, bool ofKeys, bool forwa
   return reinterpret_cast<Block*>(memory);
 }
 
-static bool attention(const Attention& p, float* out, float* lse) {
+template <class Products> static bool attentionBy(const Attention& p, float* out, float* lse) {
+  constexpr int64_t QB = Products::kQueries;
   int64_t count = 0;
   const Block* blocks = blocksOf(p, QB, false, true, count);
   if (!blocks) return false;
-  const int64_t d = p.headDim, dPad = padded(d);
+  const int64_t d = p.headDim, dPad = padded(d), steps = Products::steps(d);
   bool ok = true;
   parallel(p.sequences * p.kvHeads, [&](int64_t item) {
     const int64_t s = item / p.kvHeads;
@@ -132,16 +147,18 @@ static bool attention(const Attention& p, float* out, float* lse) {
     const Block& b = blocks[item / p.heads];
     const int64_t head = item % p.heads, kvHead = head * p.kvHeads / p.heads;
     float* memory = scratch(kScratchAttention,
-        static_cast<size_t>(QB * d + KB * d + 2 * QB * KB + KB * dPad + QB * dPad + 4 * QB + 16 * VL));
+        static_cast<size_t>((QB + KB) * steps + 2 * QB * KB + KB * dPad + QB * dPad + 4 * QB + 16 * VL));
     if (!memory) {
       __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
       return;
     }
+    Products::begin();
     Carver carve{memory};
-    float *aq = carve.take(QB * d), *bk = carve.take(KB * d), *s = carve.take(QB * KB), *ap = carve.take(QB * KB);
+    float *aq = carve.take(QB * steps), *bk = carve.take(KB * steps), *s = carve.take(QB * KB),
+          *ap = carve.take(QB * KB);
     float *bv = carve.take(KB * dPad), *o = carve.take(QB * dPad), *top = carve.take(QB), *sum = carve.take(QB);
     const int64_t rows = b.last - b.first;
-    panelsOfA(p.q + (b.queryBase + b.first) * p.qStride + head * d, p.qStride, rows, d, p.scale, aq);
+    Products::asA(p.q + (b.queryBase + b.first) * p.qStride + head * d, p.qStride, rows, d, p.scale, aq);
     memset(o, 0, static_cast<size_t>(rows * dPad) * 4);
     for (int64_t r = 0; r < rows; r++) {
       top[r] = -INFINITY;
@@ -152,8 +169,8 @@ static bool attention(const Attention& p, float* out, float* lse) {
     for (int64_t k0 = start; k0 <= lastPosition && k0 < b.keys; k0 += KB) {
       const int64_t keys = least(least(KB, b.keys - k0), lastPosition + 1 - k0), keysPad = padded(keys);
       const float* from = p.k + (b.keyBase + k0) * p.kvStride + kvHead * d;
-      panelsOfBTransposed(from, p.kvStride, keys, d, bk);
-      multiply(aq, bk, rows, d, keys, s, KB, false);
+      Products::asTransposedB(from, p.kvStride, keys, d, bk);
+      Products::multiply(aq, bk, rows, d, keys, s, KB, false);
       for (int64_t r = 0; r < rows; r++) {
         float* row = s + r * KB;
         const int64_t position = b.first + r + b.shift;
@@ -180,12 +197,9 @@ static bool attention(const Attention& p, float* out, float* lse) {
         }
         sum[r] += sumOf(total);
       }
-      for (int64_t r = 0; r < rows; r += MR) {
-        const int n = static_cast<int>(least(MR, rows - r));
-        transposeInto(s + r * KB, KB, n, keys, ap + r * keys, n);
-      }
-      panelsOfB(p.v + (b.keyBase + k0) * p.kvStride + kvHead * d, p.kvStride, keys, d, bv);
-      multiply(ap, bv, rows, keys, d, o, dPad, true);
+      Products::asA(s, KB, rows, keys, 1.f, ap);
+      Products::asB(p.v + (b.keyBase + k0) * p.kvStride + kvHead * d, p.kvStride, keys, d, bv);
+      Products::multiply(ap, bv, rows, keys, d, o, dPad, true);
     }
     for (int64_t r = 0; r < rows; r++) {
       const int64_t token = b.queryBase + b.first + r;
@@ -194,8 +208,16 @@ static bool attention(const Attention& p, float* out, float* lse) {
       eachVec(d, [&](int64_t i, int n) { storeN(to + i, load(o + r * dPad + i) * inverse, n); });
       lse[token * p.heads + head] = top[r] + logf(sum[r]);
     }
+    Products::end();
   });
   return ok;
+}
+
+// Whether the attention's own products are taken in bf16.
+TS_INLINE bool inTiles(const Attention& p) { return kHasTiles && p.rounded && bf16Products() && productsInTiles(); }
+
+static bool attention(const Attention& p, float* out, float* lse) {
+  return inTiles(p) ? attentionBy<TiledProducts>(p, out, lse) : attentionBy<FloatProducts>(p, out, lse);
 }
 
 }  // namespace

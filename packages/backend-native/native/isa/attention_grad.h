@@ -34,17 +34,20 @@ static void scoreGrads(const Attention& g, const Block& b, int64_t q0, int64_t r
   }
 }
 
+template <class Products>
 static void gradsOfKeys(
     const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t kvHead, float* memory) {
-  const int64_t d = p.headDim, dPad = padded(d), group = p.heads / p.kvHeads;
+  constexpr int64_t QB = Products::kQueries;
+  const int64_t d = p.headDim, dPad = padded(d), steps = Products::steps(d), group = p.heads / p.kvHeads;
   Carver carve{memory};
-  float *bk = carve.take(KB * d), *bv = carve.take(KB * d), *aq = carve.take(QB * d), *ao = carve.take(QB * d);
+  float *bk = carve.take(KB * steps), *bv = carve.take(KB * steps);
+  float *aq = carve.take(QB * steps), *ao = carve.take(QB * steps), *work = carve.take(QB * KB);
   float *bq = carve.take(QB * dPad), *bo = carve.take(QB * dPad), *s = carve.take(QB * KB), *dp = carve.take(QB * KB);
   float *dk = carve.take(KB * dPad), *dv = carve.take(KB * dPad);
   const int64_t keys = b.last - b.first;
   const int64_t kvAt = (b.keyBase + b.first) * p.kvStride + kvHead * d;
-  panelsOfBTransposed(p.k + kvAt, p.kvStride, keys, d, bk);
-  panelsOfBTransposed(p.v + kvAt, p.kvStride, keys, d, bv);
+  Products::asTransposedB(p.k + kvAt, p.kvStride, keys, d, bk);
+  Products::asTransposedB(p.v + kvAt, p.kvStride, keys, d, bv);
   memset(dk, 0, static_cast<size_t>(KB * dPad) * 4);
   memset(dv, 0, static_cast<size_t>(KB * dPad) * 4);
   const int64_t firstQuery = most(0, b.first - b.shift);
@@ -52,15 +55,15 @@ static void gradsOfKeys(
   for (int64_t head = kvHead * group; head < (kvHead + 1) * group; head++)
     for (int64_t q0 = firstQuery; q0 < endQuery; q0 += QB) {
       const int64_t rows = least(QB, endQuery - q0), qAt = (b.queryBase + q0) * p.qStride + head * d;
-      panelsOfA(p.q + qAt, p.qStride, rows, d, p.scale, aq);
-      panelsOfA(g.dout + qAt, p.qStride, rows, d, 1.f, ao);
-      multiply(aq, bk, rows, d, keys, s, KB, false);
-      multiply(ao, bv, rows, d, keys, dp, KB, false);
+      Products::asA(p.q + qAt, p.qStride, rows, d, p.scale, aq);
+      Products::asA(g.dout + qAt, p.qStride, rows, d, 1.f, ao);
+      Products::multiply(aq, bk, rows, d, keys, s, KB, false);
+      Products::multiply(ao, bv, rows, d, keys, dp, KB, false);
       scoreGrads(p, b, q0, rows, b.first, keys, g.lse, delta, head, s, dp);
-      panelsOfB(p.q + qAt, p.qStride, rows, d, bq);
-      panelsOfB(g.dout + qAt, p.qStride, rows, d, bo);
-      multiplyTransposed(s, KB, bo, keys, rows, d, dv, dPad);
-      multiplyTransposed(dp, KB, bq, keys, rows, d, dk, dPad);
+      Products::asB(p.q + qAt, p.qStride, rows, d, bq);
+      Products::asB(g.dout + qAt, p.qStride, rows, d, bo);
+      Products::multiplyTransposed(s, KB, bo, keys, rows, d, dv, dPad, work);
+      Products::multiplyTransposed(dp, KB, bq, keys, rows, d, dk, dPad, work);
     }
   for (int64_t r = 0; r < keys; r++) {
     memcpy(g.dk + kvAt + r * p.kvStride, dk + r * dPad, static_cast<size_t>(d) * 4);
@@ -68,36 +71,37 @@ static void gradsOfKeys(
   }
 }
 
+template <class Products>
 static void gradsOfQueries(
     const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t head, float* memory) {
-  const int64_t d = p.headDim, dPad = padded(d), kvHead = head * p.kvHeads / p.heads;
+  constexpr int64_t QB = Products::kQueries;
+  const int64_t d = p.headDim, dPad = padded(d), steps = Products::steps(d), kvHead = head * p.kvHeads / p.heads;
   Carver carve{memory};
-  float *bk = carve.take(KB * d), *bv = carve.take(KB * d), *aq = carve.take(QB * d), *ao = carve.take(QB * d);
+  float *bk = carve.take(KB * steps), *bv = carve.take(KB * steps);
+  float *aq = carve.take(QB * steps), *ao = carve.take(QB * steps);
   float *kb = carve.take(KB * dPad), *s = carve.take(QB * KB), *dp = carve.take(QB * KB), *dq = carve.take(QB * dPad);
   const int64_t rows = b.last - b.first, qAt = (b.queryBase + b.first) * p.qStride + head * d;
-  panelsOfA(p.q + qAt, p.qStride, rows, d, p.scale, aq);
-  panelsOfA(g.dout + qAt, p.qStride, rows, d, 1.f, ao);
+  Products::asA(p.q + qAt, p.qStride, rows, d, p.scale, aq);
+  Products::asA(g.dout + qAt, p.qStride, rows, d, 1.f, ao);
   memset(dq, 0, static_cast<size_t>(rows * dPad) * 4);
   const int64_t lastPosition = b.last - 1 + b.shift;
   for (int64_t k0 = firstKey(p, b.first + b.shift) / KB * KB; k0 <= lastPosition; k0 += KB) {
     const int64_t keys = least(KB, lastPosition + 1 - k0), kvAt = (b.keyBase + k0) * p.kvStride + kvHead * d;
-    panelsOfBTransposed(p.k + kvAt, p.kvStride, keys, d, bk);
-    panelsOfBTransposed(p.v + kvAt, p.kvStride, keys, d, bv);
-    multiply(aq, bk, rows, d, keys, s, KB, false);
-    multiply(ao, bv, rows, d, keys, dp, KB, false);
+    Products::asTransposedB(p.k + kvAt, p.kvStride, keys, d, bk);
+    Products::asTransposedB(p.v + kvAt, p.kvStride, keys, d, bv);
+    Products::multiply(aq, bk, rows, d, keys, s, KB, false);
+    Products::multiply(ao, bv, rows, d, keys, dp, KB, false);
     scoreGrads(p, b, b.first, rows, k0, keys, g.lse, delta, head, s, dp);
-    for (int64_t r = 0; r < rows; r += MR) {
-      const int n = static_cast<int>(least(MR, rows - r));
-      transposeInto(dp + r * KB, KB, n, keys, s + r * keys, n);
-    }
-    panelsOfB(p.k + kvAt, p.kvStride, keys, d, kb);
-    multiply(s, kb, rows, keys, d, dq, dPad, true);
+    Products::asA(dp, KB, rows, keys, 1.f, s);
+    Products::asB(p.k + kvAt, p.kvStride, keys, d, kb);
+    Products::multiply(s, kb, rows, keys, d, dq, dPad, true);
   }
   for (int64_t r = 0; r < rows; r++) memcpy(g.dq + qAt + r * p.qStride, dq + r * dPad, static_cast<size_t>(d) * 4);
 }
 
-static bool attentionGrad(const Attention& p, const AttentionGrad& g) {
-  const int64_t d = p.headDim, dPad = padded(d);
+template <class Products> static bool attentionGradBy(const Attention& p, const AttentionGrad& g) {
+  constexpr int64_t QB = Products::kQueries;
+  const int64_t d = p.headDim, dPad = padded(d), steps = Products::steps(d);
   const int64_t tokens = p.sequences ? p.cuSeqlens[p.sequences] : 0;
   float* delta = scratch(kScratchLora, static_cast<size_t>(tokens * p.heads));
   if (!delta) return false;
@@ -108,7 +112,7 @@ static bool attentionGrad(const Attention& p, const AttentionGrad& g) {
     }
   });
   const size_t need =
-      static_cast<size_t>(2 * KB * d + 2 * QB * d + 2 * QB * dPad + 2 * QB * KB + 3 * KB * dPad + 32 * VL);
+      static_cast<size_t>(2 * (KB + QB) * steps + 2 * QB * dPad + 3 * QB * KB + 3 * KB * dPad + 48 * VL);
   bool ok = true;
   int64_t count = 0;
   const Block* blocks = blocksOf(p, KB, true, false, count);
@@ -116,16 +120,24 @@ static bool attentionGrad(const Attention& p, const AttentionGrad& g) {
   parallel(count * p.kvHeads, [&](int64_t item) {
     float* memory = scratch(kScratchAttention, need);
     if (!memory) return __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
-    gradsOfKeys(p, g, delta, blocks[item / p.kvHeads], item % p.kvHeads, memory);
+    Products::begin();
+    gradsOfKeys<Products>(p, g, delta, blocks[item / p.kvHeads], item % p.kvHeads, memory);
+    Products::end();
   });
   blocks = blocksOf(p, QB, false, false, count);
   if (!blocks) return false;
   parallel(count * p.heads, [&](int64_t item) {
     float* memory = scratch(kScratchAttention, need);
     if (!memory) return __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
-    gradsOfQueries(p, g, delta, blocks[item / p.heads], item % p.heads, memory);
+    Products::begin();
+    gradsOfQueries<Products>(p, g, delta, blocks[item / p.heads], item % p.heads, memory);
+    Products::end();
   });
   return ok;
+}
+
+static bool attentionGrad(const Attention& p, const AttentionGrad& g) {
+  return inTiles(p) ? attentionGradBy<TiledProducts>(p, g) : attentionGradBy<FloatProducts>(p, g);
 }
 
 }  // namespace

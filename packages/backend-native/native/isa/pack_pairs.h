@@ -115,6 +115,11 @@ static void packPairsB(const Term& t, int64_t k0, int64_t n, int64_t n0, int col
   }
 }
 
+// The order of 32 values that puts one of the first 16 before each of the last 16; of two vectors of 32,
+// one of the first before each of the second needs 16 more in every other place.
+alignas(64) static const uint16_t kOneOfEach[32] = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9,
+    25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+
 // Up to 32 values of a row, the rest zero.
 TS_INLINE __m512i someOf(const uint16_t* p, int64_t n) {
   return _mm512_maskz_loadu_epi16(n < 2 * VL ? (1u << n) - 1 : 0xffffffffu, p);
@@ -125,9 +130,8 @@ TS_INLINE __m512i someOf(const uint16_t* p, int64_t n) {
 static void packPairsOfRows(
     const Term& t, int64_t k0, int64_t n, int64_t n0, int64_t cols, float* dst, int64_t apart, uint16_t* temp) {
   const Matrix& w = t.b;
-  alignas(64) static const uint16_t kFirst[32] = {0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41,
-      10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47};
-  const __m512i first = _mm512_load_si512(kFirst), second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
+  const __m512i first = _mm512_add_epi16(_mm512_load_si512(kOneOfEach), _mm512_set1_epi32(16 << 16)),
+                second = _mm512_add_epi16(first, _mm512_set1_epi16(16));
   const auto rowOf = [&](int64_t k, uint16_t* room) -> const uint16_t* {
     if (w.format == kBF16) return static_cast<const uint16_t*>(w.data) + (k0 + k) * w.cols + n0;
     decodeRowBF16(w, k0 + k, n0, cols, room);

@@ -118,7 +118,7 @@ void largeDequantize() {
   }
 }
 
-std::vector<float> attentionRun(int threads, int64_t headDim, int64_t window, float softcap) {
+std::vector<float> attentionRun(int threads, int64_t headDim, int64_t window, float softcap, bool rounded = false) {
   setThreadCount(threads);
   state = 77;
   const int32_t ends[] = {0, 1, 64, 64, 201};
@@ -140,6 +140,7 @@ std::vector<float> attentionRun(int threads, int64_t headDim, int64_t window, fl
   p.scale = 0.3f;
   p.softcap = softcap;
   p.window = window;
+  p.rounded = rounded;
   std::vector<float> out(q.size()), lse(static_cast<size_t>(tokens * heads)), dq(q.size()), dk(k.size()), dv(k.size());
   expect(kernels().attention(p, out.data(), lse.data()), "attention");
   const AttentionGrad g = {dout.data(), out.data(), lse.data(), dq.data(), dk.data(), dv.data()};
@@ -253,6 +254,19 @@ int main() {
       expect(
           attentionRun(1, headDim, window, window ? 4.f : 0.f) == attentionRun(3, headDim, window, window ? 4.f : 0.f),
           "attention on any threads");
+  if (setBF16Products(true)) {
+    for (int64_t headDim : {8, 40, 64, 130})
+      for (int64_t window : {0, 20}) {
+        const auto run = [&](int threads, bool rounded) {
+          return attentionRun(threads, headDim, window, window ? 4.f : 0.f, rounded);
+        };
+        expect(run(1, true) == run(3, true), "attention in bf16 on any threads");
+        const std::vector<float> rounded = run(3, true), exact = run(3, false);
+        expect(close(rounded, exact, 5e-2f), "attention in bf16");
+        expect((rounded == exact) != productsInTiles(), "attention in tiles where there are any");
+      }
+    setBF16Products(false);
+  }
   for (Format format : {kF32, kBF16, kNF4})
     expect(lossRun(1, format) == lossRun(3, format), "cross entropy on any threads");
   if (setBF16Products(true)) expect(lossRun(1, kBF16) == lossRun(3, kBF16), "products in bf16 on any threads");

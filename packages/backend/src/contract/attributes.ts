@@ -4,7 +4,7 @@ import type { KernelAttrs } from './kernels'
 export type RMSNormAttrs = KernelAttrs<'RMSNorm'>
 export type RotaryEmbeddingAttrs = Omit<KernelAttrs<'RotaryEmbedding'>, 'inverse'>
 type Attention = KernelAttrs<'CausalAttention'>
-type WithDefault = 'slidingWindow' | 'softcap'
+type WithDefault = 'slidingWindow' | 'softcap' | 'rounded'
 export type CausalAttentionAttrs = Omit<Attention, WithDefault> & Partial<Pick<Attention, WithDefault>>
 export type SwiGLUAttrs = KernelAttrs<'SwiGLU'>
 export type DropoutAttrs = KernelAttrs<'Dropout'>

@@ -87,6 +87,8 @@ const ATTENTION_ATTRS = {
   slidingWindow: size(0),
   /** Scores become `softcap * tanh(score / softcap)` (gemma2). 0 for none. Default 0. */
   softcap: number(0),
+  /** Products may round their factors as those with 16-bit and quantized weights do on this backend. Default false. */
+  rounded: boolean(false),
 }
 type Attention = AttrsOf<Kernel & { attrs: typeof ATTENTION_ATTRS }>
 

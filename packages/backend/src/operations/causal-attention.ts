@@ -26,10 +26,10 @@ export function causalAttention(
   k: tf.Tensor2D,
   v: tf.Tensor2D,
   cuSeqlens: tf.Tensor1D,
-  { slidingWindow = 0, softcap = 0, ...rest }: CausalAttentionAttrs,
+  { slidingWindow = 0, softcap = 0, rounded = false, ...rest }: CausalAttentionAttrs,
   ranges?: KeyRanges,
 ): tf.Tensor2D {
-  const attrs = { ...rest, slidingWindow, softcap }
+  const attrs = { ...rest, slidingWindow, softcap, rounded }
   const [y, lse] = record({
     name: 'CausalAttention',
     inputs: ranges ? {} : { q, k, v },

@@ -151,14 +151,14 @@ function checkAttention(
 ): void {
   const want = attention(q, k, v, c, dout)
   const inputs = tensorsOf(c, q, k, v)
-  const [out, lse] = run('CausalAttention', inputs, c)
+  const [out, lse] = run('CausalAttention', inputs, { ...c, rounded: true })
   expectClose(out!, want.out, 1e-5, 'out')
   expectClose(lse!, want.lse, 1e-5, 'lse')
   if (!dout) return
   const grads = run(
     'CausalAttentionGrad',
     { ...inputs, out, lse, dout: matrix(dout, c.tokens, c.numHeads * c.headDim) },
-    c,
+    { ...c, rounded: true },
   )
   expectClose(grads[0]!, want.dq, 1e-5, 'dq')
   expectClose(grads[1]!, want.dk, 1e-5, 'dk')
@@ -237,8 +237,10 @@ nativeTest('attention is the same to the bit on one thread and on three', () => 
     const dout = matrix(normals(random, 300 * 128), 300, 128)
     const results = [1, 3].map((threads) => {
       setThreads(threads)
-      const [out, lse] = run('CausalAttention', inputs, c)
-      return [out!, lse!, ...run('CausalAttentionGrad', { ...inputs, out, lse, dout }, c)].map((x) => x.dataSync())
+      const [out, lse] = run('CausalAttention', inputs, { ...c, rounded: true })
+      return [out!, lse!, ...run('CausalAttentionGrad', { ...inputs, out, lse, dout }, { ...c, rounded: true })].map(
+        (x) => x.dataSync(),
+      )
     })
     setThreads(2)
     expect(results[1]).toEqual(results[0])
