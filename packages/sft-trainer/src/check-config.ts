@@ -1,14 +1,12 @@
 import { invalidOptions } from '@tunesmith/core'
-import type { SFTConfig } from './config'
+import type { SFTConfig, TrainingConfig } from './config'
+
+function refuse(what: string, where: string, remedy: string): never {
+  throw invalidOptions(what, { where, remedy })
+}
 
 /** Checked before anything is computed. @throws {TunesmithError} `invalid_options` */
-export function checkConfig(
-  config: SFTConfig,
-  { evalDataset, computeLoss }: { evalDataset?: unknown; computeLoss?: unknown },
-): void {
-  const refuse = (what: string, where: string, remedy: string): never => {
-    throw invalidOptions(what, { where, remedy })
-  }
+export function checkConfig(config: TrainingConfig, { evalDataset }: { evalDataset?: unknown }): void {
   if (config.learningRate === 0)
     refuse('The learning rate is 0: nothing would be learned', 'learningRate', 'Adapters want 1e-4 to 1e-3')
   const evaluates = config.evalStrategy !== 'no'
@@ -28,6 +26,10 @@ export function checkConfig(
       'Set gradientCheckpointing to true as well',
     )
   if (config.fp16 && config.bf16) refuse('fp16 and bf16 are both set', 'fp16', 'Choose one')
+}
+
+/** The loss that was asked for twice, or is none. @throws {TunesmithError} `invalid_options` */
+export function checkLossConfig(config: SFTConfig, { computeLoss }: { computeLoss?: unknown }): void {
   if (computeLoss !== undefined && typeof computeLoss !== 'function')
     refuse('computeLoss is not a function', 'computeLoss', 'Pass (logits, labels) => the loss of each row')
   if (computeLoss && (config.lossType !== 'nll' || config.labelSmoothingFactor > 0))

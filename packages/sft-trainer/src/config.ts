@@ -9,7 +9,8 @@ const count = z.number().int().positive()
 /** TrainingArguments' dictionaries. */
 const keywords = z.record(z.string(), z.unknown())
 
-export const sftConfigSchema = z.strictObject({
+/** What the loop, its checkpoints and its reporters take, whatever is learned. */
+export const trainingConfigSchema = z.strictObject({
   /** Where checkpoints, logs and charts go. */
   outputDir: z.string(),
   /** The run's name in reporters. Default: the last part of `outputDir`. */
@@ -58,33 +59,12 @@ export const sftConfigSchema = z.strictObject({
   /** Without an adapter: the modules to train, by name or suffix (`q_proj`, `model.norm`). Default: every weight. */
   trainableModules: z.array(z.string()).min(1).optional(),
 
-  // The loss.
-
-  /** `nll`, or `dft` (dynamic fine-tuning). Default `nll`. */
-  lossType: z.enum(['nll', 'dft']).default('nll'),
-  /** Default 0. */
-  labelSmoothingFactor: z.number().min(0).lt(1).default(0),
-  /** NEFTune (Jain et al. 2023): noise on the embeddings of training sequences, 5 to 15 in the paper. Default none. */
-  neftuneNoiseAlpha: z.number().positive().optional(),
-  /** Learn only from completions. Default: true for prompt/completion rows. */
-  completionOnlyLoss: z.boolean().optional(),
-  /** Learn only from the assistant's turns of `messages` rows. Default false. */
-  assistantOnlyLoss: z.boolean().default(false),
-
   // The data.
 
   /** Longest sequence in tokens. Default 1024. */
   maxLength: count.default(1024),
-  /** What happens to longer rows: cut, left out, or made into several. Default `truncate`, as in TRL. */
-  lengthPolicy: z.enum(['truncate', 'drop', 'split']).default('truncate'),
   /** Which part of a cut row stays. Default `keep_start`. */
   truncationMode: z.enum(['keep_start', 'keep_end']).default('keep_start'),
-  /** Fill rows of `maxLength` tokens with several sequences. Default false. */
-  packing: z.boolean().default(false),
-  /** `bfd` cuts what is longer than a row, `bfd_split` splits it, `wrapped` cuts anywhere. Default `bfd`. */
-  packingStrategy: z.enum(['bfd', 'bfd_split', 'wrapped']).default('bfd'),
-  /** Pack the evaluation data too. Default: as `packing`. */
-  evalPacking: z.boolean().optional(),
   /** The order of the rows, drawn anew each epoch. Default `random`. */
   trainSamplingStrategy: z.enum(['random', 'sequential', 'group_by_length']).default('random'),
   /** Leave out the last micro-batch of an epoch when it is not full. Default false. */
@@ -155,6 +135,37 @@ export const sftConfigSchema = z.strictObject({
   generationTokenBudget: count.default(16_384),
   /** What answers are scored with. Default rouge, bleu and exact_match. */
   generationMetrics: z.array(z.enum(GENERATION_METRICS)).default([...GENERATION_METRICS]),
+})
+
+export type TrainingConfig = z.output<typeof trainingConfigSchema> & {
+  /** Where rows can be packed. */
+  packing?: boolean
+}
+
+export const sftConfigSchema = trainingConfigSchema.extend({
+  // The loss.
+
+  /** `nll`, or `dft` (dynamic fine-tuning). Default `nll`. */
+  lossType: z.enum(['nll', 'dft']).default('nll'),
+  /** Default 0. */
+  labelSmoothingFactor: z.number().min(0).lt(1).default(0),
+  /** NEFTune (Jain et al. 2023): noise on the embeddings of training sequences, 5 to 15 in the paper. Default none. */
+  neftuneNoiseAlpha: z.number().positive().optional(),
+  /** Learn only from completions. Default: true for prompt/completion rows. */
+  completionOnlyLoss: z.boolean().optional(),
+  /** Learn only from the assistant's turns of `messages` rows. Default false. */
+  assistantOnlyLoss: z.boolean().default(false),
+
+  // The data.
+
+  /** What happens to longer rows: cut, left out, or made into several. Default `truncate`, as in TRL. */
+  lengthPolicy: z.enum(['truncate', 'drop', 'split']).default('truncate'),
+  /** Fill rows of `maxLength` tokens with several sequences. Default false. */
+  packing: z.boolean().default(false),
+  /** `bfd` cuts what is longer than a row, `bfd_split` splits it, `wrapped` cuts anywhere. Default `bfd`. */
+  packingStrategy: z.enum(['bfd', 'bfd_split', 'wrapped']).default('bfd'),
+  /** Pack the evaluation data too. Default: as `packing`. */
+  evalPacking: z.boolean().optional(),
 })
 
 /** TrainingArguments' and SFTConfig's names in camelCase; defaults theirs where not said otherwise. */

@@ -12,7 +12,16 @@ export type {
   TrainPlan,
   TrainResult,
 } from './callbacks/events'
-export { type SFTConfig, type SFTConfigOptions, sftConfig, sftConfigSchema } from './config'
+export {
+  type SFTConfig,
+  type SFTConfigOptions,
+  sftConfig,
+  sftConfigSchema,
+  type TrainingConfig,
+  trainingConfigSchema,
+} from './config'
+export type { BatchRows, TrainBatch } from './data/batches'
+export type { TrainingRows } from './data/check-inputs'
 export { type FormattingFunc, lossOn, type PreparedData, prepareDataset } from './data/prepare'
 export {
   type ComputeMetrics,
@@ -23,6 +32,7 @@ export {
   type GenerationSample,
 } from './generation-metrics/generation-metrics'
 export { INTERRUPT_EXIT_CODES } from './loop/interrupt'
+export type { LossMetrics, MicroLoss, MicroObjective, MicroSums, Objective, Prepared } from './loop/objective'
 export {
   createOptimizer,
   OPTIMIZERS,
@@ -42,4 +52,5 @@ export type { TrackingOptions } from './reporters/tracking/tracking-reporter'
 export { type TrackioOptions, trackioReporter } from './reporters/tracking/trackio'
 export { type WandbOptions, wandbReporter } from './reporters/tracking/wandb'
 export { createSchedule, SCHEDULES, type Schedule, type ScheduleName } from './schedules'
-export { SFTTrainer, type SFTTrainerOptions, type TrainOptions } from './trainer'
+export { SFTTrainer, type SFTTrainerOptions } from './sft-trainer'
+export { type Method, Trainer, type TrainerOptions, type TrainOptions } from './trainer'

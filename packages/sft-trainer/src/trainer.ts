@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs-core'
 import { invalidOptions, samePlace, withFolderLock } from '@tunesmith/core'
-import { type CausalLM, type ComputeLoss, makeTrainable } from '@tunesmith/models'
+import { type CausalLM, makeTrainable } from '@tunesmith/models'
 import { getPeftModel, type PeftConfigOptions, PeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { EvalLog, TrainerCallback, TrainResult } from './callbacks/events'
@@ -9,10 +9,10 @@ import { findResumePoint } from './checkpoints/keeper'
 import { loadParameters } from './checkpoints/load'
 import { readForResume, restoreRun } from './checkpoints/resume'
 import { saveTrained } from './checkpoints/save-trained'
-import { type SFTConfig, type SFTConfigOptions, sftConfig } from './config'
-import { type BatchRows, batchRows, dataDigest } from './data/batches'
-import { checkLoaded, type TrainingData, trainingData } from './data/check-inputs'
-import { type FormattingFunc, type PreparedData, prepareDataset, prepareTokenized } from './data/prepare'
+import type { TrainingConfig } from './config'
+import { type BatchRows, dataDigest } from './data/batches'
+import { checkLoaded, type TrainingData, type TrainingRows, trainingData } from './data/check-inputs'
+import type { FormattingFunc } from './data/prepare'
 import {
   type ComputeMetrics,
   type GenerationMetrics,
@@ -21,7 +21,7 @@ import {
 import { createRun, optimizerOf, scheduleOf } from './loop/create-run'
 import { evaluateLoss } from './loop/evaluate'
 import { Interrupt } from './loop/interrupt'
-import { type Objective, sftObjective } from './loop/objective'
+import type { Objective } from './loop/objective'
 import { newRunState } from './loop/run-state'
 import { trainLoop } from './loop/train-loop'
 import type { TrainRun } from './loop/train-run'
@@ -29,10 +29,10 @@ import { explainOutOfMemory } from './plan/memory'
 import { startNotices } from './plan/notices'
 import { memoryInputs, trainPlan } from './plan/plan'
 
-export interface SFTTrainerOptions {
+/** What every trainer takes. */
+export interface TrainerOptions {
   /** A base model, or one that already has an adapter to go on with. */
   model: CausalLM | PeftModel
-  args: SFTConfigOptions
   /** Rows in any known format, or examples already tokenized. */
   trainDataset: TrainingData
   evalDataset?: TrainingData
@@ -40,39 +40,41 @@ export interface SFTTrainerOptions {
   tokenizer?: Tokenizer
   /** Puts a new adapter on `model`. Without one, and without an adapter, the weights themselves are trained. */
   peftConfig?: PeftConfigOptions
-  formattingFunc?: FormattingFunc
-  /**
-   * The loss of each labelled token, in the place of `lossType` and `labelSmoothingFactor`: logits `[rows, vocab]` of some rows and
-   * their labels int32 `[rows]` to `[rows]`, in differentiable TensorFlow.js operations. Called several times per micro-batch.
-   */
-  computeLoss?: ComputeLoss
   /** Scores answers to evaluation prompts, beside `generationMetrics`; asks for them even without `predictWithGenerate`. */
   computeMetrics?: ComputeMetrics
   /** Called beside the reporters. */
   callbacks?: readonly TrainerCallback[]
 }
 
-type LoadedData = ReturnType<typeof trainingData>
+/** What one way of training adds to {@link Trainer}. */
+export interface Method<Config extends TrainingConfig> {
+  config: Config
+  /** Called when the model has its adapter. */
+  objective: (model: CausalLM, peft: PeftModel | undefined) => Objective
+  /** Makes evaluation rows prompts and references, for answers. */
+  formattingFunc?: FormattingFunc | undefined
+}
 
 export interface TrainOptions {
-  /** Ends training before the next step with an error, without saving. See {@link SFTTrainer.interrupt} for the other way. */
+  /** Ends training before the next step with an error, without saving. See {@link Trainer.interrupt} for the other way. */
   signal?: AbortSignal
   /** Goes before `resumeFromCheckpoint` in the config. */
   resumeFromCheckpoint?: boolean | string
 }
 
 /**
- * Supervised fine-tuning, TRL's SFTTrainer: rows in, adapter (or model) out.
+ * A training: rows in, adapter (or model) out. What is minimised is the business of a {@link Method}; the loop, checkpoints, reporters
+ * and evaluations are these for all of them.
  */
-export class SFTTrainer {
-  readonly config: SFTConfig
+export class Trainer<Config extends TrainingConfig = TrainingConfig> {
+  readonly config: Config
   readonly model: CausalLM
   readonly peft: PeftModel | undefined
   /** What is trained, by name. */
   readonly parameters: ReadonlyMap<string, tf.Variable>
-  readonly #options: SFTTrainerOptions
-  readonly #trainDataset: LoadedData
-  readonly #evalDataset: LoadedData | undefined
+  readonly #options: TrainerOptions
+  readonly #trainDataset: TrainingRows
+  readonly #evalDataset: TrainingRows | undefined
   readonly #interrupt = new Interrupt()
   readonly #generation: GenerationMetrics | undefined
   readonly #objective: Objective
@@ -80,16 +82,20 @@ export class SFTTrainer {
   /** Of the training done so far: where a later evaluation stands. */
   #state = newRunState()
 
-  /** @throws {TunesmithError} `invalid_options`, before anything is computed. */
-  constructor(options: SFTTrainerOptions) {
+  /**
+   * @param method makes the checked configuration and the objective.
+   * @throws {TunesmithError} `invalid_options`, before anything is computed.
+   */
+  constructor(options: TrainerOptions, method: () => Method<Config>) {
     this.#options = options
     checkLoaded(options)
     this.#trainDataset = trainingData(options.trainDataset, 'trainDataset')
     this.#evalDataset = options.evalDataset && trainingData(options.evalDataset, 'evalDataset')
-    this.config = sftConfig(options.args)
+    const { config, objective, formattingFunc } = method()
+    this.config = config
     checkConfig(this.config, options)
     scheduleOf(this.config, 1)
-    this.#generation = generationMetricsOf({ ...options, evalDataset: this.#evalDataset }, this.config)
+    this.#generation = generationMetricsOf({ ...options, formattingFunc, evalDataset: this.#evalDataset }, this.config)
     const { model, peftConfig } = options
     if (model instanceof PeftModel) {
       if (peftConfig)
@@ -100,21 +106,9 @@ export class SFTTrainer {
       this.peft = model
     } else if (peftConfig) this.peft = getPeftModel(model, peftConfig, { seed: this.config.seed })
     this.model = model instanceof PeftModel ? model.model : model
-    this.#objective = sftObjective(this.model, this.config, options.computeLoss)
     this.parameters = this.peft ? this.peft.parameters() : makeTrainable(this.model, this.config.trainableModules)
+    this.#objective = objective(this.model, this.peft)
     optimizerOf(this.config, this.parameters).dispose()
-  }
-
-  async #prepare(dataset: LoadedData, packing: boolean, signal?: AbortSignal): Promise<PreparedData> {
-    if (Array.isArray(dataset)) return prepareTokenized(dataset, this.config, packing)
-    const { tokenizer, formattingFunc } = this.#options
-    if (!tokenizer)
-      throw invalidOptions('Rows of text need a tokenizer', { where: 'SFTTrainer', remedy: 'Pass `tokenizer`' })
-    return prepareDataset(dataset as Exclude<LoadedData, readonly unknown[]>, tokenizer, this.config, {
-      formattingFunc,
-      packing,
-      signal,
-    })
   }
 
   /**
@@ -153,13 +147,14 @@ export class SFTTrainer {
     const { tokenizer, callbacks = [] } = this.#options
     const start = performance.now()
 
-    const prepared = await this.#prepare(this.#trainDataset, config.packing, signal)
-    const data = await batchRows(prepared.examples, config)
+    const objective = this.#objective
+    const prepared = await objective.prepare(this.#trainDataset, 'train', signal)
+    const { data } = prepared
+    if (objective.preparesBoth && this.#evalDataset) await this.#evalRows(signal)
     const digest = await dataDigest(data)
     const resume = await findResumePoint(config.outputDir, resumeFromCheckpoint ?? config.resumeFromCheckpoint)
     const resumed = resume.folder ? await readForResume(resume.folder, config, digest) : undefined
     const evaluate = (run: TrainRun) => this.#evaluate(run, (warning) => run.emitter.notice(warning, 'warning'))
-    const objective = this.#objective
     const interrupt = this.#interrupt
     const parts = { config, model, peft, parameters, tokenizer, objective, interrupt, signal, dataDigest: digest }
     const run = createRun(parts, data, resumed, { start, callbacks, evaluate })
@@ -176,7 +171,7 @@ export class SFTTrainer {
       for (const message of taken) await emitter.notice(message, 'warning')
       for (const { message, level } of [...resume.notices, ...(resumed?.notices ?? [])])
         await emitter.notice(message, level)
-      for (const message of startNotices(prepared, data, memory, tokenizer)) await emitter.notice(message)
+      for (const { message, level } of startNotices(prepared, memory, tokenizer)) await emitter.notice(message, level)
 
       const ended = await trainLoop(run)
 
@@ -220,18 +215,14 @@ export class SFTTrainer {
     }
   }
 
-  async #evalRows(): Promise<BatchRows> {
+  async #evalRows(signal?: AbortSignal): Promise<BatchRows> {
     const evalDataset = this.#evalDataset
     if (!evalDataset)
       throw invalidOptions('There is no evaluation data', {
-        where: 'SFTTrainer',
+        where: this.constructor.name,
         remedy: 'Pass `evalDataset`, or set evalStrategy to "no"',
       })
-    const packing = this.config.evalPacking ?? this.config.packing
-    this.#evalData ??= await batchRows((await this.#prepare(evalDataset, packing)).examples, {
-      ...this.config,
-      packing,
-    })
+    this.#evalData ??= (await this.#objective.prepare(evalDataset, 'eval', signal)).data
     return this.#evalData
   }
 

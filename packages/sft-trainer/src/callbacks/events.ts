@@ -1,10 +1,10 @@
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 
 /** What is logged every `loggingSteps`; averages over the optimizer steps since the last log. */
 export interface TrainLog {
   step: number
   epoch: number
-  /** Mean over steps of each step's loss per labelled token. */
+  /** Mean over steps of each step's loss: per labelled token in supervised fine-tuning. */
   loss: number
   /** Before clipping, of the last step. */
   gradNorm: number
@@ -27,6 +27,8 @@ export interface TrainLog {
   skippedSteps: number
   /** What fp16's loss is multiplied by before the backward pass; absent without fp16. */
   lossScale?: number
+  /** Metrics of the objective, under TRL's names: `rewards/chosen`, `logps/rejected`. */
+  [metric: string]: number | undefined
 }
 
 export interface EvalLog {
@@ -46,7 +48,7 @@ export interface EvalLog {
 
 /** Known before the first step. */
 export interface TrainPlan {
-  config: SFTConfig
+  config: TrainingConfig
   totalSteps: number
   stepsPerEpoch: number
   tokensPerEpoch: number
@@ -118,7 +120,7 @@ export interface TrainerControl {
 
 /** The second argument of every event. */
 export interface CallbackContext {
-  readonly config: SFTConfig
+  readonly config: TrainingConfig
   readonly state: Readonly<TrainerState>
   readonly control: TrainerControl
 }

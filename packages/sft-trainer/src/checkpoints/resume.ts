@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { incompatible } from '@tunesmith/core'
 import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import type { TrainerControl } from '../callbacks/events'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import type { RunState } from '../loop/run-state'
 import type { TrainRun } from '../loop/train-run'
 import { besideCheckpoint, type ResumePoint } from './keeper'
@@ -21,7 +21,7 @@ export interface ResumedRun {
 /** Settings that may change between runs without a word. */
 const INDIFFERENT = new Set(['outputDir', 'runName', 'reportTo', 'resumeFromCheckpoint', 'saveOnSignal'])
 
-async function changedSettings(folder: string, config: SFTConfig): Promise<string[]> {
+async function changedSettings(folder: string, config: TrainingConfig): Promise<string[]> {
   const before = await readJsonFile<Record<string, unknown>>(join(folder, 'training_args.json'))
   const now = JSON.parse(JSON.stringify(config)) as Record<string, unknown>
   const show = (value: unknown) => (value === undefined ? 'unset' : JSON.stringify(value))
@@ -35,7 +35,7 @@ async function changedSettings(folder: string, config: SFTConfig): Promise<strin
  *
  * @throws {TunesmithError} `incompatible` when it was made with other data.
  */
-export async function readForResume(folder: string, config: SFTConfig, dataDigest: string): Promise<ResumedRun> {
+export async function readForResume(folder: string, config: TrainingConfig, dataDigest: string): Promise<ResumedRun> {
   const path = join(folder, STATE_FILE)
   const { tunesmith: saved } = await readJsonFile<{ tunesmith?: SavedRun }>(path)
   if (!saved)

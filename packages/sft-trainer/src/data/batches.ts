@@ -8,7 +8,7 @@ import {
   type SamplerState,
   type TokenizedExample,
 } from '@tunesmith/datasets'
-import type { SFTConfig } from '../config'
+import type { SFTConfig, TrainingConfig } from '../config'
 import type { SourcedExample } from './prepare'
 
 /** The data in the units a sampler hands out: single sequences, or rows packed with several. */
@@ -59,8 +59,11 @@ export async function dataDigest({ rows }: BatchRows): Promise<string> {
   return hash.digest('hex').slice(0, 16)
 }
 
+/** A batch that still knows which examples it was made of. */
+export type TrainBatch = PackedBatch & { examples: readonly TokenizedExample[] }
+
 export interface MicroBatch {
-  batch: PackedBatch
+  batch: TrainBatch
   /** Rows handed to the batch, packed or not. */
   rows: number
   /** The dataset's rows in it, for messages. */
@@ -74,6 +77,8 @@ export interface BatchStreamState {
   /** Tells whether a resumed run counts its steps in the same units. */
   stepsPerEpoch: number
 }
+
+const trainBatch = (examples: readonly TokenizedExample[]): TrainBatch => ({ ...collate(examples), examples })
 
 /** Hands out the training data, one optimizer step's micro-batches at a time, epoch after epoch. */
 export interface BatchStream {
@@ -95,7 +100,7 @@ export interface BatchStream {
   state(): BatchStreamState
 }
 
-export function createBatchStream({ rows }: BatchRows, config: SFTConfig, state?: BatchStreamState): BatchStream {
+export function createBatchStream({ rows }: BatchRows, config: TrainingConfig, state?: BatchStreamState): BatchStream {
   const { perDeviceTrainBatchSize: batchSize, gradientAccumulationSteps, trainSamplingStrategy } = config
   const lengths = rows.map((row) => row.reduce((sum, { inputIds }) => sum + inputIds.length, 0))
   const sampler = createSampler(
@@ -140,7 +145,7 @@ export function createBatchStream({ rows }: BatchRows, config: SFTConfig, state?
         const examples = indices.flatMap((i) => rows[i]!)
         // Packing makes new examples of cut ones, whose origin is then the packed row.
         const sources = examples.map((example) => (example as Partial<SourcedExample>).row ?? -1)
-        window.push({ batch: collate(examples), rows: indices.length, sources: [...new Set(sources)] })
+        window.push({ batch: trainBatch(examples), rows: indices.length, sources: [...new Set(sources)] })
       }
       return window
     },
@@ -152,9 +157,9 @@ export function createBatchStream({ rows }: BatchRows, config: SFTConfig, state?
 }
 
 /** Evaluation batches, in order. */
-export function* evalBatches({ rows }: BatchRows, batchSize: number): Generator<{ batch: PackedBatch; rows: number }> {
+export function* evalBatches({ rows }: BatchRows, batchSize: number): Generator<{ batch: TrainBatch; rows: number }> {
   for (let i = 0; i < rows.length; i += batchSize) {
     const some = rows.slice(i, i + batchSize)
-    yield { batch: collate(some.flat()), rows: some.length }
+    yield { batch: trainBatch(some.flat()), rows: some.length }
   }
 }

@@ -7,6 +7,9 @@ export type TrainingData = Dataset | readonly Row[] | readonly TokenizedExample[
 const has = (value: unknown, method: string) =>
   typeof value === 'object' && value !== null && typeof (value as Record<string, unknown>)[method] === 'function'
 
+/** The same, read: a dataset of rows, or examples. */
+export type TrainingRows = Dataset | readonly TokenizedExample[]
+
 /** Refuses what has to be loaded, collected or awaited first, naming the call. */
 function refuseUnloaded(value: unknown, where: string, load: (name: string) => string): void {
   if (typeof value === 'string')
@@ -23,7 +26,7 @@ function refuseUnloaded(value: unknown, where: string, load: (name: string) => s
  *
  * @throws {TunesmithError} `invalid_options` for what is no data, naming what to call; `invalid_data` naming a row.
  */
-export function trainingData(value: unknown, where: string): Dataset | readonly TokenizedExample[] {
+export function trainingData(value: unknown, where: string): TrainingRows {
   refuseUnloaded(value, where, (name) => `await loadDataset(${name})`)
   if (has(value, 'collect'))
     throw invalidOptions('This is a stream, and training goes over its rows in a new order each epoch', {

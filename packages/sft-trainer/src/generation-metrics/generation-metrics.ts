@@ -3,7 +3,7 @@ import { invalidData, invalidOptions, Random, writeFileAtomic } from '@tunesmith
 import { type Dataset, type ExampleRow, formatDataset } from '@tunesmith/datasets'
 import { answerPrompts, type CausalLM } from '@tunesmith/models'
 import { buildPrompt, type Prompt, type Tokenizer } from '@tunesmith/tokenization'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import type { FormattingFunc } from '../data/prepare'
 import { metricKey } from '../loop/best-metric'
 import { generationScores } from './scores'
@@ -44,7 +44,7 @@ interface EvalPrompt extends Prompt {
 export interface GenerationMetricsOptions {
   dataset: Dataset
   tokenizer: Tokenizer
-  config: SFTConfig
+  config: TrainingConfig
   formattingFunc?: FormattingFunc | undefined
   /** In addition to `generationMetrics` of the config. */
   computeMetrics?: ComputeMetrics | undefined
@@ -159,7 +159,7 @@ type Given = Partial<Pick<GenerationMetricsOptions, 'tokenizer' | 'formattingFun
  *
  * @throws {TunesmithError} `invalid_options` when there is no text to ask with.
  */
-export function generationMetricsOf(given: Given, config: SFTConfig): GenerationMetrics | undefined {
+export function generationMetricsOf(given: Given, config: TrainingConfig): GenerationMetrics | undefined {
   const { computeMetrics, evalDataset, tokenizer, formattingFunc } = given
   if ((!config.predictWithGenerate && !computeMetrics) || !evalDataset) return undefined
   if (tokenizer && !Array.isArray(evalDataset)) {

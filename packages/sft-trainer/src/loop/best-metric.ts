@@ -1,8 +1,8 @@
 import { camelCase, invalidOptions } from '@tunesmith/core'
 import type { EvalLog } from '../callbacks/events'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 
-type MetricConfig = Pick<SFTConfig, 'metricForBestModel' | 'greaterIsBetter'>
+type MetricConfig = Pick<TrainingConfig, 'metricForBestModel' | 'greaterIsBetter'>
 
 /** `eval_rouge_l`, `rougeL` and `evalRougeL` mean the same. */
 export function metricKey(name: string): string {

@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core'
 import { createEmitter } from '../callbacks/emitter'
 import type { TrainerCallback } from '../callbacks/events'
 import type { ResumedRun } from '../checkpoints/resume'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import { type BatchRows, createBatchStream } from '../data/batches'
 import { createOptimizer, type Optimizer, parameterGroups } from '../optimizers'
 import { plannedSteps, warmupStepsOf } from '../plan/plan'
@@ -15,7 +15,7 @@ import { newRunState, noControl } from './run-state'
 import type { TrainParts, TrainRun } from './train-run'
 
 /** @throws {TunesmithError} `invalid_options` when `lrSchedulerKwargs` do not fit. */
-export function scheduleOf(config: SFTConfig, totalSteps: number): Schedule {
+export function scheduleOf(config: TrainingConfig, totalSteps: number): Schedule {
   return createSchedule(config.lrSchedulerType, {
     warmupSteps: warmupStepsOf(totalSteps, config),
     totalSteps,
@@ -26,7 +26,7 @@ export function scheduleOf(config: SFTConfig, totalSteps: number): Schedule {
 }
 
 /** @throws {TunesmithError} `invalid_options` when `optimArgs` do not fit. */
-export function optimizerOf(config: SFTConfig, parameters: ReadonlyMap<string, tf.Variable>): Optimizer {
+export function optimizerOf(config: TrainingConfig, parameters: ReadonlyMap<string, tf.Variable>): Optimizer {
   return createOptimizer(config.optim, parameterGroups(parameters, config), {
     beta1: config.adamBeta1,
     beta2: config.adamBeta2,

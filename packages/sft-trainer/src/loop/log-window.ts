@@ -1,15 +1,16 @@
 import type { TrainLog } from '../callbacks/events'
-import type { LossSums } from './micro-batch'
+import type { MicroSums } from './objective'
 
 const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** What happened since the last log; plain JSON, so that a resumed run logs the same means. */
 export type LogWindowState = ReturnType<typeof emptyWindow>
 
+type Metrics = Pick<TrainLog, 'meanTokenAccuracy' | 'entropy'> & Record<string, number>
+
 const emptyWindow = () => ({
   losses: [] as number[],
-  accuracies: [] as number[],
-  entropies: [] as number[],
+  metrics: {} as Record<string, number[]>,
   gradNorm: 0,
   learningRate: 0,
   rows: 0,
@@ -28,14 +29,16 @@ export class LogWindow {
     this.#state.learningRate = learningRate
   }
 
-  addMicroBatch({ loss, correct, entropy, labels, tokens }: LossSums, rows: number, sequences: number): void {
+  addMicroBatch({ tokens }: MicroSums, metrics: Metrics, rows: number, sequences: number): void {
     const state = this.#state
     this.#tokens += tokens
     state.rows += rows
     state.sequences += sequences
-    if (labels === 0 || !Number.isFinite(loss)) return
-    state.accuracies.push(correct / labels)
-    state.entropies.push(entropy / labels)
+    for (const [name, value] of Object.entries(metrics)) {
+      const values = state.metrics[name] ?? []
+      state.metrics[name] = values
+      if (Number.isFinite(value)) values.push(value)
+    }
   }
 
   tokensPerSecond(): number {
@@ -43,14 +46,14 @@ export class LogWindow {
   }
 
   /** The means since the last log; starts anew. */
-  take(): Omit<TrainLog, 'step' | 'epoch' | 'numTokens' | 'skippedSteps'> {
-    const { losses, accuracies, entropies, gradNorm, learningRate, rows, sequences } = this.#state
+  take() {
+    const { losses, metrics, gradNorm, learningRate, rows, sequences } = this.#state
+    const means = Object.fromEntries(Object.entries(metrics).map(([name, values]) => [name, mean(values)]))
     const log = {
       loss: mean(losses),
       gradNorm,
       learningRate,
-      meanTokenAccuracy: mean(accuracies),
-      entropy: mean(entropies),
+      ...(means as Metrics),
       tokensPerSecond: this.tokensPerSecond(),
       memory: process.memoryUsage.rss(),
       paddingShare: 0,

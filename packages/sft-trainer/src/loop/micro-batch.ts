@@ -1,56 +1,49 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { stopGradient, valueAndGrads, withoutRecording } from '@tunesmith/backend'
 import type { PackedBatch } from '@tunesmith/datasets'
-import type { Objective } from './objective'
+import type { MicroObjective, MicroSums } from './objective'
 
-/** Sums over the labelled tokens of one or more batches. */
-export interface LossSums {
-  /** What is minimised, before normalisation; with `nll` and no smoothing the same as `nll`. */
-  loss: number
-  nll: number
-  entropy: number
-  /** Tokens whose most likely prediction is the label. */
-  correct: number
-  labels: number
-  tokens: number
-  /** What the adapter adds to the mean loss per token (AdaLoRA's regulariser); 0 for most. */
-  auxiliary: number
+/** The loss, and all numbers in one tensor, so that they are read at once. */
+function compute<Batch extends PackedBatch>(objective: MicroObjective<Batch>, batch: Batch, seed?: number) {
+  const { loss, totals } = objective.microBatch(batch, seed)
+  return {
+    loss,
+    names: Object.keys(totals),
+    numbers: withoutRecording(() => tf.stack([loss, ...Object.values(totals)])),
+  }
 }
 
-function compute(objective: Objective, batch: PackedBatch, seed?: number) {
-  const { loss, nll, entropy, correct } = objective.loss(batch, seed)
-  const sums = withoutRecording(() => tf.stack([loss, tf.sum(nll), tf.sum(entropy), tf.sum(correct)]))
-  return { loss, sums }
-}
-
-function readSums(sums: tf.Tensor, batch: PackedBatch, auxiliary?: tf.Tensor): LossSums {
-  const [loss, nll, entropy, correct] = sums.dataSync() as Float32Array as unknown as [number, number, number, number]
-  const added = auxiliary?.dataSync()[0] ?? 0
-  tf.dispose([sums, auxiliary ?? []])
-  return { loss, nll, entropy, correct, labels: batch.numLabels, tokens: batch.inputIds.length, auxiliary: added }
+function readSums(numbers: tf.Tensor, names: readonly string[], tokens: number, items: number, extra?: tf.Tensor) {
+  const [loss, ...values] = numbers.dataSync() as Float32Array as unknown as [number, ...number[]]
+  const auxiliary = extra?.dataSync()[0] ?? 0
+  tf.dispose([numbers, extra ?? []])
+  const totals = Object.fromEntries(names.map((name, i) => [name, values[i]!]))
+  return { loss, items, tokens, auxiliary, totals } satisfies MicroSums
 }
 
 /**
  * Forward and backward over one micro-batch.
  *
- * @param weight of each token: 1 over the labelled tokens of the whole accumulation window, times the loss scale.
+ * @param weight of each item: 1 over the items of the whole accumulation window, times the loss scale.
  * @param seed of dropout and noise; undefined for neither.
  * @param extra the adapter's own loss, and its weight.
  * @returns the sums, and the gradients of the weighted loss by parameter name; the caller disposes them.
  */
-export function forwardBackward(
-  objective: Objective,
+export function forwardBackward<Batch extends PackedBatch>(
+  objective: MicroObjective<Batch>,
   parameters: ReadonlyMap<string, tf.Variable>,
-  batch: PackedBatch,
+  batch: Batch,
   weight: number,
   seed?: number,
   extra?: { loss: () => tf.Scalar | undefined; weight: number },
-): { sums: LossSums; grads: Map<string, tf.Tensor> } {
+): { sums: MicroSums; grads: Map<string, tf.Tensor> } {
+  let names: string[] = []
   const { value, kept, grads } = valueAndGrads(
     (keep) => {
-      const { loss, sums } = compute(objective, batch, seed)
-      keep(sums)
-      const weighted: tf.Scalar = tf.mul(loss, weight)
+      const computed = compute(objective, batch, seed)
+      names = computed.names
+      keep(computed.numbers)
+      const weighted: tf.Scalar = tf.mul(computed.loss, weight)
       const added = extra?.loss()
       if (!added) return weighted
       keep(stopGradient(added))
@@ -59,14 +52,20 @@ export function forwardBackward(
     [...parameters.values()],
   )
   value.dispose()
-  const names = [...parameters.keys()]
-  return { sums: readSums(kept[0]!, batch, kept[1]), grads: new Map(grads.map((grad, i) => [names[i]!, grad])) }
+  const keys = [...parameters.keys()]
+  return {
+    sums: readSums(kept[0]!, names, batch.inputIds.length, objective.items(batch), kept[1]),
+    grads: new Map(grads.map((grad, i) => [keys[i]!, grad])),
+  }
 }
 
 /** The loss of one batch, without gradients. */
-export function evaluateBatch(objective: Objective, batch: PackedBatch): LossSums {
-  return readSums(
-    tf.tidy(() => compute(objective, batch).sums),
-    batch,
-  )
+export function evaluateBatch<Batch extends PackedBatch>(objective: MicroObjective<Batch>, batch: Batch): MicroSums {
+  let names: string[] = []
+  const numbers = tf.tidy(() => {
+    const computed = compute(objective, batch)
+    names = computed.names
+    return computed.numbers
+  })
+  return readSums(numbers, names, batch.inputIds.length, objective.items(batch))
 }

@@ -1,6 +1,6 @@
 import { TunesmithError } from '@tunesmith/core'
 import type { MicroBatch } from '../data/batches'
-import type { LossSums } from './micro-batch'
+import type { MicroSums } from './objective'
 import type { RunState } from './run-state'
 import type { TrainRun } from './train-run'
 
@@ -19,7 +19,7 @@ function listRows(sources: readonly number[]): string {
  */
 export async function reportNonFinite(
   { state, emitter, config: { maxNonFiniteSteps: most } }: TrainRun,
-  { loss, norm, sums, micros }: { loss: number; norm: number; sums: LossSums[]; micros: MicroBatch[] },
+  { loss, norm, sums, micros }: { loss: number; norm: number; sums: MicroSums[]; micros: MicroBatch[] },
 ): Promise<void> {
   state.nonFiniteInARow++
   const step = state.globalStep + 1

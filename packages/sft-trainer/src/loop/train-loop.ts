@@ -4,8 +4,9 @@ import { TunesmithError } from '@tunesmith/core'
 import type { TrainResult } from '../callbacks/events'
 import { saveAndRotate } from '../checkpoints/keeper'
 import { isBetter, metricValue } from './best-metric'
-import { forwardBackward, type LossSums } from './micro-batch'
+import { forwardBackward } from './micro-batch'
 import { mustHaveUpdates, reportNonFinite } from './non-finite'
+import type { MicroSums } from './objective'
 import type { TrainRun } from './train-run'
 
 /** Dropout and noise must differ between micro-batches and be the same when a run is repeated or resumed. */
@@ -38,6 +39,8 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
       state.logs.push(log)
       state.logHistory.push(log)
       await emit('onLog', log)
+      const warning = objective.watch?.(state.logs)
+      if (warning !== undefined) await run.emitter.notice(warning, 'warning')
     }
     if (control.shouldEvaluate && !interrupt.reason) {
       const log = await run.evaluate()
@@ -78,13 +81,14 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     if (stream.atEpochEnd || step === 1) await emit('onEpochBegin', { epoch: Math.floor(state.epoch) })
     await emit('onStepBegin', { step })
     const micros = stream.nextWindow()
-    // Every labelled token of the window weighs the same, whichever micro-batch it is in.
-    const numItems = micros.reduce((sum, { batch }) => sum + batch.numLabels, 0)
+    // Every item of the window weighs the same, whichever micro-batch it is in.
+    const numItems = micros.reduce((sum, { batch }) => sum + objective.items(batch), 0)
     const weight = scaler.scale / Math.max(1, numItems)
     // transformers adds an adapter's own loss once per micro-batch; here its weight does not grow with accumulation.
     const extra = peft && { loss: () => peft.auxiliaryLoss(), weight: scaler.scale / micros.length }
-    const sums: LossSums[] = []
+    const sums: MicroSums[] = []
     for (const [micro, { batch }] of micros.entries()) {
+      await objective.before?.(batch)
       const seed = microSeed(config.seed, step, micro)
       const made = forwardBackward(objective, parameters, batch, weight, seed, extra)
       sums.push(made.sums)
@@ -129,7 +133,7 @@ async function stepByStep(run: TrainRun, grads: Map<string, tf.Tensor>): Promise
     // What is now known, and what is due.
     for (const [i, sum] of sums.entries()) {
       state.numTokens += sum.tokens
-      window.addMicroBatch(sum, micros[i]!.rows, micros[i]!.batch.cuSeqlens.length - 1)
+      window.addMicroBatch(sum, objective.metrics(sum), micros[i]!.rows, micros[i]!.batch.cuSeqlens.length - 1)
     }
     state.globalStep = step
     state.epoch = stream.epoch

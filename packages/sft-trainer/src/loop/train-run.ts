@@ -4,7 +4,7 @@ import type { PeftModel } from '@tunesmith/peft-lora'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import type { Emitter } from '../callbacks/emitter'
 import type { EvalLog, TrainerControl } from '../callbacks/events'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import type { BatchStream, BatchStreamState } from '../data/batches'
 import type { Optimizer } from '../optimizers'
 import type { Schedule } from '../schedules'
@@ -16,7 +16,7 @@ import type { RunState } from './run-state'
 
 /** What a training gets from its trainer. */
 export interface TrainParts {
-  config: SFTConfig
+  config: TrainingConfig
   model: CausalLM
   /** Saved beside the weights, when there is one. */
   tokenizer: Tokenizer | undefined

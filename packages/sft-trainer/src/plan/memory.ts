@@ -4,7 +4,7 @@ import { canOffload, weightBytes } from '@tunesmith/backend'
 import { isTunesmithError, TunesmithError } from '@tunesmith/core'
 import type { CausalLM, ModelConfig } from '@tunesmith/models'
 import type { MemoryEstimate } from '../callbacks/events'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 
 const sum = (values: Iterable<number>) => [...values].reduce((total, value) => total + value, 0)
 
@@ -20,7 +20,10 @@ function availableMemory(): number {
  */
 function activationBytesPerToken(
   config: ModelConfig,
-  { gradientCheckpointing, activationOffloading }: Pick<SFTConfig, 'gradientCheckpointing' | 'activationOffloading'>,
+  {
+    gradientCheckpointing,
+    activationOffloading,
+  }: Pick<TrainingConfig, 'gradientCheckpointing' | 'activationOffloading'>,
 ): number {
   const { hiddenSize, intermediateSize, numHiddenLayers, numAttentionHeads, numKeyValueHeads, headDim } = config
   const queries = numAttentionHeads * headDim
@@ -38,7 +41,7 @@ export interface MemoryInputs {
   optimizerBytes: number
   /** Tokens of the largest micro-batch. */
   tokensPerMicroBatch: number
-  config: SFTConfig
+  config: TrainingConfig
 }
 
 /** An estimate of a step's memory; the README says how close it comes. */
@@ -66,7 +69,7 @@ export function estimateMemory(inputs: MemoryInputs): MemoryEstimate {
 const gigabytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(bytes < 2 ** 30 ? 2 : 1)} GB`
 
 /** The optimizer of the same arithmetic whose states may leave the device. */
-const PAGED: Partial<Record<SFTConfig['optim'], SFTConfig['optim']>> = {
+const PAGED: Partial<Record<TrainingConfig['optim'], TrainingConfig['optim']>> = {
   adamw: 'paged_adamw_32bit',
   adamw_torch: 'paged_adamw_32bit',
   adamw_torch_fused: 'paged_adamw_32bit',

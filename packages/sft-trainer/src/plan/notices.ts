@@ -1,12 +1,12 @@
 import { canOffload, currentBackend } from '@tunesmith/backend'
 import type { Tokenizer } from '@tunesmith/tokenization'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import type { BatchRows } from '../data/batches'
-import type { PreparedData } from '../data/prepare'
+import type { Prepared } from '../loop/objective'
 import { type MemoryInputs, memoryNotices } from './memory'
 
 /** What a person should know about the data before it is trained on. */
-function dataNotices({ rows }: BatchRows, config: SFTConfig): string[] {
+function dataNotices({ rows }: BatchRows, config: TrainingConfig): string[] {
   const perStep = config.perDeviceTrainBatchSize * config.gradientAccumulationSteps
   if (rows.length >= perStep || config.dataloaderDropLast) return []
   const unit = config.packing ? 'packed rows' : 'rows'
@@ -16,14 +16,14 @@ function dataNotices({ rows }: BatchRows, config: SFTConfig): string[] {
 }
 
 /** What the options that move tensors off a device do not do on a backend without one; undefined when all is as they say. */
-function movingNotice(backend: string, { activationOffloading, optim }: SFTConfig): string | undefined {
+function movingNotice(backend: string, { activationOffloading, optim }: TrainingConfig): string | undefined {
   const idle = [activationOffloading && 'activationOffloading', optim.startsWith('paged_') && optim].filter(Boolean)
   if (idle.length === 0 || canOffload()) return undefined
   return `${idle.join(' and ')}: the backend "${backend}" computes in the host's memory, where everything is already; results are the same`
 }
 
 /** What the precision options mean on a backend, when that is not what they say; undefined otherwise. */
-function precisionNotice(backend: string, { bf16, fp16 }: SFTConfig): string | undefined {
+function precisionNotice(backend: string, { bf16, fp16 }: TrainingConfig): string | undefined {
   if (bf16 && backend !== 'cuda')
     return `bf16: the backend "${backend}" computes in float32, which is at least as exact; base weights stay as they were loaded`
   if (fp16)
@@ -43,19 +43,17 @@ function turnNotice(tokenizer: Tokenizer): string | undefined {
 
 /** What a person should know before the first step. */
 export function startNotices(
-  prepared: PreparedData,
-  data: BatchRows,
+  { data, notices, conversations }: Prepared,
   memory: MemoryInputs,
   tokenizer: Tokenizer | undefined,
-): string[] {
+): Prepared['notices'] {
   const backend = currentBackend()?.name ?? 'unknown'
-  return [
-    prepared.truncated + prepared.dropped > 0 ? prepared.lengths : undefined,
-    prepared.notPrinted,
-    prepared.conversations && tokenizer ? turnNotice(tokenizer) : undefined,
+  const others = [
+    conversations && tokenizer ? turnNotice(tokenizer) : undefined,
     ...dataNotices(data, memory.config),
     ...memoryNotices(memory),
     precisionNotice(backend, memory.config),
     movingNotice(backend, memory.config),
   ].filter((line) => line !== undefined)
+  return [...notices, ...others.map((message) => ({ message, level: 'info' as const }))]
 }

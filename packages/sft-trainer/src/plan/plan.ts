@@ -1,22 +1,22 @@
 import type { TrainPlan } from '../callbacks/events'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import type { BatchRows } from '../data/batches'
 import type { TrainRun } from '../loop/train-run'
 import { estimateMemory, type MemoryInputs } from './memory'
 
 /** Optimizer steps of the whole training. */
-export function plannedSteps(stepsPerEpoch: number, { maxSteps, numTrainEpochs }: SFTConfig): number {
+export function plannedSteps(stepsPerEpoch: number, { maxSteps, numTrainEpochs }: TrainingConfig): number {
   return maxSteps > 0 ? maxSteps : Math.ceil(numTrainEpochs * stepsPerEpoch)
 }
 
 /** Steps in which the learning rate rises. */
-export function warmupStepsOf(totalSteps: number, { warmupSteps, warmupRatio }: SFTConfig): number {
+export function warmupStepsOf(totalSteps: number, { warmupSteps, warmupRatio }: TrainingConfig): number {
   if (warmupSteps >= 1) return Math.round(warmupSteps)
   return Math.ceil((warmupSteps || warmupRatio) * totalSteps)
 }
 
 /** Tokens of the largest micro-batch that can be drawn. */
-export function largestMicroBatch({ rows }: BatchRows, { perDeviceTrainBatchSize }: SFTConfig): number {
+export function largestMicroBatch({ rows }: BatchRows, { perDeviceTrainBatchSize }: TrainingConfig): number {
   const tokens = rows.map((row) => row.reduce((sum, { inputIds }) => sum + inputIds.length, 0))
   return tokens
     .sort((a, b) => b - a)

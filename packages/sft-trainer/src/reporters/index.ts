@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import type { TrainerCallback } from '../callbacks/events'
-import type { SFTConfig } from '../config'
+import type { TrainingConfig } from '../config'
 import { consoleReporter } from './console'
 import { jsonlReporter } from './jsonl'
 import { lossChartReporter } from './loss-chart'
@@ -10,7 +10,7 @@ import { mlflowReporter } from './tracking/mlflow'
 import { trackioReporter } from './tracking/trackio'
 import { wandbReporter } from './tracking/wandb'
 
-const CREATE: Record<ReporterName, (config: SFTConfig) => TrainerCallback> = {
+const CREATE: Record<ReporterName, (config: TrainingConfig) => TrainerCallback> = {
   console: () => consoleReporter(),
   jsonl: ({ outputDir }) => jsonlReporter(join(outputDir, 'logs.jsonl')),
   chart: ({ outputDir }) => lossChartReporter(join(outputDir, 'loss.svg')),
@@ -21,6 +21,6 @@ const CREATE: Record<ReporterName, (config: SFTConfig) => TrainerCallback> = {
 }
 
 /** The reporter of that name; it writes into `outputDir`, or takes its settings from the environment as the original does. */
-export function createReporter(name: ReporterName, config: SFTConfig): TrainerCallback {
+export function createReporter(name: ReporterName, config: TrainingConfig): TrainerCallback {
   return CREATE[name](config)
 }
