@@ -29,6 +29,7 @@ export { BITS_PER_ELEMENT, type RoundTo, type WeightFormat } from './contract/we
 export { type CudaDiagnosis, diagnoseCuda } from './diagnose-cuda'
 export { isRecording, runKernel, stopGradient, withoutRecording } from './engine'
 export { canOffload, markOptimizerState, offloadTensor, prefetchTensor } from './offload'
+export { activate } from './operations/activate'
 export {
   ADAMW_8BIT_BLOCK_SIZE,
   ADAMW_MIN_8BIT_SIZE,
@@ -43,6 +44,7 @@ export { causalAttention, type KeyRanges } from './operations/causal-attention'
 export { dropout } from './operations/dropout'
 export { embeddingLookup } from './operations/embedding'
 export { kvCacheUpdate } from './operations/kv-cache'
+export { layerNorm } from './operations/layer-norm'
 export { dequantize, linear } from './operations/linear'
 export {
   type LinearCrossEntropyOptions,

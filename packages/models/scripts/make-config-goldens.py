@@ -16,7 +16,7 @@ warnings.simplefilter("ignore")
 transformers.logging.set_verbosity_error()
 torch.set_num_threads(1)
 FIXTURES = Path(__file__).parent.parent / "src" / "fixtures"
-FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "gemma2", "phi3", "olmo2"]
+FAMILIES = ["llama", "mistral", "ministral3", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "smollm3", "olmo2", "olmo3", "granite", "cohere2", "starcoder2", "gpt2", "gpt_neox"]
 
 
 def plain(config):
@@ -39,7 +39,7 @@ def logits_without(family, removed):
     config = parsed(raw)
     config.dtype = torch.float32
     model = AutoModelForCausalLM.from_pretrained(folder, config=config, attn_implementation="eager", dtype=torch.float32).eval()
-    ids = [(7 * i * i + 3) % 96 for i in range(24)]
+    ids = [(7 * i * i + 3) % 64 for i in range(24)]
     return {"removed": removed, "inputIds": ids, "logits": model(torch.tensor([ids]), use_cache=False).logits[0, -1].tolist()}
 
 
@@ -51,6 +51,16 @@ LEFT_OUT = {
     "gemma2": ["query_pre_attn_scalar", "sliding_window", "attn_logit_softcapping", "final_logit_softcapping", "hidden_activation", "layer_types", "tie_word_embeddings"],
     "phi3": ["sliding_window", "rms_norm_eps", "max_position_embeddings", "original_max_position_embeddings"],
     "olmo2": ["rms_norm_eps", "rope_parameters"],
+    "olmo3": ["rope_parameters", "layer_types"],
+    "ministral3": ["rms_norm_eps", "sliding_window"],
+    "gemma": ["hidden_act", "tie_word_embeddings", "rope_parameters"],
+    "gemma3_text": ["layer_types", "sliding_window", "rope_parameters", "hidden_activation"],
+    "smollm3": ["no_rope_layers", "layer_types", "rope_parameters", "tie_word_embeddings"],
+    "granite": ["attention_multiplier", "embedding_multiplier", "residual_multiplier", "logits_scaling"],
+    "cohere2": ["layer_types", "logit_scale", "layer_norm_eps", "sliding_window"],
+    "starcoder2": ["use_bias", "norm_epsilon", "hidden_act", "sliding_window"],
+    "gpt2": ["activation_function", "layer_norm_epsilon", "scale_attn_weights"],
+    "gpt_neox": ["hidden_act", "layer_norm_eps", "use_parallel_residual", "attention_bias"],
 }
 # A key that the tiny model's file does not have, as its value is null, cannot be left out.
 LEFT_OUT = {f: [k for k in keys if k in json.loads((FIXTURES / f / "config.json").read_text())] for f, keys in LEFT_OUT.items()}
@@ -80,6 +90,16 @@ ROPES = {
     "llama3, original length in both places": {"rope_scaling": {**LLAMA3, "original_max_position_embeddings": 32}, "original_max_position_embeddings": 48},
     "dynamic": {"rope_scaling": {"type": "dynamic", "factor": 2.0}},
     "dynamic, original length counts for nothing": {"rope_scaling": {"type": "dynamic", "factor": 2.0, "original_max_position_embeddings": 64}},
+}
+# Phi-3's file has the original length beside the parameters.
+LONGROPE = {"rope_type": "longrope", "short_factor": [1.0 + i / 16 for i in range(16)], "long_factor": [1.0 + i for i in range(16)]}
+ROPES |= {
+    "longrope": {"rope_scaling": {**LONGROPE, "original_max_position_embeddings": 32}},
+    "longrope, original length beside": {"rope_scaling": LONGROPE, "original_max_position_embeddings": 64},
+    "longrope, factor": {"rope_scaling": {**LONGROPE, "factor": 8.0, "original_max_position_embeddings": 64}},
+    "longrope, attention factor": {"rope_scaling": {**LONGROPE, "attention_factor": 1.3, "original_max_position_embeddings": 64}},
+    "proportional": {"rope_scaling": {"rope_type": "proportional", "partial_rotary_factor": 0.25}},
+    "proportional, factor": {"rope_scaling": {"rope_type": "proportional", "partial_rotary_factor": 0.5, "factor": 4.0}},
 }
 SIZES = {"model_type": "llama", "hidden_size": 128, "num_attention_heads": 4, "max_position_embeddings": 128}
 

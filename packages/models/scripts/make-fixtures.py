@@ -1,41 +1,44 @@
-"""Makes src/fixtures: tiny random models of each family and rope type, with the logits and greedy tokens of transformers.
+"""Makes src/fixtures: tiny random models of each family and rope type, with the logits, greedy tokens and gradients of transformers.
 
-python scripts/make-fixtures.py    (needs torch, transformers and safetensors; made with transformers 5.18)
+python scripts/make-fixtures.py [FAMILY...]    (needs torch, transformers and safetensors; made with transformers 5.18)
 """
 
 import json
+import sys
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from transformers import AutoModelForCausalLM, AutoConfig
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
 OUT = Path(__file__).parent.parent / "src" / "fixtures"
 torch.set_num_threads(1)
 
 SIZES = dict(
-    vocab_size=96, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+    vocab_size=64, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
     num_key_value_heads=2, max_position_embeddings=128, bos_token_id=0, eos_token_id=1, pad_token_id=2,
 )
 LENGTHS = (5, 20, 45)
+EMBEDDINGS = ("embed", "wte", "wpe")
 
 
 def make(config, seed):
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+    auto = AutoModelForImageTextToText if hasattr(config, "text_config") else AutoModelForCausalLM
+    model = auto.from_config(config, attn_implementation="eager").eval().float()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if "norm" in name:
+            if "norm" in name or ".ln_" in name:
                 parameter.add_(0.1 * torch.randn_like(parameter))
             else:
-                parameter.normal_(0, 1.0 if "embed" in name else 0.2)
+                parameter.normal_(0, 1.0 if any(part in name for part in EMBEDDINGS) else 0.2)
             parameter.copy_(parameter.to(torch.bfloat16))
     return model
 
 
-def prompts(seed):
+def prompts(seed, vocab_size):
     generator = torch.Generator().manual_seed(seed)
-    return [torch.randint(3, SIZES["vocab_size"], (1, n), generator=generator) for n in LENGTHS]
+    return [torch.randint(3, vocab_size, (1, n), generator=generator) for n in LENGTHS]
 
 
 @torch.no_grad()
@@ -54,7 +57,7 @@ def expected(make_model, prefix="", with_greedy=True):
     for seed in range(1, 20):
         model = make_model(seed)
         tensors, smallest = {}, float("inf")
-        for i, ids in enumerate(prompts(seed)):
+        for i, ids in enumerate(prompts(seed, model.config.get_text_config().vocab_size)):
             tensors[f"{prefix}input_ids.{i}"] = ids[0].clone()
             tensors[f"{prefix}logits.{i}"] = model(ids, use_cache=False).logits[0].contiguous()
             if with_greedy:
@@ -78,20 +81,76 @@ def save_model(model, folder):
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
+def gradients(model, ids):
+    """The gradient of the mean loss by every parameter, in float32."""
+    model.zero_grad()
+    with torch.enable_grad():
+        model(ids, labels=ids, use_cache=False).loss.backward()
+    return {name: parameter.grad.contiguous() for name, parameter in model.named_parameters() if parameter.grad is not None}
+
+
+# Goldens of generation and of adapters are made of these models too.
+LARGER = dict(vocab_size=96, hidden_size=32, intermediate_size=48)
+ONE_OF_EACH = {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}
+THETAS = {"full_attention": {"rope_type": "linear", "factor": 4.0, "rope_theta": 1e6}, "sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}
+YARN = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 16}
 FAMILIES = {
-    "llama": dict(attention_bias=True, mlp_bias=True, head_dim=16),
+    "llama": dict(**LARGER, attention_bias=True, mlp_bias=True, head_dim=16),
     "mistral": dict(sliding_window=8),
-    "qwen2": dict(tie_word_embeddings=True),
+    "qwen2": dict(**LARGER, tie_word_embeddings=True),
     "qwen3": dict(head_dim=16, use_sliding_window=True, sliding_window=8, max_window_layers=1),
+    "gemma": dict(head_dim=8),
     "gemma2": dict(head_dim=16, sliding_window=8, query_pre_attn_scalar=24, attn_logit_softcapping=6.0, final_logit_softcapping=4.0),
-    "phi3": dict(sliding_window=12, partial_rotary_factor=0.5),
-    # Of the guide "add an architecture".
+    "gemma3_text": dict(head_dim=8, query_pre_attn_scalar=12, rope_parameters=THETAS, **ONE_OF_EACH),
+    "phi3": dict(sliding_window=12, partial_rotary_factor=0.67),
+    "smollm3": dict(no_rope_layers=[1, 0], layer_types=["full_attention"] * 2),
     "olmo2": dict(),
+    "olmo3": dict(rope_parameters={**THETAS, "full_attention": {**YARN, "attention_factor": 1.1}}, **ONE_OF_EACH),
+    "granite": dict(embedding_multiplier=6.0, attention_multiplier=0.3, residual_multiplier=0.4, logits_scaling=3.0),
+    "ministral3": dict(head_dim=8, rope_parameters={**YARN, "mscale": 1.0, "mscale_all_dim": 1.0, "llama_4_scaling_beta": 0.3}),
+    "cohere2": dict(logit_scale=0.25, **ONE_OF_EACH),
+    "starcoder2": dict(sliding_window=8),
+    "gpt2": dict(n_embd=24, n_inner=40, n_layer=2, n_head=4, n_positions=128, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0),
+    "gpt_neox": dict(rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.34}),
 }
+# Phi-3.5 and Phi-4-mini: the first prompts are short for it, the last one is long.
+LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0, 1.3, 1.5], "long_factor": [1.5, 2.5, 4.0], "original_max_position_embeddings": 32}
+FAMILIES["phi3-longrope"] = dict(rope_parameters=LONGROPE, original_max_position_embeddings=32, tie_word_embeddings=True)
+
+
+def family_config(family, extra):
+    sizes = SIZES if family != "gpt2" else {k: SIZES[k] for k in ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id")}
+    return AutoConfig.for_model(family.split("-")[0], **{**sizes, **extra})
+
+
 for family, extra in FAMILIES.items():
-    model, tensors = expected(lambda seed: make(AutoConfig.for_model(family, **SIZES, **extra), seed))
+    if len(sys.argv) > 1 and family not in sys.argv[1:]:
+        continue
+    # The answers of a model whose rotary positions change on the way are computed without a cache too.
+    model, tensors = expected(lambda seed: make(family_config(family, extra), seed))
     save_model(model, OUT / family)
     save_file(tensors, OUT / family / "expected.safetensors")
+    save_file(gradients(model, tensors["input_ids.1"][None]), OUT / family / "grads.safetensors")
+    print(family)
+# Models of more than text, as save_pretrained writes them.
+VISION = dict(hidden_size=8, intermediate_size=12, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)
+WHOLES = {
+    "gemma3": dict(text_config={**SIZES, **FAMILIES["gemma3_text"]}, vision_config=VISION, mm_tokens_per_image=4),
+    "mistral3": dict(
+        text_config={**SIZES, **FAMILIES["ministral3"], "model_type": "ministral3"},
+        vision_config={**VISION, "model_type": "pixtral", "head_dim": 4}, tie_word_embeddings=False, image_token_index=3,
+    ),
+}
+for family, extra in WHOLES.items():
+    if len(sys.argv) > 1 and family not in sys.argv[1:]:
+        continue
+    model, tensors = expected(lambda seed: make(AutoConfig.for_model(family, **extra), seed))
+    model.to(torch.bfloat16).save_pretrained(OUT / family)
+    (OUT / family / "generation_config.json").unlink(missing_ok=True)
+    save_file(tensors, OUT / family / "expected.safetensors")
+    print(family)
+if len(sys.argv) > 1:
+    raise SystemExit
 
 ROPES = {
     "linear": dict(rope_type="linear", factor=3.0),

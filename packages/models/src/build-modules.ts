@@ -1,7 +1,7 @@
-import type * as tf from '@tensorflow/tfjs-core'
+import * as tf from '@tensorflow/tfjs-core'
 import { disposeWeight } from '@tunesmith/backend'
 import { architectureOf } from './architectures'
-import type { DecoderLayer } from './architectures/architecture'
+import type { DecoderLayer, NormShape } from './architectures/architecture'
 import type { ModelConfig } from './model-config'
 import { EmbeddingModule, LinearModule, NormModule } from './modules'
 import type { Pass } from './pass'
@@ -10,6 +10,8 @@ import type { WeightSource } from './weight-source'
 /** The parts of a model that have weights. Names are those of the checkpoint without `.weight`. */
 export interface Modules {
   readonly embedTokens: EmbeddingModule
+  /** Learned position embeddings, where the family has them instead of rotary ones. */
+  readonly embedPositions: EmbeddingModule | undefined
   /** Those of the decoder layers in their order, and the head last. */
   readonly linears: Map<string, LinearModule>
   readonly norms: Map<string, NormModule>
@@ -19,7 +21,7 @@ export interface Modules {
 /** Makes the modules that a configuration asks for, with weights out of a checkpoint or fresh ones. */
 export function buildModules(config: ModelConfig, source: WeightSource): Modules {
   const architecture = architectureOf(config.modelType)
-  const { hiddenSize, vocabSize, numHiddenLayers, rmsNormEps, tieWordEmbeddings } = config
+  const { hiddenSize, vocabSize, maxPositionEmbeddings, rmsNormEps, tieWordEmbeddings, names } = config
   const linears = new Map<string, LinearModule>()
   const norms = new Map<string, NormModule>()
   const addLinear = (name: string, weight: LinearModule['weight'], bias?: tf.Tensor1D) => {
@@ -27,26 +29,37 @@ export function buildModules(config: ModelConfig, source: WeightSource): Modules
     linears.set(name, module)
     return module
   }
-  const addNorm = (name: string, size: number) => {
+  const addNorm = (name: string, shape: number | NormShape) => {
+    const own = typeof shape === 'number' ? { size: shape } : shape
+    const { size, kind, bias, offset = 0 } = { ...architecture.norm, ...own }
     const weight = source.vector(`${name}.weight`, size)
-    norms.set(name, new NormModule(name, weight, rmsNormEps, architecture.normOffset ?? 0))
+    const added = bias ? source.vector(`${name}.bias`, size) : undefined
+    norms.set(name, new NormModule(name, weight, rmsNormEps, offset, kind, added))
   }
-  const embeddings = source.matrix('model.embed_tokens.weight', vocabSize, hiddenSize)
-  for (let i = 0; i < numHiddenLayers; i++) {
-    const prefix = `model.layers.${i}.`
-    for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(architecture.linears(config))) {
+  const embeddings = source.matrix(`${names.embeddings}.weight`, vocabSize, hiddenSize)
+  const positions =
+    names.positions === undefined
+      ? undefined
+      : new EmbeddingModule(
+          names.positions,
+          source.matrix(`${names.positions}.weight`, maxPositionEmbeddings, hiddenSize),
+        )
+  for (const layer of config.layers) {
+    const prefix = `${names.layers}.${layer.index}.`
+    for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(architecture.linears(config, layer))) {
       const weight = source.matrix(`${prefix}${name}.weight`, outFeatures, inFeatures)
       addLinear(prefix + name, weight, bias ? source.vector(`${prefix}${name}.bias`, outFeatures) : undefined)
     }
-    for (const [name, size] of Object.entries(architecture.norms(config))) addNorm(prefix + name, size)
+    for (const [name, shape] of Object.entries(architecture.norms(config, layer))) addNorm(prefix + name, shape)
   }
-  addNorm('model.norm', hiddenSize)
-  const head = tieWordEmbeddings ? embeddings : source.matrix('lm_head.weight', vocabSize, hiddenSize)
+  addNorm(names.norm, hiddenSize)
+  const head = tieWordEmbeddings ? embeddings : source.matrix(`${names.head}.weight`, vocabSize, hiddenSize)
   return {
-    embedTokens: new EmbeddingModule('model.embed_tokens', embeddings),
+    embedTokens: new EmbeddingModule(names.embeddings, embeddings),
+    embedPositions: positions,
     linears,
     norms,
-    lmHead: addLinear('lm_head', head),
+    lmHead: addLinear(names.head, head),
   }
 }
 
@@ -71,9 +84,9 @@ export function decoderLayer(
   index: number,
   pass: Pass,
 ): DecoderLayer {
-  const nameOf = (name: string) => `model.layers.${index}.${name}`
+  const nameOf = (name: string) => `${config.names.layers}.${index}.${name}`
   return {
-    index,
+    ...config.layers[index]!,
     config,
     hasNorm: (name) => norms.has(nameOf(name)),
     linear: (name, x) => linears.get(nameOf(name))!.forward(x, pass),
@@ -81,11 +94,12 @@ export function decoderLayer(
   }
 }
 
-export function disposeModules({ embedTokens, linears, norms }: Modules): void {
+export function disposeModules({ embedTokens, embedPositions, linears, norms }: Modules): void {
   for (const { weight, bias } of linears.values()) {
     disposeWeight(weight)
     bias?.dispose()
   }
   disposeWeight(embedTokens.weight)
-  for (const { weight } of norms.values()) weight.dispose()
+  if (embedPositions) disposeWeight(embedPositions.weight)
+  for (const { weight, bias } of norms.values()) tf.dispose([weight, ...(bias ? [bias] : [])])
 }

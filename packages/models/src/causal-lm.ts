@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { checkpoint, type LinearCrossEntropyResult, type TokenLogProbs } from '@tunesmith/backend'
+import { checkpoint, type LinearCrossEntropyResult, residualAdd, type TokenLogProbs } from '@tunesmith/backend'
 import { invalidData } from '@tunesmith/core'
 import { architectureOf } from './architectures'
 import type { Architecture, DecoderLayer } from './architectures/architecture'
 import type { ModelInput } from './batch'
 import { buildModules, decoderLayer, disposeModules, type LayerModules, modulesNow } from './build-modules'
 import { tensorShapes } from './checkpoint-tensors'
+import type { CheckpointOrigin } from './checkpoint-view'
 import { type GenerationDefaults, generationDefaults } from './generation/generation-config'
 import { type Head, headLogProbs, headLoss } from './loss/head-loss'
 import type { TokenLoss } from './loss/losses'
@@ -43,7 +44,11 @@ export class CausalLM {
   readonly linears: Map<string, LinearModule>
   readonly norms: Map<string, NormModule>
   readonly embedTokens: EmbeddingModule
+  /** Learned position embeddings, where the family has them. */
+  readonly embedPositions: EmbeddingModule | undefined
   readonly lmHead: LinearModule
+  /** Where the weights are from, and what is there beside them; undefined for a model that was made fresh. */
+  origin: CheckpointOrigin | undefined
   /** Set and removed by adapters. */
   attachment: Attachment | undefined
   readonly #architecture: Architecture
@@ -53,10 +58,11 @@ export class CausalLM {
     this.nameOrPath = nameOrPath
     this.generation = generationDefaults(config)
     this.#architecture = architectureOf(config.modelType)
-    const { linears, norms, embedTokens, lmHead } = buildModules(config, source)
+    const { linears, norms, embedTokens, embedPositions, lmHead } = buildModules(config, source)
     this.linears = linears
     this.norms = norms
     this.embedTokens = embedTokens
+    this.embedPositions = embedPositions
     this.lmHead = lmHead
   }
 
@@ -65,13 +71,20 @@ export class CausalLM {
     return [...this.linears.values()].filter((module) => module !== this.lmHead)
   }
 
+  /** Whether transformers keeps matrices of its layers transposed (GPT-2's `Conv1D`): what PEFT calls `fan_in_fan_out`. */
+  storesTransposed(): boolean {
+    return this.decoderLinears().some(
+      ({ name }) => this.#architecture.stored?.(`${name}.weight`, this.config)?.transposed,
+    )
+  }
+
   /** All parameters of the base model, trainable or not. A tied head counts once. */
   parameterCount(): number {
     return [...tensorShapes(this.config).values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0)
   }
 
   /**
-   * The hidden states after the final norm, `[tokens, hidden]`.
+   * The hidden states after the final norm, `[tokens, hidden]`, times `logitScale`: what the head reads.
    *
    * @throws {TunesmithError} `invalid_data` for a token id outside the vocabulary, and for adapter names that do not fit.
    */
@@ -97,6 +110,12 @@ export class CausalLM {
     return tf.tidy(() => tf.mul(this.embedTokens.forward(ids, pass), scale))
   }
 
+  /** Adds learned positions, where the family has them. */
+  #withPositions(embeddings: tf.Tensor2D, positions: () => tf.Tensor1D, pass: Pass): tf.Tensor2D {
+    if (!this.embedPositions) return embeddings
+    return tf.tidy(() => residualAdd(embeddings, this.embedPositions!.forward(positions(), pass)))
+  }
+
   /** @param place of the rows, virtual ones among them. */
   #forwardEmbeddings(
     embeddings: tf.Tensor2D,
@@ -104,11 +123,20 @@ export class CausalLM {
     pass: Pass,
     { gradientCheckpointing = false, activationOffloading: offload = false }: ForwardOptions,
   ): tf.Tensor2D {
-    const plan = stepPlan(this.config, place, pass.cache, this.attachment?.virtualTokens)
+    const virtual = this.attachment?.virtualTokens
+    const before = virtual?.keyValues ? virtual.count : 0
+    this.#checkPositions(place.positions, before)
+    const learned = () =>
+      tf.tensor1d(
+        Int32Array.from(place.positions, (position) => position + before),
+        'int32',
+      )
+    const inputs = this.#withPositions(embeddings, learned, pass)
+    const plan = stepPlan(this.config, place, pass.cache, virtual)
     const shared = plan.tensors()
     // A block that runs again in the backward pass does so with the adapters of this pass.
     const modules = gradientCheckpointing ? modulesNow(this) : this
-    return this.#throughLayers(embeddings, modules, pass, (layer, x) => {
+    return this.#throughLayers(inputs, modules, pass, (layer, x) => {
       const block = (input: tf.Tensor2D, tensors: readonly tf.Tensor[]) =>
         tf.tidy(() => this.#architecture.block(layer, input, plan.context(tensors)))
       if (!gradientCheckpointing) return block(x, shared)
@@ -128,7 +156,9 @@ export class CausalLM {
       if (x !== embeddings) x.dispose()
       x = next
     }
-    return this.norms.get('model.norm')!.forward(x)
+    const { names, logitScale } = this.config
+    const hidden = this.norms.get(names.norm)!.forward(x)
+    return logitScale === 1 ? hidden : tf.tidy(() => tf.mul(hidden, logitScale))
   }
 
   /**
@@ -141,8 +171,11 @@ export class CausalLM {
   forwardNext(ids: tf.Tensor1D, step: StepContext, pass: Pass): tf.Tensor2D {
     checkAdapterNames(pass, this.attachment)
     return tf.tidy(() =>
-      this.#throughLayers(this.embed(ids, pass), this, pass, (layer, x) =>
-        tf.tidy(() => this.#architecture.block(layer, x, step)),
+      this.#throughLayers(
+        this.#withPositions(this.embed(ids, pass), () => step.positions, pass),
+        this,
+        pass,
+        (layer, x) => tf.tidy(() => this.#architecture.block(layer, x, step)),
       ),
     )
   }
@@ -191,7 +224,7 @@ export class CausalLM {
   }
 
   #trainablesOf(layer: number): tf.Variable[] {
-    const prefix = `model.layers.${layer}.`
+    const prefix = `${this.config.names.layers}.${layer}.`
     const inLayer = <Value>([name, value]: [string, Value]) => (name.startsWith(prefix) ? [value] : [])
     const own = [...[...this.linears].flatMap(inLayer), ...[...this.norms].flatMap(inLayer)].flatMap(trainableWeights)
     const added = [...(this.attachment?.trainables ?? [])].flatMap(inLayer).flat()
@@ -205,6 +238,20 @@ export class CausalLM {
       const what = `Token id ${id} at position ${i} is outside the vocabulary of ${this.config.vocabSize}`
       throw invalidData(what, { remedy: 'Use the tokenizer that belongs to this model' })
     }
+  }
+
+  /** Learned positions end; rotary ones do not. */
+  #checkPositions(positions: ArrayLike<number>, before: number): void {
+    if (!this.embedPositions) return
+    const { maxPositionEmbeddings } = this.config
+    for (let i = 0; i < positions.length; i++)
+      if (positions[i]! + before >= maxPositionEmbeddings)
+        throw invalidData(
+          `A sequence is longer than the ${maxPositionEmbeddings} positions that the model has learned`,
+          {
+            remedy: 'Shorten the texts, or the answers that are generated',
+          },
+        )
   }
 
   /** Releases every weight. */

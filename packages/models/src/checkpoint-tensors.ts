@@ -32,7 +32,7 @@ export function checkLayerCount({ numHiddenLayers }: ModelConfig, checkpoint: Te
 }
 
 /** Tensors that older checkpoints carry and no model reads. */
-const IGNORED = [/rotary_emb\.inv_freq$/]
+const IGNORED = [/rotary_emb\.inv_freq$/, /\.attn\.(masked_)?bias$/, /\.attention\.(masked_)?bias$/]
 
 /** @throws {TunesmithError} `incompatible` naming every tensor that is missing, left over or of another shape. */
 export function checkTensors(
@@ -51,7 +51,7 @@ export function checkTensors(
     ignore: (name) =>
       parts.has(name) ||
       IGNORED.some((pattern) => pattern.test(name)) ||
-      (config.tieWordEmbeddings && name === 'lm_head.weight'),
+      (config.tieWordEmbeddings && name === `${config.names.head}.weight`),
   })
   if (problems.length === 0) return
   throw incompatible(`The weights do not fit the configuration; ${problems.join('; ')}`, {

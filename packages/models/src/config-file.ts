@@ -13,16 +13,27 @@ export class ConfigFile {
 
   /**
    * @param defaults of keys that the file leaves out.
+   * @param names the file's own names of keys, and what they are called here. Where it has both, the one from here counts.
    * @throws {TunesmithError} `invalid_file` for a file that holds no object.
    */
   constructor(
     readonly raw: unknown,
     readonly where: string,
     defaults: Readonly<Record<string, unknown>> = {},
+    private readonly names: Readonly<Record<string, string>> = {},
   ) {
     if (typeof raw !== 'object' || raw === null || Array.isArray(raw))
       throw invalidFile('Not a usable configuration: it is no JSON object', { where })
-    this.#values = { ...defaults, ...raw }
+    const renamed = Object.entries(names).flatMap(([own, name]) =>
+      Object.hasOwn(raw, own) ? [[name, (raw as Record<string, unknown>)[own]]] : [],
+    )
+    this.#values = { ...defaults, ...Object.fromEntries(renamed), ...raw }
+  }
+
+  /** Whether the file itself has the key, under whichever name. */
+  has(key: string): boolean {
+    const own = Object.keys(this.names).filter((name) => this.names[name] === key)
+    return [key, ...own].some((name) => Object.hasOwn(this.raw as object, name))
   }
 
   /** @throws {TunesmithError} `invalid_file` naming each key that is missing or wrong. */
@@ -30,7 +41,11 @@ export class ConfigFile {
     for (const key of Object.keys(shape)) this.#used.add(key)
     const result = z.object(shape).safeParse(this.#values)
     if (result.success) return result.data
-    const issues = result.error.issues.map((issue) => `"${issue.path.join('.')}": ${issue.message}`).join('; ')
+    const nameOf = (key: string) =>
+      Object.keys(this.names).find((own) => this.names[own] === key && Object.hasOwn(this.raw as object, own)) ?? key
+    const issues = result.error.issues
+      .map(({ path: [key, ...inner], message }) => `"${[nameOf(String(key)), ...inner].join('.')}": ${message}`)
+      .join('; ')
     throw invalidFile(`Not a usable configuration: ${issues}`, { where: this.where })
   }
 
@@ -42,7 +57,8 @@ export class ConfigFile {
   /** Reports the keys of the file that nobody has read: {@link checkKeys}. */
   checkRest(known: readonly KnownKeys[], remedy: string, warn: Warn): void {
     const { where } = this
-    checkKeys({ values: this.raw as Record<string, unknown>, used: this.#used, known, where, remedy, warn })
+    const used = [...this.#used, ...Object.keys(this.names).filter((own) => this.#used.has(this.names[own]!))]
+    checkKeys({ values: this.raw as Record<string, unknown>, used, known, where, remedy, warn })
   }
 }
 
@@ -74,7 +90,7 @@ export function readSpecialTokens(
   const inside = (key: string, ids: readonly number[]): number[] => {
     const outside = ids.filter((id) => id < 0 || id >= vocabSize)
     // A class default that a small vocabulary does not have is nobody's mistake.
-    if (outside.length > 0 && Object.hasOwn(file.raw as object, key))
+    if (outside.length > 0 && file.has(key))
       warn(
         `${file.where}: "${key}" is ${outside.join(', ')}, outside of the vocabulary of ${vocabSize}, and counts as none`,
       )

@@ -1,7 +1,14 @@
 export { architectureNames, registerArchitecture } from './architectures'
-export type { Architecture, DecoderLayer, LinearShape } from './architectures/architecture'
-export { activationOf, type DecoderKeys, layerWindows } from './architectures/config-parts'
-export { attention, attentionLinears, gatedMlp, mlpLinears } from './architectures/parts'
+export type {
+  Architecture,
+  DecoderLayer,
+  LinearShape,
+  NormKind,
+  NormShape,
+  OwnConfig,
+} from './architectures/architecture'
+export { activationOf, type DecoderKeys, layerTypes, layerWindows } from './architectures/config-parts'
+export { attention, attentionLinears, gatedMlp, headNorms, mlpLinears } from './architectures/parts'
 export { type ModelInput, packSequences } from './batch'
 export { CausalLM, type ForwardOptions } from './causal-lm'
 export { parseModelConfig } from './config'
@@ -24,7 +31,7 @@ export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layou
 export { KvCache } from './kv-cache'
 export { createModel, type LoadModelOptions, loadModel } from './load'
 export { type ComputeLoss, dft, labelLogProbs, labelSmoothing, nll, type TokenLoss } from './loss/losses'
-export type { ModelConfig } from './model-config'
+export { type LayerConfig, type ModelConfig, type ModuleNames, untieHead } from './model-config'
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
 export { type Attachment, createPass, type Pass, type PassOptions } from './pass'
 export { quantizedMatrix } from './quantized'
@@ -36,5 +43,6 @@ export {
   savePretrained,
 } from './save-pretrained'
 export type { AttendOptions, StepContext } from './step-context'
+export type { StoredTensor } from './stored-tensor'
 export { makeTrainable } from './trainable'
 export { VirtualLayout, type VirtualTokens } from './virtual-tokens'

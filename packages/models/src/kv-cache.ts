@@ -30,22 +30,21 @@ export class KvCache {
   /** Tokens held of each sequence, virtual ones not counted. */
   readonly lengths: Int32Array
   readonly #layers: (Layer | undefined)[]
-  readonly #shape: [number, number]
+  /** Of keys and values, by layer. */
+  readonly #shapes: readonly [number, number][]
   #rows: CacheTensors | undefined
   readonly #virtual: number
 
   /** @param virtualTokens positions that an adapter puts before every sequence. Default 0. */
-  constructor(
-    { numHiddenLayers, numKeyValueHeads, headDim }: ModelConfig,
-    sequences: number,
-    capacity: number,
-    virtualTokens = 0,
-  ) {
+  constructor({ layers }: Pick<ModelConfig, 'layers'>, sequences: number, capacity: number, virtualTokens = 0) {
     this.capacity = capacity + virtualTokens
     this.#virtual = virtualTokens
     this.lengths = new Int32Array(sequences)
-    this.#shape = [sequences * this.capacity, numKeyValueHeads * headDim]
-    this.#layers = Array.from({ length: numHiddenLayers }, () => undefined)
+    this.#shapes = layers.map(({ numKeyValueHeads, headDim }) => [
+      sequences * this.capacity,
+      numKeyValueHeads * headDim,
+    ])
+    this.#layers = layers.map(() => undefined)
   }
 
   /**
@@ -96,7 +95,7 @@ export class KvCache {
 
   /** Made with its first use: a backend that stores activations in 16 bits never holds all layers in 32. */
   #layer(layer: number): Layer {
-    const empty = () => tf.tidy(() => tf.variable(tf.fill<tf.Rank.R2>(this.#shape, 0), false))
+    const empty = () => tf.tidy(() => tf.variable(tf.fill<tf.Rank.R2>(this.#shapes[layer]!, 0), false))
     this.#layers[layer] ??= { keys: empty(), values: empty() }
     return this.#layers[layer]
   }

@@ -4,8 +4,10 @@ import { incompatible, invalidOptions, parseOptions, TunesmithError } from '@tun
 import { openCheckpoint, readJsonFile, resolveModelFolder } from '@tunesmith/hub'
 import { type QuantizationConfigOptions, quantizationConfigFromJson } from '@tunesmith/quantization'
 import { z } from 'zod'
+import { architectureNames, architectureOf } from './architectures'
 import { CausalLM } from './causal-lm'
 import { checkLayerCount, checkTensors, tensorShapes } from './checkpoint-tensors'
+import { describeLeftOut, viewCheckpoint } from './checkpoint-view'
 import { parseModelConfig } from './config'
 import type { Warn } from './config-file'
 import { readGenerationDefaults } from './generation/generation-config'
@@ -65,7 +67,12 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
   const opened = await openCheckpoint(folder)
   try {
     checkLayerCount(config, opened, folder)
-    const checkpoint = await resolveTiedHead(config, opened, folder, onWarning)
+    // The head may be there although it is tied.
+    const expected = new Set([...tensorShapes(config).keys(), `${config.names.head}.weight`])
+    const view = viewCheckpoint(opened, expected, config, folder)
+    const leftOut = describeLeftOut(view.leftOut)
+    if (leftOut) onWarning(`${folder}: ${leftOut}`)
+    const checkpoint = await resolveTiedHead(config, view.reader, folder, onWarning)
     const shapes = tensorShapes(config)
     const quantized = await findQuantized(shapes.keys(), checkpoint)
     if (quantized.size > 0 && parsed.quantizationConfig)
@@ -88,6 +95,8 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
     })
     const model = new CausalLM(config, source, nameOrPath)
     model.generation = generation
+    const { stored } = view
+    model.origin = { folder, stored, leftOut: view.leftOut }
     return model
   } finally {
     await opened.close()
@@ -99,13 +108,8 @@ const SIZES = ['vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_lay
 
 /** @throws {TunesmithError} `out_of_memory` for a model that this machine's memory cannot hold in float32. */
 function checkMemory(config: ModelConfig): void {
-  // Every layer is like the first.
-  const count = (numHiddenLayers: number) => {
-    const shapes = tensorShapes({ ...config, numHiddenLayers })
-    return [...shapes.values()].reduce((sum, shape) => sum + shape.reduce((size, n) => size * n, 1), 0)
-  }
-  const [none, one] = [count(0), count(1)]
-  const bytes = 4 * (none + config.numHiddenLayers * (one - none))
+  const shapes = [...tensorShapes(config).values()]
+  const bytes = 4 * shapes.reduce((sum, shape) => sum + shape.reduce((size, n) => size * n, 1), 0)
   if (bytes <= totalmem()) return
   throw new TunesmithError(`The model has ${(bytes / 4).toExponential(2)} parameters, more than the memory can hold`, {
     code: 'out_of_memory',
@@ -121,7 +125,12 @@ function checkMemory(config: ModelConfig): void {
  * @param seed default 0; the same seed gives the same weights.
  */
 export function createModel(config: Record<string, unknown>, { seed = 0 }: { seed?: number } = {}): CausalLM {
-  const absent = SIZES.filter((key) => config[key] === undefined)
+  const names = architectureNames().includes(String(config.model_type))
+    ? Object.entries(architectureOf(String(config.model_type)).keys ?? {})
+    : []
+  const given = (key: string) =>
+    config[key] !== undefined || names.some(([own, name]) => name === key && config[own] !== undefined)
+  const absent = SIZES.filter((key) => !given(key))
   if (absent.length > 0)
     throw invalidOptions(`A model that is made fresh needs ${absent.join(', ')}`, {
       where: 'createModel',

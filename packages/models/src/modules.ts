@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core'
-import { embeddingLookup, linear, rmsNorm, type WeightMatrix } from '@tunesmith/backend'
+import { embeddingLookup, layerNorm, linear, rmsNorm, type WeightMatrix } from '@tunesmith/backend'
 import type { Pass } from './pass'
 
 /** A module with a weight matrix: the place where adapters attach. */
@@ -44,7 +44,7 @@ export class EmbeddingModule extends Adaptable<tf.Tensor1D> {
   }
 }
 
-/** A root mean square norm. */
+/** A norm with its weight: root mean square, or LayerNorm. */
 export class NormModule {
   constructor(
     readonly name: string,
@@ -52,10 +52,14 @@ export class NormModule {
     readonly eps: number,
     /** Added to the weight: 1 for gemma. */
     readonly offset: number,
+    readonly kind: 'rms' | 'layer' = 'rms',
+    public bias: tf.Tensor1D | undefined = undefined,
   ) {}
 
   forward(x: tf.Tensor2D): tf.Tensor2D {
-    return rmsNorm(x, this.weight, { eps: this.eps, offset: this.offset })
+    const { eps, offset } = this
+    if (this.kind === 'layer') return layerNorm(x, this.weight, this.bias, eps)
+    return rmsNorm(x, this.weight, { eps, offset })
   }
 }
 

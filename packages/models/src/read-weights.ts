@@ -70,7 +70,7 @@ export async function readWeights(options: ReadWeightsOptions): Promise<WeightSo
         return packedWeight({ format: 'f32', outFeatures, inFeatures, bytes: wide })
       })
     const { file, offset } = checkpoint.tensors.get(name)!
-    const mapped = mmap ? mapWeight(file, offset, byteLength) : undefined
+    const mapped = mmap && file !== '' ? mapWeight(file, offset, byteLength) : undefined
     const bytes = mapped ?? weightMemory(byteLength)
     if (!mapped) await checkpoint.readInto(name, bytes)
     return packedWeight({ format, outFeatures, inFeatures, bytes })

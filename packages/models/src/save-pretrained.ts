@@ -1,5 +1,5 @@
 import { copyFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type * as tf from '@tensorflow/tfjs-core'
 import { dequantize, type WeightMatrix } from '@tunesmith/backend'
 import {
@@ -11,11 +11,21 @@ import {
   unsupported,
   writeFileAtomic,
 } from '@tunesmith/core'
-import { type TensorToWrite, tensorBytes, writeShardedSafetensors } from '@tunesmith/hub'
+import {
+  openCheckpoint,
+  type SafetensorsDtype,
+  type TensorReader,
+  type TensorToWrite,
+  tensorBytes,
+  writeShardedSafetensors,
+} from '@tunesmith/hub'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
+import { architectureOf } from './architectures'
 import type { CausalLM } from './causal-lm'
+import { transposeBytes } from './checkpoint-view'
 import { endTokens } from './generation/answer-ends'
+import type { StoredTensor } from './stored-tensor'
 
 const DTYPES = { float32: 'F32', bfloat16: 'BF16', float16: 'F16' } as const
 type Dtype = keyof typeof DTYPES
@@ -77,12 +87,56 @@ export function* modelTensors(model: CausalLM, dtype: Dtype): Generator<TensorTo
     data: async () => tensorBytes(tensor.dataSync() as Float32Array, DTYPES[dtype]),
   })
   yield matrix(`${model.embedTokens.name}.weight`, model.embedTokens.weight)
+  if (model.embedPositions) yield matrix(`${model.embedPositions.name}.weight`, model.embedPositions.weight)
   for (const module of model.linears.values()) {
     if (module === model.lmHead && model.config.tieWordEmbeddings) continue
     yield matrix(`${module.name}.weight`, module.weight)
     if (module.bias) yield vector(`${module.name}.bias`, module.bias)
   }
-  for (const module of model.norms.values()) yield vector(`${module.name}.weight`, module.weight)
+  for (const { name, weight, bias } of model.norms.values()) {
+    yield vector(`${name}.weight`, weight)
+    if (bias) yield vector(`${name}.bias`, bias)
+  }
+}
+
+/** A tensor as the checkpoint that the model is from holds it, or as transformers writes it: under other names, in pieces, transposed. */
+function* asStored(tensor: TensorToWrite, how: StoredTensor | undefined): Generator<TensorToWrite> {
+  if (!how) {
+    yield tensor
+    return
+  }
+  const { parts, transposed } = how
+  const [rows, ...rest] = tensor.shape as [number, ...number[]]
+  const shape = transposed ? [...rest, rows] : [rows / parts.length, ...rest]
+  const data = async () => {
+    const bytes = (await tensorData(tensor)) as Uint8Array
+    return transposed ? transposeBytes(bytes, rows, rest[0]!) : bytes
+  }
+  for (const [i, name] of parts.entries())
+    yield {
+      ...tensor,
+      name,
+      shape,
+      data: async () => {
+        const bytes = await data()
+        const size = bytes.byteLength / parts.length
+        return parts.length === 1 ? bytes : bytes.slice(i * size, (i + 1) * size)
+      },
+    }
+}
+
+const tensorData = ({ data }: TensorToWrite) => (typeof data === 'function' ? data() : data)
+
+/** All tensors of the files: the model's as its checkpoint has them, and those of the checkpoint that the model does not have. */
+function* fileTensors(model: CausalLM, dtype: Dtype, checkpoint: TensorReader | undefined): Generator<TensorToWrite> {
+  const { origin, config } = model
+  const { stored } = architectureOf(config.modelType)
+  for (const tensor of modelTensors(model, dtype))
+    yield* asStored(tensor, origin ? origin.stored.get(tensor.name) : stored?.(tensor.name, config))
+  for (const name of origin?.leftOut ?? []) {
+    const { dtype, shape } = checkpoint!.tensors.get(name)!
+    yield { name, dtype: dtype as SafetensorsDtype, shape, data: () => checkpoint!.read(name) }
+  }
 }
 
 /** The widest dtype of the weights in memory, so that nothing is lost. */
@@ -97,6 +151,9 @@ function dtypeOf(model: CausalLM): Dtype {
 
 const TOKENIZER_FILES =
   /^(tokenizer.*\.(json|model)|special_tokens_map\.json|added_tokens\.json|chat_template\.(jinja|json)|vocab\.json|merges\.txt)$/
+
+/** Of the parts that are no text. */
+const PROCESSOR_FILES = /^(preprocessor_config|processor_config|video_preprocessor_config)\.json$/
 
 /**
  * generation_config.json: as it was read, with the special tokens as they are now and, with a tokenizer, what its chat
@@ -131,19 +188,33 @@ export async function savePretrained(
   refuseAdapters(model, 'savePretrained')
   const dtype = wanted === 'auto' ? dtypeOf(model) : wanted
   await makeFolder(folder)
-  await writeShardedSafetensors(folder, modelTensors(model, dtype), { maxShardSize, metadata: { format: 'pt' } })
+  const { origin } = model
+  const checkpoint = origin && origin.leftOut.length > 0 ? await openCheckpoint(origin.folder) : undefined
+  try {
+    await writeShardedSafetensors(folder, fileTensors(model, dtype, checkpoint), {
+      maxShardSize,
+      metadata: { format: 'pt' },
+    })
+  } finally {
+    await checkpoint?.close()
+  }
+  if (checkpoint) await copyFiles(origin!.folder, folder, PROCESSOR_FILES)
   const { quantization_config: _, torch_dtype: __, ...raw } = model.config.raw
   const write = (name: string, value: object) => writeFileAtomic(join(folder, name), `${stringifyJson(value, 2)}\n`)
   await write('config.json', { ...raw, dtype, torch_dtype: dtype })
   const ending = tokenizer ?? (tokenizerFrom === undefined ? undefined : await readableTokenizer(tokenizerFrom))
   await write('generation_config.json', generationConfig(model, ending))
   if (tokenizer) await tokenizer.save(folder)
-  else if (tokenizerFrom)
-    for (const name of await readdir(tokenizerFrom))
-      if (TOKENIZER_FILES.test(name)) {
-        await statRegularFile(join(tokenizerFrom, name))
-        await copyFile(join(tokenizerFrom, name), join(folder, name))
-      }
+  else if (tokenizerFrom) await copyFiles(tokenizerFrom, folder, TOKENIZER_FILES)
+}
+
+async function copyFiles(from: string, to: string, names: RegExp): Promise<void> {
+  if (resolve(from) === resolve(to)) return
+  for (const name of await readdir(from))
+    if (names.test(name)) {
+      await statRegularFile(join(from, name))
+      await copyFile(join(from, name), join(to, name))
+    }
 }
 
 /** The tokenizer of a folder; undefined where its files are of another kind, or refused: they are copied all the same. */

@@ -1,9 +1,6 @@
 import { type TensorReader, tensorValues } from '@tunesmith/hub'
 import type { Warn } from './config-file'
-import type { ModelConfig } from './model-config'
-
-const EMBEDDINGS = 'model.embed_tokens.weight'
-const HEAD = 'lm_head.weight'
+import { type ModelConfig, untieHead } from './model-config'
 
 /** Bytes compared at a time. */
 const PIECE = 1 << 24
@@ -20,14 +17,14 @@ export async function resolveTiedHead(
   where: string,
   warn: Warn,
 ): Promise<TensorReader> {
-  if (!config.tieWordEmbeddings || !checkpoint.tensors.has(HEAD)) return checkpoint
-  if (!checkpoint.tensors.has(EMBEDDINGS)) return underAnotherName(checkpoint, HEAD, EMBEDDINGS)
-  if (await haveSameValues(checkpoint, HEAD, EMBEDDINGS)) return checkpoint
+  const [embeddings, head] = [`${config.names.embeddings}.weight`, `${config.names.head}.weight`]
+  if (!config.tieWordEmbeddings || !checkpoint.tensors.has(head)) return checkpoint
+  if (!checkpoint.tensors.has(embeddings)) return underAnotherName(checkpoint, head, embeddings)
+  if (await haveSameValues(checkpoint, head, embeddings)) return checkpoint
   warn(
-    `${where}: config.json ties the head to the embeddings, but the checkpoint has a ${HEAD} with other values, which is kept; set tie_word_embeddings to false in config.json`,
+    `${where}: config.json ties the head to the embeddings, but the checkpoint has a ${head} with other values, which is kept; set tie_word_embeddings to false in config.json`,
   )
-  config.tieWordEmbeddings = false
-  config.raw = { ...config.raw, tie_word_embeddings: false }
+  untieHead(config)
   return checkpoint
 }
 

@@ -37,7 +37,8 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
   const parameters = new Map<string, tf.Variable>()
   const { embedTokens, lmHead } = model
   const tied = lmHead.weight === embedTokens.weight
-  for (const module of [embedTokens, ...model.linears.values()]) {
+  const { embedPositions: positions } = model
+  for (const module of [embedTokens, ...(positions ? [positions] : []), ...model.linears.values()]) {
     if (!wanted(module.name)) continue
     if (module === lmHead && tied) {
       if (!parameters.has(`${embedTokens.name}.weight`))
@@ -59,6 +60,9 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
     if (!wanted(module.name)) continue
     module.weight = trainableVector(module.weight)
     parameters.set(`${module.name}.weight`, module.weight as tf.Variable)
+    if (!module.bias) continue
+    module.bias = trainableVector(module.bias)
+    parameters.set(`${module.name}.bias`, module.bias as tf.Variable)
   }
   const unknown = modules?.filter((module) => !used.has(module)) ?? []
   if (unknown.length > 0)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from peft import PeftModel, get_peft_config, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 from transformers.utils import logging
 
 logging.disable_progress_bar()
@@ -39,7 +39,9 @@ def give_up_ranks(model, config):
 for case in sorted(Path(sys.argv[1]).iterdir()):
     given = json.loads((case / "input.json").read_text())
     # Only the eager attention caps Gemma 2's scores.
-    load_base = lambda: AutoModelForCausalLM.from_pretrained(
+    whole = hasattr(AutoConfig.from_pretrained(case / "base"), "text_config")
+    auto = AutoModelForImageTextToText if whole else AutoModelForCausalLM
+    load_base = lambda: auto.from_pretrained(
         case / "base", dtype=torch.float32, attn_implementation="eager"
     ).eval()
 

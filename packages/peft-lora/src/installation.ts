@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { type CausalLM, EmbeddingModule } from '@tunesmith/models'
+import { type CausalLM, EmbeddingModule, untieHead } from '@tunesmith/models'
 import type { AdaptableModule } from './adapter'
 import type { Attached } from './attached'
-import { exchangeModules, letGo, type MergedWeights, untie } from './merge'
+import { exchangeModules, letGo, type MergedWeights } from './merge'
 import { checkNames, EMBEDDING, LINEAR, routed, type StackedLayer } from './routing'
 import type { TrainedCopy } from './trained-copies'
 
@@ -96,7 +96,7 @@ export class Installation {
     letGo(model, merged)
     for (const copy of installed)
       copy.keep((value) => model.embedTokens.weight === value || model.lmHead.weight === value)
-    if (model.config.tieWordEmbeddings && model.lmHead.weight !== model.embedTokens.weight) untie(model)
+    if (model.config.tieWordEmbeddings && model.lmHead.weight !== model.embedTokens.weight) untieHead(model.config)
   }
 }
 

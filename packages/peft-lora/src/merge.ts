@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, type WeightMatrix, withoutRecording } from '@tunesmith/backend'
 import { TunesmithError, unsupported } from '@tunesmith/core'
-import { type CausalLM, LinearModule } from '@tunesmith/models'
+import { type CausalLM, LinearModule, untieHead } from '@tunesmith/models'
 import { z } from 'zod'
 import type { AdaptableModule, AdapterLayer } from './adapter'
 import { storeWeight } from './store-weight'
@@ -138,16 +138,11 @@ export function disposeMerged(merged: readonly MergedWeights[]): void {
   }
 }
 
-/** The head and the embeddings are no longer the same matrix. */
-export function untie({ config }: CausalLM): void {
-  config.tieWordEmbeddings = false
-  config.raw = { ...config.raw, tie_word_embeddings: false }
-}
-
 /** Makes merging final: releases what the merged weights stand in the place of. Of a tied pair, the one that was not merged keeps its own. */
 export function letGo(model: CausalLM, originals: readonly MergedWeights[]): void {
   for (const { module, weight, bias } of originals) {
-    if ([model.embedTokens, model.lmHead].some((other) => other !== module && other.weight === weight)) untie(model)
+    if ([model.embedTokens, model.lmHead].some((other) => other !== module && other.weight === weight))
+      untieHead(model.config)
     else disposeWeight(weight)
     bias?.value?.dispose()
   }

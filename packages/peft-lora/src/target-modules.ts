@@ -43,9 +43,14 @@ export const suffixesOf = (modules: readonly { name: string }[]): string[] => [
   ...new Set(modules.map(({ name }) => name.slice(name.lastIndexOf('.') + 1))),
 ]
 
+/** Names of layers that make queries, keys and values in one product. */
+const TOGETHER = ['qkv_proj', 'c_attn', 'query_key_value']
+
 /** What LoRA and its kin adapt when `targetModules` is not given: queries and values, together where they are one matrix. */
-export const queryAndValue = (model: CausalLM): string[] =>
-  suffixesOf(model.decoderLinears()).includes('qkv_proj') ? ['qkv_proj'] : ['q_proj', 'v_proj']
+export function queryAndValue(model: CausalLM): string[] {
+  const together = suffixesOf(model.decoderLinears()).filter((suffix) => TOGETHER.includes(suffix))
+  return together.length > 0 ? together : ['q_proj', 'v_proj']
+}
 
 /** The `targetModules` that take effect, as they are saved. */
 export function effectiveTargets(

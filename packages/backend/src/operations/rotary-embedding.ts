@@ -36,9 +36,12 @@ export interface RotaryTables {
 }
 
 // A training step must not begin with hundred thousands of cosines that the step before had too: the rows of the positions
-// from 0 on are kept for the frequencies last asked for.
+// from 0 on are kept for the frequencies last asked for. A model may have as many kinds of rotary positions as types of layers.
 const KEPT_POSITIONS = 16384
-let kept: (RotaryTables & { frequencies: Float32Array; scale: number }) | undefined
+const KEPT_FREQUENCIES = 4
+type Kept = RotaryTables & { frequencies: Float32Array; scale: number }
+/** The last one used first. */
+let kept: Kept[] = []
 
 function fill({ cos, sin }: RotaryTables, row: number, position: number, frequencies: Float32Array, scale: number) {
   const half = frequencies.length
@@ -52,16 +55,22 @@ function fill({ cos, sin }: RotaryTables, row: number, position: number, frequen
 /** The rows of positions 0 to `count` at least, each at its position. */
 function firstRows(count: number, frequencies: Float32Array, scale: number): RotaryTables {
   const half = frequencies.length
-  const same = kept?.scale === scale && kept.frequencies.length === half
-  const before = same && frequencies.every((frequency, i) => frequency === kept!.frequencies[i]) ? kept! : undefined
+  const isSame = (one: Kept) =>
+    one.scale === scale &&
+    one.frequencies.length === half &&
+    frequencies.every((frequency, i) => frequency === one.frequencies[i])
+  const before = kept.find(isSame)
+  const others = kept.filter((one) => one !== before)
+  if (before) kept = [before, ...others]
   const known = before ? before.cos.length / half : 0
   if (before && known >= count) return before
   const rows = Math.min(KEPT_POSITIONS, Math.max(count, 2 * known))
   const tables = { cos: new Float32Array(rows * half), sin: new Float32Array(rows * half) }
   if (before) for (const key of ['cos', 'sin'] as const) tables[key].set(before[key])
   for (let position = known; position < rows; position++) fill(tables, position, position, frequencies, scale)
-  kept = { ...tables, frequencies: frequencies.slice(), scale }
-  return kept
+  const made = { ...tables, frequencies: frequencies.slice(), scale }
+  kept = [made, ...others.slice(0, KEPT_FREQUENCIES - 1)]
+  return made
 }
 
 /**

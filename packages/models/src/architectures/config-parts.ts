@@ -1,7 +1,7 @@
 import { invalidFile, unsupported } from '@tunesmith/core'
 import { z } from 'zod'
 import { type ConfigFile, count } from '../config-file'
-import type { Activation } from '../model-config'
+import type { Activation, LayerConfig } from '../model-config'
 
 /** More layers than any model has; a damaged file must not make us count to a billion. */
 const MOST_LAYERS = 65_536
@@ -10,7 +10,7 @@ const MOST_LAYERS = 65_536
 export const decoderKeys = {
   vocab_size: count,
   hidden_size: count,
-  intermediate_size: count,
+  intermediate_size: count.nullish(),
   num_hidden_layers: count.max(MOST_LAYERS),
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
@@ -40,11 +40,32 @@ export const LLAMA_DEFAULTS: Readonly<Record<string, unknown>> = {
 export type DecoderKeys = z.output<z.ZodObject<typeof decoderKeys>>
 
 /** `sliding_window`; 0 for all keys. */
-const slidingWindow = (file: ConfigFile): number => file.read({ sliding_window: count.nullish() }).sliding_window ?? 0
+export const slidingWindow = (file: ConfigFile): number =>
+  file.read({ sliding_window: count.nullish() }).sliding_window ?? 0
+
+/** Layers that differ in their window alone. */
+const windowed = (windows: readonly number[]): Partial<LayerConfig>[] => windows.map((window) => ({ window }))
 
 /** `sliding_window` in all layers: the families that do not read `layer_types`. */
-export const sameWindows = (file: ConfigFile, { num_hidden_layers: length }: DecoderKeys): number[] =>
-  new Array<number>(length).fill(slidingWindow(file))
+export const sameWindows = (file: ConfigFile, { num_hidden_layers: length }: DecoderKeys): Partial<LayerConfig>[] =>
+  windowed(new Array<number>(length).fill(slidingWindow(file)))
+
+export type LayerType = 'full_attention' | 'sliding_attention'
+
+/** `layer_types`, or without that list, sliding where `slides` says so. */
+export function layerTypes(
+  file: ConfigFile,
+  { num_hidden_layers: length }: DecoderKeys,
+  slides: (layer: number) => boolean,
+): LayerType[] {
+  const { layer_types } = file.read({ layer_types: z.array(z.enum(['full_attention', 'sliding_attention'])).nullish() })
+  if (!layer_types)
+    return Array.from({ length }, (_, layer) => (slides(layer) ? 'sliding_attention' : 'full_attention'))
+  if (layer_types.length === length) return layer_types
+  throw invalidFile(`"layer_types" has ${layer_types.length} entries for ${length} layers`, {
+    where: file.where,
+  })
+}
 
 /**
  * Keys each layer's queries see: `sliding_window` in the layers that `layer_types` lists as sliding, or without that list in
@@ -52,17 +73,11 @@ export const sameWindows = (file: ConfigFile, { num_hidden_layers: length }: Dec
  */
 export function layerWindows(
   file: ConfigFile,
-  { num_hidden_layers: length }: DecoderKeys,
+  keys: DecoderKeys,
   slides: (layer: number) => boolean,
-): number[] {
-  const { layer_types } = file.read({ layer_types: z.array(z.enum(['full_attention', 'sliding_attention'])).nullish() })
-  if (layer_types && layer_types.length !== length)
-    throw invalidFile(`"layer_types" has ${layer_types.length} entries for ${length} layers`, {
-      where: file.where,
-    })
+): { window: number }[] {
   const window = slidingWindow(file)
-  const isSliding = (layer: number) => (layer_types ? layer_types[layer] === 'sliding_attention' : slides(layer))
-  return Array.from({ length }, (_, layer) => (isSliding(layer) ? window : 0))
+  return layerTypes(file, keys, slides).map((type) => ({ window: type === 'sliding_attention' ? window : 0 }))
 }
 
 const ACTIVATIONS: Record<string, Activation> = {
@@ -70,6 +85,7 @@ const ACTIVATIONS: Record<string, Activation> = {
   swish: 'silu',
   gelu_pytorch_tanh: 'gelu_tanh',
   gelu_new: 'gelu_tanh',
+  gelu: 'gelu',
 }
 
 /**

@@ -3,36 +3,47 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as tf from '@tensorflow/tfjs-core'
-import { selectBackend } from '@tunesmith/backend'
+import { selectBackend, valueAndGrads } from '@tunesmith/backend'
 import { openSafetensors, readJsonFile } from '@tunesmith/hub'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type CausalLM, generate, loadModel, packSequences, parseModelConfig, registerArchitecture } from '../index'
+import { withTable } from '../../scripts/write-table.mjs'
+import {
+  architectureNames,
+  type CausalLM,
+  generate,
+  loadModel,
+  makeTrainable,
+  packSequences,
+  parseModelConfig,
+} from '../index'
+import { FAMILIES } from '../testing/families'
 import { floats, ints, largestDifference } from '../testing/golden-tensors'
-import { olmo2 } from '../testing/olmo2'
 import { gemma2 } from './gemma2'
+import { TEXT_HALVES } from './text-halves'
 
 const fixtures = fileURLToPath(new URL('../fixtures', import.meta.url))
 
 beforeAll(async () => {
   await selectBackend()
-  registerArchitecture(olmo2)
 })
 
-const logitsOf = (model: CausalLM, ids: number[]) =>
-  tf.tidy(() => model.logits(model.forward(packSequences([ids]))).dataSync() as Float32Array)
+const logitsOf = (model: CausalLM, sequences: number[][]) =>
+  tf.tidy(() => model.logits(model.forward(packSequences(sequences))).dataSync() as Float32Array)
 
 describe('tiny models made by transformers', () => {
-  for (const name of ['llama', 'mistral', 'qwen2', 'qwen3', 'gemma2', 'phi3', 'olmo2'])
-    it(`${name}: logits, 64 greedy tokens, and the loss`, async () => {
+  for (const name of FAMILIES.flatMap(({ fixtures }) => fixtures)) {
+    it(`${name}: logits alone and packed, 64 greedy tokens, and the loss`, async () => {
       const model = await loadModel(join(fixtures, name), { dtype: 'float32' })
       const golden = await openSafetensors(join(fixtures, name, 'expected.safetensors'))
       const prompts: number[][] = []
       const greedy: number[][] = []
+      const all: number[] = []
       for (const i of [0, 1, 2]) {
         prompts.push(await ints(golden, `input_ids.${i}`))
         greedy.push(await ints(golden, `greedy.${i}`))
         const expected = await floats(golden, `logits.${i}`)
-        expect(largestDifference(logitsOf(model, prompts[i]!), expected)).toBeLessThan(1e-4)
+        expect(largestDifference(logitsOf(model, [prompts[i]!]), expected)).toBeLessThan(1e-4)
+        all.push(...expected)
 
         // The loss by the golden logits, in double precision.
         const width = model.config.vocabSize
@@ -46,10 +57,41 @@ describe('tiny models made by transformers', () => {
         expect(Math.abs(result.loss.dataSync()[0]! - sum) / labels.length).toBeLessThan(1e-5)
         tf.dispose(Object.values(result))
       }
+      expect(largestDifference(logitsOf(model, prompts), all)).toBeLessThan(1e-4)
       expect(await generate(model, prompts, { maxNewTokens: 64, stopTokenIds: [] })).toEqual(greedy)
       await golden.close()
       model.dispose()
     })
+
+    it(`${name}: the gradient by every parameter, also with checkpointing`, async () => {
+      const golden = await openSafetensors(join(fixtures, name, 'expected.safetensors'))
+      const ids = await ints(golden, 'input_ids.1')
+      await golden.close()
+      const grads = await openSafetensors(join(fixtures, name, 'grads.safetensors'))
+      const model = await loadModel(join(fixtures, name), { dtype: 'float32' })
+      const parameters = makeTrainable(model)
+      const labels = [...ids.slice(1), -100]
+      for (const gradientCheckpointing of [false, true]) {
+        const { value, grads: ours } = valueAndGrads(
+          () => tf.mul(model.loss(packSequences([ids]), labels, { gradientCheckpointing }).loss, 1 / (ids.length - 1)),
+          [...parameters.values()],
+        )
+        for (const [i, parameter] of [...parameters.keys()].entries()) {
+          const expected = await floats(grads, parameter)
+          const stored = model.origin?.stored.get(parameter)
+          const { shape } = ours[i]!
+          const turned = stored?.transposed
+            ? tf.tidy(() => tf.transpose(tf.tensor(expected, [...shape].reverse() as [number, number])).dataSync())
+            : expected
+          expect(largestDifference(ours[i]!.dataSync(), turned), parameter).toBeLessThan(5e-5)
+        }
+        tf.dispose([value, ...ours])
+      }
+      expect(new Set(parameters.keys())).toEqual(new Set(grads.tensors.keys()))
+      await grads.close()
+      model.dispose()
+    })
+  }
 
   for (const kind of ['linear', 'dynamic', 'llama3', 'yarn'])
     it(`rope ${kind}, past the original length`, async () => {
@@ -65,7 +107,7 @@ describe('tiny models made by transformers', () => {
       const golden = await openSafetensors(join(folder, 'expected.safetensors'))
       for (const i of [0, 1, 2]) {
         const ids = await ints(golden, `${kind}.input_ids.${i}`)
-        const difference = largestDifference(logitsOf(model, ids), await floats(golden, `${kind}.logits.${i}`))
+        const difference = largestDifference(logitsOf(model, [ids]), await floats(golden, `${kind}.logits.${i}`))
         expect(difference).toBeLessThan(1e-4)
       }
       await golden.close()
@@ -78,7 +120,16 @@ describe('the guide "add an architecture"', () => {
   it('shows the code that is tested here', async () => {
     const guide = await readFile(new URL('../../../../docs/contributing/new-architecture.md', import.meta.url), 'utf8')
     const [, code] = /```ts\n([\s\S]*?)```/.exec(guide)!
-    expect(code).toBe(await readFile(new URL('../testing/olmo2.ts', import.meta.url), 'utf8'))
+    expect(code).toBe(await readFile(new URL('olmo2.ts', import.meta.url), 'utf8'))
+  })
+})
+
+describe('the table of the README', () => {
+  it('is that of the families tested here, all of them', async () => {
+    const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+    expect(readme).toBe(withTable(readme, FAMILIES))
+    expect(FAMILIES.map(({ modelType }) => modelType).sort()).toEqual(architectureNames().sort())
+    expect(FAMILIES.flatMap(({ whole }) => whole ?? []).sort()).toEqual(Object.keys(TEXT_HALVES).sort())
   })
 })
 
@@ -91,13 +142,8 @@ describe('configurations', () => {
     num_attention_heads: 32,
   }
 
-  it('longrope is refused by name', () => {
-    const rope_scaling = { type: 'longrope', short_factor: [1], long_factor: [2] }
-    expect(() => parseModelConfig({ ...sizes, model_type: 'phi3', rope_scaling })).toThrow(/longrope/)
-  })
-
   it('windows follow the layers', () => {
-    const windows = (more: object) => parseModelConfig({ ...sizes, ...more }).windows
+    const windows = (more: object) => parseModelConfig({ ...sizes, ...more }).layers.map(({ window }) => window)
     expect(windows({ model_type: 'gemma2' })).toEqual([4096, 0, 4096])
     expect(windows({ model_type: 'mistral', sliding_window: 5 })).toEqual([5, 5, 5])
     expect(windows({ model_type: 'llama', sliding_window: 5 })).toEqual([0, 0, 0])

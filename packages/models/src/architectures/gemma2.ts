@@ -5,7 +5,7 @@ import { f32 } from '../gguf/values'
 import type { Architecture } from './architecture'
 import { activationOf, layerWindows } from './config-parts'
 import { llama } from './llama'
-import { attention, gatedMlp } from './parts'
+import { attention, gatedMlp, gemmaScale } from './parts'
 
 /**
  * Gemma 2: norms before and after each half of the block, scores and logits that are soft-capped, and a window over the
@@ -46,7 +46,7 @@ export const gemma2: Architecture = {
     })
     return {
       hiddenAct: activationOf(file, 'hidden_activation', 'gelu_pytorch_tanh'),
-      windows: layerWindows(file, keys, (layer) => layer % 2 === 0),
+      layers: layerWindows(file, keys, (layer) => layer % 2 === 0),
       attentionScale: query_pre_attn_scalar ** -0.5,
       attentionSoftcap: attn_logit_softcapping ?? 0,
       logitSoftcap: final_logit_softcapping ?? 0,
@@ -60,9 +60,8 @@ export const gemma2: Architecture = {
     pre_feedforward_layernorm: hiddenSize,
     post_feedforward_layernorm: hiddenSize,
   }),
-  normOffset: 1,
-  // A model stored in bfloat16 multiplies by the root rounded to bfloat16.
-  embeddingScale: ({ hiddenSize, dtype }) => roundTo(Math.sqrt(hiddenSize), dtype),
+  norm: { offset: 1 },
+  embeddingScale: gemmaScale,
   gguf: {
     architecture: 'gemma2',
     modules: {
@@ -86,11 +85,4 @@ export const gemma2: Architecture = {
     const fed = gatedMlp(layer, layer.norm('pre_feedforward_layernorm', middle))
     return residualAdd(middle, layer.norm('post_feedforward_layernorm', fed))
   },
-}
-
-/** Significant bits kept, to nearest. */
-function roundTo(value: number, dtype: string | undefined): number {
-  const bits = dtype === 'bfloat16' ? 8 : dtype === 'float16' ? 11 : 24
-  const step = 2 ** (Math.floor(Math.log2(value)) - bits + 1)
-  return Math.round(value / step) * step
 }

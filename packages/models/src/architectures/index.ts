@@ -1,14 +1,27 @@
 import type { Architecture } from './architecture'
+import { cohere2 } from './cohere2'
+import { gemma } from './gemma'
 import { gemma2 } from './gemma2'
+import { gemma3Text } from './gemma3_text'
+import { gptNeox } from './gpt_neox'
+import { gpt2 } from './gpt2'
+import { granite } from './granite'
 import { llama } from './llama'
+import { ministral3 } from './ministral3'
 import { mistral } from './mistral'
+import { olmo2 } from './olmo2'
+import { olmo3 } from './olmo3'
 import { phi3 } from './phi3'
 import { qwen2 } from './qwen2'
 import { qwen3 } from './qwen3'
+import { smollm3 } from './smollm3'
+import { starcoder2 } from './starcoder2'
 
-const architectures = new Map<string, Architecture>(
-  [llama, mistral, qwen2, qwen3, gemma2, phi3].map((a) => [a.modelType, a]),
-)
+const all: readonly Architecture[] = [
+  ...[llama, mistral, ministral3, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, smollm3, olmo2, olmo3, granite],
+  ...[cohere2, starcoder2, gpt2, gptNeox],
+]
+const architectures = new Map(all.map((architecture) => [architecture.modelType, architecture]))
 
 /** Adds a model family; a later one of the same name replaces the earlier. */
 export function registerArchitecture(architecture: Architecture): void {

@@ -12,5 +12,5 @@ export const mistral: Architecture = {
     max_position_embeddings: 131_072,
     sliding_window: 4096,
   },
-  config: (file, keys) => ({ windows: sameWindows(file, keys) }),
+  config: (file, keys) => ({ layers: sameWindows(file, keys) }),
 }

@@ -7,10 +7,10 @@ import { llama } from './llama'
 import { attentionLinears, mlpLinears } from './parts'
 
 /** Qwen names a window but switches it off beside it, and without `layer_types` it starts at a layer. */
-export function qwenWindows(file: ConfigFile, keys: DecoderKeys): number[] {
+export function qwenWindows(file: ConfigFile, keys: DecoderKeys): { window: number }[] {
   const { max_window_layers: first } = file.read({ max_window_layers: z.number().int().nonnegative() })
   const on = file.flag('use_sliding_window')
-  return layerWindows(file, keys, (layer) => layer >= first).map((window) => (on ? window : 0))
+  return layerWindows(file, keys, (layer) => layer >= first).map(({ window }) => ({ window: on ? window : 0 }))
 }
 
 export const QWEN_DEFAULTS = {
@@ -28,10 +28,10 @@ export const QWEN_DEFAULTS = {
 export const qwen2: Architecture = {
   modelType: 'qwen2',
   defaults: QWEN_DEFAULTS,
-  config: (file, keys) => ({ windows: qwenWindows(file, keys) }),
-  linears: (config) => ({
-    ...attentionLinears(config, { qkv: true, o: false }),
-    ...mlpLinears(config, false),
+  config: (file, keys) => ({ layers: qwenWindows(file, keys) }),
+  linears: (config, layer) => ({
+    ...attentionLinears(config, layer, { qkv: true, o: false }),
+    ...mlpLinears(config, layer, false),
   }),
   norms: llama.norms,
   gguf: { architecture: 'qwen2', modules: LLAMA_MODULES },

@@ -1,13 +1,9 @@
 import type * as tf from '@tensorflow/tfjs-core'
-import { type CompiledStep, compileStep, rotaryTables, type StepInput } from '@tunesmith/backend'
+import { type CompiledStep, compileStep, type StepInput } from '@tunesmith/backend'
 import type { CausalLM } from '../causal-lm'
-import type { CacheTensors, KvCache } from '../kv-cache'
+import type { KvCache } from '../kv-cache'
 import { createPass } from '../pass'
-import { inverseFrequencies } from '../rope'
-import { StepContext } from '../step-context'
-
-const INPUTS = ['ids', 'cos', 'sin', 'cuSeqlens', 'rows', 'kvStart', 'kvLength'] as const
-type Input = (typeof INPUTS)[number]
+import { namedTables, StepContext, tablesOf, tableWidths } from '../step-context'
 
 /**
  * One more token of each unfinished sequence, again and again: a step whose shapes depend only on how many sequences there
@@ -17,8 +13,7 @@ export class DecodingStep {
   readonly #model: CausalLM
   readonly #cache: KvCache
   readonly #names: readonly string[] | undefined
-  readonly #frequencies: Float32Array | undefined
-  #step: CompiledStep<Input> | undefined
+  #step: CompiledStep<string> | undefined
   /** What the step was prepared for: sequences or their adapters, and what it found in the model, as modules may get other weights or adapters while a sequence is read. */
   #parts: unknown[] = []
 
@@ -27,8 +22,6 @@ export class DecodingStep {
     this.#model = model
     this.#cache = cache
     this.#names = names
-    const { rope } = model.config
-    if (rope.type !== 'dynamic') this.#frequencies = inverseFrequencies(rope, 0)
   }
 
   /**
@@ -42,20 +35,20 @@ export class DecodingStep {
     const count = active.length
     const virtual = this.#model.attachment?.virtualTokens?.count ?? 0
     const positions = active.map((s) => this.#cache.lengths[s]! + virtual)
-    const { rope } = this.#model.config
-    const frequencies = this.#frequencies ?? inverseFrequencies(rope, Math.max(...positions) + 1)
     const places = this.#cache.reserve(active, new Int32Array(count).fill(1))
     const step = this.#prepared(active)
+    const cuSeqlens = Int32Array.from({ length: count + 1 }, (_, i) => i)
     const values = {
       ids: Int32Array.from(tokens),
-      ...rotaryTables(positions, frequencies, rope.attentionFactor),
-      cuSeqlens: Int32Array.from({ length: count + 1 }, (_, i) => i),
+      ...namedTables(this.#model.config, positions, cuSeqlens),
+      ...(this.#model.embedPositions && { positions: Int32Array.from(positions) }),
+      cuSeqlens,
       ...places,
     }
     return step.run(values).dataSync() as Float32Array
   }
 
-  #prepared(active: readonly number[]): CompiledStep<Input> {
+  #prepared(active: readonly number[]): CompiledStep<string> {
     const names = this.#names && active.map((s) => this.#names![s]!)
     const parts = [...(names ?? [active.length]), ...partsOf(this.#model)]
     const same = parts.length === this.#parts.length && parts.every((p, i) => p === this.#parts[i])
@@ -63,22 +56,26 @@ export class DecodingStep {
     this.dispose()
     this.#parts = parts
     const count = active.length
-    const half = this.#model.config.rope.rotaryDim / 2
     const ints: StepInput = { shape: [count], dtype: 'int32' }
-    const angles: StepInput = { shape: [count, half], dtype: 'float32' }
     const cuSeqlens: StepInput = { shape: [count + 1], dtype: 'int32' }
-    const inputs = { ids: ints, rows: ints, kvStart: ints, kvLength: ints, cos: angles, sin: angles, cuSeqlens }
-    this.#step = compileStep<Input>((tensors) => this.#compute(tensors, names), inputs)
+    const inputs: Record<string, StepInput> = { ids: ints, rows: ints, kvStart: ints, kvLength: ints, cuSeqlens }
+    for (const [name, width] of tableWidths(this.#model.config))
+      inputs[name] = { shape: [count, width], dtype: 'float32' }
+    if (this.#model.embedPositions) inputs.positions = ints
+    this.#step = compileStep<string>((tensors) => this.#compute(tensors, names), inputs)
     return this.#step
   }
 
-  #compute(tensors: Record<Input, tf.Tensor>, adapterNames?: readonly string[]): tf.Tensor2D {
-    const { ids, cos, sin, cuSeqlens, ...places } = tensors as Record<Input, never>
+  #compute(tensors: Record<string, tf.Tensor>, adapterNames?: readonly string[]): tf.Tensor2D {
+    const vector = (name: string) => tensors[name] as tf.Tensor1D
+    const [ids, cuSeqlens] = [vector('ids'), vector('cuSeqlens')]
     const cache = this.#cache
-    cache.use(places as CacheTensors)
+    const { config, embedPositions } = this.#model
+    cache.use({ rows: vector('rows'), kvStart: vector('kvStart'), kvLength: vector('kvLength') })
     try {
-      const context = new StepContext(this.#model.config, { cuSeqlens, cos, sin }, cache)
-      const rows = (ids as tf.Tensor1D).size
+      const positions = embedPositions && { positions: vector('positions') }
+      const context = new StepContext(config, { cuSeqlens, ropes: tablesOf(config, tensors), ...positions }, cache)
+      const rows = ids.size
       const pass = createPass({ cuSeqlens: Array.from({ length: rows + 1 }, (_, i) => i), adapterNames }, { cache })
       return this.#model.logits(this.#model.forwardNext(ids, context, pass), pass)
     } finally {
@@ -96,6 +93,7 @@ export class DecodingStep {
 function partsOf(model: CausalLM): unknown[] {
   const parts: unknown[] = [model.attachment, model.embedTokens.override, model.embedTokens.weight]
   for (const { override, weight, bias } of model.linears.values()) parts.push(override, weight, bias)
-  for (const { weight } of model.norms.values()) parts.push(weight)
+  for (const { weight, bias } of model.norms.values()) parts.push(weight, bias)
+  if (model.embedPositions) parts.push(model.embedPositions.override, model.embedPositions.weight)
   return parts
 }

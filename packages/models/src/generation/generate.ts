@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { packSequences } from '../batch'
 import type { CausalLM } from '../causal-lm'
 import { KvCache } from '../kv-cache'
+import { ropesOf } from '../rope'
 import { DecodingStep } from './decoding-step'
 import { meaningOf, refusedSettings } from './generation-config'
 import { createSampler, samplingSchema } from './sampler'
@@ -202,11 +203,21 @@ export async function* decode(
       if (still.length === 0) return
       await new Promise<void>((resolve) => setImmediate(resolve))
       checkSignal()
-      active = still
-      logits = step.logits(
-        active,
-        active.map((s) => sequences[s]!.at(-1)!),
-      )
+      const again = still.filter((s) => outgrowsRotation(model, cache, s))
+      active = [...again, ...still.filter((s) => !again.includes(s))]
+      const next = active.slice(again.length)
+      const parts = [
+        ...(again.length > 0 ? [promptLogits(model, cache, again, sequences, names)] : []),
+        ...(next.length > 0
+          ? [
+              step.logits(
+                next,
+                next.map((s) => sequences[s]!.at(-1)!),
+              ),
+            ]
+          : []),
+      ]
+      logits = parts.length === 1 ? parts[0]! : Float32Array.from(parts.flatMap((part) => [...part]))
       const rows = new Map(active.map((s, row) => [s, row]))
       rowOf = (s) => rows.get(s)!
     }
@@ -214,6 +225,19 @@ export async function* decode(
     step.dispose()
     cache.dispose()
   }
+}
+
+/**
+ * Whether with its next token a sequence becomes so long that all its positions rotate otherwise (longrope). What the cache holds of it
+ * is then dropped: it has to be read again, as transformers does.
+ */
+function outgrowsRotation({ config, attachment }: CausalLM, cache: KvCache, sequence: number): boolean {
+  const held = cache.lengths[sequence]! + (attachment?.virtualTokens?.count ?? 0)
+  const outgrows = ropesOf(config).some(
+    ({ type, originalMaxPositionEmbeddings: length }) => type === 'longrope' && held <= length && held + 1 > length,
+  )
+  if (outgrows) cache.lengths[sequence] = 0
+  return outgrows
 }
 
 /** One forward pass over whole sequences; logits `[active * vocab]` after the last tokens. */

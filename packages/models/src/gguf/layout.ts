@@ -13,6 +13,8 @@ export interface GgufLayout {
   metadata?(config: ModelConfig): Record<string, GgufValue>
   /** What it multiplies attention scores with. Default `1 / sqrt(headDim)`. */
   attentionScale?(config: ModelConfig): number
+  /** Whether its code has the rotary positions of this model's layers, where they differ. Default false. */
+  layerRopes?(config: ModelConfig): boolean
   /** Knows a window over the keys. Default false: it reads them all. */
   slidingWindow?: boolean
 }

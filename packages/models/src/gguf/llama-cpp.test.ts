@@ -11,16 +11,8 @@ import { sharedPath } from '@tunesmith/tooling/shared'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { llama } from '../architectures/llama'
 import { generationDefaults } from '../generation/generation-config'
-import {
-  type CausalLM,
-  createModel,
-  exportGguf,
-  generate,
-  packSequences,
-  parseModelConfig,
-  registerArchitecture,
-} from '../index'
-import { olmo2 } from '../testing/olmo2'
+import { type CausalLM, createModel, exportGguf, generate, packSequences, parseModelConfig } from '../index'
+import { FAMILIES } from '../testing/families'
 import { modelMetadata } from './model'
 import { tokenizerMetadata } from './tokenizer'
 import { writeGguf } from './write'
@@ -31,7 +23,6 @@ let tokenizer: Tokenizer
 
 beforeAll(async () => {
   await selectBackend()
-  registerArchitecture(olmo2)
   folder = await mkdtemp(join(tmpdir(), 'tunesmith-gguf-'))
   tokenizer = await Tokenizer.fromPretrained(join(fixtures, 'byte-level'))
 })
@@ -52,16 +43,10 @@ const sizes = {
 const yarn = { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 32 }
 const llama3 = { rope_type: 'llama3', factor: 8, original_max_position_embeddings: 16 }
 const families: [string, Record<string, unknown>][] = [
-  ['llama', { attention_bias: true, head_dim: 32 }],
+  ...FAMILIES.flatMap(({ modelType, gguf }): [string, Record<string, unknown>][] => (gguf ? [[modelType, gguf]] : [])),
   ['llama with rope linear', { rope_parameters: { rope_type: 'linear', factor: 3 }, tie_word_embeddings: true }],
   ['llama with rope llama3', { rope_parameters: { ...llama3, low_freq_factor: 1, high_freq_factor: 4 } }],
   ['llama with rope yarn', { rope_parameters: yarn }],
-  ['mistral', { rope_theta: 1e6 }],
-  ['qwen2', { tie_word_embeddings: true }],
-  ['qwen3', { head_dim: 32 }],
-  ['gemma2', { head_dim: 32, sliding_window: 12, query_pre_attn_scalar: 24, hidden_activation: 'gelu_pytorch_tanh' }],
-  ['phi3', {}],
-  ['olmo2', {}],
 ]
 
 /** Norms, biases and scales that matter: a fresh model has ones and zeros. */

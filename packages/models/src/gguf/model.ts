@@ -21,7 +21,7 @@ export function layoutOf({ config }: CausalLM): GgufLayout {
 
 /** The configuration as llama.cpp names it. */
 export function modelMetadata(config: ModelConfig, layout: GgufLayout): Map<string, GgufValue> {
-  const { rope, windows } = config
+  const { rope, layers } = config
   const metadata = new Map<string, GgufValue>([['general.architecture', string(layout.architecture)]])
   const set = (key: string, value: GgufValue) => metadata.set(`${layout.architecture}.${key}`, value)
   set('block_count', u32(config.numHiddenLayers))
@@ -33,7 +33,8 @@ export function modelMetadata(config: ModelConfig, layout: GgufLayout): Map<stri
   set('attention.head_count_kv', u32(config.numKeyValueHeads))
   set('attention.key_length', u32(config.headDim))
   set('attention.value_length', u32(config.headDim))
-  set('attention.layer_norm_rms_epsilon', f32(config.rmsNormEps))
+  const isLayerNorm = architectureOf(config.modelType).norm?.kind === 'layer'
+  set(isLayerNorm ? 'attention.layer_norm_epsilon' : 'attention.layer_norm_rms_epsilon', f32(config.rmsNormEps))
   set('rope.dimension_count', u32(rope.rotaryDim))
   set('rope.freq_base', f32(rope.theta))
   if (rope.type === 'linear' || rope.type === 'yarn') {
@@ -47,7 +48,7 @@ export function modelMetadata(config: ModelConfig, layout: GgufLayout): Map<stri
     // llama.cpp multiplies this by 1 + 0.1 ln(factor), which is the usual value of the whole.
     set('rope.scaling.attn_factor', f32(rope.attentionFactor / (1 + 0.1 * Math.log(rope.factor))))
   }
-  if (layout.slidingWindow) set('attention.sliding_window', u32(Math.max(0, ...windows)))
+  if (layout.slidingWindow) set('attention.sliding_window', u32(Math.max(0, ...layers.map(({ window }) => window))))
   for (const [key, value] of Object.entries(layout.metadata?.(config) ?? {})) set(key, value)
   return metadata
 }
@@ -60,7 +61,15 @@ export function exportNotes({ config }: CausalLM, layout: GgufLayout): string[] 
     throw unsupported('llama.cpp rounds the bounds of YaRN, which this model does not ("truncate": false)', {
       remedy: 'Export safetensors instead',
     })
-  const window = config.windows.reduce((most, one) => Math.max(most, one), 0)
+  if (config.rope.type === 'longrope' || config.rope.type === 'proportional' || config.rope.queryScalingBeta > 0)
+    throw unsupported('The rotary positions of this model are not written for llama.cpp', {
+      remedy: 'Export safetensors instead',
+    })
+  if (config.layers.some(({ rope }) => rope !== config.rope) && !config.names.positions && !layout.layerRopes?.(config))
+    throw unsupported('llama.cpp has other rotary positions in the layers of this family', {
+      remedy: 'Export safetensors instead',
+    })
+  const window = config.layers.reduce((most, one) => Math.max(most, one.window), 0)
   if (window === 0 || window >= config.maxPositionEmbeddings || layout.slidingWindow) return []
   return [`llama.cpp reads all keys where this model looks at the last ${window}: answers differ in longer texts`]
 }
@@ -80,23 +89,31 @@ function interleave(values: Float32Array, headDim: number, columns: number): Flo
 /** The tensors of a model under llama.cpp's names and in its layout; values are made when they are asked for. */
 export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTensorType): GgufTensor[] {
   const { config } = model
-  const { normOffset = 0 } = architectureOf(config.modelType)
   const queryScale = config.attentionScale / (layout.attentionScale?.(config) ?? config.headDim ** -0.5)
   const tensors: GgufTensor[] = []
 
+  const { names } = config
+  const outer: Record<string, string> = {
+    [names.embeddings]: 'token_embd',
+    [names.norm]: 'output_norm',
+    [names.head]: 'output',
+    ...(names.positions && { [names.positions]: 'position_embd' }),
+  }
   const nameOf = (module: string): string => {
-    const [, layer, part] = /^model\.layers\.(\d+)\.(.+)$/.exec(module) ?? []
-    const name =
-      part === undefined
-        ? { 'model.embed_tokens': 'token_embd', 'model.norm': 'output_norm', lm_head: 'output' }[module]
-        : layout.modules[part]
+    const inLayer = module.startsWith(`${names.layers}.`) ? module.slice(names.layers.length + 1) : ''
+    const [, layer, part] = /^(\d+)\.(.+)$/.exec(inLayer) ?? []
+    const name = part === undefined ? outer[module] : layout.modules[part]
     if (name === undefined) throw unsupported(`llama.cpp's name of ${module} is not known`, { where: module })
     return part === undefined ? name : `blk.${layer}.${name}`
   }
+  // A norm behind the product would undo a scale of the product.
+  const hasQueryNorm = [...model.norms.keys()].some((name) => name.endsWith('.q_norm'))
+  const scaleQueries = (values: Float32Array) =>
+    Math.abs(queryScale - 1) > 1e-12 ? values.map((value) => value * queryScale) : values
   /** Rotation's order of rows and a scale that llama.cpp does not know, for queries and keys. */
   const adapt = (module: string, values: Float32Array, columns: number): Float32Array => {
     const isQuery = module.endsWith('.q_proj')
-    const scaled = isQuery && Math.abs(queryScale - 1) > 1e-12 ? values.map((value) => value * queryScale) : values
+    const scaled = isQuery && !hasQueryNorm ? scaleQueries(values) : values
     const rotates = layout.interleavedRotary && (isQuery || module.endsWith('.k_proj'))
     return rotates ? interleave(scaled, config.headDim, columns) : scaled
   }
@@ -117,19 +134,22 @@ export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTens
     tensors.push({ name, type: 'f32', shape: [size], values: () => [values()] })
 
   // With 4 bits per weight the embeddings and the head keep 8, as they matter most.
-  const outer = type === 'q4_0' ? 'q8_0' : type
-  matrix(model.embedTokens.name, model.embedTokens.weight, outer)
+  const outerType = type === 'q4_0' ? 'q8_0' : type
+  matrix(model.embedTokens.name, model.embedTokens.weight, outerType)
+  if (model.embedPositions) matrix(model.embedPositions.name, model.embedPositions.weight, 'f32')
   for (const { name, weight, bias } of model.linears.values()) {
-    if (name === 'lm_head') {
-      if (!config.tieWordEmbeddings) matrix(name, weight, outer)
+    if (name === names.head) {
+      if (!config.tieWordEmbeddings) matrix(name, weight, outerType)
       continue
     }
     matrix(name, weight, type)
     if (bias) vector(`${nameOf(name)}.bias`, bias.size, () => adapt(name, bias.dataSync() as Float32Array, 1))
   }
-  for (const { name, weight } of model.norms.values()) {
-    const values = () => weight.dataSync<'float32'>().map((value) => value + normOffset)
+  for (const { name, weight, bias, offset } of model.norms.values()) {
+    const stored = () => weight.dataSync<'float32'>().map((value) => value + offset)
+    const values = () => (name.endsWith('.q_norm') ? scaleQueries(stored()) : stored())
     vector(`${nameOf(name)}.weight`, weight.size, values)
+    if (bias) vector(`${nameOf(name)}.bias`, bias.size, () => bias.dataSync() as Float32Array)
   }
   if (config.rope.type === 'llama3') {
     const plain = inverseFrequencies({ ...config.rope, type: 'default' }, 1)

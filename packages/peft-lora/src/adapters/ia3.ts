@@ -31,14 +31,21 @@ const SCALES_KEYS = ['llama', 'mistral']
 function defaultTargets(model: CausalLM): string[] {
   const [query, ...others] = queryAndValue(model)
   const scaled = query === 'q_proj' && SCALES_KEYS.includes(model.config.modelType) ? 'k_proj' : query!
-  return [scaled, ...others, 'down_proj']
+  return [scaled, ...others, ...feedforwardDefault(model)]
 }
 
-const feedforwardOf = ({ feedforwardModules = ['down_proj'] }: Ia3Config) => feedforwardModules
+/** The last layer of the feed-forward part, by the names that families give it. */
+function feedforwardDefault(model: CausalLM): string[] {
+  const names = ['down_proj', 'dense_4h_to_h', 'mlp.c_proj']
+  return names.filter((ending) => model.decoderLinears().some(({ name }) => name.endsWith(ending))).slice(0, 1)
+}
+
+const feedforwardOf = ({ feedforwardModules }: Ia3Config, model: CausalLM) =>
+  feedforwardModules ?? feedforwardDefault(model)
 
 /** Unlike `targetModules`, a list matches any end of a name, as in PEFT. */
-function isFeedforward(name: string, config: Ia3Config): boolean {
-  const modules = feedforwardOf(config)
+function isFeedforward(name: string, config: Ia3Config, model: CausalLM): boolean {
+  const modules = feedforwardOf(config, model)
   return typeof modules === 'string' ? matchesModule(name, modules) : modules.some((ending) => name.endsWith(ending))
 }
 
@@ -61,9 +68,9 @@ export const ia3: Adapter<Ia3Config, undefined> = {
     checkConfig(config)
     return targetedModules(model, config, { defaultTargets, loading })
   },
-  layer(module, { config, random }) {
+  layer(module, { config, model, random }) {
     const { inFeatures, outFeatures } = (module as LinearModule).weight
-    const onInput = isFeedforward(module.name, config)
+    const onInput = isFeedforward(module.name, config, model)
     const size = onInput ? inFeatures : outFeatures
     const scale = variableOf(onInput ? [1, size] : [size, 1], () => (config.initIa3Weights ? 1 : random.normal()))
     const row = () => tf.reshape(scale, [1, size]) as tf.Tensor2D
@@ -78,7 +85,10 @@ export const ia3: Adapter<Ia3Config, undefined> = {
     }
   },
   json: {
-    write: (config) => ({ fan_in_fan_out: false, feedforward_modules: feedforwardOf(config) }),
-    refused: ['fan_in_fan_out'],
+    write: (config, model) => ({
+      fan_in_fan_out: model.storesTransposed(),
+      feedforward_modules: feedforwardOf(config, model),
+    }),
+    ignored: ['fan_in_fan_out'],
   },
 }

@@ -71,8 +71,8 @@ export const lora: Adapter<LoraConfig, TiedUpdate> = {
     return changing
   },
   json: {
-    write: ({ loftqConfig }) => ({
-      fan_in_fan_out: false,
+    write: ({ loftqConfig }, model) => ({
+      fan_in_fan_out: model.storesTransposed(),
       loftq_config: loftqConfig ? { loftq_bits: loftqConfig.loftqBits, loftq_iter: loftqConfig.loftqIter } : {},
     }),
     read: ({ init_lora_weights: init, loftq_config: loftq }) => {
@@ -85,14 +85,23 @@ export const lora: Adapter<LoraConfig, TiedUpdate> = {
       }
     },
     refused: [
-      ...['lora_bias', 'fan_in_fan_out', 'layer_replication', 'target_parameters', 'alora_invocation_tokens'],
+      ...['lora_bias', 'layer_replication', 'target_parameters', 'alora_invocation_tokens'],
       ...['use_qalora', 'use_bdlora', 'velora_config', 'kasa_config', 'monteclora_config', 'arrow_config'],
     ],
     caution: ({ initLoraWeights: init }) =>
       typeof init === 'string' && init.startsWith('pissa_niter')
         ? `"init_lora_weights": "${init}": PEFT takes the singular vectors out of the base weights by a random search at each load, so that the base is never quite the one that the adapter was trained on. Here it is the converged search. For the numbers of training, save the adapter in PEFT with path_initial_model_for_weight_conversion, as plain LoRA`
         : undefined,
-    ignored: ['megatron_config', 'megatron_core', 'qalora_group_size', 'eva_config', 'corda_config', 'lora_ga_config'],
+    // PEFT corrects it by what the model's layers are.
+    ignored: [
+      'fan_in_fan_out',
+      'megatron_config',
+      'megatron_core',
+      'qalora_group_size',
+      'eva_config',
+      'corda_config',
+      'lora_ga_config',
+    ],
   },
   // The magnitude is a module in PEFT's memory but not in its files; some versions wrote it as one.
   renameKey: (key) => key.replace(/lora_magnitude_vector\.weight$/, 'lora_magnitude_vector'),
