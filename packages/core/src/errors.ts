@@ -13,6 +13,7 @@ export type TunesmithErrorCode =
   | 'io' // the disk refused: full, read-only, no permission
   | 'out_of_memory'
   | 'numerical' // NaN or infinity where a number was needed
+  | 'busy' // more was asked for than is taken at once; the same may work later
   | 'aborted' // the user or a signal asked to stop
   | 'backend' // the compute backend is missing or failed
   | 'internal' // our own mistake

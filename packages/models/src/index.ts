@@ -15,9 +15,13 @@ export { parseModelConfig } from './config'
 export type { ConfigFile } from './config-file'
 export { ANSWER_DEFAULTS, type Answer, type AnswerOptions, answerPrompts } from './generation/answer'
 export { type AnswerEnds, answerEnds, endTokens } from './generation/answer-ends'
+export { Engine, type EngineAdapters, type EngineOptions } from './generation/engine'
+export type { EngineEvent } from './generation/engine-events'
+export type { EngineRequest, TokenMask } from './generation/engine-request'
 export { type FitChatOptions, type FittedChat, fitChat } from './generation/fit-chat'
 export { type GeneratedToken, type GenerateOptions, generate, streamTokens } from './generation/generate'
 export type { GenerationDefaults } from './generation/generation-config'
+export type { TokenLogProb } from './generation/log-probabilities'
 export { createSampler, type Sampler, type SamplingOptions, samplingDistribution } from './generation/sampler'
 export {
   type GeneratedText,

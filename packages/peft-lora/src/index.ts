@@ -37,6 +37,7 @@ export {
 } from './adapters/prompt-tuning'
 export { type VeraConfig, type VeraConfigOptions, vera, veraConfigSchema } from './adapters/vera'
 export type { PeftConfigOptions } from './config-types'
+export { engineAdapters } from './engine-adapters'
 export { adapterBaseModel, loadAdapter, loadPeftModel, type SavePeftModelOptions, savePeftModel } from './files'
 export type { MergedModule, MergeOptions, MergeReport } from './merge'
 export { type AddAdapterOptions, getPeftModel, PeftModel } from './peft-model'

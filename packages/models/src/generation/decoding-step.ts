@@ -12,16 +12,13 @@ import { namedTables, StepContext, tablesOf, tableWidths } from '../step-context
 export class DecodingStep {
   readonly #model: CausalLM
   readonly #cache: KvCache
-  readonly #names: readonly string[] | undefined
   #step: CompiledStep<string> | undefined
   /** What the step was prepared for: sequences or their adapters, and what it found in the model, as modules may get other weights or adapters while a sequence is read. */
   #parts: unknown[] = []
 
-  /** @param names the adapter of each sequence, where they differ. */
-  constructor(model: CausalLM, cache: KvCache, names?: readonly string[]) {
+  constructor(model: CausalLM, cache: KvCache) {
     this.#model = model
     this.#cache = cache
-    this.#names = names
   }
 
   /**
@@ -29,14 +26,15 @@ export class DecodingStep {
    *
    * @param active which sequences.
    * @param tokens the new token of each.
+   * @param names the adapter of each, where they differ.
    * @returns logits `[active * vocab]`
    */
-  logits(active: readonly number[], tokens: readonly number[]): Float32Array {
+  logits(active: readonly number[], tokens: readonly number[], names?: readonly string[]): Float32Array {
     const count = active.length
     const virtual = this.#model.attachment?.virtualTokens?.count ?? 0
     const positions = active.map((s) => this.#cache.lengths[s]! + virtual)
     const places = this.#cache.reserve(active, new Int32Array(count).fill(1))
-    const step = this.#prepared(active)
+    const step = this.#prepared(count, names)
     const cuSeqlens = Int32Array.from({ length: count + 1 }, (_, i) => i)
     const values = {
       ids: Int32Array.from(tokens),
@@ -48,14 +46,12 @@ export class DecodingStep {
     return step.run(values).dataSync() as Float32Array
   }
 
-  #prepared(active: readonly number[]): CompiledStep<string> {
-    const names = this.#names && active.map((s) => this.#names![s]!)
-    const parts = [...(names ?? [active.length]), ...partsOf(this.#model)]
+  #prepared(count: number, names?: readonly string[]): CompiledStep<string> {
+    const parts = [...(names ?? [count]), ...partsOf(this.#model)]
     const same = parts.length === this.#parts.length && parts.every((p, i) => p === this.#parts[i])
     if (this.#step && same) return this.#step
     this.dispose()
     this.#parts = parts
-    const count = active.length
     const ints: StepInput = { shape: [count], dtype: 'int32' }
     const cuSeqlens: StepInput = { shape: [count + 1], dtype: 'int32' }
     const inputs: Record<string, StepInput> = { ids: ints, rows: ints, kvStart: ints, kvLength: ints, cuSeqlens }

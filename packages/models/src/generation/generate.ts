@@ -75,7 +75,7 @@ function modelSettings(model: CausalLM, { ignoreSettings = [], ...options }: Gen
 }
 
 /** Options with what generation_config.json says in place of what they leave open. */
-function withDefaults(model: CausalLM, options: GenerateOptions, where: string) {
+export function withDefaults(model: CausalLM, options: GenerateOptions, where: string) {
   const parsed = parseOptions(generateSchema, options, where)
   const { maxNewTokens, maxLength, maxTime, stopTokenIds, stopSequences, ...rest } = parsed
   const { numReturnSequences, adapterNames, signal, ignoreSettings: _, ...sampling } = rest
@@ -109,7 +109,7 @@ function withDefaults(model: CausalLM, options: GenerateOptions, where: string) 
   }
 }
 
-const endsWith = (tokens: readonly number[], from: number, end: readonly number[]) =>
+export const endsWith = (tokens: readonly number[], from: number, end: readonly number[]) =>
   tokens.length - from >= end.length && end.every((token, i) => tokens[tokens.length - end.length + i] === token)
 
 /**
@@ -170,7 +170,7 @@ export async function* decode(
   const longest = limits.reduce((max, limit) => Math.max(max, limit), 0)
   const virtual = model.attachment?.virtualTokens?.count ?? 0
   const cache = new KvCache(model.config, sequences.length, longest, virtual)
-  const step = new DecodingStep(model, cache, names)
+  const step = new DecodingStep(model, cache)
   const width = model.config.vocabSize
   const checkSignal = () => {
     if (signal?.aborted) throw new TunesmithError('Generation was aborted', { code: 'aborted', cause: signal.reason })
@@ -213,6 +213,7 @@ export async function* decode(
               step.logits(
                 next,
                 next.map((s) => sequences[s]!.at(-1)!),
+                names && next.map((s) => names[s]!),
               ),
             ]
           : []),
@@ -231,7 +232,7 @@ export async function* decode(
  * Whether with its next token a sequence becomes so long that all its positions rotate otherwise (longrope). What the cache holds of it
  * is then dropped: it has to be read again, as transformers does.
  */
-function outgrowsRotation({ config, attachment }: CausalLM, cache: KvCache, sequence: number): boolean {
+export function outgrowsRotation({ config, attachment }: CausalLM, cache: KvCache, sequence: number): boolean {
   const held = cache.lengths[sequence]! + (attachment?.virtualTokens?.count ?? 0)
   const outgrows = ropesOf(config).some(
     ({ type, originalMaxPositionEmbeddings: length }) => type === 'longrope' && held <= length && held + 1 > length,

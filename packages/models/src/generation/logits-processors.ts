@@ -10,7 +10,10 @@ export const scoreBias = z.custom<number>(
   'expected a number, or -Infinity',
 )
 
-/** What changes the scores of the next token before one is chosen; names and meaning are those of transformers' GenerationConfig. */
+/**
+ * What changes the scores of the next token before one is chosen; names and meaning are those of transformers' GenerationConfig, and of
+ * OpenAI's API where transformers has none.
+ */
 export const processorOptions = {
   /** Adds to the score of each run of tokens' last token when the rest of the run stands before it: pairs of a run and a number (`-Infinity` bans). */
   sequenceBias: z.array(z.tuple([ids.min(1), scoreBias])).optional(),
@@ -18,6 +21,10 @@ export const processorOptions = {
   encoderRepetitionPenalty: z.number().positive().default(1),
   /** Divides the positive and multiplies the negative logits of tokens seen before (Keskar et al. 2019). Default 1. */
   repetitionPenalty: z.number().positive().default(1),
+  /** Taken from the logits of tokens that the answer has already (OpenAI). Default 0. */
+  presencePenalty: z.number().default(0),
+  /** Taken from them as often as the answer has the token (OpenAI). Default 0. */
+  frequencyPenalty: z.number().default(0),
   /** No run of so many tokens comes twice, the prompt counted in. Default 0: off. */
   noRepeatNgramSize: z.number().int().nonnegative().default(0),
   /** No run of so many tokens of the prompt comes again. Default 0: off. */
@@ -151,6 +158,12 @@ export function createLogitsProcessors(
   addIf(settings.repetitionPenalty !== 1, () =>
     penalty(settings.repetitionPenalty, (tokens) => new Set(Array.from(tokens))),
   )
+  const { presencePenalty, frequencyPenalty } = settings
+  addIf(presencePenalty !== 0 || frequencyPenalty !== 0, () => (scores, tokens) => {
+    const counts = new Map<number, number>()
+    for (let i = promptLength; i < tokens.length; i++) counts.set(tokens[i]!, (counts.get(tokens[i]!) ?? 0) + 1)
+    for (const [token, count] of counts) scores[token]! -= presencePenalty + frequencyPenalty * count
+  })
   addIf(settings.noRepeatNgramSize > 0, () => noRepeat(settings.noRepeatNgramSize, ({ length }) => length))
   addIf(settings.encoderNoRepeatNgramSize > 0, () => noRepeat(settings.encoderNoRepeatNgramSize, () => promptLength))
   addIf(badWordsIds?.length, () => {

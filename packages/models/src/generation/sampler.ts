@@ -138,12 +138,18 @@ export function samplingDistribution(
  * but the tokens at the edge of the nucleus.
  *
  * @param limits of its sequence. Default: the first call's tokens are the prompt, and nothing ends it.
+ * @param last changes the scores after all that the options ask for.
  */
-export function createSampler(options: SamplingOptions = {}, stream = '', limits?: SequenceLimits): Sampler {
+export function createSampler(
+  options: SamplingOptions = {},
+  stream = '',
+  limits?: SequenceLimits,
+  last: readonly LogitsProcessor[] = [],
+): Sampler {
   const parsed = parseOptions(samplingSchema, options, 'sampling options')
   let made: LogitsProcessor[] | undefined
   const processors = (logits: ArrayLike<number>, tokens: ArrayLike<number>) => {
-    made ??= createLogitsProcessors(parsed, limits ?? promptAlone(tokens), logits.length)
+    made ??= [...createLogitsProcessors(parsed, limits ?? promptAlone(tokens), logits.length), ...last]
     return made
   }
   if (!parsed.doSample)
