@@ -78,6 +78,11 @@ export class CausalLM {
     )
   }
 
+  /** Whether no layer computes with float32 weights: then attention's products may be rounded as all others are. */
+  #hasRoundedProducts(): boolean {
+    return this.decoderLinears().every(({ weight }) => !(weight instanceof tf.Tensor) && weight.format !== 'f32')
+  }
+
   /** All parameters of the base model, trainable or not. A tied head counts once. */
   parameterCount(): number {
     return [...tensorShapes(this.config).values()].reduce((sum, shape) => sum + tf.util.sizeFromShape(shape), 0)
@@ -132,7 +137,7 @@ export class CausalLM {
         'int32',
       )
     const inputs = this.#withPositions(embeddings, learned, pass)
-    const plan = stepPlan(this.config, place, pass.cache, virtual)
+    const plan = stepPlan(this.config, place, { cache: pass.cache, virtual, rounded: this.#hasRoundedProducts() })
     const shared = plan.tensors()
     // A block that runs again in the backward pass does so with the adapters of this pass.
     const modules = gradientCheckpointing ? modulesNow(this) : this

@@ -63,8 +63,7 @@ export const tablesOf = (config: ModelConfig, named: Readonly<Record<string, tf.
 export function stepPlan(
   config: ModelConfig,
   { positions, cuSeqlens }: Pick<ModelInput, 'positions' | 'cuSeqlens'>,
-  cache?: KvCache,
-  virtual?: VirtualTokens,
+  { cache, virtual, rounded }: Pick<StepOptions, 'cache' | 'rounded'> & { virtual?: VirtualTokens | undefined } = {},
 ): { tensors(): tf.Tensor[]; context(tensors: readonly tf.Tensor[]): StepContext } {
   const keyValues = virtual?.keyValues?.bind(virtual)
   const prefix = keyValues && { layout: new VirtualLayout({ positions, cuSeqlens }, virtual!.count), keyValues }
@@ -82,7 +81,11 @@ export function stepPlan(
       const named = Object.fromEntries(widths.map(([name], i) => [name, rest[i]!]))
       const extended = rest[widths.length] as tf.Tensor1D
       const tensors = { cuSeqlens: cuSeqlens as tf.Tensor1D, ropes: tablesOf(config, named) }
-      return new StepContext(config, tensors, cache, prefix && { ...prefix, cuSeqlens: extended })
+      return new StepContext(config, tensors, {
+        cache,
+        rounded,
+        prefix: prefix && { ...prefix, cuSeqlens: extended },
+      })
     },
   }
 }
@@ -93,6 +96,13 @@ interface Prefix {
   keyValues(layer: number): { keys: tf.Tensor2D; values: tf.Tensor2D }
 }
 
+interface StepOptions {
+  cache?: KvCache | undefined
+  prefix?: (Prefix & { cuSeqlens: tf.Tensor1D }) | undefined
+  /** Attention's products may round their factors as those with 16-bit and quantized weights do. Default false. */
+  rounded?: boolean | undefined
+}
+
 /** What all layers share during a forward pass: sequence boundaries, rotary tables, the cache. */
 export class StepContext {
   readonly #ropes: readonly RopeConfig[]
@@ -100,8 +110,7 @@ export class StepContext {
   constructor(
     private readonly config: ModelConfig,
     private readonly tensors: StepTensors,
-    private readonly cache?: KvCache,
-    private readonly prefix?: Prefix & { cuSeqlens: tf.Tensor1D },
+    private readonly options: StepOptions = {},
   ) {
     this.#ropes = ropesOf(config)
   }
@@ -137,8 +146,9 @@ export class StepContext {
     const { numAttentionHeads: numHeads, numKeyValueHeads: numKvHeads, headDim } = layer
     const { slidingWindow = layer.window, softcap = this.config.attentionSoftcap } = options
     const { scale = this.config.attentionScale } = options
-    const attrs = { numHeads, numKvHeads, headDim, scale, slidingWindow, softcap }
-    const { cache, prefix, tensors } = this
+    const { cache, prefix, rounded = false } = this.options
+    const attrs = { numHeads, numKvHeads, headDim, scale, slidingWindow, softcap, rounded }
+    const { tensors } = this
     let [keys, values] = [k, v]
     if (prefix) {
       const before = prefix.keyValues(layer.index)

@@ -70,7 +70,7 @@ export class DecodingStep {
     cache.use({ rows: vector('rows'), kvStart: vector('kvStart'), kvLength: vector('kvLength') })
     try {
       const positions = embedPositions && { positions: vector('positions') }
-      const context = new StepContext(config, { cuSeqlens, ropes: tablesOf(config, tensors), ...positions }, cache)
+      const context = new StepContext(config, { cuSeqlens, ropes: tablesOf(config, tensors), ...positions }, { cache })
       const rows = ids.size
       const pass = createPass({ cuSeqlens: Array.from({ length: rows + 1 }, (_, i) => i), adapterNames }, { cache })
       return this.#model.logits(this.#model.forwardNext(ids, context, pass), pass)
