@@ -39,6 +39,17 @@ export {
   formatStream,
 } from './formats/format-dataset'
 export {
+  type FormattedPreferences,
+  type FormattedUnpaired,
+  formatPreferences,
+  formatUnpaired,
+  type PreferenceOptions,
+  type PreferenceRow,
+  preferenceOptionsSchema,
+  toPreferenceRow,
+  type UnpairedRow,
+} from './formats/preferences'
+export {
   applyLengthPolicy,
   applyLengthPolicyInTurns,
   type LengthPolicyOptions,

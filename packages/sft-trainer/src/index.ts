@@ -20,7 +20,7 @@ export {
   type TrainingConfig,
   trainingConfigSchema,
 } from './config'
-export type { BatchRows, TrainBatch } from './data/batches'
+export { type BatchRows, countRows, dataDigest, type TrainBatch } from './data/batches'
 export type { TrainingRows } from './data/check-inputs'
 export { type FormattingFunc, lossOn, type PreparedData, prepareDataset } from './data/prepare'
 export {

@@ -50,7 +50,7 @@ export interface TrainerOptions {
 export interface Method<Config extends TrainingConfig> {
   config: Config
   /** Called when the model has its adapter. */
-  objective: (model: CausalLM, peft: PeftModel | undefined) => Objective
+  objective: (model: CausalLM, peft: PeftModel | undefined, parameters: ReadonlyMap<string, tf.Variable>) => Objective
   /** Makes evaluation rows prompts and references, for answers. */
   formattingFunc?: FormattingFunc | undefined
 }
@@ -107,7 +107,7 @@ export class Trainer<Config extends TrainingConfig = TrainingConfig> {
     } else if (peftConfig) this.peft = getPeftModel(model, peftConfig, { seed: this.config.seed })
     this.model = model instanceof PeftModel ? model.model : model
     this.parameters = this.peft ? this.peft.parameters() : makeTrainable(this.model, this.config.trainableModules)
-    this.#objective = objective(this.model, this.peft)
+    this.#objective = objective(this.model, this.peft, this.parameters)
     optimizerOf(this.config, this.parameters).dispose()
   }
 

@@ -21,6 +21,8 @@ export interface ConvertOptions {
   system?: string | undefined
   /** Where the row came from, for errors. */
   where?: string | undefined
+  /** Keep answers without text, as one side of a preference may be. Default false. */
+  emptyAnswers?: boolean | undefined
 }
 
 const RESERVED = ['prompt', 'completion', 'messages', 'text']
@@ -31,6 +33,7 @@ class Parts {
     readonly row: Row,
     readonly format: DetectedFormat,
     readonly where: string | undefined,
+    readonly emptyAnswers = false,
   ) {}
 
   fail(what: string, remedy = "Mend or filter such rows, or pass onError: 'skip' to leave them out"): TunesmithError {
@@ -67,10 +70,10 @@ class Parts {
     )
   }
 
-  /** The text of the answer, which must not be empty. */
+  /** The text of the answer, which must not be empty unless the options say so. */
   answer(part: string): string {
     const text = this.text(part)
-    if (text.trim() === '') throw this.noAnswer(part)
+    if (text.trim() === '' && !this.emptyAnswers) throw this.noAnswer(part)
     return text
   }
 
@@ -175,7 +178,7 @@ function convertPromptCompletion(parts: Parts, { system }: ConvertOptions): Exam
 function withAnswer(messages: Message[], column: string, parts: Parts): Message[] {
   const answers = (message: Message) =>
     message.role === 'assistant' && (message.tool_calls !== undefined || messageText(message).trim() !== '')
-  if (messages.some(answers)) return messages
+  if (parts.emptyAnswers || messages.some(answers)) return messages
   throw parts.fail(`"${column}" has no message in which the assistant says something, so there is no answer to learn`)
 }
 
@@ -273,7 +276,7 @@ function convert(parts: Parts, options: ConvertOptions): ExampleRow {
 export function toExampleRow(row: Row, format: DetectedFormat | FormatName, options: ConvertOptions = {}): ExampleRow {
   const detected =
     typeof format === 'string' ? detectFormat(Object.keys(row), { format, where: options.where }) : format
-  const example = convert(new Parts(row, detected, options.where), options)
+  const example = convert(new Parts(row, detected, options.where, options.emptyAnswers), options)
   const used = new Set(Object.values(detected.columns))
   const result: Row = {}
   for (const [column, value] of Object.entries(row)) {

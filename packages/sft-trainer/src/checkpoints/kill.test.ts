@@ -3,10 +3,11 @@ import { watch } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { Random } from '@tunesmith/core'
+import { buildWorker } from '@tunesmith/tooling/build-worker'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { EvalLog, TrainLog } from '../index'
-import { buildWorker } from '../testing/build-worker'
 
 const MAX_STEPS = 120
 
@@ -16,7 +17,7 @@ let reference: Outcome
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tunesmith-kill-'))
-  worker = await buildWorker('kill-worker', folder)
+  worker = await buildWorker(fileURLToPath(new URL('../testing/kill-worker.ts', import.meta.url)), folder)
   const outputDir = join(folder, 'reference')
   await life(outputDir, () => {})
   reference = await outcome(outputDir)

@@ -27,6 +27,11 @@ export async function batchRows(
 ): Promise<BatchRows> {
   const packed = packing ? await packExamplesInTurns(examples, { maxLength, strategy: packingStrategy }) : undefined
   const rows = packed?.bins ?? examples.map((example) => [example])
+  return countRows(rows, packed?.report.efficiency)
+}
+
+/** Rows of one or several sequences, which stay together in a batch, with their counts. */
+export async function countRows(rows: TokenizedExample[][], efficiency = 1): Promise<BatchRows> {
   let [sequences, tokens, labelledTokens] = [0, 0, 0]
   const turns = createTurns()
   for (const row of rows) {
@@ -37,7 +42,7 @@ export async function batchRows(
     }
     await turns()
   }
-  return { rows, sequences, tokens, labelledTokens, efficiency: packed?.report.efficiency ?? 1 }
+  return { rows, sequences, tokens, labelledTokens, efficiency }
 }
 
 /** A digest of all token ids and labels: a checkpoint goes on with the data it was made with, or not at all. */

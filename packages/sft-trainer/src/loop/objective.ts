@@ -39,7 +39,7 @@ export interface MicroObjective<Batch extends PackedBatch = PackedBatch> {
   /** What the loss of a batch is divided by, over all micro-batches of a step. A batch with 0 is left out of evaluations. */
   items(batch: Batch): number
   /** Called and awaited before {@link microBatch}, for what has to be computed without gradients. */
-  before?(batch: Batch): Promise<void>
+  before?: ((batch: Batch) => Promise<void>) | undefined
   /** @param seed of dropout and noise in training; undefined for neither, as in evaluation. */
   microBatch(batch: Batch, seed?: number): MicroLoss
   /** What logs show of a micro-batch; they show the mean of those that are finite. */
@@ -47,7 +47,7 @@ export interface MicroObjective<Batch extends PackedBatch = PackedBatch> {
   /** What an evaluation shows of all its batches, each with the number of its rows. */
   evaluation(batches: readonly { sums: MicroSums; rows: number }[]): LossMetrics
   /** A warning that the newest log gives cause for, with those before it. */
-  watch?(logs: readonly TrainLog[]): string | undefined
+  watch?: ((logs: readonly TrainLog[]) => string | undefined) | undefined
 }
 
 /** The data of a training in the units a sampler hands out, and what a person should know about it. */

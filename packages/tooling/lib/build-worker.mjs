@@ -1,19 +1,21 @@
 import { symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'tsup'
 
-const native = fileURLToPath(new URL('../../../backend-native', import.meta.url))
+const native = fileURLToPath(new URL('../../backend-native', import.meta.url))
 
 /**
- * Bundles a program of this folder from the workspace's sources into one file that starts fast.
+ * Bundles a program from the workspace's sources into one file that starts fast.
  *
- * @param folder gets `dist/NAME.js`, and a link to the addon where the native backend looks for it.
- * @returns the file to run.
+ * @param {string} entry the program's file, `.../NAME.ts`
+ * @param {string} folder gets `dist/NAME.mjs`, and a link to the addon where the native backend looks for it.
+ * @returns {Promise<string>} the file to run.
  */
-export async function buildWorker(name: string, folder: string): Promise<string> {
+export async function buildWorker(entry, folder) {
+  const name = basename(entry, '.ts')
   await build({
-    entry: { [name]: fileURLToPath(new URL(`./${name}.ts`, import.meta.url)) },
+    entry: { [name]: entry },
     outDir: join(folder, 'dist'),
     format: ['esm'],
     target: 'node20',
@@ -47,7 +49,7 @@ export async function buildWorker(name: string, folder: string): Promise<string>
       },
     ],
   })
-  await symlink(join(native, 'build'), join(folder, 'build')).catch((error: NodeJS.ErrnoException) => {
+  await symlink(join(native, 'build'), join(folder, 'build')).catch((error) => {
     if (error.code !== 'EEXIST') throw error
   })
   return join(folder, 'dist', `${name}.mjs`)
