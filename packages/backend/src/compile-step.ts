@@ -56,13 +56,15 @@ const stepBackend = (): StepBackend | undefined => {
  * warning and each run calls `f`.
  *
  * @param f computes one tensor from the inputs, inside a `tf.tidy`.
+ * @param options `captures: false` for a function that reads values back: each run calls it. Default true.
  */
 export function compileStep<Name extends string>(
   f: (inputs: Record<Name, tf.Tensor>) => tf.Tensor,
   inputs: Record<Name, StepInput>,
+  { captures = true }: { captures?: boolean } = {},
 ): CompiledStep<Name> {
   const names = Object.keys(inputs) as Name[]
-  const backend = stepBackend()
+  const backend = captures ? stepBackend() : undefined
   const kept =
     backend &&
     names.map((name) => {

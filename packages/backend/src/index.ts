@@ -43,6 +43,7 @@ export {
 export { causalAttention, type KeyRanges } from './operations/causal-attention'
 export { dropout } from './operations/dropout'
 export { embeddingLookup } from './operations/embedding'
+export { groupedLinear, scatterRows } from './operations/grouped-linear'
 export { kvCacheUpdate } from './operations/kv-cache'
 export { layerNorm } from './operations/layer-norm'
 export { dequantize, linear } from './operations/linear'

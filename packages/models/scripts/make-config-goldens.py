@@ -16,7 +16,7 @@ warnings.simplefilter("ignore")
 transformers.logging.set_verbosity_error()
 torch.set_num_threads(1)
 FIXTURES = Path(__file__).parent.parent / "src" / "fixtures"
-FAMILIES = ["llama", "mistral", "ministral3", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "smollm3", "olmo2", "olmo3", "granite", "cohere2", "starcoder2", "gpt2", "gpt_neox"]
+FAMILIES = ["llama", "mistral", "ministral3", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text", "phi3", "smollm3", "olmo2", "olmo3", "granite", "cohere2", "starcoder2", "gpt2", "gpt_neox", "qwen3_moe", "mixtral"]
 
 
 def plain(config):
@@ -59,6 +59,8 @@ LEFT_OUT = {
     "granite": ["attention_multiplier", "embedding_multiplier", "residual_multiplier", "logits_scaling"],
     "cohere2": ["layer_types", "logit_scale", "layer_norm_eps", "sliding_window"],
     "starcoder2": ["use_bias", "norm_epsilon", "hidden_act", "sliding_window"],
+    "qwen3_moe": ["norm_topk_prob", "decoder_sparse_step"],
+    "mixtral": ["sliding_window", "rope_parameters", "num_experts_per_tok"],
     "gpt2": ["activation_function", "layer_norm_epsilon", "scale_attn_weights"],
     "gpt_neox": ["hidden_act", "layer_norm_eps", "use_parallel_residual", "attention_bias"],
 }

@@ -78,6 +78,12 @@ def save_model(model, folder):
     tied = model.config.tie_word_embeddings
     weights = {k: v.to(torch.bfloat16).contiguous() for k, v in model.state_dict().items() if not (tied and k == "lm_head.weight")}
     weights = {k: v for k, v in weights.items() if not k.endswith("embed_scale")}
+    if any(".experts." in k for k in weights):
+        # Experts one by one, as checkpoints have them.
+        model.to(torch.bfloat16).save_pretrained(folder)
+        (folder / "generation_config.json").unlink(missing_ok=True)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        return
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -86,7 +92,7 @@ def gradients(model, ids):
     model.zero_grad()
     with torch.enable_grad():
         model(ids, labels=ids, use_cache=False).loss.backward()
-    return {name: parameter.grad.contiguous() for name, parameter in model.named_parameters() if parameter.grad is not None}
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
 # Goldens of generation and of adapters are made of these models too.
@@ -112,6 +118,8 @@ FAMILIES = {
     "starcoder2": dict(sliding_window=8),
     "gpt2": dict(n_embd=24, n_inner=40, n_layer=2, n_head=4, n_positions=128, attn_pdrop=0.0, embd_pdrop=0.0, resid_pdrop=0.0),
     "gpt_neox": dict(rope_parameters={"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.34}),
+    "qwen3_moe": dict(head_dim=8, num_experts=6, num_experts_per_tok=2, moe_intermediate_size=16, mlp_only_layers=[0], norm_topk_prob=True),
+    "mixtral": dict(sliding_window=8, num_local_experts=4, num_experts_per_tok=2, intermediate_size=16),
 }
 # Phi-3.5 and Phi-4-mini: the first prompts are short for it, the last one is long.
 LONGROPE = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0, 1.3, 1.5], "long_factor": [1.5, 2.5, 4.0], "original_max_position_embeddings": 32}
@@ -128,9 +136,11 @@ for family, extra in FAMILIES.items():
         continue
     # The answers of a model whose rotary positions change on the way are computed without a cache too.
     model, tensors = expected(lambda seed: make(family_config(family, extra), seed))
+    grads = gradients(model, tensors["input_ids.1"][None])
+    # Last: a model that was in bfloat16 for saving has rounded rotary frequencies.
     save_model(model, OUT / family)
     save_file(tensors, OUT / family / "expected.safetensors")
-    save_file(gradients(model, tensors["input_ids.1"][None]), OUT / family / "grads.safetensors")
+    save_file(grads, OUT / family / "grads.safetensors")
     print(family)
 # Models of more than text, as save_pretrained writes them.
 VISION = dict(hidden_size=8, intermediate_size=12, num_hidden_layers=1, num_attention_heads=2, image_size=8, patch_size=4)

@@ -38,6 +38,8 @@ PUBLISHED = {
     "bigcode/starcoder2-3b": sizes("starcoder2", 49152, 3072, 12288, 30, 24, 2),
     "openai-community/gpt2": dict(model_type="gpt2", vocab_size=50257, n_embd=768, n_layer=12, n_head=12),
     "EleutherAI/pythia-160m": dict(model_type="gpt_neox", vocab_size=50304, hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12),
+    "Qwen/Qwen3-30B-A3B": sizes("qwen3_moe", 151936, 2048, 6144, 48, 32, 4, head_dim=128, num_experts=128, num_experts_per_tok=8, moe_intermediate_size=768),
+    "mistralai/Mixtral-8x7B-v0.1": sizes("mixtral", 32000, 4096, 14336, 32, 32, 8, num_local_experts=8),
 }
 
 

@@ -3,7 +3,7 @@ import { disposeWeight } from '@tunesmith/backend'
 import { architectureOf } from './architectures'
 import type { DecoderLayer, NormShape } from './architectures/architecture'
 import type { ModelConfig } from './model-config'
-import { EmbeddingModule, LinearModule, NormModule } from './modules'
+import { EmbeddingModule, ExpertsModule, LinearModule, NormModule } from './modules'
 import type { Pass } from './pass'
 import type { WeightSource } from './weight-source'
 
@@ -15,6 +15,7 @@ export interface Modules {
   /** Those of the decoder layers in their order, and the head last. */
   readonly linears: Map<string, LinearModule>
   readonly norms: Map<string, NormModule>
+  readonly experts: Map<string, ExpertsModule>
   readonly lmHead: LinearModule
 }
 
@@ -24,8 +25,9 @@ export function buildModules(config: ModelConfig, source: WeightSource): Modules
   const { hiddenSize, vocabSize, maxPositionEmbeddings, rmsNormEps, tieWordEmbeddings, names } = config
   const linears = new Map<string, LinearModule>()
   const norms = new Map<string, NormModule>()
-  const addLinear = (name: string, weight: LinearModule['weight'], bias?: tf.Tensor1D) => {
-    const module = new LinearModule(name, weight, bias)
+  const experts = new Map<string, ExpertsModule>()
+  const addLinear = (name: string, weight: LinearModule['weight'], bias?: tf.Tensor1D, isParameter?: boolean) => {
+    const module = new LinearModule(name, weight, bias, isParameter)
     linears.set(name, module)
     return module
   }
@@ -46,9 +48,19 @@ export function buildModules(config: ModelConfig, source: WeightSource): Modules
         )
   for (const layer of config.layers) {
     const prefix = `${names.layers}.${layer.index}.`
-    for (const [name, { inFeatures, outFeatures, bias }] of Object.entries(architecture.linears(config, layer))) {
+    for (const [name, shape] of Object.entries(architecture.linears(config, layer))) {
+      const { inFeatures, outFeatures, bias, isParameter } = shape
       const weight = source.matrix(`${prefix}${name}.weight`, outFeatures, inFeatures)
-      addLinear(prefix + name, weight, bias ? source.vector(`${prefix}${name}.bias`, outFeatures) : undefined)
+      const added = bias ? source.vector(`${prefix}${name}.bias`, outFeatures) : undefined
+      addLinear(prefix + name, weight, added, isParameter)
+    }
+    for (const [name, { count, outFeatures, inFeatures }] of Object.entries(
+      architecture.experts?.(config, layer) ?? {},
+    )) {
+      const each = () =>
+        Array.from({ length: count }, (_, e) => source.matrix(`${prefix}${name}.${e}`, outFeatures, inFeatures))
+      const weights = source.stack?.(prefix + name, [count, outFeatures, inFeatures]) ?? each()
+      experts.set(prefix + name, new ExpertsModule(prefix + name, weights))
     }
     for (const [name, shape] of Object.entries(architecture.norms(config, layer))) addNorm(prefix + name, shape)
   }
@@ -59,14 +71,15 @@ export function buildModules(config: ModelConfig, source: WeightSource): Modules
     embedPositions: positions,
     linears,
     norms,
+    experts,
     lmHead: addLinear(names.head, head),
   }
 }
 
-export type LayerModules = Pick<Modules, 'linears' | 'norms'>
+export type LayerModules = Pick<Modules, 'linears' | 'norms' | 'experts'>
 
 /** The modules with the weights and adapters they have now, whatever is attached to the model's own afterwards. */
-export function modulesNow({ linears, norms }: LayerModules): LayerModules {
+export function modulesNow({ linears, norms, experts }: LayerModules): LayerModules {
   const copies = <Module extends object>(modules: ReadonlyMap<string, Module>) =>
     new Map(
       [...modules].map(([name, module]) => [
@@ -74,13 +87,13 @@ export function modulesNow({ linears, norms }: LayerModules): LayerModules {
         Object.assign(Object.create(Object.getPrototypeOf(module)) as Module, module),
       ]),
     )
-  return { linears: copies(linears), norms: copies(norms) }
+  return { linears: copies(linears), norms: copies(norms), experts }
 }
 
 /** A decoder layer as its architecture's block sees it during one pass. */
 export function decoderLayer(
   config: ModelConfig,
-  { linears, norms }: LayerModules,
+  { linears, norms, experts }: LayerModules,
   index: number,
   pass: Pass,
 ): DecoderLayer {
@@ -88,13 +101,15 @@ export function decoderLayer(
   return {
     ...config.layers[index]!,
     config,
+    experts: (name) => experts.get(nameOf(name))!.weights,
     hasNorm: (name) => norms.has(nameOf(name)),
     linear: (name, x) => linears.get(nameOf(name))!.forward(x, pass),
     norm: (name, x) => norms.get(nameOf(name))!.forward(x),
   }
 }
 
-export function disposeModules({ embedTokens, embedPositions, linears, norms }: Modules): void {
+export function disposeModules({ embedTokens, embedPositions, linears, norms, experts }: Modules): void {
+  for (const { weights } of experts.values()) weights.forEach(disposeWeight)
   for (const { weight, bias } of linears.values()) {
     disposeWeight(weight)
     bias?.dispose()

@@ -11,7 +11,13 @@ import { type GenerationDefaults, generationDefaults } from './generation/genera
 import { type Head, headLogProbs, headLoss } from './loss/head-loss'
 import type { TokenLoss } from './loss/losses'
 import type { ModelConfig } from './model-config'
-import { type EmbeddingModule, type LinearModule, type NormModule, trainableWeights } from './modules'
+import {
+  type EmbeddingModule,
+  type ExpertsModule,
+  type LinearModule,
+  type NormModule,
+  trainableWeights,
+} from './modules'
 import { type Attachment, checkAdapterNames, createPass, type Pass, type PassOptions } from './pass'
 import { type StepContext, stepPlan } from './step-context'
 import { VirtualLayout } from './virtual-tokens'
@@ -43,6 +49,8 @@ export class CausalLM {
   generation: GenerationDefaults
   readonly linears: Map<string, LinearModule>
   readonly norms: Map<string, NormModule>
+  /** The stacks of experts' matrices, in models that are mixtures. */
+  readonly experts: Map<string, ExpertsModule>
   readonly embedTokens: EmbeddingModule
   /** Learned position embeddings, where the family has them. */
   readonly embedPositions: EmbeddingModule | undefined
@@ -58,17 +66,18 @@ export class CausalLM {
     this.nameOrPath = nameOrPath
     this.generation = generationDefaults(config)
     this.#architecture = architectureOf(config.modelType)
-    const { linears, norms, embedTokens, embedPositions, lmHead } = buildModules(config, source)
+    const { linears, norms, experts, embedTokens, embedPositions, lmHead } = buildModules(config, source)
     this.linears = linears
     this.norms = norms
+    this.experts = experts
     this.embedTokens = embedTokens
     this.embedPositions = embedPositions
     this.lmHead = lmHead
   }
 
-  /** The decoder's linear layers without the head: what `all-linear` means. */
+  /** The decoder's linear layers without the head, and without routers of experts: what `all-linear` means. */
   decoderLinears(): LinearModule[] {
-    return [...this.linears.values()].filter((module) => module !== this.lmHead)
+    return [...this.linears.values()].filter((module) => module !== this.lmHead && !module.isParameter)
   }
 
   /** Whether transformers keeps matrices of its layers transposed (GPT-2's `Conv1D`): what PEFT calls `fan_in_fan_out`. */
@@ -231,7 +240,11 @@ export class CausalLM {
   #trainablesOf(layer: number): tf.Variable[] {
     const prefix = `${this.config.names.layers}.${layer}.`
     const inLayer = <Value>([name, value]: [string, Value]) => (name.startsWith(prefix) ? [value] : [])
-    const own = [...[...this.linears].flatMap(inLayer), ...[...this.norms].flatMap(inLayer)].flatMap(trainableWeights)
+    const own = [
+      ...[...this.linears].flatMap(inLayer),
+      ...[...this.norms].flatMap(inLayer),
+      ...[...this.experts].flatMap(inLayer),
+    ].flatMap(trainableWeights)
     const added = [...(this.attachment?.trainables ?? [])].flatMap(inLayer).flat()
     return [...new Set([...own, ...added, ...(this.attachment?.sharedTrainables ?? [])])]
   }

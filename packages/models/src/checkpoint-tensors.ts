@@ -1,5 +1,6 @@
 import { incompatible } from '@tunesmith/core'
 import { type TensorReader, tensorMismatches } from '@tunesmith/hub'
+import { architectureOf } from './architectures'
 import { buildModules } from './build-modules'
 import type { ModelConfig } from './model-config'
 import type { QuantizedEntry } from './quantized'
@@ -13,6 +14,15 @@ export function tensorShapes(config: ModelConfig): Map<string, number[]> {
       shapes.set(name, [outFeatures, inFeatures])
       return { format: 'f32', outFeatures, inFeatures, weight: undefined as never }
     },
+    stack(name, [count, outFeatures, inFeatures]) {
+      shapes.set(name, [count, outFeatures, inFeatures])
+      return Array.from({ length: count }, () => ({
+        format: 'f32' as const,
+        outFeatures,
+        inFeatures,
+        weight: undefined as never,
+      }))
+    },
     vector(name, size) {
       shapes.set(name, [size])
       return undefined as never
@@ -20,6 +30,17 @@ export function tensorShapes(config: ModelConfig): Map<string, number[]> {
   }
   buildModules(config, recorder)
   return shapes
+}
+
+/** Tensors that are quantized in no checkpoint, though they are matrices: routers of experts. */
+export function unquantizedTensors(config: ModelConfig): Set<string> {
+  const { linears } = architectureOf(config.modelType)
+  const names = config.layers.flatMap((layer) =>
+    Object.entries(linears(config, layer)).flatMap(([name, { isParameter }]) =>
+      isParameter ? [`${config.names.layers}.${layer.index}.${name}.weight`] : [],
+    ),
+  )
+  return new Set(names)
 }
 
 /** @throws {TunesmithError} `incompatible` for more layers than the checkpoint has tensors, before anything is made of them. */

@@ -1,3 +1,4 @@
+import { incompatible } from '@tunesmith/core'
 import type { TensorInfo, TensorReader } from '@tunesmith/hub'
 import { architectureOf } from './architectures'
 import { OTHER_PARTS, TEXT_PREFIX } from './architectures/text-halves'
@@ -28,11 +29,12 @@ const WHOLE_RENAMES = [
  * Looks at a checkpoint through the names of the model: older names, matrices that lie transposed or in pieces, and the tensors of other
  * halves that are left out.
  *
- * @param expected the names of the model's tensors.
+ * @param expected the model's tensors with their shapes; some may be absent.
+ * @throws {TunesmithError} `incompatible` for a tensor of which only some pieces are there.
  */
 export function viewCheckpoint(
   checkpoint: TensorReader,
-  expected: ReadonlySet<string>,
+  expected: ReadonlyMap<string, readonly number[]>,
   config: ModelConfig,
   folder: string,
 ): CheckpointView {
@@ -45,20 +47,16 @@ export function viewCheckpoint(
   const views = new Map<string, StoredTensor>()
   const tensors = new Map<string, TensorInfo>()
   const taken = new Set<string>()
-  for (const name of expected) {
+  for (const [name, shape] of expected) {
     const asStored = stored?.(name, config)
+    checkPieces(name, asStored, found, folder)
     const how = asStored?.parts.every((part) => found.has(part)) ? asStored : { parts: [name] }
     const parts = how.parts.map((part) => found.get(part)!)
     if (parts.some((part) => part === undefined)) continue
     for (const part of how.parts) taken.add(part)
     if (parts.length > 1 || how.transposed || parts[0] !== name) views.set(name, { ...how, parts })
-    tensors.set(
-      name,
-      infoOf(
-        parts.map((part) => checkpoint.tensors.get(part)!),
-        how.transposed ?? false,
-      ),
-    )
+    const infos = parts.map((part) => checkpoint.tensors.get(part)!)
+    tensors.set(name, infoOf(infos, how.transposed ?? false, shape))
   }
   const leftOut: string[] = []
   for (const [name, original] of found) {
@@ -69,6 +67,21 @@ export function viewCheckpoint(
   // What no view covers, like the parts of a quantized weight, only has another name.
   const original = (name: string) => found.get(name) ?? name
   return { folder, stored: views, leftOut, reader: readerOf(checkpoint, tensors, views, original) }
+}
+
+/** The first missing piece is the one that helps to find what is wrong. */
+function checkPieces(
+  name: string,
+  stored: StoredTensor | undefined,
+  found: ReadonlyMap<string, string>,
+  where: string,
+): void {
+  const missing = stored?.parts.filter((part) => !found.has(part)) ?? []
+  if (!stored || missing.length === 0 || missing.length === stored.parts.length) return
+  throw incompatible(`Of the ${stored.parts.length} pieces of ${name}, ${missing.length} are missing: ${missing[0]}`, {
+    where,
+    remedy: 'Check that all files of the checkpoint are there, and that config.json belongs to it',
+  })
 }
 
 /** Left-out tensors in words, by the part they belong to; undefined where there are none. */
@@ -84,13 +97,15 @@ export function describeLeftOut(leftOut: readonly string[]): string | undefined 
 }
 
 /** One tensor out of several whose rows follow one another. `file` is empty: it lies in no file as it is. */
-function infoOf(parts: readonly TensorInfo[], transposed: boolean): TensorInfo {
+function infoOf(parts: readonly TensorInfo[], transposed: boolean, expected: readonly number[]): TensorInfo {
   const [first] = parts as [TensorInfo]
   if (parts.length === 1 && !transposed) return first
   const shape = transposed ? [...first.shape].reverse() : [...first.shape]
   // Pieces of another shape or dtype than the first make no sum that fits, so that the check of shapes names the tensor.
   const alike = parts.every(({ dtype, shape }) => dtype === first.dtype && shape.join() === first.shape.join())
   shape[0] = alike ? shape[0]! * parts.length : 0
+  const isStack = expected.length === 3 && shape.length === 2 && shape[0] === expected[0]! * expected[1]!
+  if (isStack) shape.splice(0, 1, expected[0]!, expected[1]!)
   const byteLength = parts.reduce((sum, part) => sum + part.byteLength, 0)
   return { ...first, shape, byteLength, file: '', offset: 0 }
 }

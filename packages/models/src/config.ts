@@ -56,6 +56,8 @@ export function parseModelConfig(
     logitScale: 1,
     residualScale: 1,
     embeddingScale: 1,
+    expertsPerToken: 0,
+    normalizesExperts: false,
     parallelBlock: false,
     tieWordEmbeddings: keys.tie_word_embeddings,
     attentionBias: false,
@@ -76,6 +78,7 @@ export function parseModelConfig(
     intermediateSize,
     window: 0,
     rope: result.rope,
+    numExperts: 0,
     ...ownLayers?.[index],
   }))
   checkDropped(file, dropout, warn)

@@ -6,7 +6,7 @@ import { type QuantizationConfigOptions, quantizationConfigFromJson } from '@tun
 import { z } from 'zod'
 import { architectureNames, architectureOf } from './architectures'
 import { CausalLM } from './causal-lm'
-import { checkLayerCount, checkTensors, tensorShapes } from './checkpoint-tensors'
+import { checkLayerCount, checkTensors, tensorShapes, unquantizedTensors } from './checkpoint-tensors'
 import { describeLeftOut, viewCheckpoint } from './checkpoint-view'
 import { parseModelConfig } from './config'
 import type { Warn } from './config-file'
@@ -68,7 +68,8 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
   try {
     checkLayerCount(config, opened, folder)
     // The head may be there although it is tied.
-    const expected = new Set([...tensorShapes(config).keys(), `${config.names.head}.weight`])
+    const head = [`${config.names.head}.weight`, [config.vocabSize, config.hiddenSize]] as const
+    const expected = new Map<string, readonly number[]>([...tensorShapes(config), head])
     const view = viewCheckpoint(opened, expected, config, folder)
     const leftOut = describeLeftOut(view.leftOut)
     if (leftOut) onWarning(`${folder}: ${leftOut}`)
@@ -88,6 +89,7 @@ export async function loadModel(nameOrPath: string, options: LoadModelOptions = 
       checkpoint,
       quantized,
       folder,
+      unquantized: unquantizedTensors(config),
       widen,
       mmap,
       quantizationConfig,

@@ -16,6 +16,8 @@ export interface LayerConfig {
   window: number
   /** Rotary positions; undefined for none. */
   rope: RopeConfig | undefined
+  /** Feed-forward parts of which each token takes `expertsPerToken`; 0 where there is one for all. */
+  numExperts: number
 }
 
 /** Names of the modules outside of the layers, and what stands before a layer's number. */
@@ -59,6 +61,10 @@ export interface ModelConfig extends SpecialTokens {
   residualScale: number
   /** Multiplies the embeddings, in the families that leave it to config.json. */
   embeddingScale: number
+  /** Experts that a token takes in the layers that have any. */
+  expertsPerToken: number
+  /** The weights of a token's experts are made to sum to one. */
+  normalizesExperts: boolean
   /** Attention and feed-forward read the same input, in the families that leave it to config.json. */
   parallelBlock: boolean
   tieWordEmbeddings: boolean

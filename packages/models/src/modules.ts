@@ -28,6 +28,8 @@ export class LinearModule extends Adaptable<tf.Tensor2D> {
     name: string,
     weight: WeightMatrix,
     public bias: tf.Tensor1D | undefined,
+    /** It is no layer of its own in Python: a router. */
+    readonly isParameter = false,
   ) {
     super(name, weight)
   }
@@ -42,6 +44,14 @@ export class EmbeddingModule extends Adaptable<tf.Tensor1D> {
   forwardBase(ids: tf.Tensor1D): tf.Tensor2D {
     return embeddingLookup(this.weight, ids)
   }
+}
+
+/** The matrices of a layer's experts, `[out, in]` each; in checkpoints one tensor `[experts, out, in]`, or one per expert. */
+export class ExpertsModule {
+  constructor(
+    readonly name: string,
+    readonly weights: WeightMatrix[],
+  ) {}
 }
 
 /** A norm with its weight: root mean square, or LayerNorm. */
@@ -64,7 +74,9 @@ export class NormModule {
 }
 
 /** The weights of a module that are trainable variables. */
-export function trainableWeights(module: LinearModule | EmbeddingModule | NormModule): tf.Variable[] {
+export function trainableWeights(module: LinearModule | EmbeddingModule | NormModule | ExpertsModule): tf.Variable[] {
+  if (module instanceof ExpertsModule)
+    return module.weights.flatMap(({ weight }) => (weight instanceof tf.Variable && weight.trainable ? [weight] : []))
   const { weight } = module
   const tensors = [weight instanceof tf.Tensor ? weight : weight.weight, 'bias' in module ? module.bias : undefined]
   return tensors.filter((tensor) => tensor instanceof tf.Variable && tensor.trainable) as tf.Variable[]

@@ -93,6 +93,13 @@ export function* modelTensors(model: CausalLM, dtype: Dtype): Generator<TensorTo
     yield matrix(`${module.name}.weight`, module.weight)
     if (module.bias) yield vector(`${module.name}.bias`, module.bias)
   }
+  for (const { name, weights } of model.experts.values())
+    yield {
+      name,
+      dtype: DTYPES[dtype],
+      shape: [weights.length, weights[0]!.outFeatures, weights[0]!.inFeatures],
+      data: async () => Buffer.concat(weights.map((weight) => encodeMatrix(weight, dtype))),
+    }
   for (const { name, weight, bias } of model.norms.values()) {
     yield vector(`${name}.weight`, weight)
     if (bias) yield vector(`${name}.bias`, bias)
@@ -107,7 +114,13 @@ function* asStored(tensor: TensorToWrite, how: StoredTensor | undefined): Genera
   }
   const { parts, transposed } = how
   const [rows, ...rest] = tensor.shape as [number, ...number[]]
-  const shape = transposed ? [...rest, rows] : [rows / parts.length, ...rest]
+  const [count, ...matrix] = tensor.shape
+  const all = rest.length === 2 ? [count! * matrix[0]!, matrix[1]!] : tensor.shape
+  const shape = transposed
+    ? [...rest, rows]
+    : parts.length > 1
+      ? [all[0]! / parts.length, ...all.slice(1)]
+      : tensor.shape
   const data = async () => {
     const bytes = (await tensorData(tensor)) as Uint8Array
     return transposed ? transposeBytes(bytes, rows, rest[0]!) : bytes
@@ -139,9 +152,15 @@ function* fileTensors(model: CausalLM, dtype: Dtype, checkpoint: TensorReader | 
   }
 }
 
+const expertWeights = (model: CausalLM) => [...model.experts.values()].flatMap(({ weights }) => weights)
+
 /** The widest dtype of the weights in memory, so that nothing is lost. */
 function dtypeOf(model: CausalLM): Dtype {
-  const formats = new Set([...model.linears.values(), model.embedTokens].map(({ weight }) => weight.format))
+  const formats = new Set(
+    [...[...model.linears.values(), model.embedTokens].map(({ weight }) => weight), ...expertWeights(model)].map(
+      ({ format }) => format,
+    ),
+  )
   if (formats.has('f32')) return 'float32'
   if (formats.has('bf16')) return formats.has('f16') ? 'float32' : 'bfloat16'
   if (formats.has('f16')) return 'float16'

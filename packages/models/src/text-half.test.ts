@@ -8,7 +8,7 @@ import { openCheckpoint, openSafetensors, readJsonFile, writeSafetensors } from 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generate, loadModel, packSequences, savePretrained } from './index'
 import { FAMILIES } from './testing/families'
-import { floats, ints, largestDifference } from './testing/golden-tensors'
+import { floats, ints, largestDifference, tensorTexts } from './testing/golden-tensors'
 
 const fixtures = fileURLToPath(new URL('fixtures', import.meta.url))
 let folder: string
@@ -19,16 +19,6 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }))
 
 const wholes = FAMILIES.flatMap(({ whole }) => whole ?? [])
-
-/** Every tensor of a checkpoint, as text. */
-async function contents(path: string): Promise<Map<string, string>> {
-  const checkpoint = await openCheckpoint(path)
-  const all = new Map<string, string>()
-  for (const [name, { dtype, shape }] of checkpoint.tensors)
-    all.set(name, `${dtype} [${shape}] ${Buffer.from(await checkpoint.read(name)).toString('base64')}`)
-  await checkpoint.close()
-  return all
-}
 
 describe('the text half of a model of more than text', () => {
   for (const name of wholes) {
@@ -57,7 +47,7 @@ describe('the text half of a model of more than text', () => {
       const [from, to] = [join(fixtures, name), join(folder, name)]
       const model = await loadModel(from, { onWarning: () => {} })
       await savePretrained(model, to)
-      expect(await contents(to)).toEqual(await contents(from))
+      expect(await tensorTexts(to)).toEqual(await tensorTexts(from))
       const config = await readJsonFile<object>(join(from, 'config.json'))
       expect(await readJsonFile(join(to, 'config.json'))).toEqual({ ...config, torch_dtype: 'bfloat16' })
       model.dispose()

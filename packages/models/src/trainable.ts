@@ -56,6 +56,13 @@ export function makeTrainable(model: CausalLM, modules?: readonly string[]): Map
     module.bias = bias
     parameters.set(`${module.name}.bias`, bias)
   }
+  for (const { name, weights } of model.experts.values()) {
+    if (!wanted(name)) continue
+    for (const [e, weight] of weights.entries()) {
+      weights[e] = trainableMatrix(weight)
+      parameters.set(`${name}.${e}`, weights[e].weight as tf.Variable)
+    }
+  }
   for (const module of model.norms.values()) {
     if (!wanted(module.name)) continue
     module.weight = trainableVector(module.weight)

@@ -6,6 +6,8 @@ import { Random } from '@tunesmith/core'
 export interface WeightSource {
   /** A weight matrix `[outFeatures, inFeatures]`. */
   matrix(name: string, outFeatures: number, inFeatures: number): WeightMatrix
+  /** Several matrices that are one tensor `[count, outFeatures, inFeatures]`. Default: each by itself, `NAME.INDEX`. */
+  stack?(name: string, shape: [count: number, outFeatures: number, inFeatures: number]): WeightMatrix[]
   /** A float32 vector. */
   vector(name: string, size: number): tf.Tensor1D
 }

@@ -174,6 +174,22 @@ Object.assign(cases, {
   },
   'lora on gpt_neox': { model: { ...alike, model_type: 'gpt_neox' }, config: { ...LORA, r: 3 } },
   'ia3 on gpt_neox': { model: { ...alike, model_type: 'gpt_neox' }, config: { peft_type: 'IA3' } },
+  'lora on qwen3_moe': {
+    model: {
+      ...sizes,
+      model_type: 'qwen3_moe',
+      head_dim: 8,
+      num_experts: 4,
+      num_experts_per_tok: 2,
+      moe_intermediate_size: 16,
+    },
+    // For PEFT, all-linear means experts and routers too; here it means linear layers.
+    config: QUERIES_AND_VALUES,
+  },
+  'lora on mixtral': {
+    model: { ...sizes, model_type: 'mixtral', num_local_experts: 4, num_experts_per_tok: 2, sliding_window: 4 },
+    config: QUERIES_AND_VALUES,
+  },
   // The text half of a model of images and text, whose names stand in the adapter's file.
   'lora on gemma3': {
     base: 'gemma3',

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core'
+import type { WeightMatrix } from '@tunesmith/backend'
 import type { KnownKeys } from '@tunesmith/core'
 import type { ConfigFile, Warn } from '../config-file'
 import type { GgufLayout } from '../gguf/layout'
@@ -13,6 +14,15 @@ export interface LinearShape {
   inFeatures: number
   outFeatures: number
   bias: boolean
+  /** A parameter and no layer of its own in Python: `all-linear` does not mean it, and it is not quantized. Default false. */
+  isParameter?: boolean
+}
+
+/** Matrices of one shape under one name, `[count, out, in]`. */
+export interface ExpertsShape {
+  count: number
+  inFeatures: number
+  outFeatures: number
 }
 
 /** How a norm normalises; its size where it is one norm of a layer. */
@@ -30,6 +40,8 @@ export type NormShape = NormKind & { size: number }
 export interface DecoderLayer extends LayerConfig {
   config: ModelConfig
   linear(name: string, x: tf.Tensor2D): tf.Tensor2D
+  /** The matrices of the experts, by the name of their stack. */
+  experts(name: string): readonly WeightMatrix[]
   hasNorm(name: string): boolean
   norm(name: string, x: tf.Tensor2D): tf.Tensor2D
 }
@@ -63,6 +75,8 @@ export interface Architecture {
   stored?(name: string, config: ModelConfig): StoredTensor | undefined
   /** The linear layers of a decoder layer, by name within it (`self_attn.q_proj`). */
   linears(config: ModelConfig, layer: LayerConfig): Record<string, LinearShape>
+  /** The stacks of experts' matrices of a decoder layer, by their whole names within it. Default none. */
+  experts?(config: ModelConfig, layer: LayerConfig): Record<string, ExpertsShape>
   /** The norms of a decoder layer and their sizes, or where one differs from {@link norm}, what it is. */
   norms(config: ModelConfig, layer: LayerConfig): Record<string, number | NormShape>
   /** What all its norms are, those of heads and the last one too. Default root mean square, the weight as it is. */

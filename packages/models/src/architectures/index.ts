@@ -9,17 +9,19 @@ import { granite } from './granite'
 import { llama } from './llama'
 import { ministral3 } from './ministral3'
 import { mistral } from './mistral'
+import { mixtral } from './mixtral'
 import { olmo2 } from './olmo2'
 import { olmo3 } from './olmo3'
 import { phi3 } from './phi3'
 import { qwen2 } from './qwen2'
 import { qwen3 } from './qwen3'
+import { qwen3Moe } from './qwen3_moe'
 import { smollm3 } from './smollm3'
 import { starcoder2 } from './starcoder2'
 
 const all: readonly Architecture[] = [
   ...[llama, mistral, ministral3, qwen2, qwen3, gemma, gemma2, gemma3Text, phi3, smollm3, olmo2, olmo3, granite],
-  ...[cohere2, starcoder2, gpt2, gptNeox],
+  ...[cohere2, starcoder2, gpt2, gptNeox, qwen3Moe, mixtral],
 ]
 const architectures = new Map(all.map((architecture) => [architecture.modelType, architecture]))
 

@@ -58,7 +58,10 @@ export class DecodingStep {
     for (const [name, width] of tableWidths(this.#model.config))
       inputs[name] = { shape: [count, width], dtype: 'float32' }
     if (this.#model.embedPositions) inputs.positions = ints
-    this.#step = compileStep<string>((tensors) => this.#compute(tensors, names), inputs)
+    this.#step = compileStep<string>((tensors) => this.#compute(tensors, names), inputs, {
+      // Which experts a token takes is read back.
+      captures: this.#model.experts.size === 0,
+    })
     return this.#step
   }
 
@@ -90,6 +93,7 @@ function partsOf(model: CausalLM): unknown[] {
   const parts: unknown[] = [model.attachment, model.embedTokens.override, model.embedTokens.weight]
   for (const { override, weight, bias } of model.linears.values()) parts.push(override, weight, bias)
   for (const { weight, bias } of model.norms.values()) parts.push(weight, bias)
+  for (const { weights } of model.experts.values()) parts.push(...weights)
   if (model.embedPositions) parts.push(model.embedPositions.override, model.embedPositions.weight)
   return parts
 }

@@ -1,4 +1,4 @@
-import type { SafetensorsFile } from '@tunesmith/hub'
+import { openCheckpoint, type SafetensorsFile } from '@tunesmith/hub'
 import { expect } from 'vitest'
 
 /** An int64 tensor of a golden file. */
@@ -18,4 +18,14 @@ export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): n
   let largest = 0
   for (let i = 0; i < a.length; i++) largest = Math.max(largest, Math.abs(a[i]! - b[i]!))
   return largest
+}
+
+/** Every tensor of a checkpoint, as text. */
+export async function tensorTexts(path: string): Promise<Map<string, string>> {
+  const checkpoint = await openCheckpoint(path)
+  const all = new Map<string, string>()
+  for (const [name, { dtype, shape }] of checkpoint.tensors)
+    all.set(name, `${dtype} [${shape}] ${Buffer.from(await checkpoint.read(name)).toString('base64')}`)
+  await checkpoint.close()
+  return all
 }
