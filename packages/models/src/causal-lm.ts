@@ -57,6 +57,8 @@ export class CausalLM {
   readonly lmHead: LinearModule
   /** Where the weights are from, and what is there beside them; undefined for a model that was made fresh. */
   origin: CheckpointOrigin | undefined
+  /** Its embeddings have more rows than the checkpoint's: files of adapters hold them too then, as PEFT's do. */
+  resized = false
   /** Set and removed by adapters. */
   attachment: Attachment | undefined
   readonly #architecture: Architecture

@@ -39,6 +39,7 @@ export { type LayerConfig, type ModelConfig, type ModuleNames, untieHead } from 
 export { EmbeddingModule, LinearModule, NormModule } from './modules'
 export { type Attachment, createPass, type Pass, type PassOptions } from './pass'
 export { quantizedMatrix } from './quantized'
+export { type Resized, type ResizeOptions, resizeTokenEmbeddings } from './resize'
 export { inverseFrequencies, type RopeConfig } from './rope'
 export {
   generationConfig,

@@ -41,9 +41,12 @@ for case in sorted(Path(sys.argv[1]).iterdir()):
     # Only the eager attention caps Gemma 2's scores.
     whole = hasattr(AutoConfig.from_pretrained(case / "base"), "text_config")
     auto = AutoModelForImageTextToText if whole else AutoModelForCausalLM
-    load_base = lambda: auto.from_pretrained(
-        case / "base", dtype=torch.float32, attn_implementation="eager"
-    ).eval()
+
+    def load_base():
+        model = auto.from_pretrained(case / "base", dtype=torch.float32, attn_implementation="eager").eval()
+        if given.get("resize"):
+            model.resize_token_embeddings(given["resize"])
+        return model
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { dequantize, disposeWeight, withoutRecording } from '@tunesmith/backend'
-import { readFloats, type SafetensorsFile } from '@tunesmith/hub'
+import { readFloats, type SafetensorsFile, type TensorToWrite, tensorBytes } from '@tunesmith/hub'
 import type { CausalLM } from '@tunesmith/models'
 import { relativeDifference } from './merge'
 import type { PeftModel } from './peft-model'
@@ -12,6 +12,17 @@ const KEY = /^base_model\.model\.(.*(?:embed_tokens|lm_head))(?:\.base_layer)?\.
 export function baseModuleOf(model: CausalLM, key: string) {
   const name = KEY.exec(key)?.[1]
   return [model.embedTokens, model.lmHead].find((module) => module.name === name)
+}
+
+/** The embeddings and the head of a model that got rows for new tokens: PEFT saves them with the adapter. */
+export function resizedTensors(model: CausalLM): TensorToWrite[] {
+  if (!model.resized) return []
+  return [model.embedTokens, model.lmHead].map(({ name, override, weight }) => ({
+    name: `base_model.model.${name}${override ? '.base_layer' : ''}.weight`,
+    dtype: 'F32',
+    shape: [weight.outFeatures, weight.inFeatures],
+    data: async () => tf.tidy(() => tensorBytes(dequantize(weight).dataSync<'float32'>(), 'F32')),
+  }))
 }
 
 /** Makes a base weight the one of the file, as PEFT does, unless it is that already. */

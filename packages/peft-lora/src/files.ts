@@ -15,7 +15,7 @@ import {
 import type { CausalLM } from '@tunesmith/models'
 import { plainLora } from './adapters/lora/plain-lora'
 import { type Attached, derivedTensors, fileTensors } from './attached'
-import { baseModuleOf, loadBaseTensor } from './base-tensors'
+import { baseModuleOf, loadBaseTensor, resizedTensors } from './base-tensors'
 import { configFromJson, configToJson } from './config-json'
 import { relativeDifference } from './merge'
 import { PeftModel } from './peft-model'
@@ -50,7 +50,9 @@ export async function savePeftModel(
       return { name, dtype: 'F32', shape: tensor.shape, data }
     }) as never
   }) as unknown as TensorToWrite[]
-  await writeSafetensors(join(folder, WEIGHTS_FILE), tensors, { metadata: { format: 'pt' } })
+  const names = new Set(tensors.map(({ name }) => name))
+  const grown = resizedTensors(peft.model).filter(({ name }) => !names.has(name))
+  await writeSafetensors(join(folder, WEIGHTS_FILE), [...tensors, ...grown], { metadata: { format: 'pt' } })
   const json = configToJson({ ...attached, config }, peft.model)
   await writeFileAtomic(join(folder, CONFIG_FILE), `${JSON.stringify(json, null, 2)}\n`)
 }
@@ -144,6 +146,15 @@ function storedTensors(attached: Attached): ReadonlyMap<string, tf.Tensor> {
   return stored
 }
 
+/** What to do where the file holds embeddings of more tokens than the model has. */
+function resizeRemedy(model: CausalLM, found: ReadonlyMap<string, readonly number[]>): string | undefined {
+  const rows = [...found].find(
+    ([name, [size = 0]]) => baseModuleOf(model, name) && size > model.config.vocabSize,
+  )?.[1][0]
+  return rows === undefined ? undefined : `Call resizeTokenEmbeddings(model, ${rows}) first, or ${LOAD_BASE}`
+}
+const LOAD_BASE = 'load the base model that adapter_config.json names'
+
 /** A difference below bfloat16's rounding is the file's dtype. */
 const SAME = 1e-2
 
@@ -167,7 +178,7 @@ async function readTensors(peft: PeftModel, attached: Attached, weights: Safeten
   if (problems.length > 0)
     throw incompatible(`The adapter does not fit the model; ${problems.join('; ')}`, {
       where: file,
-      remedy: 'Load the base model that adapter_config.json names',
+      remedy: resizeRemedy(peft.model, found) ?? 'Load the base model that adapter_config.json names',
     })
   const values = new Map<string, Float32Array>()
   for (const name of expected.keys())

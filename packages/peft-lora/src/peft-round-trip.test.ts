@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as tf from '@tensorflow/tfjs-core'
 import { selectBackend } from '@tunesmith/backend'
-import { createModel, loadModel, savePretrained } from '@tunesmith/models'
+import { createModel, loadModel, resizeTokenEmbeddings, savePretrained } from '@tunesmith/models'
 import { pythonVenv } from '@tunesmith/tooling/python'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { configFromJson } from './config-json'
@@ -44,6 +44,8 @@ interface Case {
   model?: Record<string, unknown>
   /** Or one of the tiny models of transformers. */
   base?: string
+  /** Rows of the embeddings, where they are to be more than the model's. */
+  resize?: number
   /** As in adapter_config.json. */
   config: { peft_type: string; [key: string]: unknown }
   /** PEFT's merge is not what its own adapter gives, and ours is compared with the latter. */
@@ -116,6 +118,8 @@ const QUERIES_AND_VALUES = { ...LORA, r: 3, lora_alpha: 5, target_modules: ['q_p
 const ALL = { ...LORA, r: 3, lora_alpha: 5, target_modules: 'all-linear' }
 const { num_key_value_heads: _, ...alike } = sizes
 Object.assign(cases, {
+  'lora, more tokens': { model: llama, resize: 70, config: { ...LORA, r: 3 } },
+  'lora, more tokens, tied': { model: qwen2, resize: 70, config: { ...LORA, r: 3 } },
   'lora on qwen3': { model: { ...sizes, model_type: 'qwen3', head_dim: 8 }, config: ALL },
   'lora on gemma': { model: { ...sizes, model_type: 'gemma', head_dim: 8 }, config: { ...LORA, r: 3 } },
   'lora on gemma3_text': {
@@ -227,7 +231,7 @@ function giveUpRanks(peft: PeftModel): void {
 }
 
 /** Saves a base model and an adapter of ours on it; returns its logits. */
-async function makeOurs(name: string, { model: shape, base, config: json }: Case): Promise<Float32Array> {
+async function makeOurs(name: string, { model: shape, base, resize, config: json }: Case): Promise<Float32Array> {
   if (base) await cp(join(fixtures, base), join(folder, name, 'base'), { recursive: true })
   else {
     const fresh = createModel(shape!, { seed: 5 })
@@ -235,6 +239,7 @@ async function makeOurs(name: string, { model: shape, base, config: json }: Case
     fresh.dispose()
   }
   const model = await loadModel(join(folder, name, 'base'), loading)
+  if (resize) resizeTokenEmbeddings(model, resize)
   const peft = new PeftModel(model)
   peft.addConfigured('default', configFromJson(json, name).config, { seed: 1, loading: false })
   perturb(peft)
@@ -242,7 +247,7 @@ async function makeOurs(name: string, { model: shape, base, config: json }: Case
   await savePeftModel(peft, join(folder, name, 'ours'))
   if (/pissa|olora/.test(String(json.init_lora_weights)))
     await savePeftModel(peft, join(folder, name, 'plain'), { asPlainLora: true })
-  await writeFile(join(folder, name, 'input.json'), JSON.stringify({ input_ids: inputIds, config: json }))
+  await writeFile(join(folder, name, 'input.json'), JSON.stringify({ input_ids: inputIds, config: json, resize }))
   const logits = logitsOf(model, [inputIds])
   peft.unload().dispose()
   return logits
@@ -258,16 +263,15 @@ it.runIf(python)(
     const script = fileURLToPath(new URL('../scripts/peft-round-trip.py', import.meta.url))
     execFileSync(python!, [script, folder], { stdio: ['ignore', 'inherit', 'inherit'] })
 
-    for (const [name, { mergeDiffers }] of Object.entries(cases)) {
+    for (const [name, { mergeDiffers, resize }] of Object.entries<Case>(cases)) {
       const output = JSON.parse(await readFile(join(folder, name, 'output.json'), 'utf8'))
       expect(output.problems, name).toEqual([])
       expect(largestDifference(ours.get(name)!, output.ours), `${name}: ours in Python`).toBeLessThan(1e-4)
       if (output.plain)
         expect(largestDifference(ours.get(name)!, output.plain), `${name}: as plain LoRA`).toBeLessThan(1e-4)
-      const peft = await loadPeftModel(
-        await loadModel(join(folder, name, 'base'), loading),
-        join(folder, name, 'theirs'),
-      )
+      const base = await loadModel(join(folder, name, 'base'), loading)
+      if (resize) resizeTokenEmbeddings(base, resize)
+      const peft = await loadPeftModel(base, join(folder, name, 'theirs'))
       expect(largestDifference(logitsOf(peft.model, [inputIds]), output.theirs), `${name}: theirs`).toBeLessThan(1e-4)
       if (!output.merged) {
         peft.unload().dispose()
