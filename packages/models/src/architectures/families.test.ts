@@ -85,6 +85,25 @@ describe('tiny models made by transformers', () => {
       await rm(folder, { recursive: true })
     })
 
+    it(`${name}: quantized while it is read, and expanded again`, async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'tunesmith-models-'))
+      const quantizationConfig = { loadIn4bit: true, bnb4bitQuantType: 'nf4' } as const
+      const model = await loadModel(join(fixtures, name), { quantizationConfig })
+      const experts = [...model.experts.values()].flatMap(({ weights }) => weights)
+      for (const { format } of [...model.decoderLinears().map(({ weight }) => weight), ...experts])
+        expect(format).toBe('nf4')
+      for (const { isParameter, weight } of model.linears.values()) if (isParameter) expect(weight.format).toBe('bf16')
+      await savePretrained(model, folder, { dtype: 'float32' })
+      // The embeddings of Gemma are scaled as the dtype of the file says.
+      const expanded = await loadModel(folder)
+      expanded.config.dtype = model.config.dtype
+      const ids = [3, 14, 15, 9, 26, 5, 35, 8]
+      expect(largestDifference(logitsOf(model, [ids]), logitsOf(expanded, [ids]))).toBeLessThan(1e-4)
+      expanded.dispose()
+      model.dispose()
+      await rm(folder, { recursive: true })
+    })
+
     it(`${name}: the gradient by every parameter, also with checkpointing`, async () => {
       const golden = await openSafetensors(join(fixtures, name, 'expected.safetensors'))
       const ids = await ints(golden, 'input_ids.1')
@@ -145,6 +164,21 @@ describe('the guide "add an architecture"', () => {
     const guide = await readFile(new URL('../../../../docs/contributing/new-architecture.md', import.meta.url), 'utf8')
     const [, code] = /```ts\n([\s\S]*?)```/.exec(guide)!
     expect(code).toBe(await readFile(new URL('olmo2.ts', import.meta.url), 'utf8'))
+  })
+})
+
+describe('a mixture', () => {
+  it('that lacks a part of one expert names it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'tunesmith-models-'))
+    await cp(join(fixtures, 'mixtral'), folder, { recursive: true })
+    const bytes = await readFile(join(folder, 'model.safetensors'))
+    const name = 'model.layers.1.block_sparse_moe.experts.2.w3.weight'
+    bytes.write('W', bytes.indexOf(name) + name.indexOf('w3'))
+    await writeFile(join(folder, 'model.safetensors'), bytes)
+    await expect(loadModel(folder)).rejects.toThrow(
+      `Of the 8 pieces of model.layers.1.mlp.experts.gate_up_proj, 1 are missing: ${name}`,
+    )
+    await rm(folder, { recursive: true })
   })
 })
 
