@@ -8,6 +8,7 @@ import { exportCommand } from './commands/export'
 import { inspectCommand } from './commands/inspect'
 import { quantizeCommand } from './commands/quantize'
 import { quickstartCommand } from './commands/quickstart'
+import { serveCommand } from './commands/serve'
 import { trainCommand } from './commands/train'
 import { reportError } from './report-error'
 
@@ -26,6 +27,7 @@ const commands: CommandUnknownOpts[] = [
   trainCommand(),
   evalCommand(),
   chatCommand(),
+  serveCommand(),
   quantizeCommand(),
   exportCommand(),
   doctorCommand(),

@@ -48,7 +48,8 @@ const FEW_ROWS = 16
  * those that do not fit wait in order. Greedy answers are those of `generate`, whatever shares the batch.
  */
 export class Engine {
-  readonly #model: CausalLM
+  /** The model that answers. */
+  readonly model: CausalLM
   readonly #options: z.output<typeof engineSchema>
   readonly #adapters: EngineAdapters | undefined
   readonly #cache: KvCache
@@ -69,7 +70,7 @@ export class Engine {
 
   /** @param adapters default: every request is answered by the model as it is. */
   constructor(model: CausalLM, options: EngineOptions = {}, adapters?: EngineAdapters) {
-    this.#model = model
+    this.model = model
     this.#options = parseOptions(engineSchema, options, 'Engine')
     this.#adapters = adapters
     this.#checkMixture(adapters?.names() ?? [])
@@ -80,7 +81,7 @@ export class Engine {
   }
 
   get #virtual(): number {
-    return this.#model.attachment?.virtualTokens?.count ?? 0
+    return this.model.attachment?.virtualTokens?.count ?? 0
   }
 
   /**
@@ -92,7 +93,7 @@ export class Engine {
   submit(request: EngineRequest): AsyncIterableIterator<EngineEvent> {
     const { prompt, adapter, logProbs, mask, ...options } = request
     if (this.#closed) throw new TunesmithError('The engine is closed', { code: 'aborted' })
-    const settings = withDefaults(this.#model, options, 'Engine.submit')
+    const settings = withDefaults(this.model, options, 'Engine.submit')
     const limit = settings.limitOf(prompt.length)
     if (prompt.length === 0 || prompt.length >= limit)
       throw invalidData(`The prompt has ${prompt.length} tokens; it must have 1 to ${limit - 1}`)
@@ -157,7 +158,7 @@ export class Engine {
 
   /** @throws {TunesmithError} for an adapter that cannot answer in one batch with others. */
   #checkMixture(names: readonly string[]): void {
-    if (names.length > 0) this.#model.attachment?.checkAdapterNames([...names, BASE])
+    if (names.length > 0) this.model.attachment?.checkAdapterNames([...names, BASE])
   }
 
   /** Takes no more requests for the adapter, waits for those it has, then releases it and what the cache holds of it. */
@@ -176,6 +177,11 @@ export class Engine {
   /** Drops what the cache holds of finished requests; needed when weights were changed in place. */
   forget(): void {
     this.#prefixes.forget()
+  }
+
+  /** Whether it takes no more requests. */
+  get closed(): boolean {
+    return this.#closed
   }
 
   /** What it does now and has done since it began. */
@@ -323,10 +329,10 @@ export class Engine {
         this.#cache.begin(sequences, counts)
         const adapterNames = this.#names(requests)
         const input = { inputIds: parts.flat(), positions, cuSeqlens, ...(adapterNames && { adapterNames }) }
-        const hidden = this.#model.forward(input, { cache: this.#cache })
+        const hidden = this.model.forward(input, { cache: this.#cache })
         const last = finished.flatMap((whole, i) => (whole ? [cuSeqlens[i + 1]! - 1] : []))
         if (last.length === 0) return new Float32Array()
-        return this.#model.logits(tf.gather(hidden, tf.tensor1d(last, 'int32'))).dataSync() as Float32Array
+        return this.model.logits(tf.gather(hidden, tf.tensor1d(last, 'int32'))).dataSync() as Float32Array
       }),
     )
     if (!logits) return
@@ -339,7 +345,7 @@ export class Engine {
   /** The next token of every answer under way. */
   #decode(): void {
     const ready = this.#running.filter((request) => !this.#needsReading(request))
-    const again = ready.filter(({ sequence }) => outgrowsRotation(this.#model, this.#cache, sequence))
+    const again = ready.filter(({ sequence }) => outgrowsRotation(this.model, this.#cache, sequence))
     const active = ready.filter((request) => !again.includes(request)).sort((a, b) => compare(a.adapter, b.adapter))
     if (active.length === 0) return
     const sequences = active.map(({ sequence }) => sequence)
@@ -367,7 +373,7 @@ export class Engine {
   }
 
   #deliverAll(requests: readonly Running[], logits: Float32Array): void {
-    const width = this.#model.config.vocabSize
+    const width = this.model.config.vocabSize
     for (const [row, request] of requests.entries())
       this.#deliver(request, logits.subarray(row * width, (row + 1) * width))
   }

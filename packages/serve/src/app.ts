@@ -1,0 +1,197 @@
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { parseOptions } from '@tunesmith/core'
+import type { Engine } from '@tunesmith/models'
+import type { Tokenizer } from '@tunesmith/tokenization'
+import { type Context, Hono } from 'hono'
+import { z } from 'zod'
+import { seconds } from './answers'
+import { chatAnswer, chatChunks, chatRequests } from './chat'
+import { completionAnswer, completionChunks, completionRequests } from './completions'
+import { badRequest, errorBody, notFoundError, notReady, toApiError, tooLarge, unauthorized } from './errors'
+import { chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
+import { eventStream } from './sse'
+
+const appSchema = z.strictObject({
+  /** What clients call the model without an adapter. */
+  modelName: z.string().min(1),
+  /** The keys of which a client must send one as a bearer token. Default none: everybody may ask. */
+  apiKeys: z.array(z.string().min(1)).default([]),
+  /** Bytes of a request at most. Default 4 MiB. */
+  bodyLimit: z
+    .number()
+    .int()
+    .positive()
+    .default(4 * 2 ** 20),
+})
+
+export interface AppOptions extends z.input<typeof appSchema> {
+  engine: Engine
+  tokenizer: Tokenizer
+  /** Names of the adapters; each is a model of its own. Default none. */
+  adapters?: () => readonly string[]
+  /** Gets what went wrong and was not the client's mistake; never a prompt. Default: the console. */
+  onError?: (error: unknown) => void
+}
+
+const digest = (text: string) => createHash('sha256').update(text).digest()
+
+/**
+ * OpenAI's API over an engine, as a Hono app: `fetch` it without a socket, or serve it with {@link startServer}.
+ *
+ * `/v1/models`, `/v1/chat/completions` and `/v1/completions` (also streamed), `/tokenize`, `/detokenize`, `/health` and `/metrics`. A field that is
+ * unknown or asks for what is not here is refused by name; nothing is cut to fit.
+ */
+export function createApp({
+  engine,
+  tokenizer,
+  adapters = () => [],
+  onError = console.error,
+  ...rest
+}: AppOptions): Hono {
+  const options = parseOptions(appSchema, rest, 'createApp')
+  const keys = options.apiKeys.map(digest)
+  const started = seconds()
+  const app = new Hono()
+
+  app.use(async ({ req }, next) => {
+    if (keys.length > 0 && req.path !== '/health') {
+      const given = digest(/^Bearer (.+)$/i.exec(req.header('authorization') ?? '')?.[1] ?? '')
+      // All are compared, in constant time each.
+      const known = keys.filter((key) => timingSafeEqual(key, given)).length > 0
+      if (!known) throw unauthorized('The API key is missing or not one of this server', 'invalid_api_key')
+    }
+    await next()
+  })
+  app.onError((error, context) => {
+    const api = toApiError(error)
+    if (api.status === 500) onError(error)
+    if (api.status === 429) context.header('retry-after', '1')
+    return context.json(errorBody(api), api.status)
+  })
+  app.notFound((context) => {
+    const { message, ...api } = notFoundError(
+      `There is no ${context.req.method} ${context.req.path}`,
+      'unknown_url',
+    ).api
+    return context.json(errorBody({ message, ...api }), 404)
+  })
+
+  const bodyOf = async ({ req }: Context): Promise<unknown> => {
+    const bytes = await readLimited(req.raw, options.bodyLimit)
+    try {
+      return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    } catch {
+      throw badRequest('The body is no JSON in UTF-8', 'invalid_json')
+    }
+  }
+  /** The adapter that a model's name stands for; undefined for none. */
+  const adapterOf = (name: string): string | undefined => {
+    if (name === options.modelName) return undefined
+    if (adapters().includes(name)) return name
+    const all = [options.modelName, ...adapters()].join(', ')
+    throw notFoundError(`There is no model ${JSON.stringify(name)}; there are: ${all}`, 'model_not_found', 'model')
+  }
+  const context = engine.model.config.maxPositionEmbeddings
+
+  const modelOf = (id: string) => ({
+    id,
+    object: 'model',
+    created: started,
+    owned_by: 'tunesmith',
+    max_model_len: context,
+    parent: id === options.modelName ? null : options.modelName,
+  })
+  app.get('/v1/models', (c) => c.json({ object: 'list', data: [options.modelName, ...adapters()].map(modelOf) }))
+  app.get('/v1/models/:id{.+}', (c) => {
+    const id = c.req.param('id')
+    adapterOf(id)
+    return c.json(modelOf(id))
+  })
+
+  const streamed = async (chunks: AsyncGenerator<unknown>): Promise<Response> => {
+    // What is refused has a status: nothing is sent before the first chunk is there.
+    const first = await chunks.next()
+    const all = async function* () {
+      try {
+        if (!first.done) yield first.value
+        yield* chunks
+      } finally {
+        await chunks.return(undefined)
+      }
+    }
+    return eventStream(all(), onError)
+  }
+  app.post('/v1/chat/completions', async (c) => {
+    const request = readBody(chatSchema, await bodyOf(c))
+    const { asked, usage } = chatRequests(tokenizer, request, context, adapterOf(request.model))
+    const answering = { engine, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
+    if (!request.stream) return c.json(await chatAnswer(answering))
+    return streamed(chatChunks(answering, request.stream_options?.include_usage ?? false))
+  })
+  app.post('/v1/completions', async (c) => {
+    const request = readBody(completionSchema, await bodyOf(c))
+    const { asked, usage } = completionRequests(tokenizer, request, context, adapterOf(request.model))
+    const answering = { engine, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
+    if (!request.stream) return c.json(await completionAnswer(answering))
+    return streamed(completionChunks(answering, request.stream_options?.include_usage ?? false))
+  })
+
+  app.post('/tokenize', async (c) => {
+    const { prompt, add_special_tokens: addSpecialTokens } = readBody(tokenizeSchema, await bodyOf(c))
+    const tokens = tokenizer.encode(prompt, { addSpecialTokens }).ids
+    return c.json({ tokens, count: tokens.length, max_model_len: context })
+  })
+  app.post('/detokenize', async (c) => {
+    const { tokens } = readBody(detokenizeSchema, await bodyOf(c))
+    return c.json({ prompt: tokenizer.decode(tokens, { skipSpecialTokens: false }) })
+  })
+  app.get('/health', (c) => {
+    if (engine.closed) throw notReady('The server is about to stop', 'stopping')
+    return c.json({ status: 'ok' })
+  })
+  app.get('/metrics', (c) => c.text(metricsOf(engine), 200, { 'content-type': 'text/plain; version=0.0.4' }))
+  return app
+}
+
+/** How many times the limit is read and thrown away, so that the client hears of it: one that is still writing sees a broken connection. */
+const DISCARDED = 16
+
+async function readLimited({ body }: Request, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let size = 0
+  // Leaving the loop early ends the connection.
+  for await (const part of body ?? []) {
+    size += part.length
+    if (size <= limit) parts.push(part)
+    else if (size > DISCARDED * limit) break
+  }
+  if (size > limit) throw tooLarge(`A request may have ${limit} bytes`, 'request_too_large')
+  return Buffer.concat(parts)
+}
+
+/** The same requests, cancelled when the client goes away. */
+const cancelledBy = <One extends { request: object }>(asked: readonly One[], { req }: Context): One[] =>
+  asked.map((one) => ({ ...one, request: { ...one.request, signal: req.raw.signal } }))
+
+/** What the engine counts, in Prometheus' text format, with vLLM's names. */
+function metricsOf({ stats }: Engine): string {
+  const metrics: [string, 'gauge' | 'counter', string, number][] = [
+    ['num_requests_running', 'gauge', 'Requests that are answered now.', stats.running],
+    ['num_requests_waiting', 'gauge', 'Requests that wait.', stats.waiting],
+    [
+      'kv_cache_usage_perc',
+      'gauge',
+      'Share of the cache that is in use; 1 is all.',
+      stats.cacheTokensUsed / stats.cacheTokens,
+    ],
+    ['prompt_tokens_total', 'counter', 'Tokens of prompts.', stats.promptTokens],
+    ['prefix_cache_hits_total', 'counter', 'Tokens of prompts that the cache held.', stats.cachedTokens],
+    ['generation_tokens_total', 'counter', 'Tokens of answers.', stats.newTokens],
+  ]
+  return metrics
+    .map(([name, type, help, value]) => {
+      const full = `tunesmith:${name}`
+      return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${full} ${value}\n`
+    })
+    .join('')
+}

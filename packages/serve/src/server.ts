@@ -1,0 +1,58 @@
+import type { AddressInfo, Server } from 'node:net'
+import { serve } from '@hono/node-server'
+import { TunesmithError } from '@tunesmith/core'
+import type { Engine } from '@tunesmith/models'
+import type { Hono } from 'hono'
+
+export interface ServerOptions {
+  /** Default 127.0.0.1: this machine alone. */
+  host?: string | undefined
+  /** Default 8000; 0 takes a free one. */
+  port?: number | undefined
+}
+
+export interface RunningServer {
+  url: string
+  /** Takes no more connections, waits for the answers under way for at most so many milliseconds, then cancels them. Default 30,000. */
+  close(graceMs?: number): Promise<void>
+}
+
+/**
+ * Serves an app.
+ *
+ * @throws {TunesmithError} `io` when the port is taken or may not be used.
+ */
+export async function startServer(
+  app: Hono,
+  engine: Engine,
+  { host = '127.0.0.1', port = 8000 }: ServerOptions = {},
+): Promise<RunningServer> {
+  const server = await new Promise<Server>((resolve, reject) => {
+    const made = serve({ fetch: app.fetch, hostname: host, port }, () => resolve(made as Server)) as Server
+    made.once('error', (error: NodeJS.ErrnoException) => {
+      const taken = error.code === 'EADDRINUSE'
+      reject(
+        new TunesmithError(taken ? `Port ${port} is taken` : `Could not listen on ${host}:${port}: ${error.message}`, {
+          code: 'io',
+          remedy: 'Choose another port or host',
+          cause: error,
+        }),
+      )
+    })
+  })
+  const { port: actual } = server.address() as AddressInfo
+  const name = host.includes(':') ? `[${host}]` : host
+  return {
+    url: `http://${name}:${actual}`,
+    async close(graceMs = 30_000) {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const late = setTimeout(() => void engine.close(), graceMs)
+      const { stats } = engine
+      if (stats.running + stats.waiting === 0 && 'closeIdleConnections' in server)
+        (server as unknown as { closeIdleConnections(): void }).closeIdleConnections()
+      await closed
+      clearTimeout(late)
+      await engine.close()
+    },
+  }
+}
