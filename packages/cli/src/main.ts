@@ -1,10 +1,13 @@
 import { createRequire } from 'node:module'
 import { Command, type CommandUnknownOpts } from '@commander-js/extra-typings'
+import { askCommand } from './commands/ask'
 import { chatCommand } from './commands/chat'
 import { dataCommand } from './commands/data'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
+import { evalRetrievalCommand } from './commands/eval-retrieval'
 import { exportCommand } from './commands/export'
+import { indexCommand } from './commands/index-documents'
 import { inspectCommand } from './commands/inspect'
 import { quantizeCommand } from './commands/quantize'
 import { quickstartCommand } from './commands/quickstart'
@@ -30,6 +33,9 @@ const commands: CommandUnknownOpts[] = [
   serveCommand(),
   quantizeCommand(),
   exportCommand(),
+  indexCommand(),
+  askCommand(),
+  evalRetrievalCommand(),
   doctorCommand(),
 ]
 for (const command of commands) program.addCommand(command.option('--verbose', 'print stack traces with errors'))

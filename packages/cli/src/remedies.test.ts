@@ -5,11 +5,14 @@ import type { CommandUnknownOpts } from '@commander-js/extra-typings'
 import { sftConfigSchema } from '@tunesmith/sft-trainer'
 import { describe, expect, it } from 'vitest'
 import type { ZodObject } from 'zod'
+import { askCommand } from './commands/ask'
 import { chatCommand } from './commands/chat'
 import { dataCommand } from './commands/data'
 import { doctorCommand } from './commands/doctor'
 import { evalCommand } from './commands/eval'
+import { evalRetrievalCommand } from './commands/eval-retrieval'
 import { exportCommand } from './commands/export'
+import { indexCommand } from './commands/index-documents'
 import { inspectCommand } from './commands/inspect'
 import { quantizeCommand } from './commands/quantize'
 import { quickstartCommand } from './commands/quickstart'
@@ -19,6 +22,7 @@ import { fineTuneConfigSchema } from './run/config'
 const commands: CommandUnknownOpts[] = [
   ...[chatCommand(), dataCommand(), doctorCommand(), evalCommand(), exportCommand(), inspectCommand()],
   ...[quantizeCommand(), quickstartCommand(), trainCommand()],
+  ...[indexCommand(), askCommand(), evalRetrievalCommand()],
 ]
 const packages = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -67,7 +71,7 @@ describe('what messages tell people to do can be done', () => {
 
   it('the commands that look for a base model, or fill a folder, have the options that are named then', () => {
     for (const name of ['chat', 'eval', 'export']) expect(options.get(name)).toContain('--base')
-    for (const name of ['eval', 'export', 'quantize', 'quickstart', 'train'])
+    for (const name of ['eval', 'eval-retrieval', 'export', 'quantize', 'quickstart', 'train'])
       expect(options.get(name)).toContain('--overwrite')
   })
 

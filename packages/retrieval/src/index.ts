@@ -5,8 +5,16 @@ export { type ReadDocumentsOptions, readDocuments, rowDocument } from './documen
 export { type LanguageModel, likelihoodReranker, modelEmbedder, type TextTokenizer } from './embed/causal-model'
 export type { Embedder } from './embed/embedder'
 export { type EndpointOptions, endpointEmbedder } from './embed/endpoint'
+export { embedderNamed } from './embed/named'
 export { crossEncoder, type OnnxOptions, onnxEmbedder } from './embed/onnx'
 export { sentenceEncoder } from './embed/sentence-encoder'
+export { type AnswerEvaluation, type AnsweredRow, evaluateAnswers } from './evaluate/evaluate-answers'
+export {
+  type EvaluateRetrievalOptions,
+  evaluateRetrieval,
+  type RetrievalEvaluation,
+  type SystemScores,
+} from './evaluate/evaluate-retrieval'
 export {
   type CreateIndexOptions,
   createIndex,

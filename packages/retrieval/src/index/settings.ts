@@ -54,5 +54,6 @@ export async function writeSettings(connection: Connection, settings: IndexSetti
   const rows = [{ json: JSON.stringify(settings) }]
   const table = await openTable(connection, TABLE)
   if (table) await table.add(rows, { mode: 'overwrite' })
-  else await connection.createTable(TABLE, rows, { mode: 'overwrite' })
+  // What a process that died here has left is no table yet, and in the way.
+  else await connection.createTable(TABLE, rows).catch(() => connection.createTable(TABLE, rows, { mode: 'overwrite' }))
 }
