@@ -1,3 +1,4 @@
+export { type PreferenceAccuracy, type PreferenceAccuracyOptions, preferenceAccuracy } from './accuracy'
 export {
   type DPOConfig,
   type DPOConfigOptions,

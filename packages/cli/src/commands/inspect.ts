@@ -1,10 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
 import { plainText, refuseSources, writeFileAtomic } from '@tunesmith/core'
-import { formatDataset } from '@tunesmith/datasets'
+import { type Dataset, type ExampleRow, formatDataset, formatPreferences, formatUnpaired } from '@tunesmith/datasets'
 import { lossOn } from '@tunesmith/sft-trainer'
 import { checkRows, inspect, renderHtml, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
-import { readFineTuneConfig } from '../run/config'
+import { type FineTuneConfig, readFineTuneConfig } from '../run/config'
 import { setChatTemplate } from '../run/load'
+import { isPreference, preferenceSides } from '../run/preferences'
 import { loadConfigRows, pathOf } from '../run/rows'
 import { count } from './numbers'
 
@@ -17,6 +18,20 @@ const command = () =>
     .option('--html <file>', 'write the shown rows as HTML too')
 type InspectOptions = ReturnType<ReturnType<typeof command>['opts']>
 
+/** The rows as examples: of preferences each side is one. */
+async function sidesOf(
+  dataset: Dataset,
+  config: FineTuneConfig,
+): Promise<{ explanation: string; sides: { side?: string; example: ExampleRow }[] }> {
+  if (!isPreference(config)) {
+    const { dataset: rows, explanation } = formatDataset(dataset)
+    return { explanation, sides: rows.toArray().map((example) => ({ example })) }
+  }
+  const format = config.method === 'dpo' ? formatPreferences : formatUnpaired
+  const { explanation } = await format(dataset, { style: config.training.style })
+  return { explanation, sides: await preferenceSides(dataset, config) }
+}
+
 async function run(path: string, { rows, check, html }: InspectOptions): Promise<void> {
   const config = await readFineTuneConfig(path)
   const { model, revision, training } = config
@@ -25,15 +40,19 @@ async function run(path: string, { rows, check, html }: InspectOptions): Promise
   const tokenizer = await Tokenizer.fromPretrained(model, { revision })
   setChatTemplate(tokenizer, config.chatTemplate)
   const dataset = (await loadConfigRows(config)).train.take(Math.max(rows, check))
-  const formatted = formatDataset(dataset)
-  console.log(plainText(`${source}\n${formatted.explanation}\n`))
+  const { explanation, sides } = await sidesOf(dataset, config)
+  console.log(plainText(`${source}\n${explanation}\n`))
 
-  const options = { maxLength: training.maxLength, truncationMode: training.truncationMode, lossOn: lossOn(training) }
-  const examples = formatted.dataset.toArray()
-  const shown = examples.slice(0, rows).map((example) => inspect(tokenizer, example, options))
-  for (const inspection of shown)
+  const trained = config.method === 'sft' ? lossOn(config.training) : ('completion' as const)
+  const options = { maxLength: training.maxLength, truncationMode: training.truncationMode, lossOn: trained }
+  const examples = sides.map(({ example }) => example)
+  const perRow = config.method === 'dpo' ? 2 : 1
+  const shown = examples.slice(0, rows * perRow).map((example) => inspect(tokenizer, example, options))
+  for (const [i, inspection] of shown.entries()) {
+    if (sides[i]!.side !== undefined) console.log(`${sides[i]!.side}:`)
     console.log(`${renderTerminal(inspection, { color: process.stdout.isTTY === true })}\n`)
-  const where = (index: number) => dataset.where(index)
+  }
+  const where = (index: number) => dataset.where(Math.floor(index / perRow))
   const checked = await checkRows(tokenizer, examples, { ...options, where, label: 'checking' })
   console.log(`${checked.rows} rows looked at: ${checked.tokens} tokens, ${checked.trained} of them trained`)
   const chats = examples.filter(({ messages }) => messages !== undefined).length

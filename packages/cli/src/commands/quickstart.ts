@@ -31,7 +31,7 @@ function shortened(config: FineTuneConfig): FineTuneConfig {
     ...config,
     evaluation: { ...config.evaluation, maxRows },
     training: { ...config.training, maxSteps, evalStrategy: 'no' },
-  }
+  } as FineTuneConfig
 }
 
 export function quickstartCommand(): Command {

@@ -4,7 +4,7 @@ import { plainJson, shown } from '@tunesmith/core'
 import { INTERRUPT_EXIT_CODES } from '@tunesmith/sft-trainer'
 import { type ConfigChanges, type FineTuneConfig, readFineTuneConfig } from '../run/config'
 import { fineTune } from '../run/fine-tune'
-import { closing, scoreTable, sideBySide } from '../run/print'
+import { closing, preferenceLines, scoreTable, sideBySide } from '../run/print'
 import { number } from './numbers'
 import { overwriteOption } from './shared-options'
 
@@ -38,6 +38,7 @@ export async function runConfig(
   if (result.answers) {
     print(`\n${sideBySide(result, config.evaluation.show)}`)
     print(`\n${result.heldOut.length} held-out prompts\n${scoreTable(result)}`)
+    if (result.metrics.preferences) print(`\n${preferenceLines(result)}`)
   }
   print(`\n${closing(result, config.outputDir)}`)
   if (json) process.stdout.write(`${plainJson(result.metrics)}\n`)

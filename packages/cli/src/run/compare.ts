@@ -1,4 +1,4 @@
-import { compareReport, type EvalRow, evaluate, type Report } from '@tunesmith/eval-metrics'
+import { compareReport, type EvalRow, evaluate, type Report, type ReportOptions } from '@tunesmith/eval-metrics'
 import type { TestRow } from './test-rows'
 
 const METRICS = { rouge1: 'rouge1', rouge2: 'rouge2', rougeL: 'rougeL', bleu: 'BLEU' }
@@ -24,7 +24,7 @@ export interface ComparisonScores {
 export function compareAnswers(
   rows: readonly TestRow[],
   answers: { base: string[]; tuned: string[] },
-  { title, subtitle, lossSvg }: { title: string; subtitle: string; lossSvg: string },
+  { title, subtitle, sections }: Pick<ReportOptions, 'title' | 'subtitle' | 'sections'>,
 ): { scores: ComparisonScores; report: Report } {
   const evalRows: EvalRow[] = rows.map(({ id, prompt, reference }, i) => ({
     id,
@@ -39,7 +39,7 @@ export function compareAnswers(
     baseline: 'base',
     sortBy: METRICS.rougeL,
     rows: evalRows,
-    sections: [{ title: 'Training', html: lossSvg }],
+    sections,
   })
   /** The report's numbers for each metric, those of the base first. */
   const each = <Value>(read: (systems: Report['summary']['metrics'][number]['systems']) => Value) =>

@@ -13,6 +13,7 @@ import {
 import { formatOptionsSchema, hubId, loadOptionsSchema } from '@tunesmith/datasets'
 import { ANSWER_DEFAULTS } from '@tunesmith/models'
 import { loraConfigSchema, type PeftConfigOptions, peftConfig } from '@tunesmith/peft-lora'
+import { dpoConfigSchema, ktoConfigSchema } from '@tunesmith/preference-trainer'
 import { type QuantizationConfigOptions, quantizationConfig } from '@tunesmith/quantization'
 import { earlyStoppingSchema, sftConfigSchema } from '@tunesmith/sft-trainer'
 import { chatTemplates, type TemplateName } from '@tunesmith/tokenization'
@@ -52,7 +53,9 @@ const partSize = z
   .refine((size) => size < 1 || Number.isInteger(size), 'must be a share below 1 or a whole number of rows')
 
 export const fineTuneConfigSchema = z.strictObject({
-  /** A model folder or a Hub id. */
+  /** Supervised (`sft`, the default), or on preferences: pairs (`dpo`), or answers labelled good and bad (`kto`). */
+  method: z.literal('sft').default('sft'),
+  /** A model folder or a Hub id; for preferences also an adapter, which goes on learning. */
   model: z.string(),
   /** Branch, tag or commit on the Hub. */
   revision: z.string().optional(),
@@ -104,7 +107,28 @@ export const fineTuneConfigSchema = z.strictObject({
   /** Replace what an earlier run left in `outputDir`. Default false. */
   overwrite: z.boolean().default(false),
 })
-export type FineTuneConfig = z.output<typeof fineTuneConfigSchema>
+
+const withMethod = <Method extends string, Training extends z.ZodType>(method: Method, training: Training) =>
+  fineTuneConfigSchema.extend({ method: z.literal(method), training })
+
+/** The schema of each method: what `training` takes depends on it. */
+const METHODS = {
+  sft: fineTuneConfigSchema,
+  dpo: withMethod('dpo', dpoConfigSchema.omit({ outputDir: true }).prefault({})),
+  kto: withMethod('kto', ktoConfigSchema.omit({ outputDir: true }).prefault({})),
+}
+export type FineTuneConfig = z.output<(typeof METHODS)[keyof typeof METHODS]>
+
+/** @throws {TunesmithError} `invalid_options` naming each key. */
+function parseConfig(value: unknown, path: string): FineTuneConfig {
+  const method = (value as { method?: unknown } | null)?.method ?? 'sft'
+  if (typeof method === 'string' && Object.hasOwn(METHODS, method))
+    return parseOptions<z.ZodType<FineTuneConfig>>(METHODS[method as keyof typeof METHODS], value as never, path)
+  throw invalidOptions(`There is no method ${JSON.stringify(method)}`, {
+    where: `${path}, method`,
+    remedy: `Choose one of ${Object.keys(METHODS).join(', ')}`,
+  })
+}
 
 /** Whether a name can only mean a dataset on the Hub: `owner/name`, when there is no such file, or `hf://owner/name`. */
 export const isHubDataset = (path: string): boolean => hubId(path) !== undefined && !existsSync(path)
@@ -175,7 +199,7 @@ export async function readFineTuneConfig(path: string, changes: ConfigChanges = 
     if (error.code === 'RESOURCE_EXHAUSTION') throw tooDeep(where, error)
     throw invalidFile(`Not valid YAML: ${error.message.split('\n')[0]}`, { where, cause: error })
   }
-  const config = parseOptions(fineTuneConfigSchema, merged(yamlValue(document, path), changes), path)
+  const config = parseConfig(merged(yamlValue(document, path), changes), path)
   if (config.lora && config.peft)
     throw invalidOptions('Both "lora" and "peft" are given', { where: path, remedy: 'Keep one of them' })
   if (config.peft) peftConfig(config.peft as PeftConfigOptions, path)
@@ -215,5 +239,5 @@ export async function readFineTuneConfig(path: string, changes: ConfigChanges = 
           : config.training.resumeFromCheckpoint,
     },
     outputDir: inside(config.outputDir),
-  }
+  } as FineTuneConfig
 }

@@ -1,14 +1,31 @@
 import { join } from 'node:path'
 import { selectBackend } from '@tunesmith/backend'
 import { checkOutputFolder, FOLDER_LOCK, withFolderLock, writeFileAtomic, writeOutputFolder } from '@tunesmith/core'
+import { Dataset } from '@tunesmith/datasets'
 import { type CausalLM, loadModel } from '@tunesmith/models'
-import type { PeftConfigOptions } from '@tunesmith/peft-lora'
-import { earlyStopping, lossChart, SFTTrainer, type TrainResult } from '@tunesmith/sft-trainer'
+import type { PeftConfigOptions, PeftModel } from '@tunesmith/peft-lora'
+import { DPOTrainer, KTOTrainer } from '@tunesmith/preference-trainer'
+import {
+  earlyStopping,
+  lossChart,
+  SFTTrainer,
+  type Trainer,
+  type TrainingConfig,
+  type TrainResult,
+} from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { BASE_ANSWERS, remembered } from './base-answers'
 import { type ComparisonScores, compareAnswers } from './compare'
 import type { FineTuneConfig } from './config'
-import { setChatTemplate } from './load'
+import { findModel, type LoadedModel, readModel, setChatTemplate } from './load'
+import {
+  goodAnswers,
+  isPreference,
+  measureBefore,
+  type PreferenceScores,
+  pairMeasure,
+  preferenceTable,
+} from './preferences'
 import { loadConfigRows, pathOf } from './rows'
 import { answerRows, type HeldOut, heldOutRows, testRows } from './test-rows'
 
@@ -20,6 +37,8 @@ export interface FineTuneMetrics {
   training: { steps: number; seconds: number; loss: number; tokens: number; tokensPerSecond: number; evalLoss?: number }
   /** On the held-out test rows; absent without a test set. */
   test?: { rows: number; seconds: number; tokensGenerated?: number } & ComparisonScores
+  /** How often each model finds the chosen answer of the held-out pairs more likely; absent without pairs. */
+  preferences?: PreferenceScores
   seconds: number
 }
 
@@ -66,12 +85,13 @@ async function run(
   if (backend.name !== 'native') say(slowBackendNotice(backend.name, backend.passedOver))
 
   say(`loading ${config.model}`)
-  const tokenizer = await Tokenizer.fromPretrained(config.model, { revision: config.revision })
-  const { model: name, revision, quantization } = config
-  const model = await loadModel(name, { revision, ...(quantization && { quantizationConfig: quantization }) })
+  const { model, peft, tokenizer } = await loadForTraining(config)
   setChatTemplate(tokenizer, config.chatTemplate)
   const { train, validation, test } = await loadConfigRows(config)
-  const heldOut = test ? heldOutRows(testRows(test.take(evaluation.maxRows ?? test.length)), tokenizer) : []
+  const asked = test?.take(evaluation.maxRows ?? test.length)
+  const questions = asked && isPreference(config) ? Dataset.fromRows(await goodAnswers(asked, config)) : asked
+  const heldOut = questions ? heldOutRows(testRows(questions as Dataset), tokenizer) : []
+  const measure = pairMeasure(asked, tokenizer, config)
 
   const answer = (label: string, of: CausalLM) => answerRows(of, tokenizer, heldOut, { label, ...evaluation }, say)
   const answeringBase = performance.now()
@@ -81,12 +101,12 @@ async function run(
   }
   const baseAnswers = test ? await remembered(config, heldOut, answerWithBase) : []
   const baseSeconds = seconds(answeringBase)
+  const before = measure && (await measureBefore(measure, model, peft))
 
   say('training')
   const adapter = config.lora ?? (config.peft as PeftConfigOptions | undefined)
-  const trainer = new SFTTrainer({
-    model,
-    args: { ...config.training, outputDir },
+  const trainer = createTrainer(config, {
+    model: peft ?? model,
     trainDataset: train,
     tokenizer,
     ...(validation && { evalDataset: validation }),
@@ -94,7 +114,7 @@ async function run(
     ...(config.earlyStopping && { callbacks: [earlyStopping(config.earlyStopping)] }),
   })
   const result = await trainer.train()
-  const saved = join(outputDir, adapter ? 'adapter' : 'model')
+  const saved = join(outputDir, adapter || peft ? 'adapter' : 'model')
 
   const metrics: FineTuneMetrics = {
     model: config.model,
@@ -115,10 +135,14 @@ async function run(
     say(`answering the same ${heldOut.length} prompts with the tuned model`)
     const answeringTuned = performance.now()
     answers = { base: baseAnswers, tuned: await answer('tuned', model) }
+    if (measure && before) metrics.preferences = { ...before, tuned: await measure(model) }
     const compared = compareAnswers(heldOut, answers, {
       title: 'Before and after fine-tuning',
       subtitle: `${heldOut.length} held-out prompts, greedy answers of at most ${evaluation.maxNewTokens} tokens`,
-      lossSvg: lossChart(result),
+      sections: [
+        ...(metrics.preferences ? [{ title: 'Preferences', html: preferenceTable(metrics.preferences) }] : []),
+        { title: 'Training', html: lossChart(result) },
+      ],
     })
     metrics.test = { rows: heldOut.length, seconds: baseSeconds + seconds(answeringTuned), ...compared.scores }
     report = join(outputDir, 'report.html')
@@ -127,6 +151,34 @@ async function run(
   metrics.seconds = seconds(start)
   await writeFileAtomic(join(outputDir, 'metrics.json'), `${JSON.stringify(metrics, null, 2)}\n`)
   return { metrics, interrupted: undefined, saved, report, heldOut, answers }
+}
+
+/** The model of a config with its tokenizer; for preferences it may be an adapter, which goes on learning. */
+async function loadForTraining(config: FineTuneConfig): Promise<LoadedModel> {
+  const { model: name, revision, quantization } = config
+  const options = quantization && { quantizationConfig: quantization }
+  if (isPreference(config) && revision === undefined) {
+    const found = await findModel(name)
+    if (found.adapter !== undefined) return readModel(found, options)
+  }
+  const tokenizer = await Tokenizer.fromPretrained(name, { revision })
+  return { model: await loadModel(name, { revision, ...options }), peft: undefined, tokenizer }
+}
+
+/** The trainer of the config's method. */
+function createTrainer(
+  config: FineTuneConfig,
+  options: Omit<ConstructorParameters<typeof DPOTrainer>[0], 'args'> & { model: CausalLM | PeftModel },
+): Trainer<TrainingConfig> {
+  const { outputDir } = config
+  switch (config.method) {
+    case 'dpo':
+      return new DPOTrainer({ ...options, args: { ...config.training, outputDir } })
+    case 'kto':
+      return new KTOTrainer({ ...options, args: { ...config.training, outputDir } })
+    case 'sft':
+      return new SFTTrainer({ ...options, args: { ...config.training, outputDir } })
+  }
 }
 
 function summary({ steps, trainRuntime, trainLoss, numTokens, evals }: TrainResult): FineTuneMetrics['training'] {

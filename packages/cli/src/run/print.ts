@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import type { ComparisonScores, Score } from './compare'
 import type { FineTuneResult } from './fine-tune'
+import { preferenceRows } from './preferences'
 
 const range = ({ score, low, high }: Score, digits: number) =>
   `${score.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
@@ -33,6 +34,17 @@ export function scoreTable({ metrics }: FineTuneResult): string {
         .trimEnd(),
     )
     .join('\n')
+}
+
+/** How often each model prefers the chosen answers of the held-out pairs; nothing without pairs. */
+export function preferenceLines({ metrics: { preferences } }: FineTuneResult): string {
+  if (!preferences) return ''
+  const lines = preferenceRows(preferences).map(
+    ([name, accuracy, margin]) => `  ${name}: ${accuracy}, margin ${margin}`,
+  )
+  return [`chosen answers more likely than rejected ones, of ${preferences.base.pairs} held-out pairs`, ...lines].join(
+    '\n',
+  )
 }
 
 const quote = (text: string) =>
