@@ -16,13 +16,14 @@ import { indexCommand } from './commands/index-documents'
 import { inspectCommand } from './commands/inspect'
 import { quantizeCommand } from './commands/quantize'
 import { quickstartCommand } from './commands/quickstart'
+import { serveCommand } from './commands/serve'
 import { trainCommand } from './commands/train'
 import { fineTuneConfigSchema } from './run/config'
 
 const commands: CommandUnknownOpts[] = [
   ...[chatCommand(), dataCommand(), doctorCommand(), evalCommand(), exportCommand(), inspectCommand()],
   ...[quantizeCommand(), quickstartCommand(), trainCommand()],
-  ...[indexCommand(), askCommand(), evalRetrievalCommand()],
+  ...[indexCommand(), askCommand(), evalRetrievalCommand(), serveCommand()],
 ]
 const packages = fileURLToPath(new URL('../../', import.meta.url))
 

@@ -17,7 +17,12 @@ const command = () =>
   new Command('serve')
     .description("answer programs that speak OpenAI's API, with a model and any number of adapters at once")
     .argument('<path>', 'a folder of a model or an adapter, or a Hub id')
-    .option('--adapter <name=dir>', 'an adapter that clients choose as a model of this name; may be repeated', collect, [])
+    .option(
+      '--adapter <name=dir>',
+      'an adapter that clients choose as a model of this name; may be repeated',
+      collect,
+      [],
+    )
     .addOption(baseOption())
     .addOption(in4bitOption())
     .addOption(chatTemplateOption())
@@ -44,7 +49,7 @@ function adaptersOf(given: readonly string[]): [string, string][] {
 
 async function serve(path: string, options: ServeOptions): Promise<void> {
   const { description } = await selectBackend()
-  const found = await findModel(path, options)
+  const found = await findModel(path, { base: options.base })
   const named = adaptersOf(options.adapter)
   if (found.adapter) named.unshift([basename(resolve(found.adapter)), found.adapter])
   const model = await loadModel(found.base, in4bit(options.loadIn4bit))
