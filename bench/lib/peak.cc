@@ -1,6 +1,7 @@
 // The most that an x86-64 processor can multiply and add: loops of nothing but that, in registers. Prints GFLOP/s.
 //
-// `peak f32|bf16 THREADS SECONDS`: float32 FMA, or products of bfloat16 with sums in float32 (vdpbf16ps). Built for the
+// `peak f32|bf16 THREADS SECONDS`: float32 FMA, or products of bfloat16 with sums in float32: AMX tiles (tdpbf16ps) where
+// the processor and the system have them, else vdpbf16ps. Built for the
 // processor it runs on; ends with 2 where that has no such instruction. Every sum is a variable of its own and every
 // instruction is written out, so that the compiler can neither join nor spill them; twelve sums are more than two units
 // with a latency of five need.
@@ -12,6 +13,12 @@
 #include <cstring>
 #include <thread>
 #include <vector>
+
+#if defined(__AMX_BF16__) && defined(__linux__)
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #if defined(__AVX512F__)
 typedef float Vector __attribute__((vector_size(64)));
@@ -29,8 +36,42 @@ typedef float Vector __attribute__((vector_size(32)));
       EACH_SUM(INSTRUCTION)                                            \
     }
 
+#if defined(__AMX_BF16__) && defined(__linux__)
+// Eight tiles of 16 rows of 64 bytes.
+alignas(64) static const unsigned char tileShapes[64] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 64, 0, 64,
+    0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 16, 16, 16, 16, 16, 16, 16};
+
+// As `operations`, in tiles; 0 where the system does not grant them.
+static double tileOperations(const std::atomic<bool>& stop) {
+  if (syscall(SYS_arch_prctl, 0x1023, 18) != 0) return 0;
+  _tile_loadconfig(tileShapes);
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  _tile_zero(4);
+  _tile_zero(5);
+  _tile_zero(6);
+  _tile_zero(7);
+  double instructions = 0;
+  for (; !stop.load(std::memory_order_relaxed); instructions += 4000)
+    for (int repeat = 0; repeat < 1000; repeat++) {
+      _tile_dpbf16ps(0, 4, 6);
+      _tile_dpbf16ps(1, 4, 7);
+      _tile_dpbf16ps(2, 5, 6);
+      _tile_dpbf16ps(3, 5, 7);
+    }
+  _tile_release();
+  return 2.0 * 16 * 16 * 32 * instructions;
+}
+#endif
+
 // Multiplications and additions of one thread until `stop` is set; 0 where there is no instruction.
 static double operations(bool bf16, const std::atomic<bool>& stop) {
+#if defined(__AMX_BF16__) && defined(__linux__)
+  if (bf16)
+    if (const double done = tileOperations(stop)) return done;
+#endif
   double instructions = 0;
 #if defined(__FMA__)
   EACH_SUM(SUM)
