@@ -8,6 +8,7 @@ import { fineTune, readFineTuneConfig } from 'tunesmith'
 const [folder, outputDir] = process.argv.slice(2) as [string, string]
 await readFineTuneConfig(join(folder, 'config.yaml'))
 const config = await readFineTuneConfig(join(folder, 'config.smoke.yaml'))
+if (config.method !== 'sft') throw new TypeError('The examples with a notebook train on answers')
 const rows = (part: string) => join(outputDir, 'rows', `${part}.jsonl`)
 const { metrics } = await fineTune(
   {
