@@ -1,10 +1,9 @@
 // The most that an x86-64 processor can multiply and add: loops of nothing but that, in registers. Prints GFLOP/s.
 //
-// `peak f32|bf16 THREADS SECONDS`: float32 FMA, or products of bfloat16 with sums in float32: AMX tiles (tdpbf16ps) where
-// the processor and the system have them, else vdpbf16ps. Built for the
-// processor it runs on; ends with 2 where that has no such instruction. Every sum is a variable of its own and every
-// instruction is written out, so that the compiler can neither join nor spill them; twelve sums are more than two units
-// with a latency of five need.
+// `peak f32|bf16 THREADS SECONDS`: float32 FMA, or products of bfloat16 with sums in float32: AMX tiles (tdpbf16ps)
+// where the processor and the system have them, else vdpbf16ps. Built for the processor it runs on; ends with 2 where
+// that has no such instruction. Every sum is a variable of its own and every instruction is written out, so that the
+// compiler can neither join nor spill them; twelve sums are more than two units with a latency of five need.
 
 #include <atomic>
 #include <chrono>
@@ -38,8 +37,9 @@ typedef float Vector __attribute__((vector_size(32)));
 
 #if defined(__AMX_BF16__) && defined(__linux__)
 // Eight tiles of 16 rows of 64 bytes.
-alignas(64) static const unsigned char tileShapes[64] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 64, 0, 64,
-    0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 16, 16, 16, 16, 16, 16, 16};
+alignas(64) static const
+    unsigned char tileShapes[64] = {1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 0, 64, 0, 64, 0, 64, 0, 64, 0,
+        64, 0, 64, 0, 64, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 16, 16, 16, 16, 16, 16, 16};
 
 // As `operations`, in tiles; 0 where the system does not grant them.
 static double tileOperations(const std::atomic<bool>& stop) {
