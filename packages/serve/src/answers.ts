@@ -8,6 +8,15 @@ export interface Asked {
   request: EngineTextRequest
 }
 
+/** Answers under way to one request of a client, who called the model by this name. */
+export interface Answering {
+  engine: Engine
+  tokenizer: Tokenizer
+  asked: readonly Asked[]
+  usage: UsageCount
+  model: string
+}
+
 export interface Usage {
   prompt_tokens: number
   completion_tokens: number

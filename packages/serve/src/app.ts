@@ -69,11 +69,8 @@ export function createApp({
     return context.json(errorBody(api), api.status)
   })
   app.notFound((context) => {
-    const { message, ...api } = notFoundError(
-      `There is no ${context.req.method} ${context.req.path}`,
-      'unknown_url',
-    ).api
-    return context.json(errorBody({ message, ...api }), 404)
+    const { api } = notFoundError(`There is no ${context.req.method} ${context.req.path}`, 'unknown_url')
+    return context.json(errorBody(api), api.status)
   })
 
   const bodyOf = async ({ req }: Context): Promise<unknown> => {

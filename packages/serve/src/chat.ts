@@ -1,6 +1,6 @@
-import type { Engine, TokenLogProb } from '@tunesmith/models'
+import type { TokenLogProb } from '@tunesmith/models'
 import type { Message, Tokenizer } from '@tunesmith/tokenization'
-import { type Asked, mergedEvents, newId, seconds, UsageCount } from './answers'
+import { type Answering, type Asked, mergedEvents, newId, seconds, UsageCount } from './answers'
 import { badRequest } from './errors'
 import { type ChatRequest, samplingOf } from './requests'
 
@@ -40,14 +40,6 @@ export function chatRequests(tokenizer: Tokenizer, request: ChatRequest, context
     return { index, request: { prompt: ids, adapter, logProbs, ...options } }
   })
   return { asked, usage: new UsageCount(ids.length, asked.length) }
-}
-
-interface Answering {
-  engine: Engine
-  tokenizer: Tokenizer
-  asked: readonly Asked[]
-  usage: UsageCount
-  model: string
 }
 
 export async function chatAnswer({ engine, tokenizer, asked, usage, model }: Answering) {

@@ -1,6 +1,5 @@
-import type { Engine } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
-import { type Asked, mergedEvents, newId, seconds, UsageCount } from './answers'
+import { type Answering, type Asked, mergedEvents, newId, seconds, UsageCount } from './answers'
 import { badRequest } from './errors'
 import { type CompletionRequest, samplingOf } from './requests'
 
@@ -45,15 +44,7 @@ export function completionRequests(
   }
 }
 
-interface Completing {
-  engine: Engine
-  tokenizer: Tokenizer
-  asked: readonly Asked[]
-  usage: UsageCount
-  model: string
-}
-
-export async function completionAnswer({ engine, tokenizer, asked, usage, model }: Completing) {
+export async function completionAnswer({ engine, tokenizer, asked, usage, model }: Answering) {
   const choices = asked.map(({ index }) => ({ index, text: '', logprobs: null, finish_reason: 'length' }))
   for await (const { index, event } of mergedEvents(engine, tokenizer, asked)) {
     usage.add(event)
@@ -65,7 +56,7 @@ export async function completionAnswer({ engine, tokenizer, asked, usage, model 
 }
 
 export async function* completionChunks(
-  { engine, tokenizer, asked, usage, model }: Completing,
+  { engine, tokenizer, asked, usage, model }: Answering,
   includeUsage: boolean,
 ): AsyncGenerator<unknown> {
   const common = { id: newId('cmpl'), object: 'text_completion', created: seconds(), model }

@@ -47,9 +47,6 @@ export async function startServer(
     async close(graceMs = 30_000) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       const late = setTimeout(() => void engine.close(), graceMs)
-      const { stats } = engine
-      if (stats.running + stats.waiting === 0 && 'closeIdleConnections' in server)
-        (server as unknown as { closeIdleConnections(): void }).closeIdleConnections()
       await closed
       clearTimeout(late)
       await engine.close()

@@ -89,12 +89,7 @@ TS_INLINE void tile(int rows, int width, int cols, int64_t steps, const float* a
   if (cols == width) return kernel(steps, a, rows, b, width, c, ldc, start, bias);
   alignas(64) float t[MR * NR];
   kernel(steps, a, rows, b, width, t, width, kFromZero, nullptr);
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < cols; j++) {
-      float* at = c + i * ldc + j;
-      const float from = start == kFromC ? *at : start == kFromBias ? bias[j] : 0.f;
-      *at = t[i * width + j] + from;
-    }
+  writePart(t, width, rows, cols, c, ldc, start, bias);
 }
 
 // How the products of a term are taken: in bf16 where this is wanted, for weights that are no float32.

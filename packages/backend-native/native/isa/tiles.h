@@ -17,6 +17,17 @@ namespace {
 // What sums start from: zero, C or the bias.
 enum Start { kFromZero, kFromC, kFromBias };
 
+// The `rows` x `cols` that are real of sums t, `width` wide, which started from zero.
+static inline void writePart(
+    const float* t, int width, int rows, int cols, float* c, int64_t ldc, Start start, const float* bias) {
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < cols; j++) {
+      float* at = c + i * ldc + j;
+      const float from = start == kFromC ? *at : start == kFromBias ? bias[j] : 0.f;
+      *at = t[i * width + j] + from;
+    }
+}
+
 constexpr int64_t kTile = 16;              // rows, columns and pairs of a tile
 constexpr int64_t kTiledRows = 2 * kTile;  // rows of A in a panel
 constexpr int64_t kTiledSteps = 1024;      // pairs of B packed at a time: half of an outer cache with the
@@ -45,10 +56,6 @@ TS_IN_TILES static void tiles(int64_t steps, const float* a, int64_t group, cons
     _tile_zero(1);
     _tile_zero(2);
     _tile_zero(3);
-#ifdef PFC
-    for (int i = 0; i < 16 * R; i++)
-      for (int q = 0; q < Q; q++) __builtin_prefetch(c + i * ldc + q * 16, 1, 2);
-#endif
   } else {
     // A stride of zero repeats the bias in every row.
     const float *top = start == kFromC ? c : bias, *bottom = start == kFromC ? below : bias;
@@ -91,12 +98,7 @@ static void tiledTile(int rows, int width, int cols, int64_t steps, const float*
   if (rows % kTile == 0 && cols == width) return run(steps, a, group, b, width * 4, c, ldc, start, bias, next);
   alignas(64) float t[kTiledRows * NR];
   run(steps, a, group, b, width * 4, t, width, kFromZero, nullptr, next);
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < cols; j++) {
-      float* at = c + i * ldc + j;
-      const float from = start == kFromC ? *at : start == kFromBias ? bias[j] : 0.f;
-      *at = t[i * width + j] + from;
-    }
+  writePart(t, width, rows, cols, c, ldc, start, bias);
 }
 
 // Rows [m0, m0 + rows) of A, rows <= 16, as a group of tiles: all of K.

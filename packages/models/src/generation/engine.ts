@@ -201,10 +201,6 @@ export class Engine {
     this.#closed = true
     for (const request of [...this.#waiting, ...this.#running]) request.cancel()
     await this.#loop()
-    this.#dispose()
-  }
-
-  #dispose(): void {
     this.#step.dispose()
     this.#cache.dispose()
   }
