@@ -4,6 +4,9 @@ import type { ModelInput } from './batch'
 import type { KvCache } from './kv-cache'
 import type { VirtualTokens } from './virtual-tokens'
 
+/** The name of no adapter at all, in a batch where each sequence says which one it wants (PEFT's word). */
+export const BASE_NAME = '__base__'
+
 /**
  * What modules may ask about the forward pass they run in. Each pass has its own, and a checkpointed block keeps it: the
  * block computes the same when the backward pass runs it again, whatever the model does in between.

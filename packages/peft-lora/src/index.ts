@@ -1,3 +1,4 @@
+export { BASE_NAME } from '@tunesmith/models'
 export type {
   AdaptableModule,
   Adapter,
@@ -42,6 +43,5 @@ export { adapterBaseModel, loadAdapter, loadPeftModel, type SavePeftModelOptions
 export type { MergedModule, MergeOptions, MergeReport } from './merge'
 export { type AddAdapterOptions, getPeftModel, PeftModel } from './peft-model'
 export { adapterTypes, peftConfig, registerAdapter } from './registry'
-export { BASE_NAME } from './routing'
 export { matchesModule, patternValue, queryAndValue, targetedModules, targetOptions } from './target-modules'
 export { modulesToSaveOption } from './trained-copies'

@@ -1,7 +1,7 @@
 import { totalmem } from 'node:os'
 import * as tf from '@tensorflow/tfjs-core'
 import { incompatible, invalidOptions, notFound, parseOptions, unsupported } from '@tunesmith/core'
-import type { CausalLM } from '@tunesmith/models'
+import { BASE_NAME, type CausalLM } from '@tunesmith/models'
 import type { AdaptableModule, AdapterConfig, AdapterLayer } from './adapter'
 import { type Attached, addedParameters, attach, release, trainableTensors } from './attached'
 import type { PeftConfigOptions } from './config-types'
@@ -16,7 +16,6 @@ import {
   mergeStacks,
 } from './merge'
 import { adapterOf, peftConfig } from './registry'
-import { BASE_NAME } from './routing'
 import type { TrainedCopy } from './trained-copies'
 import { withElements } from './variable'
 

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core'
 import { notFound, unsupported } from '@tunesmith/core'
-import type { Pass } from '@tunesmith/models'
+import { BASE_NAME, type Pass } from '@tunesmith/models'
 import type { AdapterLayer, Below, LayerCall } from './adapter'
 
 /** A layer and what sets its dropout masks apart from those of other layers. */
@@ -8,9 +8,6 @@ export interface StackedLayer {
   layer: AdapterLayer
   index: number
 }
-
-/** The name of no adapter at all, in a batch where each sequence says which one it wants (PEFT's word). */
-export const BASE_NAME = '__base__'
 
 /** What differs between linear layers (x `[tokens, in]`) and embeddings (ids `[tokens]`). */
 interface Kind<Input extends tf.Tensor> {

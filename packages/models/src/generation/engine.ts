@@ -3,6 +3,7 @@ import { invalidData, invalidOptions, notFound, parseOptions, TunesmithError } f
 import { z } from 'zod'
 import type { CausalLM } from '../causal-lm'
 import { KvCache } from '../kv-cache'
+import { BASE_NAME } from '../pass'
 import { ropesOf } from '../rope'
 import { DecodingStep } from './decoding-step'
 import { type EngineEvent, EventQueue } from './engine-events'
@@ -30,9 +31,6 @@ export interface EngineAdapters {
   /** Takes one off and releases it. */
   unload(name: string): void
 }
-
-/** The name of no adapter at all. */
-const BASE = '__base__'
 
 /**
  * Products of so few rows add up in another order than those of more, and in float32 where others are in bfloat16. A prompt with more
@@ -108,7 +106,7 @@ export class Engine {
         code: 'busy',
         remedy: 'Try again later, or give the engine a larger maxWaiting',
       })
-    const running = new Running({ prompt, limit, settings, logProbs, mask, adapter: adapter ?? BASE })
+    const running = new Running({ prompt, limit, settings, logProbs, mask, adapter: adapter ?? BASE_NAME })
     running.events = new EventQueue(() => running.cancel())
     this.#waiting.push(running)
     void this.#loop()
@@ -116,7 +114,7 @@ export class Engine {
   }
 
   #checkAdapter(name: string | undefined): void {
-    if (name === undefined || name === BASE) return
+    if (name === undefined || name === BASE_NAME) return
     const names = (this.#adapters?.names() ?? []).filter((one) => !this.#leaving.has(one) && !this.#coming.has(one))
     if (names.includes(name)) return
     throw notFound(`There is no adapter ${JSON.stringify(name)}`, {
@@ -136,7 +134,7 @@ export class Engine {
    */
   async loadAdapter(name: string, folder: string): Promise<void> {
     const host = this.#host()
-    if (name === BASE || host.names().includes(name))
+    if (name === BASE_NAME || host.names().includes(name))
       throw invalidOptions(`There is an adapter ${JSON.stringify(name)} already`, {
         where: 'Engine.loadAdapter',
         remedy: 'Unload it first, or choose another name',
@@ -158,7 +156,7 @@ export class Engine {
 
   /** @throws {TunesmithError} for an adapter that cannot answer in one batch with others. */
   #checkMixture(names: readonly string[]): void {
-    if (names.length > 0) this.model.attachment?.checkAdapterNames([...names, BASE])
+    if (names.length > 0) this.model.attachment?.checkAdapterNames([...names, BASE_NAME])
   }
 
   /** Takes no more requests for the adapter, waits for those it has, then releases it and what the cache holds of it. */
