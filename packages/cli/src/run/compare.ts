@@ -1,4 +1,5 @@
 import { compareReport, type EvalRow, evaluate, type Report, type ReportOptions } from '@tunesmith/eval-metrics'
+import { WITHOUT_ADAPTER } from './preferences'
 import type { TestRow } from './test-rows'
 
 const METRICS = { rouge1: 'rouge1', rouge2: 'rouge2', rougeL: 'rougeL', bleu: 'BLEU' }
@@ -20,17 +21,29 @@ export interface ComparisonScores {
   difference: Record<MetricName, Score & { pValue: number }>
 }
 
-/** Scores both models' answers and writes the report's parts. */
+/** Answers of each model to the same prompts. */
+export interface ModelAnswers {
+  base: string[]
+  tuned: string[]
+  /** The base model without any adapter, where training went on with one. */
+  withoutAdapter?: string[]
+}
+
+/** Scores the models' answers and writes the report's parts. */
 export function compareAnswers(
   rows: readonly TestRow[],
-  answers: { base: string[]; tuned: string[] },
+  { base, tuned, withoutAdapter }: ModelAnswers,
   { title, subtitle, sections }: Pick<ReportOptions, 'title' | 'subtitle' | 'sections'>,
 ): { scores: ComparisonScores; report: Report } {
   const evalRows: EvalRow[] = rows.map(({ id, prompt, reference }, i) => ({
     id,
     prompt,
     reference,
-    outputs: { base: answers.base[i]!, tuned: answers.tuned[i]! },
+    outputs: {
+      base: base[i]!,
+      tuned: tuned[i]!,
+      ...(withoutAdapter && { [WITHOUT_ADAPTER]: withoutAdapter[i]! }),
+    },
   }))
   const report = compareReport({
     title,

@@ -15,7 +15,7 @@ import {
 } from '@tunesmith/sft-trainer'
 import { Tokenizer } from '@tunesmith/tokenization'
 import { BASE_ANSWERS, remembered } from './base-answers'
-import { type ComparisonScores, compareAnswers } from './compare'
+import { type ComparisonScores, compareAnswers, type ModelAnswers } from './compare'
 import type { FineTuneConfig } from './config'
 import { findModel, type LoadedModel, readModel, setChatTemplate } from './load'
 import {
@@ -25,6 +25,7 @@ import {
   type PreferenceScores,
   pairMeasure,
   preferenceTable,
+  WITHOUT_ADAPTER,
 } from './preferences'
 import { loadConfigRows, pathOf } from './rows'
 import { answerRows, type HeldOut, heldOutRows, testRows } from './test-rows'
@@ -50,7 +51,7 @@ export interface FineTuneResult {
   saved: string
   report: string | undefined
   heldOut: HeldOut[]
-  answers: { base: string[]; tuned: string[] } | undefined
+  answers: ModelAnswers | undefined
 }
 
 /** What a failed run leaves, which is no hindrance to the next. */
@@ -100,6 +101,7 @@ async function run(
     return answer('base', model)
   }
   const baseAnswers = test ? await remembered(config, heldOut, answerWithBase) : []
+  const withoutAdapter = test && (await peft?.withoutAdapter(() => answer(WITHOUT_ADAPTER, model)))
   const baseSeconds = seconds(answeringBase)
   const before = measure && (await measureBefore(measure, model, peft))
 
@@ -134,7 +136,7 @@ async function run(
   if (test) {
     say(`answering the same ${heldOut.length} prompts with the tuned model`)
     const answeringTuned = performance.now()
-    answers = { base: baseAnswers, tuned: await answer('tuned', model) }
+    answers = { base: baseAnswers, tuned: await answer('tuned', model), ...(withoutAdapter && { withoutAdapter }) }
     if (measure && before) metrics.preferences = { ...before, tuned: await measure(model) }
     const compared = compareAnswers(heldOut, answers, {
       title: 'Before and after fine-tuning',

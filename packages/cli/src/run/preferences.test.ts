@@ -58,6 +58,9 @@ describe('methods on preferences', () => {
     expect(after.withoutAdapter!.margin).toBeCloseTo(base.margin, 4)
     expect(after.base.margin).toBeCloseTo(tuned.margin, 4)
     expect(after.tuned.margin).toBeGreaterThan(after.base.margin)
+    expect(second.answers!.withoutAdapter).toEqual(first.answers!.base)
+    expect(second.answers!.base).toEqual(first.answers!.tuned)
+    expect(await readFile(second.report!, 'utf8')).toContain('base without its adapter')
     expect(second.saved).toBe(join(folder, 'kto', 'adapter'))
   })
 

@@ -68,8 +68,10 @@ export async function measureBefore(
   return { ...(withoutAdapter && { withoutAdapter }), base: await measure(model) }
 }
 
+export const WITHOUT_ADAPTER = 'base without its adapter'
+
 const NAMES: Record<keyof PreferenceScores, string> = {
-  withoutAdapter: 'base without its adapter',
+  withoutAdapter: WITHOUT_ADAPTER,
   base: 'base',
   tuned: 'tuned',
 }
