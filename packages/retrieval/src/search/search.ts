@@ -1,4 +1,4 @@
-import type { FullTextQuery, Table } from '@lancedb/lancedb'
+import type { Table } from '@lancedb/lancedb'
 import { parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import type { FieldValue } from '../documents/document'
@@ -11,6 +11,7 @@ import { filterOf, type Where } from './filter'
 import type { FitSource } from './fit'
 import { convexFusion, type Fusion, type Ranked, reciprocalRankFusion } from './fusion'
 import { maximalMarginalRelevance, wordCosine } from './mmr'
+import { scoreWords, type WordScores } from './repeated-words'
 
 export const SEARCH_MODES = ['bm25', 'dense', 'hybrid'] as const
 export type SearchMode = (typeof SEARCH_MODES)[number]
@@ -43,6 +44,8 @@ const searchSchema = z.strictObject({
   /** Orders the best `rerankTop` candidates anew. */
   rerank: z.custom<Reranker>(isFunction).optional(),
   rerankTop: z.int().min(1).default(30),
+  /** Compares all vectors, also where an index over them is quicker and may miss some. Default false. */
+  exact: z.boolean().default(false),
   /** Adds each passage's ranks and scores. Default false. */
   explain: z.boolean().default(false),
 })
@@ -105,7 +108,7 @@ export class Searcher implements FitSource {
   }
 
   async search(question: string, options: SearchOptions): Promise<Passage[]> {
-    const { k, where, perDocument, mmr, rerank, rerankTop, explain, ...rest } = parseOptions(
+    const { k, where, perDocument, mmr, rerank, rerankTop, exact, explain, ...rest } = parseOptions(
       searchSchema,
       options,
       'search',
@@ -117,7 +120,7 @@ export class Searcher implements FitSource {
     const filter = where && filterOf(where, this.#settings)
     const [bm25, dense] = await Promise.all([
       mode === 'dense' ? [] : this.#bm25(question, candidates, filter),
-      mode === 'bm25' ? [] : this.#dense(question, candidates, filter),
+      mode === 'bm25' ? [] : this.#dense(question, candidates, { filter, exact }),
     ])
     const fused = mode === 'bm25' ? bm25 : mode === 'dense' ? dense : fuse(bm25, dense, fusion)
     const steps = { bm25, dense, fused: mode === 'hybrid' ? fused : [], reranked: [] as Ranked[] }
@@ -147,28 +150,33 @@ export class Searcher implements FitSource {
   }
 
   async #bm25(question: string, limit: number, filter?: string): Promise<Ranked[]> {
-    const query = await wordQuery(this.#analyse(question))
-    if (!query) return []
+    const { MatchQuery } = await lance()
+    const search: WordScores = async (words, { limit, among }) => {
+      let query = this.#table
+        .query()
+        .fullTextSearch(new MatchQuery(words.join(' '), 'tokens'))
+        .select(['_score'])
+        .withRowId()
+        .limit(limit)
+      const where = among ? `_rowid IN (${among.join(', ')})` : filter
+      if (where) query = query.where(where)
+      const rows = await query.toArray().catch(failStore(this.#uri, 'search'))
+      return new Map(rows.map((row) => [String(row._rowid), row._score * BM25_SCALE]))
+    }
     // Some more than wanted, so that equals at the end are chosen by their place and not by chance.
-    let search = this.#table
-      .query()
-      .fullTextSearch(query)
-      .select(['_score'])
-      .withRowId()
-      .limit(limit + 10)
-    if (filter) search = search.where(filter)
-    return rankRows(
-      await search.toArray().catch(failStore(this.#uri, 'search')),
-      limit,
-      (row) => row._score * BM25_SCALE,
-    )
+    return ranked(await scoreWords(this.#analyse(question), limit + 10, search), limit)
   }
 
-  async #dense(question: string, limit: number, filter?: string): Promise<Ranked[]> {
+  async #dense(
+    question: string,
+    limit: number,
+    { filter, exact = false }: { filter?: string | undefined; exact?: boolean } = {},
+  ): Promise<Ranked[]> {
     const [vector] = await embedTexts(this.#embedder!, [question], 'question')
     let search = this.#table.query().nearestTo(vector!).column('vector').distanceType('dot')
     const partitions = partitionsOf(this.#settings.indexed?.chunks ?? 0)
-    if (partitions > 0) search = search.nprobes(Math.ceil(partitions * PROBED))
+    if (exact) search = search.bypassVectorIndex()
+    else if (partitions > 0) search = search.nprobes(Math.ceil(partitions * PROBED))
     if (filter) search = search.where(filter)
     const rows = await search
       .select(['_distance'])
@@ -176,7 +184,10 @@ export class Searcher implements FitSource {
       .limit(limit)
       .toArray()
       .catch(failStore(this.#uri, 'search'))
-    return rankRows(rows, limit, (row) => 1 - row._distance)
+    return ranked(
+      rows.map((row) => ({ key: String(row._rowid), score: 1 - row._distance })),
+      limit,
+    )
   }
 
   async #read(ranking: readonly Ranked[], vectors: boolean): Promise<Map<string, Candidate>> {
@@ -207,29 +218,9 @@ export class Searcher implements FitSource {
   }
 }
 
-/** The words as LanceDB's query. It counts a word once; one that the question repeats counts as often, as in Lucene. */
-async function wordQuery(words: readonly string[]): Promise<FullTextQuery | undefined> {
-  const { BooleanQuery, MatchQuery, Occur } = await lance()
-  const counts = new Map<string, number>()
-  for (const word of words) counts.set(word, (counts.get(word) ?? 0) + 1)
-  const byCount = new Map<number, string[]>()
-  for (const [word, count] of counts) byCount.set(count, [...(byCount.get(count) ?? []), word])
-  const queries = [...byCount].map(([boost, group]) => new MatchQuery(group.join(' '), 'tokens', { boost }))
-  return queries.length > 1 ? new BooleanQuery(queries.map((each) => [Occur.Should, each])) : queries[0]
-}
-
 /** Best first; equals in the order of the index. */
-function rankRows(
-  rows: readonly Record<string, never>[],
-  limit: number,
-  score: (row: Record<string, number>) => number,
-) {
-  return rows
-    .map((row) => ({ id: BigInt(row._rowid!), score: score(row) }))
-    .sort((a, b) => b.score - a.score || (a.id < b.id ? -1 : 1))
-    .slice(0, limit)
-    .map(({ id, score }) => ({ key: String(id), score }))
-}
+const ranked = (found: Ranked[], limit: number): Ranked[] =>
+  found.sort((a, b) => b.score - a.score || (BigInt(a.key) < BigInt(b.key) ? -1 : 1)).slice(0, limit)
 
 const fuse = (bm25: Ranked[], dense: Ranked[], fusion: Fusion) =>
   fusion.method === 'rrf' ? reciprocalRankFusion([bm25, dense], fusion.k) : convexFusion(bm25, dense, fusion.weight)
