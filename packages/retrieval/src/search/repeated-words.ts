@@ -21,20 +21,26 @@ export async function scoreWords(
   if (groups.length === 0) return []
   for (let depth = groups.length > 1 ? 4 * limit : limit; ; depth *= 4) {
     const lists = await Promise.all(groups.map((group) => search(group, { limit: depth })))
+    if (lists.length === 1) return [...lists[0]!].map(([key, score]) => ({ key, score }))
+    // What a chunk outside of a list has there at most. A list that ended has all chunks of its words.
+    const most = lists.map((list) => (list.size < depth ? 0 : [...list.values()].at(-1)!))
     const keys = [...new Set(lists.flatMap((list) => [...list.keys()]))]
+    const sum = (key: string, of: readonly Scores[], outside: readonly number[]) =>
+      of.reduce((total, list, i) => total + (list.get(key) ?? outside[i]!), 0)
+    const none = most.map(() => 0)
+    const enough = keys.map((key) => sum(key, lists, none)).sort((a, b) => b - a)[limit - 1] ?? 0
+    const open = keys.filter((key) => sum(key, lists, most) >= enough)
     const full = await Promise.all(
       lists.map(async (list, i) => {
-        // A list that ended has all chunks of its words.
-        const among = list.size < depth ? [] : keys.filter((key) => !list.has(key))
+        const among = most[i] === 0 ? [] : open.filter((key) => !list.has(key))
         return among.length > 0
           ? new Map([...list, ...(await search(groups[i]!, { limit: among.length, among }))])
           : list
       }),
     )
-    const scored = keys.map((key) => ({ key, score: full.reduce((sum, list) => sum + (list.get(key) ?? 0), 0) }))
-    scored.sort((a, b) => b.score - a.score)
-    const outside = lists.reduce((sum, list) => sum + (list.size < depth ? 0 : [...list.values()].at(-1)!), 0)
-    if (groups.length === 1 || lists[0]!.size < depth || (scored[limit - 1]?.score ?? 0) > outside) return scored
+    const scored = open.map((key) => ({ key, score: sum(key, full, none) })).sort((a, b) => b.score - a.score)
+    const outside = most.reduce((total, score) => total + score, 0)
+    if (most[0] === 0 || (scored[limit - 1]?.score ?? 0) > outside) return scored
   }
 }
 

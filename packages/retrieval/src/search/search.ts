@@ -33,7 +33,10 @@ const searchSchema = z.strictObject({
       z.strictObject({ method: z.literal('convex'), weight: z.number().min(0).max(1) }),
     ])
     .optional(),
-  /** Chunks that each search finds before they are fused, reranked and thinned. Default the greater of 50 and five times `k`. */
+  /**
+   * Chunks that each search finds before they are fused, reranked and thinned. Default the greater of 50 and five times `k`; `k` where nothing of
+   * this is done.
+   */
   candidates: z.int().min(1).max(10_000).optional(),
   /** Conditions on the documents: `{ year: { from: 2010 } }`. */
   where: z.custom<Where>((value) => typeof value === 'object' && value !== null).optional(),
@@ -80,14 +83,15 @@ export interface Passage {
   explanation?: Explanation
 }
 
-const COLUMNS = ['id', 'document', 'source', 'text', 'tokens', 'start', 'end', 'metadata']
+const COLUMNS = ['id', 'document', 'source', 'text', 'start', 'end', 'metadata']
 /** Share of the partitions that a dense search reads. */
 const PROBED = 1 / 8
 /** Of LanceDB's score, which carries Lucene's old factor k1 + 1. */
 const BM25_SCALE = 1 / 2.2
 
 interface Candidate extends Omit<Passage, 'score'> {
-  tokens: string
+  /** By what passages are compared with each other: read where that is asked. */
+  words: string[] | undefined
   vector: Float32Array | undefined
 }
 
@@ -113,7 +117,9 @@ export class Searcher implements FitSource {
       options,
       'search',
     )
-    const { mode = this.#embedder ? 'hybrid' : 'bm25', candidates = Math.max(50, 5 * k) } = rest
+    const { mode = this.#embedder ? 'hybrid' : 'bm25' } = rest
+    const thinned = perDocument || mmr !== undefined
+    const { candidates = mode !== 'hybrid' && !rerank && !thinned ? k : Math.max(50, 5 * k) } = rest
     if (mode !== 'bm25' && !(this.#embedder && this.#settings.embedder)) throw needsEmbedder(this.#settings, this.#uri)
     const { weight } = this.#settings
     const fusion: Fusion = rest.fusion ?? (weight === null ? { method: 'rrf' } : { method: 'convex', weight })
@@ -125,8 +131,8 @@ export class Searcher implements FitSource {
     const fused = mode === 'bm25' ? bm25 : mode === 'dense' ? dense : fuse(bm25, dense, fusion)
     const steps = { bm25, dense, fused: mode === 'hybrid' ? fused : [], reranked: [] as Ranked[] }
     // Where all that is wanted are the first k chunks, only those are read.
-    const wanted = perDocument || mmr !== undefined ? fused : fused.slice(0, rerank ? Math.max(k, rerankTop) : k)
-    const read = await this.#read(wanted, mmr !== undefined && mode !== 'bm25')
+    const wanted = thinned ? fused : fused.slice(0, rerank ? Math.max(k, rerankTop) : k)
+    const read = await this.#read(wanted, mmr === undefined ? undefined : mode === 'bm25' ? 'tokens' : 'vector')
     let order = wanted.filter(({ key }) => read.has(key))
     if (rerank) {
       order = await reranked(question, order, rerankTop, rerank, read)
@@ -136,7 +142,7 @@ export class Searcher implements FitSource {
     if (mmr !== undefined) order = diverse(order, read, { count: k, lambda: mmr })
     const places = explain ? Object.entries(steps).map(([name, ranking]) => [name, placesOf(ranking)] as const) : []
     return order.slice(0, k).map(({ key, score }) => {
-      const { tokens: _, vector: __, ...passage } = read.get(key)!
+      const { words: _, vector: __, ...passage } = read.get(key)!
       const explanation = Object.fromEntries(places.map(([name, of]) => [name, of.get(key) ?? null]))
       return { ...passage, score, ...(explain && { explanation: explanation as unknown as Explanation }) }
     })
@@ -145,7 +151,7 @@ export class Searcher implements FitSource {
   async rankings(question: string) {
     if (!this.#embedder) throw needsEmbedder(this.#settings, this.#uri)
     const [bm25, dense] = await Promise.all([this.#bm25(question, 50), this.#dense(question, 50)])
-    const read = await this.#read([...bm25, ...dense], false)
+    const read = await this.#read([...bm25, ...dense])
     return { bm25, dense, documentOf: (key: string) => read.get(key)!.document }
   }
 
@@ -190,12 +196,12 @@ export class Searcher implements FitSource {
     )
   }
 
-  async #read(ranking: readonly Ranked[], vectors: boolean): Promise<Map<string, Candidate>> {
+  async #read(ranking: readonly Ranked[], compared?: 'tokens' | 'vector'): Promise<Map<string, Candidate>> {
     const keys = [...new Set(ranking.map(({ key }) => key))]
     if (keys.length === 0) return new Map()
     const rows = await this.#table
       .takeRowIds(keys.map(BigInt))
-      .select([...COLUMNS, ...(vectors ? ['vector'] : [])])
+      .select(compared ? [...COLUMNS, compared] : COLUMNS)
       .withRowId()
       .toArray()
       .catch(failStore(this.#uri, 'read passages'))
@@ -210,8 +216,8 @@ export class Searcher implements FitSource {
           start: row.start,
           end: row.end,
           metadata: JSON.parse(row.metadata),
-          tokens: row.tokens,
-          vector: vectors ? Float32Array.from(row.vector) : undefined,
+          words: row.tokens?.split(' '),
+          vector: row.vector && Float32Array.from(row.vector),
         },
       ]),
     )
@@ -256,10 +262,11 @@ async function reranked(
 
 function diverse(order: Ranked[], read: ReadonlyMap<string, Candidate>, options: { count: number; lambda: number }) {
   const found = order.map(({ key }) => read.get(key)!)
-  const words = found.map(({ tokens }) => tokens.split(' '))
   const similarity = (a: number, b: number) => {
-    const [left, right] = [found[a]!.vector, found[b]!.vector]
-    return left && right ? left.reduce((sum, value, i) => sum + value * right[i]!, 0) : wordCosine(words[a]!, words[b]!)
+    const [left, right] = [found[a]!, found[b]!]
+    return left.vector && right.vector
+      ? left.vector.reduce((sum, value, i) => sum + value * right.vector![i]!, 0)
+      : wordCosine(left.words!, right.words!)
   }
   const scores = order.map(({ score }) => score)
   const [low, high] = [Math.min(...scores), Math.max(...scores)]
