@@ -5,9 +5,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 interface Figures {
   trainable: number
   loss: { first: number; last: number }
-  accuracy: { base: number; tuned: number; merged: number; withoutContext: number; majority: number }
+  accuracy: Record<'base' | 'tuned' | 'merged' | 'withoutContext' | 'retrieved' | 'retrievedTwo' | 'majority', number>
   rougeL: { base: number; tuned: number }
   bleu: { base: number; tuned: number }
+  /** Recall@1 of each search. */
+  recall: Record<'bm25' | 'dense' | 'hybrid', number>
+  /** Of each answer, ids of the studies it was given and of those it cites; numbers that stand for none. */
+  citations: { given: string[]; cited: (string | null)[]; unknown: number[] }[]
   longestChat: number
   chatBudget: number
   files: string[]
@@ -38,6 +42,20 @@ describe('the smoke run', () => {
     const { accuracy, longestChat, chatBudget } = result.figures
     expect(accuracy.withoutContext).toBeLessThan(accuracy.merged - 0.2)
     expect(longestChat).toBeLessThanOrEqual(chatBudget - 64)
+  })
+
+  it('answers from what a search finds, and cites nothing else', () => {
+    const { accuracy, recall, citations } = result.figures
+    expect(recall.bm25).toBeGreaterThan(0.8)
+    expect(Math.max(...Object.values(recall))).toBeLessThanOrEqual(1)
+    expect(accuracy.retrieved).toBeGreaterThan(accuracy.withoutContext + 0.2)
+    expect(citations).toHaveLength(120)
+    for (const { given, cited, unknown } of citations) {
+      expect(unknown).toEqual([])
+      for (const id of cited) expect(given).toContain(id)
+    }
+    expect(citations.filter(({ cited }) => cited.length > 0).length).toBeGreaterThan(100)
+    expect(result.printed).toMatch(/the best abstract that was found +\d/)
   })
 
   testConfigsAndPage(name, () => result)

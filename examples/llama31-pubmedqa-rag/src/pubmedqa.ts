@@ -3,7 +3,7 @@
 //
 // **PubMedQA** asks a question about a study, gives the abstract without its conclusion, and wants *yes*, *no* or *maybe* with the reason. This
 // notebook fine-tunes **Llama-3.1-8B** for it, from a checkpoint that is already in four bits, with a rank-stabilised LoRA adapter on all seven linear
-// layers of each block; then merges, saves, loads again and chats.
+// layers of each block; then merges, saves, loads again and chats. At the end a search of its own finds the abstracts, and every citation is checked.
 //
 // ```sh
 // npm run example -- llama31-pubmedqa-rag --smoke
@@ -15,6 +15,15 @@ import { Dataset, loadDataset, type TokenizedExample } from '@tunesmith/datasets
 import { compare, pubmedQa } from '@tunesmith/eval-metrics'
 import { fitChat, loadModel, savePretrained } from '@tunesmith/models'
 import { plotErrors, quantizeCheckpoint } from '@tunesmith/quantization'
+import {
+  checkCitations,
+  createIndex,
+  evaluateAnswers,
+  evaluateRetrieval,
+  type RagPrompt,
+  type SearchMode,
+  sentenceEncoder,
+} from '@tunesmith/retrieval'
 import { lossChart, SFTTrainer } from '@tunesmith/sft-trainer'
 import { buildExample, type Message, Tokenizer } from '@tunesmith/tokenization'
 import {
@@ -23,6 +32,7 @@ import {
   count,
   EMBEDDED_MODEL,
   percent,
+  range,
   saveFigures,
   saveRows,
   showPlan,
@@ -32,7 +42,7 @@ import {
   showTable,
   startExample,
 } from 'example-kit'
-import { answerText, ask, type Question, readQuestion } from './pubmedqa-row'
+import { answerText, ask, type Question, readQuestion, reasonOf, studyOf, withoutCitations } from './pubmedqa-row'
 
 const run = await startExample(import.meta.url)
 
@@ -139,33 +149,43 @@ showTable(
 )
 
 // %% [markdown]
-// Each row becomes a conversation in ChatML. The system message and the question are read, only the answer is learnt.
+// Each row becomes a conversation in ChatML: numbered studies, the question, and an answer that cites its study by number. Every second question
+// comes with another study too, so that the model learns to choose. System message, studies and question are read, only the answer is learnt.
 
 // %%
 const maxLength = run.pick({ smoke: 512, data: 1000, full: 2048 })
-const toExample = (row: Question) => ({
-  prompt: ask(row.question, row.contexts),
-  completion: [{ role: 'assistant', content: answerText(row) }],
-})
-const tokenize = (row: Question): TokenizedExample => buildExample(tokenizer, toExample(row), { template: 'chatml' })
-const fits = (row: Question) => tokenize(row).inputIds.length <= maxLength
-const trainRows = split.train.filter(fits).slice(0, run.pick({ smoke: 560, data: run.quick ? 60 : 240, full: 800 }))
+const promptTokens = maxLength - run.pick({ smoke: 110, data: 200, full: 400 })
+const asking = ({ question }: Question, studies: readonly Question[]) =>
+  ask(question, studies.map(studyOf), { maxTokens: promptTokens, countTokens: tokens })
+/** The conversation that is learnt; undefined where the question's own study does not fit. */
+const toExample = (row: Question, studies: readonly Question[]) => {
+  const { messages, used } = asking(row, studies)
+  const own = used.find(({ id }) => id === row.id)
+  return own && { prompt: messages, completion: [{ role: 'assistant', content: answerText(row, own.number) }] }
+}
+type Example = NonNullable<ReturnType<typeof toExample>>
+const tokenize = (example: Example): TokenizedExample => buildExample(tokenizer, example, { template: 'chatml' })
+const fits = (row: Question) => {
+  const example = toExample(row, [row])
+  return example !== undefined && tokenize(example).inputIds.length <= maxLength
+}
+const fitting = split.train.filter(fits).slice(0, run.pick({ smoke: 560, data: run.quick ? 60 : 240, full: 800 }))
 const test = split.test.filter(fits).slice(0, run.pick({ smoke: 60, data: run.quick ? 16 : 48, full: 200 }))
+const trainExamples = fitting.map((row, i) => {
+  const other = fitting[(i + 1) % fitting.length]!
+  const studies = [[row], [row, other], [row], [other, row]][i % 4]!
+  return (toExample(row, studies) ?? toExample(row, [row]))!
+})
+const testExamples = test.map((row) => toExample(row, [row])!)
 console.log(
-  tokenizer.applyChatTemplate(
-    [...ask(test[0]!.question, test[0]!.contexts), { role: 'assistant', content: answerText(test[0]!) }],
-    { template: 'chatml' },
-  ),
+  tokenizer.applyChatTemplate([...trainExamples[1]!.prompt, ...trainExamples[1]!.completion], { template: 'chatml' }),
 )
 // As rendered text, because the full run's tokenizer has no chat template of its own.
-const toRow = (row: Question) => ({
-  prompt: tokenizer.applyChatTemplate(ask(row.question, row.contexts), {
-    template: 'chatml',
-    addGenerationPrompt: true,
-  }),
-  completion: `${answerText(row)}<|im_end|>`,
+const toRow = ({ prompt, completion }: Example) => ({
+  prompt: tokenizer.applyChatTemplate(prompt, { template: 'chatml', addGenerationPrompt: true }),
+  completion: `${completion[0]!.content}<|im_end|>`,
 })
-saveRows(run, { train: trainRows.map(toRow), test: test.map(toRow) })
+saveRows(run, { train: trainExamples.map(toRow), test: testExamples.map(toRow) })
 
 // %% [markdown]
 // ## Before
@@ -184,7 +204,7 @@ const answer = async (of: typeof model, questions: Message[][], label: string, o
   })
   return answers
 }
-const questions = test.map((row) => ask(row.question, row.contexts))
+const questions = testExamples.map(({ prompt }) => prompt)
 const before = await answer(model, questions, 'before')
 
 // %% [markdown]
@@ -212,7 +232,7 @@ const args = showSettings(
     seed: 0,
   },
   run.pick({
-    smoke: { gradientAccumulationSteps: 2, learningRate: 3e-3, maxLength, loggingSteps: 5 },
+    smoke: { gradientAccumulationSteps: 2, numTrainEpochs: 2, learningRate: 3e-3, maxLength, loggingSteps: 5 },
     data: { gradientAccumulationSteps: 2, learningRate: 3e-3, maxLength, loggingSteps: 5 },
     full: {},
   }),
@@ -222,7 +242,7 @@ const trainer = new SFTTrainer({
   tokenizer,
   peftConfig,
   args: { ...args, outputDir: join(run.outputDir, 'trainer') },
-  trainDataset: trainRows.map(tokenize),
+  trainDataset: trainExamples.map(tokenize),
 })
 trainer.peft!.printTrainableParameters()
 const result = await trainer.train()
@@ -237,13 +257,13 @@ showSvg(lossChart(result), join(run.outputDir, 'loss.svg'))
 // %%
 const after = await answer(model, questions, 'after')
 const wantedDecisions = test.map(({ decision }) => decision)
-const reasons = (answers: readonly string[]) => answers.map((text) => text.replace(/^Decision: \w+\.\s*/, ''))
+const reasonText = (text: string) => withoutCitations(reasonOf(text))
 const report = await compare({
   rows: test.map((row, i) => ({
     id: row.id,
     prompt: `${row.contexts.join('\n')}\n\n${row.question}`,
     reference: row.longAnswer,
-    outputs: { base: reasons(before)[i]!, tuned: reasons(after)[i]! },
+    outputs: { base: reasonText(before[i]!), tuned: reasonText(after[i]!) },
   })),
   metrics: ['rouge', 'bleu'],
   results: [
@@ -252,7 +272,7 @@ const report = await compare({
       scores: Object.fromEntries(
         Object.entries({ base: before, tuned: after }).map(([name, answers]) => [
           name,
-          pubmedQa({ predictions: answers, references: wantedDecisions }).decisions.map((d, i) =>
+          pubmedQa({ predictions: [...answers], references: wantedDecisions }).decisions.map((d, i) =>
             d === wantedDecisions[i] ? 1 : 0,
           ),
         ]),
@@ -312,8 +332,8 @@ console.log(
 const budget = run.pick({ smoke: 400, data: 900, full: 2048 })
 let history: Message[] = []
 let most = 0
-for (const row of test.slice(0, 3)) {
-  history = history.length === 0 ? ask(row.question, row.contexts) : [...history, ask(row.question, row.contexts)[1]!]
+for (const [i, row] of test.slice(0, 3).entries()) {
+  history = i === 0 ? questions[i]! : [...history, questions[i]![1]!]
   const { ids, messages: asked } = fitChat(tokenizer, history, { maxTokens: budget - 64, chat: { template: 'chatml' } })
   most = Math.max(most, ids.length)
   const [reply] = await answer(served, [asked], 'chat', { doSample: true, temperature: 0.7, topP: 0.9, seed: 0 })
@@ -324,23 +344,118 @@ for (const row of test.slice(0, 3)) {
 }
 
 // %% [markdown]
-// ## What the abstract is worth
+// ## A search of its own
 //
-// So far every question came with its abstract. Without it the model has only what it remembers. The difference is what a search for passages can bring:
-// its results go into `ask(question, passages)`.
+// So far every question came with its abstract. Now the abstracts go into an index, and each question has to find its own: by words (BM25), by
+// vectors of an offline sentence encoder, by both. In the sample only the studies of the test part are indexed: invented ones contradict each other.
+
+// %%
+const corpus = run.pick({ smoke: test, data: rows, full: rows })
+const index = await createIndex(join(run.outputDir, 'index'), {
+  embedder: await sentenceEncoder(),
+  chunk: { maxTokens: 1000, overlap: 0 },
+})
+const { duplicates } = await index.add(corpus.map(studyOf))
+console.log(
+  `${count(index.size.documents)} abstracts in ${count(index.size.chunks)} chunks, ${duplicates.length} left out as copies`,
+)
+const searched = await evaluateRetrieval({
+  index,
+  questions: test.map(({ id, question }) => ({ question, documents: [id] })),
+  title: 'Which search finds the abstract',
+  outputFolder: join(run.outputDir, 'retrieval'),
+})
+const found = ['recall@1', 'recall@5', 'MRR@10']
+showTable(
+  ['search', ...found],
+  Object.entries(searched.systems).map(([name, { scores }]) => [
+    name,
+    ...found.map((metric) => range({ ...scores[metric]!, score: scores[metric]!.mean })),
+  ]),
+  { caption: searched.verdicts.join('; ') },
+)
+
+// %% [markdown]
+// ## Answers with what was found
+//
+// The best abstract, or the two best ones, are numbered and given. The answer's citations are looked up among them, and a claim is flagged when its words do
+// not stand in what it cites.
+
+// %%
+const best = Object.entries(searched.systems).reduce((a, b) =>
+  b[1].scores['MRR@10']!.mean > a[1].scores['MRR@10']!.mean ? b : a,
+)[0] as SearchMode
+const answerFrom = async (studies: number) => {
+  const prompts: RagPrompt[] = []
+  for (const { question } of test) {
+    const passages = await index.search(question, { mode: best, k: studies, perDocument: true })
+    prompts.push(ask(question, passages, { maxTokens: promptTokens, countTokens: tokens }))
+  }
+  const asked = prompts.map(({ messages }) => messages)
+  const answers = await answer(served, asked, `with ${studies} found`)
+  return prompts.map(({ used }, i) => ({
+    answer: answers[i]!,
+    used,
+    checked: checkCitations(reasonOf(answers[i]!), used),
+  }))
+}
+const fromOne = await answerFrom(1)
+const fromTwo = await answerFrom(2)
+index.close()
+showTable(
+  ['question', 'given', 'answer', 'cites', 'its study', 'claims supported'],
+  fromTwo
+    .slice(0, 8)
+    .map(({ answer: text, used, checked: { citations, claims } }, i) => [
+      test[i]!.question,
+      used.map(({ number, document }) => `[${number}] ${document}`).join(', '),
+      text,
+      citations.map(({ number, passage }) => `[${number}] ${passage?.document ?? 'not given'}`).join(', '),
+      test[i]!.id,
+      `${claims.filter(({ supported }) => supported).length} of ${claims.length}`,
+    ]),
+  { caption: `Searched with ${best}` },
+)
+
+// %% [markdown]
+// ## What retrieval is worth
+//
+// The same questions without an abstract, with their own, and with what the search found:
 
 // %%
 const alone = await answer(
   served,
-  test.map(({ question }) => ask(question, [])),
+  test.map((row) => asking(row, []).messages),
   'without context',
 )
-const aloneAccuracy = pubmedQa({ predictions: alone, references: wantedDecisions }).accuracy
+const decided = (text: string, row: number) =>
+  pubmedQa({ predictions: [text], references: [wantedDecisions[row]!] }).accuracy
+const worth = (answers: typeof fromOne) =>
+  evaluateAnswers(
+    answers.map(({ answer: text, used }, i) => ({ without: alone[i]!, with: text, used })),
+    decided,
+  )
+const worths = { one: worth(fromOne), two: worth(fromTwo) }
+const supported = (answers: typeof fromOne) =>
+  answers.reduce((sum, { checked }) => sum + checked.groundedness, 0) / answers.length
+const worthRow = (
+  name: string,
+  { with: score, difference, cited }: (typeof worths)['one'],
+  answers: typeof fromOne,
+) => [
+  name,
+  percent(score.mean),
+  range({ ...difference, score: difference.difference }),
+  percent(cited.mean),
+  percent(supported(answers)),
+]
 showTable(
-  ['the tuned model is given', 'accuracy'],
+  ['the tuned model is given', 'accuracy', 'more than without', 'cite only what was given', 'claims supported'],
   [
-    ['the abstract', percent(mergedAccuracy)],
-    ['nothing', percent(aloneAccuracy)],
+    ['nothing', percent(worths.one.without.mean), '–', '–', '–'],
+    ['the abstract', percent(mergedAccuracy), '–', '–', '–'],
+    worthRow('the best abstract that was found', worths.one, fromOne),
+    worthRow('the two best', worths.two, fromTwo),
   ],
 )
 
@@ -355,12 +470,22 @@ saveFigures(run, {
     base: scored.base.accuracy,
     tuned: scored.tuned.accuracy,
     merged: mergedAccuracy,
-    withoutContext: aloneAccuracy,
+    withoutContext: worths.one.without.mean,
+    retrieved: worths.one.with.mean,
+    retrievedTwo: worths.two.with.mean,
     majority,
   },
   macroF1: { base: scored.base.macroF1, tuned: scored.tuned.macroF1 },
   rougeL: { base: score('rougeL', 'base'), tuned: score('rougeL', 'tuned') },
   bleu: { base: score('BLEU', 'base'), tuned: score('BLEU', 'tuned') },
+  recall: Object.fromEntries(
+    Object.entries(searched.systems).map(([name, { scores }]) => [name, scores['recall@1']!.mean]),
+  ),
+  citations: [...fromOne, ...fromTwo].map(({ used, checked: { citations, unknown } }) => ({
+    given: used.map(({ document }) => document),
+    cited: citations.map(({ passage }) => passage?.document ?? null),
+    unknown,
+  })),
   longestChat: most,
   chatBudget: budget,
   files: [
@@ -368,6 +493,7 @@ saveFigures(run, {
     'adapter/adapter_config.json',
     'merged/model.safetensors',
     'report/report.html',
+    'retrieval/report.html',
     'scores.svg',
   ],
 })

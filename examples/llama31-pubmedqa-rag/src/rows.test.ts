@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { answerText, ask, readQuestion } from './pubmedqa-row'
+import { answerText, ask, type Question, readQuestion, reasonOf, studyOf, withoutCitations } from './pubmedqa-row'
 import { makeSplits, SEED, SPLITS } from './rows'
 
 const splits = makeSplits(SEED)
+const row: Question = { id: '1', question: 'Q?', contexts: ['a'], longAnswer: 'It is. So it is.', decision: 'maybe' }
 const names = Object.keys(SPLITS) as (keyof typeof SPLITS)[]
 
 it.each(names)('the committed %s file is what the generator writes', (name) => {
@@ -29,8 +30,17 @@ it('reads rows of the Hub and of the authors’ file alike', () => {
   expect(readQuestion(file)).toEqual(expected)
 })
 
-it('puts passages before the question, and the decision before the reason', () => {
-  expect(ask('Q?', ['one', 'two'])[1]!.content).toBe('one\ntwo\n\nQuestion: Q?')
-  expect(ask('Q?', [])[1]!.content).toBe('Question: Q?')
-  expect(answerText({ decision: 'maybe', longAnswer: 'L.' })).toBe('Decision: maybe.\nL.')
+it('numbers the studies before the question, and the answer cites its own', () => {
+  const studies = [
+    studyOf({ ...row, id: '7', contexts: ['one', 'two'] }),
+    studyOf({ ...row, id: '8', contexts: ['three'] }),
+  ]
+  const { messages, used } = ask('Q?', studies, { maxTokens: 100 })
+  expect(messages[1]!.content).toBe('[1] 7\none\ntwo\n\n[2] 8\nthree\n\nQuestion: Q?')
+  expect(used.map(({ number, document }) => [number, document])).toEqual([
+    [1, '7'],
+    [2, '8'],
+  ])
+  expect(answerText(row, 2)).toBe('Decision: maybe.\nIt is. So it is [2].')
+  expect(withoutCitations(reasonOf(answerText(row, 2)))).toBe(row.longAnswer)
 })

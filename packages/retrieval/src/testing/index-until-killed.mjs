@@ -1,7 +1,10 @@
-// Indexes `node index-until-killed.mjs DIST FOLDER` and says after each commit how many documents are in it, until it is killed or done.
-const [dist, folder] = process.argv.slice(2)
+// Indexes `node index-until-killed.mjs DIST PLACE [STORAGE_OPTIONS]` and says after each commit how many documents are in it, until it is killed or done.
+const [dist, place, storage = 'null'] = process.argv.slice(2)
 const { createIndex } = await import(dist)
-const index = await createIndex(folder, { chunk: { maxTokens: 16, overlap: 2 } })
+const index = await createIndex(place, {
+  chunk: { maxTokens: 16, overlap: 2 },
+  storageOptions: JSON.parse(storage) ?? undefined,
+})
 function* documents() {
   for (let i = 0; i < 2000; i++) yield { id: `d${i}`, text: `Document word${i}. `.repeat(60) }
 }
