@@ -350,7 +350,7 @@ for (const [i, row] of test.slice(0, 3).entries()) {
 // vectors of an offline sentence encoder, by both. In the sample only the studies of the test part are indexed: invented ones contradict each other.
 
 // %%
-const corpus = run.pick({ smoke: test, data: rows, full: rows })
+const corpus = run.pick({ smoke: test, data: run.quick ? test : rows, full: rows })
 const index = await createIndex(join(run.outputDir, 'index'), {
   embedder: await sentenceEncoder(),
   chunk: { maxTokens: 1000, overlap: 0 },

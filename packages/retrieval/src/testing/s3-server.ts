@@ -70,15 +70,15 @@ export async function startS3Server(): Promise<S3Server> {
     if (source === undefined) return { status: 200, headers: { etag: store(key, body).etag } }
     const copied = objects.get(decodeURIComponent(String(source)).replace(/^\//, ''))
     if (!copied) return failure(404, 'NoSuchKey')
-    return xml('CopyObjectResult', `<ETag>${escape(store(key, copied.bytes).etag)}</ETag>`)
+    return xml('CopyObjectResult', `<ETag>${xmlText(store(key, copied.bytes).etag)}</ETag>`)
   }
 
   function post(key: string, body: Buffer, { headers }: IncomingMessage, query: URLSearchParams): Reply {
     if (query.has('delete')) {
       const bucket = key.replace(/\/.*$/, '')
-      const keys = [...body.toString().matchAll(/<Key>(.*?)<\/Key>/g)].map(([, name]) => unescape(name!))
+      const keys = [...body.toString().matchAll(/<Key>(.*?)<\/Key>/g)].map(([, name]) => plainText(name!))
       for (const name of keys) objects.delete(`${bucket}/${name}`)
-      return xml('DeleteResult', keys.map((name) => `<Deleted><Key>${escape(name)}</Key></Deleted>`).join(''))
+      return xml('DeleteResult', keys.map((name) => `<Deleted><Key>${xmlText(name)}</Key></Deleted>`).join(''))
     }
     if (query.has('uploads')) {
       const id = randomUUID()
@@ -94,7 +94,7 @@ export async function startS3Server(): Promise<S3Server> {
     }
     uploads.delete(id)
     const inOrder = [...parts].sort(([a], [b]) => a - b).map(([, part]) => part)
-    return xml('CompleteMultipartUploadResult', `<ETag>${escape(store(key, Buffer.concat(inOrder)).etag)}</ETag>`)
+    return xml('CompleteMultipartUploadResult', `<ETag>${xmlText(store(key, Buffer.concat(inOrder)).etag)}</ETag>`)
   }
 
   function list(bucket: string, query: URLSearchParams): Reply {
@@ -120,13 +120,13 @@ export async function startS3Server(): Promise<S3Server> {
     const more = keys.length > 0 && last !== keys.at(-1)
     const contents = files.map((key) => {
       const { bytes, etag, changed } = objects.get(`${bucket}/${key}`)!
-      return `<Contents><Key>${escape(key)}</Key><LastModified>${changed.toISOString()}</LastModified><ETag>${escape(etag)}</ETag><Size>${bytes.length}</Size></Contents>`
+      return `<Contents><Key>${xmlText(key)}</Key><LastModified>${changed.toISOString()}</LastModified><ETag>${xmlText(etag)}</ETag><Size>${bytes.length}</Size></Contents>`
     })
-    const common = [...folders].map((folder) => `<CommonPrefixes><Prefix>${escape(folder)}</Prefix></CommonPrefixes>`)
-    const next = more ? `<NextContinuationToken>${escape(last)}</NextContinuationToken>` : ''
+    const common = [...folders].map((folder) => `<CommonPrefixes><Prefix>${xmlText(folder)}</Prefix></CommonPrefixes>`)
+    const next = more ? `<NextContinuationToken>${xmlText(last)}</NextContinuationToken>` : ''
     return xml(
       'ListBucketResult',
-      `<Name>${bucket}</Name><Prefix>${escape(prefix)}</Prefix><KeyCount>${files.length + folders.size}</KeyCount><IsTruncated>${more}</IsTruncated>${next}${contents.join('')}${common.join('')}`,
+      `<Name>${bucket}</Name><Prefix>${xmlText(prefix)}</Prefix><KeyCount>${files.length + folders.size}</KeyCount><IsTruncated>${more}</IsTruncated>${next}${contents.join('')}${common.join('')}`,
     )
   }
 
@@ -186,8 +186,8 @@ export async function startS3Server(): Promise<S3Server> {
   }
 }
 
-const escape = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;')
-const unescape = (text: string) =>
+const xmlText = (text: string) => text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/"/g, '&quot;')
+const plainText = (text: string) =>
   text
     .replace(/&quot;/g, '"')
     .replace(/&lt;/g, '<')
