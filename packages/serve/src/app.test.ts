@@ -217,6 +217,9 @@ describe('the server', () => {
       }
     expect((await post('/v1/completions', { model: 'tiny', prompt: 'x'.repeat(200_000) })).status).toBe(413)
     expect((await post('/v1/nothing', {})).status).toBe(404)
+    for (const body of [{ messages: [] }, { messages: 'x' }, { messages, prompt: 'x' }])
+      expect((await post('/tokenize', body)).status).toBe(400)
+    expect((await fetch(server.url)).headers.get('content-type')).toContain('text/html')
     expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: 'ok' })
   })
 
@@ -228,6 +231,9 @@ describe('the server', () => {
       count: number
     }
     expect(count).toBe(tokens.length)
+    const chat = await (await post('/tokenize', { model: 'tuned', messages })).json()
+    const { ids } = tokenizer.renderChat(messages, { addGenerationPrompt: true })
+    expect(chat).toEqual({ tokens: ids, count: ids.length, max_model_len: 256 })
     expect(await (await post('/detokenize', { tokens })).json()).toEqual({ prompt: 'A café' })
     const metrics = await (
       await fetch(`${server.url}/metrics`, { headers: { authorization: 'Bearer secret-key' } })

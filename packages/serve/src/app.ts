@@ -5,9 +5,10 @@ import type { Tokenizer } from '@tunesmith/tokenization'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { seconds } from './answers'
-import { chatAnswer, chatChunks, chatRequests } from './chat'
+import { chatAnswer, chatChunks, chatRequests, chatTokens } from './chat'
 import { completionAnswer, completionChunks, completionRequests } from './completions'
 import { badRequest, errorBody, notFoundError, notReady, toApiError, tooLarge, unauthorized } from './errors'
+import { addPage, DEFAULT_NOTICE } from './page'
 import { chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
 import { eventStream } from './sse'
 
@@ -16,6 +17,8 @@ const appSchema = z.strictObject({
   modelName: z.string().min(1),
   /** The keys of which a client must send one as a bearer token. Default none: everybody may ask. */
   apiKeys: z.array(z.string().min(1)).default([]),
+  /** What the chat page tells its readers under the message field. Default: that answers are written by a machine and can be wrong. */
+  notice: z.string().default(DEFAULT_NOTICE),
   /** Bytes of a request at most. Default 4 MiB. */
   bodyLimit: z
     .number()
@@ -39,7 +42,7 @@ const digest = (text: string) => createHash('sha256').update(text).digest()
  * OpenAI's API over an engine, as a Hono app: `fetch` it without a socket, or serve it with {@link startServer}.
  *
  * `/v1/models`, `/v1/chat/completions` and `/v1/completions` (also streamed), `/tokenize`, `/detokenize`, `/health` and `/metrics`. A field that is
- * unknown or asks for what is not here is refused by name; nothing is cut to fit.
+ * unknown or asks for what is not here is refused by name; nothing is cut to fit. The chat page is at `/`.
  */
 export function createApp({
   engine,
@@ -52,6 +55,7 @@ export function createApp({
   const keys = options.apiKeys.map(digest)
   const started = seconds()
   const app = new Hono()
+  addPage(app, { title: options.modelName, notice: options.notice })
 
   app.use(async ({ req }, next) => {
     if (keys.length > 0 && req.path !== '/health') {
@@ -134,8 +138,12 @@ export function createApp({
   })
 
   app.post('/tokenize', async (c) => {
-    const { prompt, add_special_tokens: addSpecialTokens } = readBody(tokenizeSchema, await bodyOf(c))
-    const tokens = tokenizer.encode(prompt, { addSpecialTokens }).ids
+    const body = await bodyOf(c)
+    const request = readBody(tokenizeSchema(body), body)
+    const tokens =
+      'messages' in request
+        ? chatTokens(tokenizer, request.messages, request.add_generation_prompt)
+        : tokenizer.encode(request.prompt, { addSpecialTokens: request.add_special_tokens }).ids
     return c.json({ tokens, count: tokens.length, max_model_len: context })
   })
   app.post('/detokenize', async (c) => {

@@ -22,11 +22,16 @@ function logProbsOf(tokenizer: Tokenizer, token: number, logProb: number, top: r
   return { ...entry({ token, logProb }), top_logprobs: top.map(entry) }
 }
 
-/** A chat as the engine is asked for it. */
-export function chatRequests(tokenizer: Tokenizer, request: ChatRequest, context: number, adapter?: string) {
+/** A conversation in the tokenizer's chat template. */
+export function chatTokens(tokenizer: Tokenizer, messages: ChatRequest['messages'], addGenerationPrompt = true) {
   if (!tokenizer.chatTemplate)
     throw badRequest('The model has no chat template: ask for a completion instead', 'unsupported_model', 'model')
-  const { ids } = tokenizer.renderChat(request.messages.map(messageOf), { addGenerationPrompt: true })
+  return tokenizer.renderChat(messages.map(messageOf), { addGenerationPrompt }).ids
+}
+
+/** A chat as the engine is asked for it. */
+export function chatRequests(tokenizer: Tokenizer, request: ChatRequest, context: number, adapter?: string) {
+  const ids = chatTokens(tokenizer, request.messages)
   const room = context - ids.length
   if (room < 1)
     throw badRequest(

@@ -53,11 +53,19 @@ export const completionSchema = z.strictObject({
 })
 export type CompletionRequest = z.output<typeof completionSchema>
 
-export const tokenizeSchema = z.strictObject({
+const promptToTokenize = z.strictObject({
   model: z.string().optional(),
   prompt: z.string(),
   add_special_tokens: z.boolean().default(true),
 })
+const chatToTokenize = z.strictObject({
+  model: z.string().optional(),
+  messages: z.array(message).min(1),
+  add_generation_prompt: z.boolean().default(true),
+})
+/** A text, or a conversation as the chat template has it. */
+export const tokenizeSchema = (body: unknown) =>
+  typeof body === 'object' && body !== null && 'messages' in body ? chatToTokenize : promptToTokenize
 export const detokenizeSchema = z.strictObject({
   model: z.string().optional(),
   tokens: z.array(z.number().int().nonnegative()),

@@ -39,9 +39,8 @@ function start(args: string[], env: Record<string, string> = {}) {
 }
 
 test('serves a model and its adapters until it is told to stop', { timeout: 60_000 }, async () => {
-  const server = start(['model', '--adapter', 'mine=tuned', '--port', '0', '--chat-template', 'chatml'], {
-    TUNESMITH_API_KEY: 'a-secret',
-  })
+  const args = ['--adapter', 'mine=tuned', '--port', '0', '--chat-template', 'chatml', '--notice', 'No advice']
+  const server = start(['model', ...args], { TUNESMITH_API_KEY: 'a-secret' })
   const url = await server.url
   const headers = { authorization: 'Bearer a-secret' }
   const { data } = (await (await fetch(`${url}/v1/models`, { headers })).json()) as { data: { id: string }[] }
@@ -51,6 +50,7 @@ test('serves a model and its adapters until it is told to stop', { timeout: 60_0
     const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', headers, body: JSON.stringify(body) })
     return ((await response.json()) as { choices: { message: { content: string } }[] }).choices[0]!.message.content
   }
+  expect(await (await fetch(url)).text()).toContain('data-notice="No advice"')
   const [base, mine] = await Promise.all([ask('model'), ask('mine')])
   expect(base).not.toBe(mine)
   server.child.kill('SIGTERM')

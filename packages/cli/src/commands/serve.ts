@@ -15,7 +15,7 @@ const collect = (value: string, all: string[]) => [...all, value]
 
 const command = () =>
   new Command('serve')
-    .description("answer programs that speak OpenAI's API, with a model and any number of adapters at once")
+    .description("a chat page, and OpenAI's API for programs, with a model and any number of adapters at once")
     .argument('<path>', 'a folder of a model or an adapter, or a Hub id')
     .option(
       '--adapter <name=dir>',
@@ -27,6 +27,7 @@ const command = () =>
     .addOption(in4bitOption())
     .addOption(chatTemplateOption())
     .option('--name <name>', 'what clients call the model; default the name of its folder')
+    .option('--notice <text>', 'what the chat page tells its readers under the message field')
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'default 8000; 0 takes a free one', (text) => (text === '0' ? 0 : count(text)), 8000)
     .option('--api-key <key>', 'a key that clients must send; may be repeated; also TUNESMITH_API_KEY', collect, [])
@@ -65,12 +66,13 @@ async function serve(path: string, options: ServeOptions): Promise<void> {
   const key = process.env.TUNESMITH_API_KEY
   const apiKeys = [...options.apiKey, ...(key ? [key] : [])]
   const server = await startServer(
-    createApp({ engine, tokenizer, modelName, adapters: adapters.names, apiKeys }),
+    createApp({ engine, tokenizer, modelName, adapters: adapters.names, apiKeys, notice: options.notice }),
     engine,
     { host, port },
   )
   console.log(`Computing with ${description}`)
   console.log(`Models: ${[modelName, ...adapters.names()].join(', ')}`)
+  console.log(`Chat page: ${server.url}`)
   console.log(`Listening on ${server.url}/v1${apiKeys.length === 0 ? ', without a key' : ''}; Ctrl-C stops`)
   await new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
