@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import {
   corpusResult,
+  endOnPage,
   intervalChart,
   lengthsOf,
   memoryPlan,
@@ -41,13 +42,31 @@ describe('the options of an example', () => {
     })
     const data = readOptions(script, ['--data', 'rows', '--quick', '--output=here'])
     expect(data).toMatchObject({ mode: 'data', dataDir: 'rows', quick: true, outputDir: 'here' })
-    expect(readOptions(script, ['--yes'])).toMatchObject({ mode: 'full', confirmed: true })
+    expect(readOptions(script, ['--yes', '--serve'])).toMatchObject({ mode: 'full', confirmed: true, serve: true })
     expect(readOptions(script, []).pick({ smoke: 1, data: 2, full: 3 })).toBe(3)
   })
 
   it('are checked', () => {
     expect(() => readOptions(script, ['--smok'])).toThrow(/did you mean "--smoke"/)
     expect(() => readOptions(script, ['--smoke', '--data', 'x'])).toThrow(/two modes/)
+  })
+})
+
+describe('the page at the end', () => {
+  it('closes at once, or with --serve when it is told to', async () => {
+    const lines = printed()
+    let closed = 0
+    const server = { url: 'http://127.0.0.1:1', close: async () => void closed++ }
+    await endOnPage(readOptions(script, ['--smoke']), server)
+    expect(closed).toBe(1)
+    vi.spyOn(console, 'log').mockImplementation((text) => lines.push(String(text)))
+    const ended = endOnPage(readOptions(script, ['--smoke', '--serve']), server)
+    await Promise.resolve()
+    expect(closed).toBe(1)
+    expect(lines.join('')).toContain(server.url)
+    process.emit('SIGTERM')
+    await ended
+    expect(closed).toBe(2)
   })
 })
 

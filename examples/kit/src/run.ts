@@ -13,12 +13,14 @@ const OPTIONS = {
   data: { type: 'string' },
   quick: { type: 'boolean' },
   yes: { type: 'boolean' },
+  serve: { type: 'boolean' },
   output: { type: 'string' },
 } as const
 
 const HELP = `--smoke        our sample data and the embedded model, offline
 --data DIR     the real data set from a folder, and the embedded model
 --yes          the full run, after its plan was read (without an option, only the plan is printed)
+--serve        ends on the chat page, where the example has one, until Ctrl-C
 --output DIR   where everything is written; default runs/NAME-MODE
 --quick        a shorter training, as tests run it`
 
@@ -35,6 +37,8 @@ export interface ExampleRun {
   confirmed: boolean
   /** Tests ask for less training. */
   quick: boolean
+  /** Whether it ends on the chat page. */
+  serve: boolean
   /** When it began, by `performance.now()`. */
   started: number
   /** The value of this run's mode. */
@@ -71,6 +75,7 @@ export function readOptions(script: string, args: readonly string[]): ExampleRun
     dataDir: values.data ?? '',
     confirmed: values.yes ?? false,
     quick: values.quick ?? false,
+    serve: values.serve ?? false,
     started: performance.now(),
     pick: (byMode) => byMode[mode],
     baseModel: (full) => (mode === 'full' ? full : EMBEDDED_MODEL),

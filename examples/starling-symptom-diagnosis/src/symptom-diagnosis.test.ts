@@ -9,6 +9,7 @@ interface Figures {
   entityF1: { base: number; tuned: number; merged: number; pValue: number }
   rougeL: { base: number; tuned: number }
   mergedSame: number
+  page?: [base: string, tuned: string]
   files: string[]
 }
 
@@ -32,6 +33,15 @@ describe('the smoke run', () => {
     expect(Math.abs(entityF1.merged - entityF1.tuned)).toBeLessThan(0.1)
     expect(mergedSame).toBeGreaterThan(0.8)
     expect(files.filter((file) => !result.has(file))).toEqual([])
+  })
+
+  it('answers on the chat page, side by side', ({ skip }) => {
+    const { page } = result.figures
+    if (!page) return skip('no Chromium is installed (apt-get install chromium)')
+    const [base, tuned] = page
+    expect(tuned).toMatch(/gout|allopurinol/)
+    expect(base).not.toBe(tuned)
+    expect(result.has('page.png')).toBe(true)
   })
 
   testConfigsAndPage(name, () => result)

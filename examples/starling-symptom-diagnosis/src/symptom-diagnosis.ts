@@ -17,15 +17,19 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { type Dataset, describe, descriptionText, loadDataset } from '@tunesmith/datasets'
 import { compare } from '@tunesmith/eval-metrics'
-import { exportGguf, loadModel, savePretrained } from '@tunesmith/models'
+import { Engine, exportGguf, loadModel, savePretrained } from '@tunesmith/models'
+import { engineAdapters, PeftModel } from '@tunesmith/peft-lora'
+import { createApp, startServer } from '@tunesmith/serve'
 import { lossChart, SFTTrainer } from '@tunesmith/sft-trainer'
 import { inspect, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
 import {
   answerAll,
   bytesText,
   corpusResult,
+  endOnPage,
   saveFigures,
   saveRows,
+  showPage,
   showPlan,
   showScores,
   showSettings,
@@ -301,7 +305,36 @@ const consulted = await answerAll(
 console.log(`> ${message}\n${consulted.answers[0]}`)
 
 // %% [markdown]
-// To chat with it in the terminal:
+// ## A page for everybody
+//
+// A server answers for the base model and the adapter in one running batch, with a chat page for people and OpenAI's API for
+// programs. Asked side by side, greedily, the same question shows what the training did.
+
+// %%
+model.dispose()
+again.dispose()
+const served = await loadModel(base, { quantizationConfig })
+const adapters = engineAdapters(new PeftModel(served))
+const engine = new Engine(served, { cacheTokens: 8192 }, adapters)
+await engine.loadAdapter('symptom-diagnosis', join(run.outputDir, 'adapter'))
+const app = createApp({
+  engine,
+  tokenizer,
+  modelName: run.pick({ smoke: 'tiny-medic', data: 'tiny-medic', full: 'starling' }),
+  adapters: adapters.names,
+  notice: 'Written by a machine that can be wrong. This is no medical advice: ask a doctor.',
+})
+const server = await startServer(app, engine, { port: 0 })
+const onPage = await showPage(run, server, `${instruction}\n\n${message}`)
+
+// %% [markdown]
+// With `--serve` the run ends on this page instead of closing it. Later the same is had with
+//
+// ```sh
+// npx tunesmith serve runs/starling-symptom-diagnosis-smoke/adapter --load-in-4bit
+// ```
+//
+// and in the terminal, from the merged model, with
 //
 // ```sh
 // npx tunesmith chat runs/starling-symptom-diagnosis-smoke/merged
@@ -318,6 +351,7 @@ saveFigures(run, {
     report.summary.metrics.find(({ name }) => name === 'rougeL')!.systems.map(({ system, score }) => [system, score]),
   ),
   mergedSame: same / test.length,
+  page: onPage,
   reportBytes: (await readFile(join(run.outputDir, 'report', 'report.html'))).length,
   files: [
     relative(run.outputDir, gguf.file),
@@ -329,3 +363,4 @@ saveFigures(run, {
     'scores.svg',
   ],
 })
+await endOnPage(run, server)

@@ -25,7 +25,7 @@ const isDeep = (tokens: readonly Token[], room = DEEPEST): boolean =>
 export function lex(text: string): Token[] {
   if (text.length > LONGEST) return plain(text)
   try {
-    const lexer = new Lexer({ gfm: true })
+    const lexer = new Lexer({ gfm: true, breaks: true })
     lexer.blockTokens(text, lexer.tokens)
     for (const { src, tokens } of lexer.inlineQueue) {
       if (src.length <= LONGEST_PARAGRAPH) lexer.inlineTokens(src, tokens)

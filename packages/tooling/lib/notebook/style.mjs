@@ -26,7 +26,7 @@ th,td{text-align:left;padding:.35rem .8rem .35rem 0;border-bottom:1px solid var(
 th{color:var(--soft);font-weight:600;font-size:.85rem}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 table.wide{table-layout:fixed;width:100%;min-width:38rem}table.wide td{overflow-wrap:anywhere;font-size:.85rem}
 td pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit}
-figure{margin:0}figure svg{display:block;width:100%;max-width:40rem;height:auto}
+.rich img{max-width:100%;height:auto}figure{margin:0}figure svg{display:block;width:100%;max-width:40rem;height:auto}
 header.meta,footer{color:var(--soft);font-size:.88rem}footer{margin-top:3rem;border-top:1px solid var(--line);padding-top:1rem}
 @media(max-width:600px){body{font-size:16px}pre{font-size:12.5px}.out{padding-left:.7rem}}
 @media print{.code{break-inside:avoid}}
