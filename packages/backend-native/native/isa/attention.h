@@ -115,6 +115,7 @@ namespace tunesmith {
 namespace {
 
 struct Carver {
+  static constexpr int64_t kMore = 32;  // floats that a piece may take beyond its own
   float* at;
   float* take(int64_t floats) {
     float* p = at;
@@ -131,83 +132,114 @@ static Block* blocksOf(const Attention& p, int64_t step, bool ofKeys, bool forwa
   return reinterpret_cast<Block*>(memory);
 }
 
+// The heads of an item of work: all that share keys and values, so that these are packed once for them, or fewer where
+// every thread would not have several items.
+static int64_t headsTogether(const Attention& p, int64_t blocks) {
+  if (p.heads % p.kvHeads) return 1;
+  int64_t heads = p.heads / p.kvHeads;
+  while (heads % 2 == 0 && blocks * p.heads / heads < 4 * threadCount()) heads /= 2;
+  return heads;
+}
+
+// A block of queries of one head as A, and what it has gathered so far: weighted values, largest scores, sums of
+// weights.
+struct Queries {
+  float *a, *o, *top, *sum;
+};
+
+// Scores s of the block's rows and the keys [k0, k0 + keys) to weights; what was gathered before shrinks where a larger
+// score came.
+static void weighScores(
+    const Attention& p, const Block& b, int64_t k0, int64_t keys, int64_t dPad, float* s, const Queries& q) {
+  const int64_t keysPad = padded(keys);
+  for (int64_t r = 0; r < b.last - b.first; r++) {
+    float* row = s + r * KB;
+    const int64_t position = b.first + r + b.shift;
+    maskRow(row, keysPad, firstKey(p, position) - k0, least(keys, position + 1 - k0), p.softcap);
+    vf m = splat(q.top[r]);
+    for (int64_t i = 0; i < keysPad; i += VL) m = vmax(load(row + i), m);
+    const float high = maxOf(m);
+    if (high == -INFINITY) {
+      memset(row, 0, static_cast<size_t>(keysPad) * 4);
+      continue;
+    }
+    vf total = {};
+    for (int64_t i = 0; i < keysPad; i += VL) {
+      const vf e = vexp(load(row + i) - high);
+      store(row + i, e);
+      total += e;
+    }
+    if (high != q.top[r]) {
+      const vf shrink = vexp(splat(q.top[r] - high));
+      q.sum[r] *= shrink[0];
+      for (int64_t i = 0; i < dPad; i += VL) store(q.o + r * dPad + i, load(q.o + r * dPad + i) * shrink);
+      q.top[r] = high;
+    }
+    q.sum[r] += sumOf(total);
+  }
+}
+
 template <class Products> static bool attentionBy(const Attention& p, float* out, float* lse) {
   constexpr int64_t QB = Products::kQueries;
   int64_t count = 0;
   const Block* blocks = blocksOf(p, QB, false, true, count);
   if (!blocks) return false;
   const int64_t d = p.headDim, dPad = padded(d), steps = Products::steps(d);
+  const int64_t heads = headsTogether(p, count), parts = p.heads / heads;
   bool ok = true;
   parallel(p.sequences * p.kvHeads, [&](int64_t item) {
     const int64_t s = item / p.kvHeads;
     if (hasFewQueries(p, s) && !attendFew(p, s, item % p.kvHeads, out, lse))
       __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
   });
-  parallel(count * p.heads, [&](int64_t item) {
-    const Block& b = blocks[item / p.heads];
-    const int64_t head = item % p.heads, kvHead = head * p.kvHeads / p.heads;
+  parallel(count * parts, [&](int64_t item) {
+    const Block& b = blocks[item / parts];
+    const int64_t head = item % parts * heads, kvHead = head * p.kvHeads / p.heads;
     float* memory = scratch(kScratchAttention,
-        static_cast<size_t>((QB + KB) * steps + 2 * QB * KB + KB * dPad + QB * dPad + 4 * QB + 16 * VL));
+        static_cast<size_t>(KB * (steps + dPad) + 2 * QB * KB + heads * (QB * (steps + dPad + 2) + 8) +
+            (5 + 4 * heads) * Carver::kMore));
     if (!memory) {
       __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
       return;
     }
     Products::begin();
     Carver carve{memory};
-    float *aq = carve.take(QB * steps), *bk = carve.take(KB * steps), *s = carve.take(QB * KB),
+    float *bk = carve.take(KB * steps), *bv = carve.take(KB * dPad), *s = carve.take(QB * KB),
           *ap = carve.take(QB * KB);
-    float *bv = carve.take(KB * dPad), *o = carve.take(QB * dPad), *top = carve.take(QB), *sum = carve.take(QB);
     const int64_t rows = b.last - b.first;
-    Products::asA(p.q + (b.queryBase + b.first) * p.qStride + head * d, p.qStride, rows, d, p.scale, aq);
-    memset(o, 0, static_cast<size_t>(rows * dPad) * 4);
-    for (int64_t r = 0; r < rows; r++) {
-      top[r] = -INFINITY;
-      sum[r] = 0;
+    Queries* seen = reinterpret_cast<Queries*>(carve.take(heads * static_cast<int64_t>(sizeof(Queries) / 4)));
+    for (int64_t h = 0; h < heads; h++) {
+      Queries& q = seen[h] = {carve.take(QB * steps), carve.take(QB * dPad), carve.take(QB), carve.take(QB)};
+      Products::asA(p.q + (b.queryBase + b.first) * p.qStride + (head + h) * d, p.qStride, rows, d, p.scale, q.a);
+      memset(q.o, 0, static_cast<size_t>(rows * dPad) * 4);
+      for (int64_t r = 0; r < rows; r++) {
+        q.top[r] = -INFINITY;
+        q.sum[r] = 0;
+      }
     }
     const int64_t lastPosition = b.last - 1 + b.shift;
     const int64_t start = firstKey(p, b.first + b.shift) / KB * KB;
     for (int64_t k0 = start; k0 <= lastPosition && k0 < b.keys; k0 += KB) {
-      const int64_t keys = least(least(KB, b.keys - k0), lastPosition + 1 - k0), keysPad = padded(keys);
-      const float* from = p.k + (b.keyBase + k0) * p.kvStride + kvHead * d;
-      Products::asTransposedB(from, p.kvStride, keys, d, bk);
-      Products::multiply(aq, bk, rows, d, keys, s, KB, false);
-      for (int64_t r = 0; r < rows; r++) {
-        float* row = s + r * KB;
-        const int64_t position = b.first + r + b.shift;
-        const int64_t lo = firstKey(p, position) - k0, hi = least(keys, position + 1 - k0);
-        maskRow(row, keysPad, lo, hi, p.softcap);
-        vf m = splat(top[r]);
-        for (int64_t i = 0; i < keysPad; i += VL) m = vmax(load(row + i), m);
-        const float high = maxOf(m);
-        if (high == -INFINITY) {
-          memset(row, 0, static_cast<size_t>(keysPad) * 4);
-          continue;
-        }
-        vf total = {};
-        for (int64_t i = 0; i < keysPad; i += VL) {
-          const vf e = vexp(load(row + i) - high);
-          store(row + i, e);
-          total += e;
-        }
-        if (high != top[r]) {
-          const vf shrink = vexp(splat(top[r] - high));
-          sum[r] *= shrink[0];
-          for (int64_t i = 0; i < dPad; i += VL) store(o + r * dPad + i, load(o + r * dPad + i) * shrink);
-          top[r] = high;
-        }
-        sum[r] += sumOf(total);
+      const int64_t keys = least(least(KB, b.keys - k0), lastPosition + 1 - k0);
+      const int64_t from = (b.keyBase + k0) * p.kvStride + kvHead * d;
+      Products::asTransposedB(p.k + from, p.kvStride, keys, d, bk);
+      Products::asB(p.v + from, p.kvStride, keys, d, bv);
+      for (int64_t h = 0; h < heads; h++) {
+        Queries& q = seen[h];
+        Products::multiply(q.a, bk, rows, d, keys, s, KB, false);
+        weighScores(p, b, k0, keys, dPad, s, q);
+        Products::asA(s, KB, rows, keys, 1.f, ap);
+        Products::multiply(ap, bv, rows, keys, d, q.o, dPad, true);
       }
-      Products::asA(s, KB, rows, keys, 1.f, ap);
-      Products::asB(p.v + (b.keyBase + k0) * p.kvStride + kvHead * d, p.kvStride, keys, d, bv);
-      Products::multiply(ap, bv, rows, keys, d, o, dPad, true);
     }
-    for (int64_t r = 0; r < rows; r++) {
-      const int64_t token = b.queryBase + b.first + r;
-      const float inverse = 1.f / sum[r];
-      float* to = out + token * p.qStride + head * d;
-      eachVec(d, [&](int64_t i, int n) { storeN(to + i, load(o + r * dPad + i) * inverse, n); });
-      lse[token * p.heads + head] = top[r] + logf(sum[r]);
-    }
+    for (int64_t h = 0; h < heads; h++)
+      for (int64_t r = 0; r < rows; r++) {
+        const int64_t token = b.queryBase + b.first + r;
+        const float inverse = 1.f / seen[h].sum[r];
+        float* to = out + token * p.qStride + (head + h) * d;
+        eachVec(d, [&](int64_t i, int n) { storeN(to + i, load(seen[h].o + r * dPad + i) * inverse, n); });
+        lse[token * p.heads + head + h] = seen[h].top[r] + logf(seen[h].sum[r]);
+      }
     Products::end();
   });
   return ok;

@@ -71,32 +71,43 @@ static void gradsOfKeys(
   }
 }
 
+// Of `heads` heads from `head` on, which share keys and values.
 template <class Products>
-static void gradsOfQueries(
-    const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t head, float* memory) {
+static void gradsOfQueries(const Attention& p, const AttentionGrad& g, const float* delta, const Block& b, int64_t head,
+    int64_t heads, float* memory) {
   constexpr int64_t QB = Products::kQueries;
+  struct Queries {
+    float *q, *dout, *dq;
+  };
   const int64_t d = p.headDim, dPad = padded(d), steps = Products::steps(d), kvHead = head * p.kvHeads / p.heads;
   Carver carve{memory};
-  float *bk = carve.take(KB * steps), *bv = carve.take(KB * steps);
-  float *aq = carve.take(QB * steps), *ao = carve.take(QB * steps);
-  float *kb = carve.take(KB * dPad), *s = carve.take(QB * KB), *dp = carve.take(QB * KB), *dq = carve.take(QB * dPad);
+  float *bk = carve.take(KB * steps), *bv = carve.take(KB * steps), *kb = carve.take(KB * dPad);
+  float *s = carve.take(QB * KB), *dp = carve.take(QB * KB), *ds = carve.take(QB * KB);
+  Queries* all = reinterpret_cast<Queries*>(carve.take(heads * static_cast<int64_t>(sizeof(Queries) / 4)));
   const int64_t rows = b.last - b.first, qAt = (b.queryBase + b.first) * p.qStride + head * d;
-  Products::asA(p.q + qAt, p.qStride, rows, d, p.scale, aq);
-  Products::asA(g.dout + qAt, p.qStride, rows, d, 1.f, ao);
-  memset(dq, 0, static_cast<size_t>(rows * dPad) * 4);
+  for (int64_t h = 0; h < heads; h++) {
+    all[h] = {carve.take(QB * steps), carve.take(QB * steps), carve.take(QB * dPad)};
+    Products::asA(p.q + qAt + h * d, p.qStride, rows, d, p.scale, all[h].q);
+    Products::asA(g.dout + qAt + h * d, p.qStride, rows, d, 1.f, all[h].dout);
+    memset(all[h].dq, 0, static_cast<size_t>(rows * dPad) * 4);
+  }
   const int64_t lastPosition = b.last - 1 + b.shift;
   for (int64_t k0 = firstKey(p, b.first + b.shift) / KB * KB; k0 <= lastPosition; k0 += KB) {
     const int64_t keys = least(KB, lastPosition + 1 - k0), kvAt = (b.keyBase + k0) * p.kvStride + kvHead * d;
     Products::asTransposedB(p.k + kvAt, p.kvStride, keys, d, bk);
     Products::asTransposedB(p.v + kvAt, p.kvStride, keys, d, bv);
-    Products::multiply(aq, bk, rows, d, keys, s, KB, false);
-    Products::multiply(ao, bv, rows, d, keys, dp, KB, false);
-    scoreGrads(p, b, b.first, rows, k0, keys, g.lse, delta, head, s, dp);
-    Products::asA(dp, KB, rows, keys, 1.f, s);
     Products::asB(p.k + kvAt, p.kvStride, keys, d, kb);
-    Products::multiply(s, kb, rows, keys, d, dq, dPad, true);
+    for (int64_t h = 0; h < heads; h++) {
+      Products::multiply(all[h].q, bk, rows, d, keys, s, KB, false);
+      Products::multiply(all[h].dout, bv, rows, d, keys, dp, KB, false);
+      scoreGrads(p, b, b.first, rows, k0, keys, g.lse, delta, head + h, s, dp);
+      Products::asA(dp, KB, rows, keys, 1.f, ds);
+      Products::multiply(ds, kb, rows, keys, d, all[h].dq, dPad, true);
+    }
   }
-  for (int64_t r = 0; r < rows; r++) memcpy(g.dq + qAt + r * p.qStride, dq + r * dPad, static_cast<size_t>(d) * 4);
+  for (int64_t h = 0; h < heads; h++)
+    for (int64_t r = 0; r < rows; r++)
+      memcpy(g.dq + qAt + h * d + r * p.qStride, all[h].dq + r * dPad, static_cast<size_t>(d) * 4);
 }
 
 template <class Products> static bool attentionGradBy(const Attention& p, const AttentionGrad& g) {
@@ -112,7 +123,7 @@ template <class Products> static bool attentionGradBy(const Attention& p, const 
     }
   });
   const size_t need =
-      static_cast<size_t>(2 * (KB + QB) * steps + 2 * QB * dPad + 3 * QB * KB + 3 * KB * dPad + 48 * VL);
+      static_cast<size_t>(2 * (KB + QB) * steps + 2 * (KB + QB) * dPad + 3 * QB * KB + 11 * Carver::kMore);
   bool ok = true;
   int64_t count = 0;
   const Block* blocks = blocksOf(p, KB, true, false, count);
@@ -126,11 +137,14 @@ template <class Products> static bool attentionGradBy(const Attention& p, const 
   });
   blocks = blocksOf(p, QB, false, false, count);
   if (!blocks) return false;
-  parallel(count * p.heads, [&](int64_t item) {
-    float* memory = scratch(kScratchAttention, need);
+  const int64_t heads = headsTogether(p, count), parts = p.heads / heads;
+  const size_t needOfQueries = static_cast<size_t>(
+      KB * (2 * steps + dPad) + 3 * QB * KB + heads * (QB * (2 * steps + dPad) + 8) + (7 + 3 * heads) * Carver::kMore);
+  parallel(count * parts, [&](int64_t item) {
+    float* memory = scratch(kScratchAttention, needOfQueries);
     if (!memory) return __atomic_store_n(&ok, false, __ATOMIC_RELAXED);
     Products::begin();
-    gradsOfQueries<Products>(p, g, delta, blocks[item / p.heads], item % p.heads, memory);
+    gradsOfQueries<Products>(p, g, delta, blocks[item / parts], item % parts * heads, heads, memory);
     Products::end();
   });
   return ok;

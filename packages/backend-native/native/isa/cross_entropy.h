@@ -6,7 +6,7 @@
 namespace tunesmith {
 namespace {
 
-constexpr int64_t kLogitsBytes = int64_t{32} << 20;  // logits held at a time
+constexpr int64_t kLogitsBytes = int64_t{64} << 20;  // logits held at a time
 
 // One row of logits: statistics out, and the logits replaced by the loss' gradient. Returns the row's loss.
 static double lossOfRow(float* z, int64_t n, int64_t label, const CrossEntropy& p, float* nll, float* entropy,

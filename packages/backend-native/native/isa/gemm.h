@@ -21,8 +21,8 @@ namespace {
 #endif
 constexpr int64_t KC = TS_KC;            // steps of B unpacked at a time
 constexpr int STRIP = TS_STRIP;          // panels of B in a strip
-constexpr int64_t kMaxRows = MR * 73;    // rows of A packed at a time,
-constexpr int64_t kMaxPacked = 1 << 24;  // and floats, unless that leaves too few rows to pay for unpacking B
+constexpr int64_t kMaxRows = MR * 292;   // rows of A packed at a time,
+constexpr int64_t kMaxPacked = 1 << 23;  // and steps, unless that leaves too few rows to pay for unpacking B
 
 // A tile of C, MR_ x (NV_ * VL).
 template <int MR_, int NV_, bool Pairs>
@@ -241,13 +241,13 @@ namespace {
 
 static bool gemm(int64_t m, int64_t n, const Term* terms, int termCount, const GemmOutput& out) {
   if (m == 0 || n == 0) return true;
-  int64_t totalK = 0;
+  int64_t totalSteps = 0;
   bool fewRows = m <= kGemvRows;
   for (int t = 0; t < termCount; t++) {
-    totalK += terms[t].k;
+    totalSteps += stepsOf(terms[t], pathOf(terms[t], bf16Products()));
     fewRows = fewRows && gemvFits(terms[t]);
   }
-  if (totalK == 0) {
+  if (totalSteps == 0) {
     for (int64_t i = 0; i < m && !out.accumulate; i++)
       for (int64_t j = 0; j < n; j++) out.c[i * out.ldc + j] = out.bias ? out.bias[j] : 0.f;
     return true;
@@ -260,7 +260,7 @@ static bool gemm(int64_t m, int64_t n, const Term* terms, int termCount, const G
     }
     return true;
   }
-  const int64_t rows = most(8 * MR, least(kMaxRows, kMaxPacked / totalK / MR * MR));
+  const int64_t rows = most(8 * MR, least(kMaxRows, kMaxPacked / totalSteps / MR * MR));
   for (int64_t m0 = 0; m0 < m; m0 += rows)
     if (!gemmBlock(m0, least(rows, m - m0), n, terms, termCount, out)) return false;
   return true;

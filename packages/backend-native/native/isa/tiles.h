@@ -31,7 +31,7 @@ static inline void writePart(
 constexpr int64_t kTile = 16;              // rows, columns and pairs of a tile
 constexpr int64_t kTiledRows = 2 * kTile;  // rows of A in a panel
 constexpr int64_t kTiledSteps = 1024;      // pairs of B packed at a time: half of an outer cache with the
-constexpr int kTiledStrip = 4;             // panels of a strip
+constexpr int kTiledStrip = 8;             // panels of a strip
 constexpr int kPrefetched = 4;             // cache lines asked for in a step
 
 #if TS_TILES
