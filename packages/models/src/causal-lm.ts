@@ -19,7 +19,9 @@ import {
   trainableWeights,
 } from './modules'
 import { type Attachment, checkAdapterNames, createPass, type Pass, type PassOptions } from './pass'
-import { type StepContext, stepPlan } from './step-context'
+import { dependsOnLength, ropesOf } from './rope'
+import { sharedRows, takeRows } from './shared-prefixes'
+import { type StepContext, type StepPlace, stepPlan } from './step-context'
 import { VirtualLayout } from './virtual-tokens'
 import type { WeightSource } from './weight-source'
 
@@ -33,7 +35,15 @@ export interface ForwardOptions extends PassOptions {
   activationOffloading?: boolean | undefined
   /** Changes the embeddings `[tokens, hidden]` of the tokens, like the noise of NEFTune; differentiable. Default: nothing. */
   onEmbeddings?: ((embeddings: tf.Tensor2D, pass: Pass) => tf.Tensor2D) | undefined
+  /**
+   * Tokens with which a sequence repeats the beginning of the one before it are computed once for both, where that is a tenth of the batch
+   * or more: the prompt of several answers. Dropout masks are then the same ones too. No effect on positions that depend on the length of
+   * the sequence (longrope, dynamic), with virtual tokens, `adapterNames`, `onEmbeddings` or a cache. Default false.
+   */
+  sharePrefixes?: boolean | undefined
 }
+
+const int32 = (values: ArrayLike<number>) => tf.tensor1d(Int32Array.from(values), 'int32')
 
 /**
  * A decoder-only language model on the current TensorFlow.js backend.
@@ -108,8 +118,15 @@ export class CausalLM {
     const pass = createPass(input, options)
     this.#checkIds(input.inputIds)
     checkAdapterNames(pass, this.attachment)
+    const shared = this.#mayShare(input, options) ? sharedRows(input) : undefined
     return tf.tidy(() => {
-      const embedded = this.embed(tf.tensor1d(Int32Array.from(input.inputIds), 'int32'), pass)
+      if (shared) {
+        const [ids, positions] = [input.inputIds, input.positions].map((of) => shared.tokenOf.map((t) => of[t]!))
+        const place = { positions: positions!, cuSeqlens: input.cuSeqlens, shared }
+        const hidden = this.#forwardEmbeddings(this.embed(int32(ids!), pass), place, pass, options)
+        return takeRows(hidden, int32(shared.rowOf))
+      }
+      const embedded = this.embed(int32(input.inputIds), pass)
       const x = options.onEmbeddings?.(embedded, pass) ?? embedded
       const virtual = this.attachment?.virtualTokens
       if (!virtual?.embeddings) return this.#forwardEmbeddings(x, input, pass, options)
@@ -117,6 +134,12 @@ export class CausalLM {
       const layout = new VirtualLayout(input, virtual.count)
       return layout.strip(this.#forwardEmbeddings(layout.extend(x, virtual.embeddings()), layout, pass, options))
     })
+  }
+
+  /** Whether a token's hidden states depend on those before it in its sequence and on nothing else. */
+  #mayShare({ adapterNames }: ModelInput, { sharePrefixes, onEmbeddings, cache }: ForwardOptions): boolean {
+    if (!sharePrefixes || onEmbeddings || cache || adapterNames || this.attachment?.virtualTokens) return false
+    return !ropesOf(this.config).some(dependsOnLength)
   }
 
   /** ids int32 `[tokens]` to what the first block reads, `[tokens, hidden]`: scaled where the architecture does so. */
@@ -135,18 +158,14 @@ export class CausalLM {
   /** @param place of the rows, virtual ones among them. */
   #forwardEmbeddings(
     embeddings: tf.Tensor2D,
-    place: Pick<ModelInput, 'positions' | 'cuSeqlens'>,
+    place: StepPlace,
     pass: Pass,
     { gradientCheckpointing = false, activationOffloading: offload = false }: ForwardOptions,
   ): tf.Tensor2D {
     const virtual = this.attachment?.virtualTokens
     const before = virtual?.keyValues ? virtual.count : 0
     this.#checkPositions(place.positions, before)
-    const learned = () =>
-      tf.tensor1d(
-        Int32Array.from(place.positions, (position) => position + before),
-        'int32',
-      )
+    const learned = () => int32(Array.from(place.positions, (position) => position + before))
     const inputs = this.#withPositions(embeddings, learned, pass)
     const plan = stepPlan(this.config, place, { cache: pass.cache, virtual, rounded: this.#hasRoundedProducts() })
     const shared = plan.tensors()

@@ -4,6 +4,7 @@ import type { ModelInput } from './batch'
 import type { KvCache } from './kv-cache'
 import type { LayerConfig, ModelConfig } from './model-config'
 import { type RopeConfig, ropesOf, ropeTables } from './rope'
+import { type SharedRows, takeRows } from './shared-prefixes'
 import { VirtualLayout, type VirtualTokens } from './virtual-tokens'
 
 /** What differs from the layer's and the model's own. */
@@ -56,13 +57,21 @@ export const tablesOf = (config: ModelConfig, named: Readonly<Record<string, tf.
     return queryScalingBeta === 0 ? keys : { ...keys, queryCos: table('queryCos'), querySin: table('querySin') }
   })
 
+/** Where the sequences of a forward pass are, and which of their tokens are computed. */
+export interface StepPlace extends Pick<ModelInput, 'cuSeqlens'> {
+  /** Of the computed rows. */
+  positions: ArrayLike<number>
+  /** Where a row stands for several tokens. */
+  shared?: SharedRows | undefined
+}
+
 /**
  * Where the sequences of a forward pass are and how their positions rotate, in host memory: `tensors` makes tensors of it,
  * which belong to the surrounding `tf.tidy`, and `context` what the layers use, from those or from copies of them.
  */
 export function stepPlan(
   config: ModelConfig,
-  { positions, cuSeqlens }: Pick<ModelInput, 'positions' | 'cuSeqlens'>,
+  { positions, cuSeqlens, shared }: StepPlace,
   { cache, virtual, rounded }: Pick<StepOptions, 'cache' | 'rounded'> & { virtual?: VirtualTokens | undefined } = {},
 ): { tensors(): tf.Tensor[]; context(tensors: readonly tf.Tensor[]): StepContext } {
   const keyValues = virtual?.keyValues?.bind(virtual)
@@ -76,15 +85,18 @@ export function stepPlan(
         tf.tensor1d(Int32Array.from(cuSeqlens), 'int32'),
         ...widths.map(([name, width]) => tf.tensor2d(tables[name]!, [rotated.length, width])),
         ...(prefix ? [tf.tensor1d(prefix.layout.cuSeqlens, 'int32')] : []),
+        ...(shared ? [shared.rowOf, shared.tokenOf].map((index) => tf.tensor1d(index, 'int32')) : []),
       ]),
     context([cuSeqlens, ...rest]) {
       const named = Object.fromEntries(widths.map(([name], i) => [name, rest[i]!]))
-      const extended = rest[widths.length] as tf.Tensor1D
+      const [extended] = rest.slice(widths.length) as tf.Tensor1D[]
+      const [rowOf, tokenOf] = rest.slice(-2) as tf.Tensor1D[]
       const tensors = { cuSeqlens: cuSeqlens as tf.Tensor1D, ropes: tablesOf(config, named) }
       return new StepContext(config, tensors, {
         cache,
         rounded,
-        prefix: prefix && { ...prefix, cuSeqlens: extended },
+        prefix: prefix && { ...prefix, cuSeqlens: extended! },
+        shared: shared && { rowOf: rowOf!, tokenOf: tokenOf! },
       })
     },
   }
@@ -99,6 +111,8 @@ interface Prefix {
 interface StepOptions {
   cache?: KvCache | undefined
   prefix?: (Prefix & { cuSeqlens: tf.Tensor1D }) | undefined
+  /** int32 `[tokens]` and `[computed]`; see {@link SharedRows}. */
+  shared?: { rowOf: tf.Tensor1D; tokenOf: tf.Tensor1D } | undefined
   /** Attention's products may round their factors as those with 16-bit and quantized weights do. Default false. */
   rounded?: boolean | undefined
 }
@@ -146,7 +160,7 @@ export class StepContext {
     const { numAttentionHeads: numHeads, numKeyValueHeads: numKvHeads, headDim } = layer
     const { slidingWindow = layer.window, softcap = this.config.attentionSoftcap } = options
     const { scale = this.config.attentionScale } = options
-    const { cache, prefix, rounded = false } = this.options
+    const { cache, prefix, shared, rounded = false } = this.options
     const attrs = { numHeads, numKvHeads, headDim, scale, slidingWindow, softcap, rounded }
     const { tensors } = this
     let [keys, values] = [k, v]
@@ -158,6 +172,10 @@ export class StepContext {
     if (cache) {
       const all = cache.append(layer.index, keys, values)
       return causalAttention(q, all.keys, all.values, tensors.cuSeqlens, attrs, all.ranges)
+    }
+    if (shared) {
+      const [queries, ...rest] = [q, k, v].map((x) => takeRows(x, shared.rowOf))
+      return takeRows(causalAttention(queries!, rest[0]!, rest[1]!, tensors.cuSeqlens, attrs), shared.tokenOf)
     }
     if (!prefix) return causalAttention(q, keys, values, tensors.cuSeqlens, attrs)
     // Queries of zeros in the prefix' place: a gradient exists only where queries and keys are the same rows.

@@ -8,7 +8,7 @@ export function modelOptions({
   gradientCheckpointing,
   activationOffloading,
 }: Pick<DPOConfig, 'disableDropout' | 'gradientCheckpointing' | 'activationOffloading'>) {
-  const options: ForwardOptions = { gradientCheckpointing, activationOffloading }
+  const options: ForwardOptions = { gradientCheckpointing, activationOffloading, sharePrefixes: true }
   return (seed?: number): ForwardOptions =>
     seed === undefined || disableDropout ? options : { ...options, training: true, seed }
 }

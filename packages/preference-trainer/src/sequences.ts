@@ -81,7 +81,7 @@ export function answerLogProbs(model: CausalLM, answers: readonly Answer[], ldAl
   const batch = collate(answers.map((answer) => ({ ...answer, labels: answerLabels(answer) })))
   return withoutRecording(() =>
     tf.tidy(() => {
-      const { logProbs } = model.tokenLogProbs(batch, batch.labels)
+      const { logProbs } = model.tokenLogProbs(batch, batch.labels, { sharePrefixes: true })
       const weights = answerWeights(logProbs.size, answerSpans(batch, answers), ldAlpha)
       return Array.from(weightedSums(weights, logProbs).dataSync())
     }),
