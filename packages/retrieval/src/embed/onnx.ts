@@ -8,11 +8,14 @@ interface Output {
   data: ArrayLike<number>
 }
 type Tokenizer = (texts: string[], options: object) => object
+type Classifier = ((inputs: object) => Promise<{ logits: Output }>) & {
+  sessions: { model: { inputNames: readonly string[] } }
+}
 interface Transformers {
   pipeline(task: string, model: string, options: object): Promise<(texts: string[], options: object) => Promise<Output>>
   AutoTokenizer: { from_pretrained(model: string): Promise<Tokenizer> }
   AutoModelForSequenceClassification: {
-    from_pretrained(model: string, options: object): Promise<(inputs: object) => Promise<{ logits: Output }>>
+    from_pretrained(model: string, options: object): Promise<Classifier>
   }
 }
 
@@ -73,11 +76,14 @@ export async function crossEncoder(model: string, { dtype = 'fp32' }: { dtype?: 
   const { AutoTokenizer, AutoModelForSequenceClassification } = await transformers('A cross-encoder')
   const tokenizer = await load(model, AutoTokenizer.from_pretrained(model))
   const score = await load(model, AutoModelForSequenceClassification.from_pretrained(model, { dtype }))
+  // Not every tokenizer's file says so, and without them the passage would be read as part of the question.
+  const types = score.sessions.model.inputNames.includes('token_type_ids')
   return async (question, texts) => {
+    if (texts.length === 0) return []
     const { logits } = await score(
       tokenizer(
         texts.map(() => question),
-        { text_pair: [...texts], padding: true, truncation: true },
+        { text_pair: [...texts], padding: true, truncation: true, ...(types && { return_token_type_ids: true }) },
       ),
     )
     // The last class is the one that says "relevant"; most have just one.
