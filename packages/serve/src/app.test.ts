@@ -271,3 +271,44 @@ describe('the server', () => {
     await expect(startServer(app, engine, { port: Number(port) })).rejects.toThrow(`Port ${port} is taken`)
   })
 })
+
+it('asks a chat with the sources that it is grounded in, and tells the client which they were', async () => {
+  const rooms: number[] = []
+  const app = createApp({
+    ...{ engine, tokenizer, modelName: 'tiny' },
+    ground: async (messages, room) => {
+      rooms.push(room)
+      return {
+        messages: [{ role: 'system', content: 'Use [1].' }, ...messages],
+        sources: [{ number: 1, source: 'a.md' }],
+      }
+    },
+  })
+  const post = (body: object) =>
+    app.request('/v1/chat/completions', {
+      ...{ method: 'POST', headers: { 'content-type': 'application/json' } },
+      body: JSON.stringify({ model: 'tiny', temperature: 0, max_tokens: 8, ...body }),
+    })
+  const messages = [{ role: 'user', content: 'Hello' }]
+  const grounded = (await (await post({ messages })).json()) as Record<string, unknown>
+  expect(grounded.sources).toEqual([{ number: 1, source: 'a.md' }])
+  expect(rooms).toEqual([248])
+  // The same as asking the model with the sources oneself.
+  const plain = createApp({ engine, tokenizer, modelName: 'tiny' })
+  const own = await plain.request('/v1/chat/completions', {
+    method: 'POST',
+    body: JSON.stringify({
+      ...{ model: 'tiny', temperature: 0, max_tokens: 8 },
+      messages: [{ role: 'system', content: 'Use [1].' }, ...messages],
+    }),
+  })
+  const { choices, ...rest } = (await own.json()) as typeof grounded
+  expect(grounded.choices).toEqual(choices)
+  expect(rest).not.toHaveProperty('sources')
+  const lines = (await (await post({ messages, stream: true })).text())
+    .split('\n\n')
+    .filter((line) => line.startsWith('data: {'))
+  const chunks = lines.map((line) => JSON.parse(line.slice(6)))
+  expect(chunks[0].sources).toEqual([{ number: 1, source: 'a.md' }])
+  expect(chunks.slice(1).some((chunk) => 'sources' in chunk)).toBe(false)
+})

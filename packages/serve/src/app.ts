@@ -1,11 +1,11 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { parseOptions } from '@tunesmith/core'
+import { type Message, parseOptions } from '@tunesmith/core'
 import type { Engine } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import { seconds } from './answers'
-import { chatAnswer, chatChunks, chatRequests, chatTokens } from './chat'
+import { chatAnswer, chatChunks, chatRequests, chatTokens, messageOf } from './chat'
 import { completionAnswer, completionChunks, completionRequests } from './completions'
 import { badRequest, errorBody, notFoundError, notReady, toApiError, tooLarge, unauthorized } from './errors'
 import { addPage, DEFAULT_NOTICE } from './page'
@@ -32,9 +32,19 @@ export interface AppOptions extends z.input<typeof appSchema> {
   tokenizer: Tokenizer
   /** Names of the adapters; each is a model of its own. Default none. */
   adapters?: () => readonly string[]
+  /** Puts what the answer shall rest on into a chat, see {@link Grounding}. Default: chats go to the model as they are. */
+  ground?: Grounding
   /** Gets what went wrong and was not the client's mistake; never a prompt. Default: the console. */
   onError?: (error: unknown) => void
 }
+
+/**
+ * A chat with sources in it, of `maxTokens` at most where that can be; `sources` go to the client beside the answer, in a stream with its first chunk.
+ */
+export type Grounding = (
+  messages: readonly Message[],
+  maxTokens: number,
+) => Promise<{ messages: Message[]; sources: readonly object[] }>
 
 const digest = (text: string) => createHash('sha256').update(text).digest()
 
@@ -48,6 +58,7 @@ export function createApp({
   engine,
   tokenizer,
   adapters = () => [],
+  ground,
   onError = console.error,
   ...rest
 }: AppOptions): Hono {
@@ -124,10 +135,19 @@ export function createApp({
   }
   app.post('/v1/chat/completions', async (c) => {
     const request = readBody(chatSchema, await bodyOf(c))
-    const { asked, usage } = chatRequests(tokenizer, request, context, adapterOf(request.model))
+    const adapter = adapterOf(request.model)
+    const given = request.messages.map(messageOf)
+    const { messages, sources } = ground
+      ? await ground(
+          given,
+          context - (request.max_completion_tokens ?? request.max_tokens ?? Math.min(512, context / 4)),
+        )
+      : { messages: given, sources: undefined }
+    const { asked, usage } = chatRequests(tokenizer, { ...request, messages }, context, adapter)
     const answering = { engine, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
-    if (!request.stream) return c.json(await chatAnswer(answering))
-    return streamed(chatChunks(answering, request.stream_options?.include_usage ?? false))
+    const beside = sources && { sources }
+    if (!request.stream) return c.json({ ...(await chatAnswer(answering)), ...beside })
+    return streamed(chatChunks(answering, request.stream_options?.include_usage ?? false, beside))
   })
   app.post('/v1/completions', async (c) => {
     const request = readBody(completionSchema, await bodyOf(c))
@@ -142,7 +162,7 @@ export function createApp({
     const request = readBody(tokenizeSchema(body), body)
     const tokens =
       'messages' in request
-        ? chatTokens(tokenizer, request.messages, request.add_generation_prompt)
+        ? chatTokens(tokenizer, request.messages.map(messageOf), request.add_generation_prompt)
         : tokenizer.encode(request.prompt, { addSpecialTokens: request.add_special_tokens }).ids
     return c.json({ tokens, count: tokens.length, max_model_len: context })
   })

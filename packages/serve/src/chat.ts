@@ -5,7 +5,7 @@ import { badRequest } from './errors'
 import { type ChatRequest, samplingOf } from './requests'
 
 /** Content parts of text as one text, and OpenAI's newer name for instructions as templates know it. */
-const messageOf = ({ role, content, name }: ChatRequest['messages'][number]): Message =>
+export const messageOf = ({ role, content, name }: ChatRequest['messages'][number]): Message =>
   ({
     role: role === 'developer' ? 'system' : role,
     content: Array.isArray(content) ? content.map(({ text }) => text).join('') : (content ?? ''),
@@ -23,14 +23,19 @@ function logProbsOf(tokenizer: Tokenizer, token: number, logProb: number, top: r
 }
 
 /** A conversation in the tokenizer's chat template. */
-export function chatTokens(tokenizer: Tokenizer, messages: ChatRequest['messages'], addGenerationPrompt = true) {
+export function chatTokens(tokenizer: Tokenizer, messages: readonly Message[], addGenerationPrompt = true) {
   if (!tokenizer.chatTemplate)
     throw badRequest('The model has no chat template: ask for a completion instead', 'unsupported_model', 'model')
-  return tokenizer.renderChat(messages.map(messageOf), { addGenerationPrompt }).ids
+  return tokenizer.renderChat([...messages], { addGenerationPrompt }).ids
 }
 
 /** A chat as the engine is asked for it. */
-export function chatRequests(tokenizer: Tokenizer, request: ChatRequest, context: number, adapter?: string) {
+export function chatRequests(
+  tokenizer: Tokenizer,
+  request: Omit<ChatRequest, 'messages'> & { messages: Message[] },
+  context: number,
+  adapter?: string,
+) {
   const ids = chatTokens(tokenizer, request.messages)
   const room = context - ids.length
   if (room < 1)
@@ -66,10 +71,11 @@ export async function chatAnswer({ engine, tokenizer, asked, usage, model }: Ans
   return { id: newId('chatcmpl'), object: 'chat.completion', created: seconds(), model, choices, usage: usage.usage }
 }
 
-/** Chunks: one with the role first, then text, at last why it ended. */
+/** Chunks: one with the role first, and what belongs `beside` the answer, then text, at last why it ended. */
 export async function* chatChunks(
   { engine, tokenizer, asked, usage, model }: Answering,
   includeUsage: boolean,
+  beside: object = {},
 ): AsyncGenerator<unknown> {
   const common = { id: newId('chatcmpl'), object: 'chat.completion.chunk', created: seconds(), model }
   const nothing = includeUsage ? { usage: null } : {}
@@ -81,7 +87,9 @@ export async function* chatChunks(
   let begun = false
   for await (const { index, event } of mergedEvents(engine, tokenizer, asked)) {
     // Not before the first event: until then a request that cannot be answered gets a status.
-    if (!begun) for (const { index } of asked) yield chunk(index, { role: 'assistant', content: '' })
+    if (!begun)
+      for (const { index } of asked)
+        yield { ...chunk(index, { role: 'assistant', content: '' }), ...(index === 0 && beside) }
     begun = true
     usage.add(event)
     if (event.type === 'start') continue

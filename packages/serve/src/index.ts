@@ -1,2 +1,2 @@
-export { type AppOptions, createApp } from './app'
+export { type AppOptions, createApp, type Grounding } from './app'
 export { type RunningServer, type ServerOptions, startServer } from './server'

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { selectBackend } from '@tunesmith/backend'
 import { loadModel } from '@tunesmith/models'
 import { getPeftModel, savePeftModel } from '@tunesmith/peft-lora'
+import { createIndex } from '@tunesmith/retrieval'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { saveTinyModel } from '../testing/tiny-model'
 
@@ -56,6 +57,32 @@ test('serves a model and its adapters until it is told to stop', { timeout: 60_0
   server.child.kill('SIGTERM')
   expect(await server.ended).toBe(0)
   expect(server.output()).not.toContain('a-secret')
+})
+
+test('answers from an index, with the sources beside the answer', { timeout: 60_000 }, async () => {
+  const index = await createIndex(join(folder, 'index'))
+  await index.add([
+    { id: 'a', text: 'Metformin lowers glucose.' },
+    { id: 'b', text: 'Aspirin prevents a stroke.' },
+  ])
+  index.close()
+  const server = start(['model', '--port', '0', '--chat-template', 'chatml', '--index', 'index'])
+  const url = await server.url
+  const ask = async (content: string) => {
+    const body = { model: 'model', messages: [{ role: 'user', content }], temperature: 0, max_tokens: 4 }
+    const response = await fetch(`${url}/v1/chat/completions`, { method: 'POST', body: JSON.stringify(body) })
+    return (await response.json()) as {
+      sources: { number: number; document: string }[]
+      usage: { prompt_tokens: number }
+    }
+  }
+  const found = await ask('What lowers glucose?')
+  expect(found.sources).toMatchObject([{ number: 1, document: 'a' }])
+  const nothing = await ask('Trains?')
+  expect(nothing.sources).toEqual([])
+  expect(nothing.usage.prompt_tokens).toBeLessThan(found.usage.prompt_tokens)
+  server.child.kill('SIGTERM')
+  expect(await server.ended).toBe(0)
 })
 
 test('refuses an adapter without a name', { timeout: 60_000 }, async () => {

@@ -7,7 +7,9 @@ import { Engine, loadModel } from '@tunesmith/models'
 import { engineAdapters, PeftModel } from '@tunesmith/peft-lora'
 import { createApp, startServer } from '@tunesmith/serve'
 import { Tokenizer } from '@tunesmith/tokenization'
+import { groundedIn } from '../run/grounding'
 import { findModel, in4bit, setChatTemplate } from '../run/load'
+import { openNamedIndex } from '../run/open-index'
 import { count } from './numbers'
 import { baseOption, chatTemplateOption, in4bitOption } from './shared-options'
 
@@ -26,6 +28,10 @@ const command = () =>
     .addOption(baseOption())
     .addOption(in4bitOption())
     .addOption(chatTemplateOption())
+    .option(
+      '--index <index>',
+      'answer chats from this index, made by `tunesmith index`; sources come beside the answer',
+    )
     .option('--name <name>', 'what clients call the model; default the name of its folder')
     .option('--notice <text>', 'what the chat page tells its readers under the message field')
     .option('--host <address>', 'where to listen', '127.0.0.1')
@@ -59,6 +65,7 @@ async function serve(path: string, options: ServeOptions): Promise<void> {
   const context = model.config.maxPositionEmbeddings
   const cacheTokens = options.cacheTokens ?? Math.max(8192, Math.min(context, 32_768))
   const { maxRunning, maxWaiting, host, port } = options
+  const index = options.index === undefined ? undefined : await openNamedIndex(options.index)
   const adapters = engineAdapters(new PeftModel(model))
   const engine = new Engine(model, { cacheTokens, maxRunning, maxWaiting }, adapters)
   for (const [name, folder] of named) await engine.loadAdapter(name, await resolveModelFolder(folder))
@@ -66,7 +73,10 @@ async function serve(path: string, options: ServeOptions): Promise<void> {
   const key = process.env.TUNESMITH_API_KEY
   const apiKeys = [...options.apiKey, ...(key ? [key] : [])]
   const server = await startServer(
-    createApp({ engine, tokenizer, modelName, adapters: adapters.names, apiKeys, notice: options.notice }),
+    createApp({
+      ...{ engine, tokenizer, modelName, adapters: adapters.names, apiKeys, notice: options.notice },
+      ...(index && { ground: groundedIn(index, tokenizer) }),
+    }),
     engine,
     { host, port },
   )
@@ -79,6 +89,7 @@ async function serve(path: string, options: ServeOptions): Promise<void> {
   })
   console.log('Finishing the answers under way ...')
   await server.close()
+  index?.close()
 }
 
 export const serveCommand = () => command().action(serve)
