@@ -33,6 +33,7 @@ export {
 } from './generation/text'
 export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './gguf/export'
 export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layout'
+export { GGUF_FILE_TYPES, type GgufFileType } from './gguf/mix'
 export { KvCache } from './kv-cache'
 export { createModel, type LoadModelOptions, loadModel } from './load'
 export { type ComputeLoss, dft, labelLogProbs, labelSmoothing, nll, type TokenLoss } from './loss/losses'

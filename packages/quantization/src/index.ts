@@ -40,7 +40,8 @@ export {
   type Quantized4bit,
   quantize4bit,
 } from './four-bit/quantize'
-export { dequantizeGguf, GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, type GgufType, quantizeGguf } from './gguf'
+export { dequantizeGguf, type QuantizeGgufOptions, quantizeGguf } from './gguf/gguf'
+export { GGUF_BLOCKS, GGUF_TYPES, type GgufType } from './gguf/types'
 export { dequantizeInt8, int8Linear, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
 export { type Columns, orthonormalize, timesTransposed } from './loftq/columns'
 export { type LoftqInit, loftqInit } from './loftq/loftq'

@@ -16,6 +16,8 @@ import {
   quantize4bit,
 } from './four-bit/quantize'
 import { createSharedMemory, type SharedMemory } from './four-bit/shared'
+import { prepareQuantizeGguf, type QuantizeGgufOptions, quantizeGguf } from './gguf/gguf'
+import { ggufKernelsText } from './gguf/kernels'
 import { prepareQuantizeInt8, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
 import { createInt8Kernels } from './int8-kernels'
 import type { Task } from './task'
@@ -29,6 +31,7 @@ const work = () => `(module) => {
   const kernels = {
     ...(${createKernels.toString()})(module, conversions),
     ...(${createInt8Kernels.toString()})(conversions),
+    ...${ggufKernelsText()},
   }
   return ({ method, range }) => kernels[method](range)
 }`
@@ -46,6 +49,8 @@ export interface QuantizationPool {
   dequantize4bit(options: Dequantize4bitOptions & { dtype: 'float32' }): Promise<Float32Array>
   dequantize4bit(options: Dequantize4bitOptions): Promise<FloatData>
   quantizeInt8(options: QuantizeInt8Options): Promise<QuantizedInt8>
+  /** The result of a large weight lies in memory that the next one takes. */
+  quantizeGguf(options: QuantizeGgufOptions): Promise<Uint8Array>
   /** What quantization lost of `data` (see `quantizationError`), without holding the dequantized weight. */
   compare(weight: {
     data: FloatData
@@ -109,6 +114,10 @@ export function createQuantizationPool(options: z.input<typeof poolOptions> = {}
     async quantizeInt8(options) {
       if (isSmall(options.data?.length)) return quantizeInt8(options)
       return run((memory) => prepareQuantizeInt8(options, memory))
+    },
+    async quantizeGguf(options) {
+      if (isSmall(options.data?.length)) return quantizeGguf(options)
+      return run((memory) => prepareQuantizeGguf(options, memory))
     },
     async compare({ data, dtype, quantized }) {
       if (isSmall(data.length)) return quantizationError({ data, dtype, quantized })

@@ -2,11 +2,10 @@ import { basename, join } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { checkOutputFolder, invalidOptions, plainText, writeOutputFolder } from '@tunesmith/core'
-import { exportGguf, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
+import { exportGguf, GGUF_FILE_TYPES, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
 import { findModel, in4bit, readModel, sourcesOf } from '../run/load'
 import { baseOption, in4bitOption, overwriteOption } from './shared-options'
 
-const GGUF_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
 
 const command = () =>
@@ -25,7 +24,7 @@ const command = () =>
     .addOption(overwriteOption())
     .addOption(
       new Option('--type <type>', 'storage of the weights; default f16 in GGUF, in safetensors as they are').choices(
-        GGUF_TYPES,
+        GGUF_FILE_TYPES,
       ),
     )
     .option('--name <name>', "the model's name in the GGUF file")

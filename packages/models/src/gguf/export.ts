@@ -5,19 +5,20 @@ import { z } from 'zod'
 import type { CausalLM } from '../causal-lm'
 import type { GenerationDefaults } from '../generation/generation-config'
 import { refuseAdapters } from '../save-pretrained'
+import { FILE_TYPES, GGUF_FILE_TYPES, isQuantized } from './mix'
 import { exportNotes, layoutOf, modelMetadata, modelTensors } from './model'
 import { modelfile } from './modelfile'
 import { checkPreTokenizerName } from './pre-tokenizer'
 import { tokenizerMetadata } from './tokenizer'
 import { f32, type GgufValue, i32, string, u32 } from './values'
-import { GGUF_TENSOR_TYPES, writeGguf } from './write'
+import { writeGguf } from './write'
 
 const exportSchema = z.strictObject({
   /**
-   * Storage of the matrices. With `q4_0` the embeddings and the head are `q8_0`; a matrix whose rows are not whole
-   * blocks of 32 is `f16`; vectors are always `f32`. Default `f16`.
+   * Storage of the matrices, by llama.cpp's names, which also chooses the types: a mix such as `q4_k_m` keeps more bits where they matter, and the
+   * head has six at least. Vectors are always `f32`; rows that are no whole blocks get a type with smaller ones. Default `f16`.
    */
-  type: z.enum(GGUF_TENSOR_TYPES).default('f16'),
+  type: z.enum(GGUF_FILE_TYPES).default('f16'),
   /** The model's name in the file. Default the folder's or Hub id's last part. */
   name: z.string().optional(),
   /**
@@ -36,9 +37,6 @@ export interface ExportedGguf {
   /** What llama.cpp will do differently, a sentence each; usually none. */
   notes: string[]
 }
-
-/** llama.cpp's numbers for what a file mostly holds. */
-const FILE_TYPES = { f32: 0, f16: 1, q4_0: 2, q8_0: 7, bf16: 32 }
 
 /** A number of parameters as llama.cpp writes it: `1.1B`, `88K`. */
 export function sizeLabel(parameters: number): string {
@@ -83,10 +81,10 @@ export async function exportGguf(
   const metadata = modelMetadata(model.config, layout)
   metadata.set('general.type', string('model'))
   metadata.set('general.name', string(title))
-  metadata.set('general.file_type', u32(FILE_TYPES[type]))
+  metadata.set('general.file_type', u32(FILE_TYPES[type].number))
   metadata.set('general.size_label', string(sizeLabel(model.parameterCount())))
   for (const [key, value] of samplingMetadata(model.generation)) metadata.set(key, value)
-  if (type === 'q8_0' || type === 'q4_0') metadata.set('general.quantization_version', u32(2))
+  if (isQuantized(FILE_TYPES[type].most)) metadata.set('general.quantization_version', u32(2))
   for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation, preTokenizer))
     metadata.set(key, value)
   const file = `${title.replace(/[^\w.-]+/g, '-')}.${type}.gguf`

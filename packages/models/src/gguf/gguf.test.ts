@@ -168,7 +168,9 @@ print(json.dumps(dict(
       expect(read.tensors['blk.0.ffn_up.weight']).toEqual([stored, [64, 80]])
       // Rows of 80 are no whole blocks.
       expect(read.tensors['blk.0.ffn_down.weight']).toEqual([stored.startsWith('Q') ? 'F16' : stored, [80, 64]])
-      expect(read.tensors['token_embd.weight']).toEqual([type === 'q4_0' ? 'Q8_0' : stored, [64, 340]])
+      expect(read.tensors['token_embd.weight']).toEqual([stored, [64, 340]])
+      // The head keeps more bits, as llama.cpp has it.
+      expect(read.tensors['output.weight']).toEqual([type === 'q4_0' ? 'Q8_0' : stored, [64, 340]])
       expect(read.tensors['output_norm.weight']).toEqual(['F32', [64]])
       expect(Object.keys(read.tensors).length).toBe(12)
       expect(read.sampling).toEqual({ temp: 0.75, top_k: 30, top_p: 0.5 })

@@ -94,13 +94,21 @@ describe('llama.cpp', () => {
     })
 
   for (const [type, limit] of [
-    ['f16', 0.01],
-    ['bf16', 0.05],
-    ['q8_0', 0.05],
-    ['q4_0', 0.4],
+    ['f16', 0.001],
+    ['bf16', 0.01],
+    ['q8_0', 0.02],
+    ['q6_k', 0.05],
+    ['q5_k_m', 0.08],
+    ['q4_k_m', 0.15],
+    ['q4_0', 0.15],
+    ['iq4_xs', 0.15],
+    ['q3_k_m', 0.25],
+    ['q2_k', 0.45],
   ] as const)
     it(`${type}: nearly the same next token`, async () => {
-      const model = createModel({ model_type: 'llama', ...sizes }, { seed: 12 })
+      // Rows of whole blocks of 256.
+      const wide = { ...sizes, hidden_size: 256, intermediate_size: 256, initializer_range: 0.06 }
+      const model = createModel({ model_type: 'llama', ...wide }, { seed: 12 })
       const { file } = await exportGguf(model, tokenizer, folder, { type, name: 'tiny' })
       const theirs = await openInLlamaCpp(file)
       const probabilities = await theirs.probabilities(prompts[0]!)

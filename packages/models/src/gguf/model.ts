@@ -1,14 +1,14 @@
 import type { WeightMatrix } from '@tunesmith/backend'
 import { unsupported } from '@tunesmith/core'
-import { GGUF_BLOCKSIZE } from '@tunesmith/quantization'
 import { architectureOf } from '../architectures'
 import type { CausalLM } from '../causal-lm'
 import type { ModelConfig } from '../model-config'
 import { inverseFrequencies } from '../rope'
 import { rowPieces } from '../save-pretrained'
 import type { GgufLayout } from './layout'
+import { type GgufFileType, matrixTypes } from './mix'
 import { f32, type GgufValue, string, u32 } from './values'
-import type { GgufTensor, GgufTensorType } from './write'
+import type { GgufTensor } from './write'
 
 /** @throws {TunesmithError} `unsupported` for a family that llama.cpp or its description here does not know. */
 export function layoutOf({ config }: CausalLM): GgufLayout {
@@ -87,7 +87,7 @@ function interleave(values: Float32Array, headDim: number, columns: number): Flo
 }
 
 /** The tensors of a model under llama.cpp's names and in its layout; values are made when they are asked for. */
-export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTensorType): GgufTensor[] {
+export function modelTensors(model: CausalLM, layout: GgufLayout, file: GgufFileType): GgufTensor[] {
   const { config } = model
   const queryScale = config.attentionScale / (layout.attentionScale?.(config) ?? config.headDim ** -0.5)
   const tensors: GgufTensor[] = []
@@ -117,34 +117,40 @@ export function modelTensors(model: CausalLM, layout: GgufLayout, type: GgufTens
     const rotates = layout.interleavedRotary && (isQuery || module.endsWith('.k_proj'))
     return rotates ? interleave(scaled, config.headDim, columns) : scaled
   }
-  const matrix = (module: string, weight: WeightMatrix, wanted: GgufTensorType) => {
-    const { outFeatures, inFeatures } = weight
-    const fits = inFeatures % GGUF_BLOCKSIZE === 0 || !/^q/.test(wanted)
-    tensors.push({
-      name: `${nameOf(module)}.weight`,
-      type: fits ? wanted : 'f16',
-      shape: [outFeatures, inFeatures],
-      // Pieces are whole heads.
-      *values() {
-        for (const piece of rowPieces(weight, config.headDim)) yield adapt(module, piece, inFeatures)
-      },
-    })
-  }
+  const matrices: { name: string; module: string; weight: WeightMatrix }[] = []
+  const matrix = (module: string, weight: WeightMatrix) => matrices.push({ name: nameOf(module), module, weight })
   const vector = (name: string, size: number, values: () => Float32Array) =>
     tensors.push({ name, type: 'f32', shape: [size], values: () => [values()] })
 
-  // With 4 bits per weight the embeddings and the head keep 8, as they matter most.
-  const outerType = type === 'q4_0' ? 'q8_0' : type
-  matrix(model.embedTokens.name, model.embedTokens.weight, outerType)
-  if (model.embedPositions) matrix(model.embedPositions.name, model.embedPositions.weight, 'f32')
+  matrix(model.embedTokens.name, model.embedTokens.weight)
+  if (model.embedPositions) matrix(model.embedPositions.name, model.embedPositions.weight)
   for (const { name, weight, bias } of model.linears.values()) {
     if (name === names.head) {
-      if (!config.tieWordEmbeddings) matrix(name, weight, outerType)
+      if (!config.tieWordEmbeddings) matrix(name, weight)
       continue
     }
-    matrix(name, weight, type)
+    matrix(name, weight)
     if (bias) vector(`${nameOf(name)}.bias`, bias.size, () => adapt(name, bias.dataSync() as Float32Array, 1))
   }
+  const types = matrixTypes(
+    matrices.map(({ name, weight }) => ({ name, columns: weight.inFeatures })),
+    file,
+    {
+      layers: config.numHiddenLayers,
+      groups: config.numAttentionHeads / config.numKeyValueHeads,
+      tied: config.tieWordEmbeddings,
+    },
+  )
+  for (const [i, { name, module, weight }] of matrices.entries())
+    tensors.push({
+      name: `${name}.weight`,
+      type: types[i]!,
+      shape: [weight.outFeatures, weight.inFeatures],
+      // Pieces are whole heads.
+      *values() {
+        for (const piece of rowPieces(weight, config.headDim)) yield adapt(module, piece, weight.inFeatures)
+      },
+    })
   for (const { name, weight, bias, offset } of model.norms.values()) {
     const stored = () => weight.dataSync<'float32'>().map((value) => value + offset)
     const values = () => (name.endsWith('.q_norm') ? scaleQueries(stored()) : stored())

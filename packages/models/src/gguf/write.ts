@@ -1,19 +1,19 @@
 import { writeFileAtomic } from '@tunesmith/core'
 import { tensorBytes } from '@tunesmith/hub'
-import { GGUF_BLOCK_BYTES, GGUF_BLOCKSIZE, quantizeGguf } from '@tunesmith/quantization'
+import { createQuantizationPool, GGUF_BLOCKS, type QuantizationPool } from '@tunesmith/quantization'
+import { type GgufTensorType, isQuantized } from './mix'
 import { encode, encodeValue, type GgufValue } from './values'
 
-/** How a tensor is stored. */
-export const GGUF_TENSOR_TYPES = ['f32', 'f16', 'bf16', 'q8_0', 'q4_0'] as const
-export type GgufTensorType = (typeof GGUF_TENSOR_TYPES)[number]
-
-/** Of each type: ggml's number, and bytes per element. */
-const TYPES: Record<GgufTensorType, { number: number; bytes: number }> = {
-  f32: { number: 0, bytes: 4 },
-  f16: { number: 1, bytes: 2 },
-  bf16: { number: 30, bytes: 2 },
-  q8_0: { number: 8, bytes: GGUF_BLOCK_BYTES.q8_0 / GGUF_BLOCKSIZE },
-  q4_0: { number: 2, bytes: GGUF_BLOCK_BYTES.q4_0 / GGUF_BLOCKSIZE },
+/** Of each type: ggml's number. */
+const NUMBERS: Record<GgufTensorType, number> = {
+  ...{ f32: 0, f16: 1, bf16: 30, q8_0: 8, q5_1: 7, q5_0: 6, q4_1: 3, q4_0: 2 },
+  ...{ iq4_nl: 20, iq4_xs: 23, q6_k: 14, q5_k: 13, q4_k: 12, q3_k: 11, q2_k: 10 },
+}
+/** Bytes of a number of elements, whole blocks. */
+const bytesOf = (type: GgufTensorType, count: number): number => {
+  if (!isQuantized(type)) return count * (type === 'f32' ? 4 : 2)
+  const { size, bytes } = GGUF_BLOCKS[type]
+  return (count / size) * bytes
 }
 const ALIGNMENT = 32
 const padding = (length: number) => new Uint8Array((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT)
@@ -27,14 +27,19 @@ export interface GgufTensor {
   values(): Iterable<Float32Array>
 }
 
-function encodeTensor(values: Float32Array, type: GgufTensorType, columns: number): Uint8Array {
-  if (type === 'q8_0' || type === 'q4_0')
-    return quantizeGguf({ data: values, dtype: 'float32', shape: [values.length / columns, columns], type })
+async function encodeTensor(
+  values: Float32Array,
+  type: GgufTensorType,
+  columns: number,
+  pool: QuantizationPool,
+): Promise<Uint8Array> {
+  if (isQuantized(type))
+    return pool.quantizeGguf({ data: values, dtype: 'float32', shape: [values.length / columns, columns], type })
   return tensorBytes(values, ({ f32: 'F32', f16: 'F16', bf16: 'BF16' } as const)[type])
 }
 
 /**
- * Writes a GGUF file (version 3), tensors one piece at a time; a crash leaves the old file or the new.
+ * Writes a GGUF file (version 3), tensors one piece at a time, each quantized by all cores; a crash leaves the old file or the new.
  *
  * @throws {TunesmithError} `io`.
  */
@@ -48,23 +53,28 @@ export async function writeGguf(
   for (const [key, value] of metadata) head.push(encode.string(key), encodeValue(value))
   let offset = 0
   for (const { name, type, shape } of tensors) {
-    const { number, bytes } = TYPES[type]
     const sizes = [...shape].reverse().map(encode.u64)
-    head.push(encode.string(name), encode.u32(shape.length), ...sizes, encode.u32(number), encode.u64(offset))
-    offset += Math.ceil((shape.reduce((product, n) => product * n, 1) * bytes) / ALIGNMENT) * ALIGNMENT
+    head.push(encode.string(name), encode.u32(shape.length), ...sizes, encode.u32(NUMBERS[type]), encode.u64(offset))
+    const count = shape.reduce((product, n) => product * n, 1)
+    offset += Math.ceil(bytesOf(type, count) / ALIGNMENT) * ALIGNMENT
   }
   const start = Buffer.concat(head)
-  await writeFileAtomic(path, async (file) => {
-    await file.writeFile(start)
-    await file.writeFile(padding(start.length))
-    for (const { type, shape, values } of tensors) {
-      let written = 0
-      for (const piece of values()) {
-        const bytes = encodeTensor(piece, type, shape.at(-1)!)
-        await file.writeFile(bytes)
-        written += bytes.byteLength
+  const pool = createQuantizationPool()
+  try {
+    await writeFileAtomic(path, async (file) => {
+      await file.writeFile(start)
+      await file.writeFile(padding(start.length))
+      for (const { type, shape, values } of tensors) {
+        let written = 0
+        for (const piece of values()) {
+          const bytes = await encodeTensor(piece, type, shape.at(-1)!, pool)
+          await file.writeFile(bytes)
+          written += bytes.byteLength
+        }
+        await file.writeFile(padding(written))
       }
-      await file.writeFile(padding(written))
-    }
-  })
+    })
+  } finally {
+    await pool.close()
+  }
 }
