@@ -18,7 +18,7 @@ export { type AnswerEnds, answerEnds, endTokens } from './generation/answer-ends
 export { Engine, type EngineAdapters, type EngineOptions } from './generation/engine'
 export type { EngineEvent } from './generation/engine-events'
 export type { EngineRequest, TokenMask } from './generation/engine-request'
-export { type EngineTextEvent, type EngineTextRequest, streamEngineText } from './generation/engine-text'
+export { type Answerer, type EngineTextEvent, type EngineTextRequest, streamEngineText } from './generation/engine-text'
 export { type FitChatOptions, type FittedChat, fitChat } from './generation/fit-chat'
 export { type GeneratedToken, type GenerateOptions, generate, streamTokens } from './generation/generate'
 export type { GenerationDefaults } from './generation/generation-config'

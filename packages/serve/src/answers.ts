@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Engine, type EngineTextEvent, type EngineTextRequest, streamEngineText } from '@tunesmith/models'
+import { type Answerer, type EngineTextEvent, type EngineTextRequest, streamEngineText } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
 
 /** One answer under way: of which prompt, and the how-manieth to it. */
@@ -10,7 +10,7 @@ export interface Asked {
 
 /** Answers under way to one request of a client, who called the model by this name. */
 export interface Answering {
-  engine: Engine
+  engine: Answerer
   tokenizer: Tokenizer
   asked: readonly Asked[]
   usage: UsageCount
@@ -26,7 +26,7 @@ export interface Usage {
 
 /** Several answers at once, their events as they come. */
 export async function* mergedEvents(
-  engine: Engine,
+  engine: Answerer,
   tokenizer: Tokenizer,
   asked: readonly Asked[],
 ): AsyncGenerator<{ index: number; event: EngineTextEvent }> {

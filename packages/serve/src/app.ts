@@ -4,13 +4,17 @@ import type { Engine } from '@tunesmith/models'
 import type { Tokenizer } from '@tunesmith/tokenization'
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
+import { addAdapterRoutes } from './adapter-routes'
 import { seconds } from './answers'
 import { chatAnswer, chatChunks, chatRequests, chatTokens, messageOf } from './chat'
 import { completionAnswer, completionChunks, completionRequests } from './completions'
+import { embeddingSchema, embeddings } from './embeddings'
 import { badRequest, errorBody, notFoundError, notReady, toApiError, tooLarge, unauthorized } from './errors'
+import { Metrics } from './metrics'
 import { addPage, DEFAULT_NOTICE } from './page'
 import { chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
-import { eventStream } from './sse'
+import { responseEvents, responseRequests, responseSchema, wholeResponse } from './responses'
+import { type EventForm, eventStream } from './sse'
 
 const appSchema = z.strictObject({
   /** What clients call the model without an adapter. */
@@ -19,6 +23,8 @@ const appSchema = z.strictObject({
   apiKeys: z.array(z.string().min(1)).default([]),
   /** What the chat page tells its readers under the message field. Default: that answers are written by a machine and can be wrong. */
   notice: z.string().default(DEFAULT_NOTICE),
+  /** Lets clients load adapters from inside this folder, and unload any. Default: they may not. */
+  adapterDir: z.string().min(1).optional(),
   /** Bytes of a request at most. Default 4 MiB. */
   bodyLimit: z
     .number()
@@ -51,7 +57,7 @@ const digest = (text: string) => createHash('sha256').update(text).digest()
 /**
  * OpenAI's API over an engine, as a Hono app: `fetch` it without a socket, or serve it with {@link startServer}.
  *
- * `/v1/models`, `/v1/chat/completions` and `/v1/completions` (also streamed), `/tokenize`, `/detokenize`, `/health` and `/metrics`. A field that is
+ * `/v1/models`, `/v1/chat/completions`, `/v1/completions` and `/v1/responses` (also streamed), `/v1/embeddings`, `/tokenize`, `/detokenize`, `/health` and `/metrics`. A field that is
  * unknown or asks for what is not here is refused by name; nothing is cut to fit. The chat page is at `/`.
  */
 export function createApp({
@@ -104,6 +110,8 @@ export function createApp({
     throw notFoundError(`There is no model ${JSON.stringify(name)}; there are: ${all}`, 'model_not_found', 'model')
   }
   const context = engine.model.config.maxPositionEmbeddings
+  const metrics = new Metrics(engine)
+  const measured = metrics.measured()
 
   const modelOf = (id: string) => ({
     id,
@@ -120,7 +128,7 @@ export function createApp({
     return c.json(modelOf(id))
   })
 
-  const streamed = async (chunks: AsyncGenerator<unknown>): Promise<Response> => {
+  const streamed = async (chunks: AsyncGenerator<unknown>, form?: EventForm): Promise<Response> => {
     // What is refused has a status: nothing is sent before the first chunk is there.
     const first = await chunks.next()
     const all = async function* () {
@@ -131,7 +139,7 @@ export function createApp({
         await chunks.return(undefined)
       }
     }
-    return eventStream(all(), onError)
+    return eventStream(all(), onError, form)
   }
   app.post('/v1/chat/completions', async (c) => {
     const request = readBody(chatSchema, await bodyOf(c))
@@ -144,7 +152,7 @@ export function createApp({
         )
       : { messages: given, sources: undefined }
     const { asked, usage } = chatRequests(tokenizer, { ...request, messages }, context, adapter)
-    const answering = { engine, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
+    const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
     const beside = sources && { sources }
     if (!request.stream) return c.json({ ...(await chatAnswer(answering)), ...beside })
     return streamed(chatChunks(answering, request.stream_options?.include_usage ?? false, beside))
@@ -152,10 +160,25 @@ export function createApp({
   app.post('/v1/completions', async (c) => {
     const request = readBody(completionSchema, await bodyOf(c))
     const { asked, usage } = completionRequests(tokenizer, request, context, adapterOf(request.model))
-    const answering = { engine, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
+    const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
     if (!request.stream) return c.json(await completionAnswer(answering))
     return streamed(completionChunks(answering, request.stream_options?.include_usage ?? false))
   })
+  app.post('/v1/responses', async (c) => {
+    const request = readBody(responseSchema, await bodyOf(c))
+    const { asked, usage } = responseRequests(tokenizer, request, context, adapterOf(request.model))
+    const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
+    if (!request.stream) return c.json(await wholeResponse(answering, request))
+    return streamed(responseEvents(answering, request), { named: true })
+  })
+  app.post('/v1/embeddings', async (c) => {
+    const request = readBody(embeddingSchema, await bodyOf(c))
+    return c.json(await embeddings(engine.model, tokenizer, request, adapterOf(request.model)))
+  })
+  if (options.adapterDir !== undefined) {
+    const { adapterDir, modelName } = options
+    addAdapterRoutes(app, { engine, adapterDir, modelName, names: adapters, bodyOf })
+  }
 
   app.post('/tokenize', async (c) => {
     const body = await bodyOf(c)
@@ -174,7 +197,10 @@ export function createApp({
     if (engine.closed) throw notReady('The server is about to stop', 'stopping')
     return c.json({ status: 'ok' })
   })
-  app.get('/metrics', (c) => c.text(metricsOf(engine), 200, { 'content-type': 'text/plain; version=0.0.4' }))
+  app.get('/metrics', async (c) => {
+    const { body, type } = await metrics.text()
+    return c.text(body, 200, { 'content-type': type })
+  })
   return app
 }
 
@@ -197,26 +223,3 @@ async function readLimited({ body }: Request, limit: number): Promise<Uint8Array
 /** The same requests, cancelled when the client goes away. */
 const cancelledBy = <One extends { request: object }>(asked: readonly One[], { req }: Context): One[] =>
   asked.map((one) => ({ ...one, request: { ...one.request, signal: req.raw.signal } }))
-
-/** What the engine counts, in Prometheus' text format, with vLLM's names. */
-function metricsOf({ stats }: Engine): string {
-  const metrics: [string, 'gauge' | 'counter', string, number][] = [
-    ['num_requests_running', 'gauge', 'Requests that are answered now.', stats.running],
-    ['num_requests_waiting', 'gauge', 'Requests that wait.', stats.waiting],
-    [
-      'kv_cache_usage_perc',
-      'gauge',
-      'Share of the cache that is in use; 1 is all.',
-      stats.cacheTokensUsed / stats.cacheTokens,
-    ],
-    ['prompt_tokens_total', 'counter', 'Tokens of prompts.', stats.promptTokens],
-    ['prefix_cache_hits_total', 'counter', 'Tokens of prompts that the cache held.', stats.cachedTokens],
-    ['generation_tokens_total', 'counter', 'Tokens of answers.', stats.newTokens],
-  ]
-  return metrics
-    .map(([name, type, help, value]) => {
-      const full = `tunesmith:${name}`
-      return `# HELP ${full} ${help}\n# TYPE ${full} ${type}\n${full} ${value}\n`
-    })
-    .join('')
-}

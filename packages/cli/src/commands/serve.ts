@@ -25,6 +25,8 @@ const command = () =>
       collect,
       [],
     )
+    .option('--allow-adapter-loading', 'lets clients load and unload adapters; needs --adapter-dir')
+    .option('--adapter-dir <dir>', 'the folder that they may load adapters from')
     .addOption(baseOption())
     .addOption(in4bitOption())
     .addOption(chatTemplateOption())
@@ -54,7 +56,17 @@ function adaptersOf(given: readonly string[]): [string, string][] {
   })
 }
 
+/** The folder that clients may load adapters from; undefined where they may not. */
+function loadingFrom({ allowAdapterLoading, adapterDir }: ServeOptions): string | undefined {
+  if ((allowAdapterLoading === true) === (adapterDir !== undefined)) return adapterDir
+  throw invalidOptions('--allow-adapter-loading and --adapter-dir go together', {
+    where: 'serve',
+    remedy: 'Give both: what may be loaded, and from where',
+  })
+}
+
 async function serve(path: string, options: ServeOptions): Promise<void> {
+  const adapterDir = loadingFrom(options)
   const { description } = await selectBackend()
   const found = await findModel(path, { base: options.base })
   const named = adaptersOf(options.adapter)
@@ -74,7 +86,7 @@ async function serve(path: string, options: ServeOptions): Promise<void> {
   const apiKeys = [...options.apiKey, ...(key ? [key] : [])]
   const server = await startServer(
     createApp({
-      ...{ engine, tokenizer, modelName, adapters: adapters.names, apiKeys, notice: options.notice },
+      ...{ engine, tokenizer, modelName, adapters: adapters.names, apiKeys, notice: options.notice, adapterDir },
       ...(index && { ground: groundedIn(index, tokenizer) }),
     }),
     engine,

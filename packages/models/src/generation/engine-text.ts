@@ -10,6 +10,9 @@ export interface EngineTextRequest extends EngineRequest {
   stopStrings?: readonly string[] | undefined
 }
 
+/** What gives answers: an engine, or one that is watched. */
+export type Answerer = Pick<Engine, 'model' | 'submit'>
+
 /** Events of a request, each token with the text that it completes: whole characters, and nothing that may begin a stop string. */
 export type EngineTextEvent =
   | Extract<EngineEvent, { type: 'start' }>
@@ -21,7 +24,7 @@ export type EngineTextEvent =
  * @throws {TunesmithError} like `Engine.submit`, with the first event.
  */
 export async function* streamEngineText(
-  engine: Engine,
+  engine: Answerer,
   tokenizer: Tokenizer,
   { stopStrings = [], ...request }: EngineTextRequest,
 ): AsyncGenerator<EngineTextEvent> {
