@@ -12,8 +12,8 @@ import { embeddingSchema, embeddings } from './embeddings'
 import { badRequest, errorBody, notFoundError, notReady, toApiError, tooLarge, unauthorized } from './errors'
 import { Metrics } from './metrics'
 import { addPage, DEFAULT_NOTICE } from './page'
-import { chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
-import { responseEvents, responseRequests, responseSchema, wholeResponse } from './responses'
+import { type ChatRequest, chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
+import { responseChat, responseEvents, responseSchema, wholeResponse } from './responses'
 import { type EventForm, eventStream } from './sse'
 
 const appSchema = z.strictObject({
@@ -141,21 +141,28 @@ export function createApp({
     }
     return eventStream(all(), onError, form)
   }
-  app.post('/v1/chat/completions', async (c) => {
-    const request = readBody(chatSchema, await bodyOf(c))
+  /** A chat with the sources that it is grounded in, as the engine is asked for it. */
+  const chatOf = async (c: Context, request: Omit<ChatRequest, 'messages'> & { messages: Message[] }) => {
     const adapter = adapterOf(request.model)
-    const given = request.messages.map(messageOf)
+    const answerTokens = request.max_completion_tokens ?? request.max_tokens ?? Math.min(512, context / 4)
     const { messages, sources } = ground
-      ? await ground(
-          given,
-          context - (request.max_completion_tokens ?? request.max_tokens ?? Math.min(512, context / 4)),
-        )
-      : { messages: given, sources: undefined }
+      ? await ground(request.messages, context - answerTokens)
+      : { messages: request.messages, sources: undefined }
     const { asked, usage } = chatRequests(tokenizer, { ...request, messages }, context, adapter)
     const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
-    const beside = sources && { sources }
+    return { answering, beside: sources && { sources } }
+  }
+  app.post('/v1/chat/completions', async (c) => {
+    const request = readBody(chatSchema, await bodyOf(c))
+    const { answering, beside } = await chatOf(c, { ...request, messages: request.messages.map(messageOf) })
     if (!request.stream) return c.json({ ...(await chatAnswer(answering)), ...beside })
     return streamed(chatChunks(answering, request.stream_options?.include_usage ?? false, beside))
+  })
+  app.post('/v1/responses', async (c) => {
+    const request = readBody(responseSchema, await bodyOf(c))
+    const { answering, beside } = await chatOf(c, responseChat(request))
+    if (!request.stream) return c.json(await wholeResponse(answering, request, beside))
+    return streamed(responseEvents(answering, request, beside), { named: true })
   })
   app.post('/v1/completions', async (c) => {
     const request = readBody(completionSchema, await bodyOf(c))
@@ -163,13 +170,6 @@ export function createApp({
     const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
     if (!request.stream) return c.json(await completionAnswer(answering))
     return streamed(completionChunks(answering, request.stream_options?.include_usage ?? false))
-  })
-  app.post('/v1/responses', async (c) => {
-    const request = readBody(responseSchema, await bodyOf(c))
-    const { asked, usage } = responseRequests(tokenizer, request, context, adapterOf(request.model))
-    const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
-    if (!request.stream) return c.json(await wholeResponse(answering, request))
-    return streamed(responseEvents(answering, request), { named: true })
   })
   app.post('/v1/embeddings', async (c) => {
     const request = readBody(embeddingSchema, await bodyOf(c))

@@ -1,8 +1,7 @@
-import type { Tokenizer } from '@tunesmith/tokenization'
 import { z } from 'zod'
 import { type Answering, mergedEvents, newId, seconds } from './answers'
-import { chatRequests } from './chat'
-import { type ChatRequest, chatSchema } from './requests'
+import { messageOf } from './chat'
+import { chatSchema } from './requests'
 
 const part = z.strictObject({
   type: z.enum(['input_text', 'output_text', 'text']),
@@ -36,9 +35,9 @@ export const responseSchema = z.strictObject({
 export type ResponseRequest = z.output<typeof responseSchema>
 
 /** The conversation of a request, as the chat API has it. */
-function chatOf({ model, input, instructions, ...rest }: ResponseRequest): ChatRequest {
-  const items = typeof input === 'string' ? [{ role: 'user' as const, content: input }] : input
-  return chatSchema.parse({
+export function responseChat({ model, input, instructions, ...rest }: ResponseRequest) {
+  const items = typeof input === 'string' ? [{ role: 'user', content: input }] : input
+  const { messages, ...request } = chatSchema.parse({
     model,
     messages: [
       ...(instructions ? [{ role: 'system', content: instructions }] : []),
@@ -51,21 +50,14 @@ function chatOf({ model, input, instructions, ...rest }: ResponseRequest): ChatR
     temperature: rest.temperature,
     top_p: rest.top_p,
   })
+  return { ...request, messages: messages.map(messageOf) }
 }
 
-export function responseRequests(
-  tokenizer: Tokenizer,
-  request: ResponseRequest,
-  context: number,
-  adapter: string | undefined,
-) {
-  return chatRequests(tokenizer, chatOf(request), context, adapter)
-}
-
-/** A response as it is now, and the events that make it, in OpenAI's order. */
+/** The events of a response, in OpenAI's order, and the response itself; what belongs `beside` an answer is a part of it. */
 export async function* responseEvents(
   { engine, tokenizer, asked, usage, model }: Answering,
   request: ResponseRequest,
+  beside: object = {},
 ): AsyncGenerator<{ type: string; [field: string]: unknown }, Record<string, unknown>> {
   const message = { type: 'message', id: newId('msg'), role: 'assistant' }
   const common = {
@@ -86,6 +78,7 @@ export async function* responseEvents(
     tools: [],
     top_p: request.top_p ?? null,
     truncation: 'disabled',
+    ...beside,
   }
   const place = { item_id: message.id, output_index: 0, content_index: 0 }
   const textPart = (text: string) => ({ type: 'output_text', text, annotations: [], logprobs: [] })
@@ -140,8 +133,8 @@ export async function* responseEvents(
 }
 
 /** The response, when it is whole. */
-export async function wholeResponse(answering: Answering, request: ResponseRequest): Promise<Record<string, unknown>> {
-  const events = responseEvents(answering, request)
+export async function wholeResponse(...of: Parameters<typeof responseEvents>): Promise<Record<string, unknown>> {
+  const events = responseEvents(...of)
   while (true) {
     const { value, done } = await events.next()
     if (done) return value
