@@ -23,6 +23,14 @@ const config = {
 /** Of random weights, always the same. */
 export const tinyModel = (): CausalLM => createModel(config, { seed: 4 })
 
+export async function tinyTokenizer(): Promise<Tokenizer> {
+  const tokenizer = await Tokenizer.fromPretrained(
+    fileURLToPath(new URL('../../../models/src/fixtures/tokenizers/byte-level', import.meta.url)),
+  )
+  tokenizer.chatTemplates.default = chatTemplates.chatml
+  return tokenizer
+}
+
 export interface TinyServer extends RunningServer {
   engine: Engine
   tokenizer: Tokenizer
@@ -40,10 +48,7 @@ export async function tinyServer(
   engineOptions: EngineOptions = { cacheTokens: 2048, maxRunning: 4, maxWaiting: 64 },
 ): Promise<TinyServer> {
   const folder = await mkdtemp(join(tmpdir(), 'tunesmith-serve-'))
-  const tokenizer = await Tokenizer.fromPretrained(
-    fileURLToPath(new URL('../../../models/src/fixtures/tokenizers/byte-level', import.meta.url)),
-  )
-  tokenizer.chatTemplates.default = chatTemplates.chatml
+  const tokenizer = await tinyTokenizer()
   const model = tinyModel()
   const made = getPeftModel(model, { r: 4, targetModules: 'all-linear', initLoraWeights: false })
   await savePeftModel(made, join(folder, 'adapter'))
