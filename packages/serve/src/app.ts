@@ -210,11 +210,15 @@ const DISCARDED = 16
 async function readLimited({ body }: Request, limit: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let size = 0
-  // Leaving the loop early ends the connection.
-  for await (const part of body ?? []) {
-    size += part.length
-    if (size <= limit) parts.push(part)
-    else if (size > DISCARDED * limit) break
+  try {
+    // Leaving the loop early ends the connection.
+    for await (const part of body ?? []) {
+      size += part.length
+      if (size <= limit) parts.push(part)
+      else if (size > DISCARDED * limit) break
+    }
+  } catch {
+    throw badRequest('The body broke off', 'invalid_json')
   }
   if (size > limit) throw tooLarge(`A request may have ${limit} bytes`, 'request_too_large')
   return Buffer.concat(parts)

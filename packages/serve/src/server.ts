@@ -9,6 +9,8 @@ export interface ServerOptions {
   host?: string | undefined
   /** Default 8000; 0 takes a free one. */
   port?: number | undefined
+  /** Milliseconds within which a client must have sent its request; else 408, and the connection ends. Default 60,000. */
+  requestTimeout?: number | undefined
 }
 
 export interface RunningServer {
@@ -25,10 +27,14 @@ export interface RunningServer {
 export async function startServer(
   app: Hono,
   engine: Engine,
-  { host = '127.0.0.1', port = 8000 }: ServerOptions = {},
+  { host = '127.0.0.1', port = 8000, requestTimeout = 60_000 }: ServerOptions = {},
 ): Promise<RunningServer> {
   const server = await new Promise<Server>((resolve, reject) => {
-    const made = serve({ fetch: app.fetch, hostname: host, port }, () => resolve(made as Server)) as Server
+    const headersTimeout = Math.min(requestTimeout, 60_000)
+    const serverOptions = { requestTimeout, headersTimeout, connectionsCheckingInterval: headersTimeout / 2 }
+    const made = serve({ fetch: app.fetch, hostname: host, port, serverOptions }, () =>
+      resolve(made as Server),
+    ) as Server
     made.once('error', (error: NodeJS.ErrnoException) => {
       const taken = error.code === 'EADDRINUSE'
       reject(

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { type CausalLM, createModel, Engine, type EngineOptions } from '@tunesmith/models'
 import { engineAdapters, getPeftModel, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import { chatTemplates, Tokenizer } from '@tunesmith/tokenization'
-import { type AppOptions, createApp, type RunningServer, startServer } from '../index'
+import { type AppOptions, createApp, type RunningServer, type ServerOptions, startServer } from '../index'
 
 const config = {
   model_type: 'llama',
@@ -46,6 +46,7 @@ export interface TinyServer extends RunningServer {
 export async function tinyServer(
   options: Partial<AppOptions> | ((folder: string) => Partial<AppOptions>) = {},
   engineOptions: EngineOptions = { cacheTokens: 2048, maxRunning: 4, maxWaiting: 64 },
+  serverOptions: ServerOptions = {},
 ): Promise<TinyServer> {
   const folder = await mkdtemp(join(tmpdir(), 'tunesmith-serve-'))
   const tokenizer = await tinyTokenizer()
@@ -64,7 +65,7 @@ export async function tinyServer(
     onError: (error) => errors.push(error),
     ...(typeof options === 'function' ? options(folder) : options),
   })
-  const server = await startServer(app, engine, { port: 0 })
+  const server = await startServer(app, engine, { port: 0, ...serverOptions })
   return {
     ...server,
     engine,
