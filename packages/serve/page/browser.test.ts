@@ -128,6 +128,85 @@ describe.skipIf(!executablePath)('the chat page', () => {
     expect(server.asked.at(-1)!.messages).toEqual([{ role: 'user', content: 'show it differently' }])
   })
 
+  it('is stopped before a word came, keeps what there was over a reload, and leaves the keyboard where it can go on', async () => {
+    const page = await openPage()
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label'))
+    await expect.poll(focused).toBe('Message')
+    await ask(page, 'wait', false)
+    await page.locator('.waiting').waitFor()
+    await page.keyboard.press('Tab')
+    expect(await focused()).toBe('Stop')
+    await page.keyboard.press('Enter')
+    await page.getByText('Stopped.').waitFor()
+    await page.getByRole('button', { name: 'Edit question' }).click()
+    await expect.poll(focused).toBe('Edited message')
+    await page.keyboard.press('Escape')
+    await expect.poll(focused).toBe('Edit question')
+    await ask(page, 'count', false)
+    await answers(page).getByText('1 2 3').waitFor()
+    await page.reload()
+    await answers(page).getByText('1 2 3').waitFor()
+    expect(await page.locator('.answer .note').allTextContents()).toEqual(['Stopped.', 'Stopped.'])
+    await regenerate(page).focus()
+    await page.keyboard.press('Enter')
+    await expect.poll(focused).toBe('Message')
+    await page.keyboard.press('Escape')
+    await regenerate(page).waitFor()
+  })
+
+  it('lives with a history as large as a browser keeps', async () => {
+    const page = await openPage()
+    const answer = { model: 'tiny', text: 'Some **words** of an answer.\n\n- and\n- a list', end: 'stop' }
+    const turns = Array.from({ length: 1000 }, (_, i) => ({ question: `question ${i}`, answers: [answer] }))
+    const few = (id: string, changed: number) => ({ id, changed, turns: turns.slice(0, 3) })
+    const conversations = Array.from({ length: 1000 }, (_, i) => few(`c${i}`, i))
+    const importing = async (...all: object[]) => {
+      const text = JSON.stringify({ format: 'tunesmith-conversations', version: 1, conversations: all })
+      const file = { name: 'x.json', mimeType: 'application/json', buffer: Buffer.from(text) }
+      await page.locator('input[type=file]').setInputFiles(file)
+    }
+    await importing(...conversations, { id: 'long', changed: 1e6, turns })
+    await page.locator('.told').getByText('1001 conversations added.').waitFor()
+    await page.locator('.side .title').first().click()
+    await page.locator('.earlier').getByText('Show 900 earlier turns').click()
+    await expect.poll(() => answers(page).count()).toBe(1000)
+    await page.locator('#message').fill('show me')
+    await page.locator('#message').press('Enter')
+    await page
+      .locator('.note')
+      .getByText(/^The \d+ earliest turns did not fit/)
+      .waitFor()
+    await page.locator('.again').waitFor()
+    await importing(few('other', 1), { id: 'c1', changed: 2e6, turns: [{ question: 'q'.repeat(6e6), answers: [] }] })
+    await page.locator('.told').getByText('The browser has no room for what is in this file.').waitFor()
+    expect(await page.evaluate(() => localStorage.getItem('tunesmith.chat.other'))).toBe(null)
+    expect(await page.evaluate(() => localStorage.getItem('tunesmith.chat.c1')?.length)).toBeLessThan(2000)
+  })
+
+  it('works without a storage, and copies without a clipboard', async () => {
+    const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'] })
+    await context.addInitScript(() => {
+      const refuse = {
+        get() {
+          throw new DOMException('no', 'SecurityError')
+        },
+      }
+      Object.defineProperties(window, { localStorage: refuse, sessionStorage: refuse })
+      const { clipboard } = navigator
+      Object.assign(window, { clipboard })
+      Object.defineProperty(navigator, 'clipboard', { value: undefined })
+    })
+    const page = await context.newPage()
+    page.on('pageerror', (error) => complaints.push(String(error)))
+    await page.goto(server.url)
+    await ask(page, 'sources please')
+    await page.getByRole('button', { name: 'New conversation' }).click()
+    await page.getByRole('button', { name: 'sources please', exact: true }).click()
+    await page.getByRole('button', { name: 'Copy answer' }).click()
+    const read = () => page.evaluate(() => (window as unknown as { clipboard: Clipboard }).clipboard.readText())
+    await expect.poll(read).toBe('Warmth helps against a cold [1].')
+  })
+
   it('sends the conversation along, of each model what it said itself', async () => {
     const page = await openPage()
     await page.getByRole('button', { name: 'Side by side' }).click()
@@ -137,7 +216,12 @@ describe.skipIf(!executablePath)('the chat page', () => {
       .toBe(true)
     await page.keyboard.press('Escape')
     await regenerate(page).waitFor()
-    expect(server.asked.slice(-2).map(({ model }) => model)).toEqual(['tiny', 'tuned'])
+    expect(
+      server.asked
+        .slice(-2)
+        .map(({ model }) => model)
+        .sort(),
+    ).toEqual(['tiny', 'tuned'])
     await page.getByLabel('Second model').selectOption('tiny')
     await page.getByRole('button', { name: 'Side by side' }).click()
     await page.getByLabel('Model', { exact: true }).selectOption('tuned')
@@ -195,6 +279,8 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await expectAccessible(page)
     await ask(page, 'fail please')
     await page.locator('.wrong').getByText('The server could not answer').waitFor()
+    await ask(page, 'cut')
+    await page.locator('.wrong').getByText('The connection ended in mid-answer.').waitFor()
     await ask(page, 'busy')
     await page.locator('.wrong').getByText('The server is busy. Please try again in a moment.').waitFor()
   })

@@ -1,4 +1,5 @@
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { TunesmithError } from '@tunesmith/core'
 import type { Engine } from '@tunesmith/models'
@@ -46,12 +47,25 @@ export async function startServer(
       )
     })
   })
+  let underWay = 0
+  let closing = false
+  // A browser opens connections that it may never use: for those a server that closes would wait.
+  const letGo = () => closing && underWay === 0 && server.closeAllConnections()
+  server.on('request', (_, response) => {
+    underWay++
+    response.once('close', () => {
+      underWay--
+      letGo()
+    })
+  })
   const { port: actual } = server.address() as AddressInfo
   const name = host.includes(':') ? `[${host}]` : host
   return {
     url: `http://${name}:${actual}`,
     async close(graceMs = 30_000) {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      closing = true
+      letGo()
       const late = setTimeout(() => void engine.close(), graceMs)
       await closed
       clearTimeout(late)

@@ -19,13 +19,17 @@ export function App({ talk, notice }: { talk: Talk; notice: string }) {
   const settings = useRef<HTMLDialogElement>(null)
   const [menu, setMenu] = useState(false)
   const { theme } = state.settings
+  const closeMenu = () => {
+    setMenu(false)
+    requestAnimationFrame(() => document.getElementById('menu')?.focus())
+  }
   useEffect(() => {
     document.documentElement.dataset.theme = theme
   }, [theme])
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (event.key !== 'Escape' || document.querySelector('dialog[open]')) return
-      if (menu) setMenu(false)
+      if (menu) closeMenu()
       else talk.stop()
     }
     addEventListener('keydown', onKey)
@@ -39,7 +43,7 @@ export function App({ talk, notice }: { talk: Talk; notice: string }) {
           To the message
         </a>
       )}
-      <Conversations talk={talk} isOpen={menu} close={() => setMenu(false)} />
+      <Conversations talk={talk} isOpen={menu} close={closeMenu} />
       <div class="room" inert={menu}>
         <Header talk={talk} openMenu={() => setMenu(true)} openSettings={() => settings.current?.showModal()} />
         <main>

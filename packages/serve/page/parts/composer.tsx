@@ -1,5 +1,6 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Talk } from '../talk/talk'
+import { beginInField } from './focus'
 import { SendIcon, StopIcon } from './icons'
 
 /** Lets a field be as high as its text; its style says how high at most. */
@@ -21,7 +22,7 @@ export function Composer({ talk }: { talk: Talk }) {
   const [text, setText] = useState('')
   const field = useHeightOfText(text)
   // A new conversation begins in the field.
-  useEffect(() => field.current?.focus(), [open.id])
+  useEffect(beginInField, [open.id])
   const isReady = server === 'ready' && text.trim() !== ''
   const send = () => {
     if (!isReady || answering) return

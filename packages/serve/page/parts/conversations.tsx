@@ -1,6 +1,7 @@
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { titleOf } from '../talk/conversation'
 import type { Talk } from '../talk/talk'
+import { moveOn } from './focus'
 import { CloseIcon, PlusIcon, TrashIcon } from './icons'
 
 function download(name: string, text: string): void {
@@ -28,10 +29,12 @@ export function Conversations({ talk, isOpen, close }: ConversationsProps) {
   const go = (id?: string) => {
     talk.open(id)
     close()
-    document.getElementById('message')?.focus()
+    moveOn()
   }
   const remove = (id: string, title: string) => {
-    if (confirm(`Delete “${title}”? It is only in this browser.`)) talk.remove(id)
+    if (!confirm(`Delete “${title}”? It is only in this browser.`)) return
+    talk.remove(id)
+    moveOn()
   }
   // Drawn anew only when something of it has changed, not with every piece of an answer.
   // What the buttons do is always the same.
@@ -102,7 +105,7 @@ export function Conversations({ talk, isOpen, close }: ConversationsProps) {
             ref={file}
             onChange={async ({ currentTarget }) => {
               const [chosen] = currentTarget.files ?? []
-              if (chosen) talk.import(await chosen.text())
+              if (chosen) await talk.importFile(chosen)
               currentTarget.value = ''
             }}
           />

@@ -6,6 +6,7 @@ async function copy(text: string): Promise<void> {
   // Over plain HTTP from another machine there is no clipboard API.
   const area = document.createElement('textarea')
   area.value = text
+  area.className = 'unseen'
   document.body.append(area)
   area.select()
   document.execCommand('copy')

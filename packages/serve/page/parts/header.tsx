@@ -29,7 +29,14 @@ export function Header({ talk, openMenu, openSettings }: HeaderProps) {
   const { models, model, beside } = talk.state
   return (
     <header>
-      <button type="button" class="icon menu" aria-label="Conversations" title="Conversations" onClick={openMenu}>
+      <button
+        type="button"
+        id="menu"
+        class="icon menu"
+        aria-label="Conversations"
+        title="Conversations"
+        onClick={openMenu}
+      >
         <MenuIcon />
       </button>
       <div class="pickers">

@@ -31,6 +31,7 @@ export function Thread({ talk }: { talk: Talk }) {
   }, [open])
   return (
     <section
+      id="thread"
       class="thread"
       aria-label="Conversation"
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard.

@@ -1,9 +1,10 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Turn } from '../talk/conversation'
 import type { Talk } from '../talk/talk'
 import { AnswerView } from './answer'
 import { sends, useHeightOfText } from './composer'
 import { CopyButton } from './copy-button'
+import { moveOn } from './focus'
 import { AgainIcon, EditIcon } from './icons'
 
 export interface TurnProps {
@@ -22,6 +23,7 @@ function Edit({ talk, turn, isLast, done }: TurnProps & { done(): void }) {
     if (text.trim() === '') return
     done()
     talk.edit(turn.id, text.trim())
+    moveOn()
   }
   return (
     <form
@@ -62,12 +64,21 @@ function Edit({ talk, turn, isLast, done }: TurnProps & { done(): void }) {
 export function TurnView(props: TurnProps) {
   const { talk, turn, isLast, answering } = props
   const [editing, setEditing] = useState(false)
+  const editButton = useRef<HTMLButtonElement>(null)
   const isUnderWay = isLast && answering
+  const again = () => {
+    talk.again()
+    moveOn()
+  }
+  const stopEditing = () => {
+    setEditing(false)
+    requestAnimationFrame(() => editButton.current?.focus())
+  }
   return (
     <article class="turn">
       <h2 class="unseen">Question</h2>
       {editing ? (
-        <Edit {...props} done={() => setEditing(false)} />
+        <Edit {...props} done={stopEditing} />
       ) : (
         <div class="question">
           <p>{turn.question}</p>
@@ -79,6 +90,7 @@ export function TurnView(props: TurnProps) {
               aria-label="Edit question"
               title="Edit"
               disabled={answering}
+              ref={editButton}
               onClick={() => setEditing(true)}
             >
               <EditIcon />
@@ -93,7 +105,7 @@ export function TurnView(props: TurnProps) {
         ))}
       </div>
       {isLast && !isUnderWay && (
-        <button type="button" class="link again" onClick={() => talk.again()}>
+        <button type="button" class="link again" onClick={again}>
           <AgainIcon /> Regenerate
         </button>
       )}

@@ -34,8 +34,15 @@ export class Refused extends Error {
   }
 }
 
-/** What goes wrong between the page and its server, for the reader. */
-const unreachable = () => new Refused(0, 'The server does not answer. Is it still running?')
+const SOON_MS = 300
+
+/** Fetch rejects with a TypeError where nobody answers; being stopped is another matter. */
+async function unreachable(error: unknown): Promise<never> {
+  if (!(error instanceof TypeError)) throw error
+  // A page that is being left hears the same, and must not have it written down: after this pause it is gone.
+  await new Promise((resolve) => setTimeout(resolve, SOON_MS))
+  throw new Refused(0, 'The server does not answer. Is it still running?')
+}
 
 /** OpenAI's API of the server that the page came from. */
 export class Api {
@@ -74,7 +81,7 @@ export class Api {
         }
       }
     } catch (error) {
-      throw error instanceof TypeError ? unreachable() : error
+      await unreachable(error)
     }
     if (!ended) throw new Refused(0, 'The connection ended in mid-answer.')
   }
@@ -83,10 +90,7 @@ export class Api {
     const headers: Record<string, string> = { 'content-type': 'application/json' }
     if (this.key) headers.authorization = `Bearer ${this.key}`
     const request = body ? { method: 'POST', headers, body: JSON.stringify(body), signal } : { headers }
-    const response = await fetch(path, request).catch((error) => {
-      // Fetch rejects with a TypeError where nobody answers; being stopped is another matter.
-      throw error instanceof TypeError ? unreachable() : error
-    })
+    const response = await fetch(path, request).catch(unreachable)
     if (response.ok) return response
     const said = await response.json().catch(() => undefined)
     const busy = response.status === 429 ? 'The server is busy. Please try again in a moment.' : undefined

@@ -1,9 +1,8 @@
 import { type Answer, type Conversation, newId, type Source, type Turn } from './conversation'
+import type { Store } from './storage'
 
 const PREFIX = 'tunesmith.chat.'
 const FORMAT = 'tunesmith-conversations'
-
-type Store = Pick<Storage, 'getItem' | 'setItem' | 'removeItem' | 'key' | 'length'>
 
 /** Conversations in the browser's storage, each under a key of its own, so that two tabs do not overwrite each other. */
 export class History {

@@ -1,4 +1,5 @@
 import type { Sampling } from './api'
+import { remember, type Store } from './storage'
 
 export interface Settings {
   /** Instructions that stand before every conversation. */
@@ -27,7 +28,7 @@ export const SAMPLING: {
 
 const KEY = 'tunesmith.settings'
 
-export function loadSettings(store: Pick<Storage, 'getItem'>): Settings {
+export function loadSettings(store: Pick<Store, 'getItem'>): Settings {
   try {
     const { system, sampling, theme } = JSON.parse(store.getItem(KEY) ?? '{}')
     const known = SAMPLING.filter(({ name }) => Number.isFinite(sampling?.[name])).map(({ name }) => [
@@ -44,5 +45,5 @@ export function loadSettings(store: Pick<Storage, 'getItem'>): Settings {
   }
 }
 
-export const saveSettings = (store: Pick<Storage, 'setItem'>, settings: Settings) =>
-  store.setItem(KEY, JSON.stringify(settings))
+export const saveSettings = (store: Pick<Store, 'setItem'>, settings: Settings) =>
+  remember(store, KEY, JSON.stringify(settings))

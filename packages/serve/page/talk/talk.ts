@@ -3,6 +3,7 @@ import { Api, type Model, Refused } from './api'
 import { type Answer, type Conversation, newConversation, newId, type Turn } from './conversation'
 import { History } from './history'
 import { loadSettings, type Settings, saveSettings } from './settings'
+import { remember, type Store } from './storage'
 
 export interface State {
   /** `key`: the server wants one. */
@@ -26,6 +27,9 @@ export interface State {
 /** Between two drawings of a growing answer. */
 const FRAME_MS = 30
 
+/** Bytes of a file that is read; a browser keeps some 5 MB, of two bytes a character. */
+const LARGEST_FILE = 32e6
+
 /** Everything that the page knows and can do, apart from how it looks. */
 export class Talk {
   readonly #api = new Api()
@@ -36,8 +40,8 @@ export class Talk {
   state: State
 
   constructor(
-    private readonly local: Storage,
-    private readonly session: Storage,
+    private readonly local: Store,
+    private readonly session: Store,
   ) {
     this.#history = new History(local)
     const conversations = this.#history.all()
@@ -63,7 +67,7 @@ export class Talk {
     if (key !== undefined) this.#api.key = key
     try {
       const models = await this.#api.models()
-      if (key !== undefined) this.session.setItem('tunesmith.key', key)
+      if (key !== undefined) remember(this.session, 'tunesmith.key', key)
       const known = (id: string | null) => models.find((model) => model.id === id)?.id
       const model = known(this.local.getItem('tunesmith.model')) ?? models[0]?.id ?? ''
       const beside = known(this.state.beside ?? null)
@@ -77,7 +81,7 @@ export class Talk {
   }
 
   choose(model: string): void {
-    this.local.setItem('tunesmith.model', model)
+    remember(this.local, 'tunesmith.model', model)
     this.#set({ model })
   }
 
@@ -109,7 +113,7 @@ export class Talk {
     if (this.state.answering) this.save()
     this.stop()
     const open = this.state.conversations.find((each) => each.id === id) ?? newConversation()
-    this.session.setItem('tunesmith.open', open.id)
+    remember(this.session, 'tunesmith.open', open.id)
     this.#set({ open, notice: undefined, spoken: '' })
   }
 
@@ -123,9 +127,10 @@ export class Talk {
     return this.#history.export()
   }
 
-  import(text: string): void {
+  async importFile(file: Pick<File, 'size' | 'text'>): Promise<void> {
     try {
-      const added = this.#history.import(text)
+      if (file.size > LARGEST_FILE) throw new Error('This file is larger than what a browser keeps.')
+      const added = this.#history.import(await file.text())
       this.#set({ conversations: this.#history.all(), notice: `${added} conversation${added === 1 ? '' : 's'} added.` })
     } catch (error) {
       this.#set({ notice: (error as Error).message })
@@ -165,7 +170,7 @@ export class Talk {
     if (open.turns.length === 0) return
     try {
       this.#history.save(open)
-      this.session.setItem('tunesmith.open', open.id)
+      remember(this.session, 'tunesmith.open', open.id)
       this.#set({ conversations: this.#history.all() })
     } catch {
       this.#set({ notice: 'The browser has no room for more: export and delete conversations.' })

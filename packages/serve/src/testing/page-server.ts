@@ -38,6 +38,16 @@ export interface PageServerOptions {
   port?: number
 }
 
+/** A connection that ends in mid-answer. */
+function brokenStream(): Response {
+  const data = JSON.stringify({ choices: [{ index: 0, delta: { content: 'It began, ' }, finish_reason: null }] })
+  const body = new ReadableStream({
+    start: (controller) => controller.enqueue(new TextEncoder().encode(`data: ${data}\n\n`)),
+    pull: (controller) => new Promise((resolve) => setTimeout(resolve, 100)).then(() => controller.close()),
+  })
+  return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+}
+
 /** A server with the page, a model of random weights named `tiny`, its adapter `tuned`, and the answers of {@link SCRIPTS}. */
 export async function startPageServer({ port = 0, ...options }: PageServerOptions = {}) {
   await selectBackend()
@@ -69,6 +79,7 @@ export async function startPageServer({ port = 0, ...options }: PageServerOption
         { error: { message: 'The queue is full', type: 'rate_limit_error', code: 'busy', param: null } },
         429,
       )
+    if (word === 'cut') return brokenStream()
     const script = SCRIPTS[word]
     if (!script) return next()
     const chunks = async function* () {

@@ -78,6 +78,11 @@ export const SCRIPTS: Record<string, Script> = {
       await pause(20)
     }
   },
+  /** Says nothing for longer than anybody waits. */
+  async *wait() {
+    await pause(60_000)
+    yield end
+  },
   async *sources() {
     yield said('Warmth helps against a cold [1].')
     yield end
