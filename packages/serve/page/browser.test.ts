@@ -257,11 +257,25 @@ describe.skipIf(!executablePath)('the chat page', () => {
   })
 
   it('leaves whole turns out that do not fit, and says so', async () => {
-    const page = await openPage()
+    const page = await openPage({ expected: /400/ })
     await ask(page, `show ${'a'.repeat(100)}`)
     await ask(page, 'show again')
     await page.getByText('The earliest turn did not fit').waitFor()
     expect(server.asked.at(-1)!.messages).toEqual([{ role: 'user', content: 'show again' }])
+    await page.getByRole('button', { name: 'Settings', exact: true }).click()
+    await page.getByLabel('Longest answer').fill('20')
+    await page.keyboard.press('Escape')
+    await ask(page, `count ${'a'.repeat(340)}`, false)
+    await answers(page).getByText('1 2 3').waitFor()
+    await page.keyboard.press('Escape')
+    await regenerate(page).waitFor()
+    // What the server adds nobody can count here: refused once, the page leaves room for it.
+    const before = server.asked.length
+    await ask(page, `grounded ${'a'.repeat(40)}`)
+    await page.getByText('1 source', { exact: true }).waitFor()
+    await page.getByText('The 3 earliest turns did not fit').waitFor()
+    expect(server.asked.length - before).toBe(2)
+    expect(await page.locator('.wrong').count()).toBe(0)
     await ask(page, `show ${'a'.repeat(600)}`)
     await page
       .locator('.wrong')
@@ -277,6 +291,9 @@ describe.skipIf(!executablePath)('the chat page', () => {
     await page.getByRole('button', { name: 'Copy answer' }).click()
     expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('Warmth helps against a cold [1].')
     await expectAccessible(page)
+    await ask(page, 'grounded in something')
+    await page.getByText('1 source', { exact: true }).click()
+    await page.getByText('notes/colds.md').waitFor()
     await ask(page, 'fail please')
     await page.locator('.wrong').getByText('The server could not answer').waitFor()
     await ask(page, 'cut')

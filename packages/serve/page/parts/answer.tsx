@@ -33,10 +33,9 @@ const Sources = ({ sources }: { sources: Source[] }) => (
   <details class="sources">
     <summary>{sources.length === 1 ? '1 source' : `${sources.length} sources`}</summary>
     <ol>
-      {sources.map(({ id, title, text, score }) => (
-        <li key={id}>
-          <strong>{title ?? id}</strong>
-          {score !== undefined && <small> score {score.toPrecision(3)}</small>}
+      {sources.map(({ title, text, number }, i) => (
+        <li key={i} value={number}>
+          <strong>{title}</strong>
           <p>{text}</p>
         </li>
       ))}

@@ -1,4 +1,4 @@
-import type { End, Message, Source } from './conversation'
+import type { End, Message } from './conversation'
 import { eventData } from './events'
 
 export interface Model {
@@ -21,7 +21,8 @@ export interface Sampling {
 export interface Piece {
   text?: string
   end?: End
-  sources?: Source[]
+  /** As the server has them. */
+  sources?: unknown
 }
 
 /** The server said no, or could not be asked (`status` 0). */
@@ -29,6 +30,8 @@ export class Refused extends Error {
   constructor(
     readonly status: number,
     message: string,
+    /** Of OpenAI's error. */
+    readonly code?: string,
   ) {
     super(message)
   }
@@ -94,6 +97,10 @@ export class Api {
     if (response.ok) return response
     const said = await response.json().catch(() => undefined)
     const busy = response.status === 429 ? 'The server is busy. Please try again in a moment.' : undefined
-    throw new Refused(response.status, busy ?? said?.error?.message ?? `The server answered ${response.status}.`)
+    throw new Refused(
+      response.status,
+      busy ?? said?.error?.message ?? `The server answered ${response.status}.`,
+      said?.error?.code,
+    )
   }
 }

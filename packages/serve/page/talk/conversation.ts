@@ -1,9 +1,9 @@
 /** A passage that the answer was given to read. */
 export interface Source {
-  id: string
-  title?: string
+  title: string
   text: string
-  score?: number
+  /** By which the answer cites it. */
+  number?: number
 }
 
 /** Why an answer ended; `stopped` by the reader. */

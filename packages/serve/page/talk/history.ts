@@ -107,16 +107,24 @@ function answer({ model, text: said, end, error, sources, leftOut }: Fields): An
     end: ends.find((known) => known === end) ?? 'stopped',
     ...set('error', given(error, text)),
     ...set('leftOut', given(leftOut, number)),
-    ...set(
-      'sources',
-      given(sources, (value) => list(value).map(source)),
-    ),
+    ...set('sources', given(sources, sourcesOf)),
   }
 }
 
-export const source = ({ id, title, text: passage, score }: Fields): Source => ({
-  id: String(id),
-  text: text(passage),
-  ...set('title', given(title, text)),
-  ...set('score', given(score, number)),
-})
+const named = (names: unknown[]) => names.find((name) => typeof name === 'string' && name !== '') as string | undefined
+
+/** Passages as a server sends them or the storage has them: of each what is known here, under whatever name it has there. */
+export function sourcesOf(given: unknown): Source[] {
+  const all = Array.isArray(given) ? given : []
+  return all.flatMap((each: Fields | null) => {
+    if (typeof each?.text !== 'string') return []
+    const { title, source, document, id, number } = each
+    return [
+      {
+        title: named([title, source, document, id]) ?? 'Source',
+        text: each.text,
+        ...(Number.isInteger(number) && { number: number as number }),
+      },
+    ]
+  })
+}

@@ -151,7 +151,7 @@ describe('the history', () => {
     const [read] = history.all()
     expect(read!.changed).toBeLessThanOrEqual(Date.now())
     expect(read!.turns[0]!.answers).toEqual([
-      { model: 'x', text: 'a', end: 'stopped', sources: [{ id: '7', text: 't' }] },
+      { model: 'x', text: 'a', end: 'stopped', sources: [{ title: 'Source', text: 't' }] },
     ])
     expect(read!.turns[0]!.id).not.toBe(read!.turns[1]!.id)
     expect(Object.keys(read!)).toEqual(['id', 'changed', 'turns'])

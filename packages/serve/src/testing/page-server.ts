@@ -7,7 +7,7 @@ import { createModel, Engine } from '@tunesmith/models'
 import { engineAdapters, getPeftModel, PeftModel, savePeftModel } from '@tunesmith/peft-lora'
 import { chatTemplates, Tokenizer } from '@tunesmith/tokenization'
 import { Hono } from 'hono'
-import { createApp } from '../app'
+import { createApp, type Grounding } from '../app'
 import { startServer } from '../server'
 import { eventStream } from '../sse'
 import { SCRIPTS } from './scripted-answers'
@@ -38,6 +38,16 @@ export interface PageServerOptions {
   port?: number
 }
 
+/** A question that begins with `grounded` gets sources, and so many tokens more of instructions that a long chat no longer fits. */
+const ground: Grounding = async (messages) => {
+  const last = messages.at(-1)!
+  if (!String(last.content).startsWith('grounded')) return { messages: [...messages], sources: [] }
+  return {
+    messages: [{ role: 'system', content: 'Cite. '.repeat(10) }, ...messages],
+    sources: [{ number: 1, document: 'd', source: 'notes/colds.md', text: 'Warmth helps.' }],
+  }
+}
+
 /** A connection that ends in mid-answer. */
 function brokenStream(): Response {
   const data = JSON.stringify({ choices: [{ index: 0, delta: { content: 'It began, ' }, finish_reason: null }] })
@@ -63,7 +73,7 @@ export async function startPageServer({ port = 0, ...options }: PageServerOption
   const adapters = engineAdapters(new PeftModel(model))
   const engine = new Engine(model, { cacheTokens: 4096, maxRunning: 4, maxWaiting: 8 }, adapters)
   await engine.loadAdapter('tuned', folder)
-  const real = createApp({ engine, tokenizer, modelName: 'tiny', adapters: adapters.names, ...options })
+  const real = createApp({ engine, tokenizer, modelName: 'tiny', adapters: adapters.names, ground, ...options })
 
   /** Bodies of the chats that were asked for. */
   const asked: Asked[] = []

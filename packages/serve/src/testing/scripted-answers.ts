@@ -84,13 +84,13 @@ export const SCRIPTS: Record<string, Script> = {
     yield end
   },
   async *sources() {
+    const sources = [
+      { number: 1, document: 'colds', source: 'colds.md', text: 'Warmth helps. <b>Rest</b> too.' },
+      { number: 3, text: 'A passage without a name.' },
+    ]
+    yield { ...said(''), sources }
     yield said('Warmth helps against a cold [1].')
     yield end
-    const sources = [
-      { id: 'colds.md#2', title: 'Colds', text: 'Warmth helps. <b>Rest</b> too.', score: 12.25 },
-      { id: '7', text: 'A passage without a title.', score: 3 },
-    ]
-    yield { choices: [], sources }
   },
   async *fail() {
     yield said('It began well, ')
