@@ -17,7 +17,7 @@ import {
 } from './four-bit/quantize'
 import { createSharedMemory, type SharedMemory } from './four-bit/shared'
 import { prepareQuantizeGguf, type QuantizeGgufOptions, quantizeGguf } from './gguf/gguf'
-import { ggufKernelsText } from './gguf/kernels'
+import { ggufKernelsText, scaleSearchModule } from './gguf/kernels'
 import { prepareQuantizeInt8, type QuantizedInt8, type QuantizeInt8Options, quantizeInt8 } from './int8'
 import { createInt8Kernels } from './int8-kernels'
 import type { Task } from './task'
@@ -26,10 +26,10 @@ import type { Task } from './task'
 const SMALLEST_TO_SHARE = 1 << 19
 
 // The loops go to the threads as source text, which works alike from sources, from the bundle and under a test runner.
-const work = () => `(module) => {
+const work = () => `({ blocks4bit, scaleSearch }) => {
   const conversions = (${createConversions.toString()})()
   const kernels = {
-    ...(${createKernels.toString()})(module, conversions),
+    ...(${createKernels.toString()})(blocks4bit, conversions),
     ...(${createInt8Kernels.toString()})(conversions),
     ...${ggufKernelsText()},
   }
@@ -70,7 +70,12 @@ export interface QuantizationPool {
  */
 export function createQuantizationPool(options: z.input<typeof poolOptions> = {}): QuantizationPool {
   const { threads = availableParallelism() } = parseOptions(poolOptions, options, 'createQuantizationPool')
-  const pool = new WorkerPool({ name: 'quantization', threads, work: work(), data: blocks4bitModule() })
+  const pool = new WorkerPool({
+    name: 'quantization',
+    threads,
+    work: work(),
+    data: { blocks4bit: blocks4bitModule(), scaleSearch: scaleSearchModule() },
+  })
   let last: Promise<unknown> = Promise.resolve()
 
   /** Splits a range in shares of whole units, one per thread, and waits for all. */

@@ -14,7 +14,8 @@ export function createKBlocks(
   const codes = new Uint8Array(256)
   const scales = new Float32Array(16)
   const mins = new Float32Array(16)
-  const weights = new Float32Array(32)
+  const weights = new Float32Array(256)
+  const found = { codes, scales, mins }
   const load = (source: Float32Array, from: number) => {
     for (let i = 0; i < 256; i++) x[i] = source[from + i]!
   }
@@ -49,16 +50,12 @@ export function createKBlocks(
   const pairOf = (bytes: Uint8Array, at: number, i: number) =>
     (bytes[at + (i >> 7) * 32 + (i & 31)]! >> (2 * ((i >> 5) & 3))) & 3
 
+  const q2Tries = { top: 3, first: f(-0.5), by: f(0.1), steps: 15, absolute: true }
   const q2: BlockCode = {
     encode(source, from, bytes, at) {
       load(source, from)
-      for (let part = 0; part < 16; part++) {
-        for (let i = 0; i < 16; i++) weights[i] = Math.abs(x[16 * part + i]!)
-        scales[part] = search.withMinimum(x, 16 * part, 16, weights, codes, {
-          ...{ top: 3, first: f(-0.5), by: f(0.1), steps: 15, absolute: true },
-        })
-        mins[part] = search.minimum
-      }
+      for (let i = 0; i < 256; i++) weights[i] = Math.abs(x[i]!)
+      for (let from = 0; from < 256; from += 64) search.withMinimum(x, weights, from, 16, q2Tries, found)
       const top = largest(scales, 16)
       const deep = largest(mins, 16)
       const inverse = top > 0 ? f(15 / top) : 0
@@ -142,10 +139,9 @@ export function createKBlocks(
           let squares = 0
           for (let i = 0; i < 32; i++) squares = f(squares + f(x[32 * part + i]! * x[32 * part + i]!))
           const mean = f(Math.sqrt(f(squares / 32)))
-          for (let i = 0; i < 32; i++) weights[i] = mean + Math.abs(x[32 * part + i]!)
-          scales[part] = search.withMinimum(x, 32 * part, 32, weights, codes, tries)
-          mins[part] = search.minimum
+          for (let i = 32 * part; i < 32 * part + 32; i++) weights[i] = mean + Math.abs(x[i]!)
         }
+        for (let from = 0; from < 256; from += 128) search.withMinimum(x, weights, from, 32, tries, found)
         const most = largest(scales, 8)
         const deep = largest(mins, 8)
         const inverse = most > 0 ? f(63 / most) : 0
@@ -184,7 +180,7 @@ export function createKBlocks(
   const q6: BlockCode = {
     encode(source, from, bytes, at) {
       load(source, from)
-      for (let part = 0; part < 16; part++) scales[part] = search.symmetric(x, 16 * part, 16, 32, codes)
+      for (let from = 0; from < 256; from += 64) search.symmetric(x, from, 16, 32, codes, scales)
       const top = farthest(scales, 16)
       bytes.fill(0, at, at + 210)
       if (Math.abs(top) < f(1e-15)) return

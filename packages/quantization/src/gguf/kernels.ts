@@ -1,10 +1,22 @@
 import type { createConversions } from '../floats'
+import type { WasmModule } from '../four-bit/kernels'
 import { createIq4Blocks } from './iq4-blocks'
 import { createKBlocks } from './k-blocks'
 import { type BlockCode, createBlockMath } from './math'
 import { createScaleSearch } from './scale-search'
+import { SCALE_SEARCH_WASM } from './scale-search.wasm'
 import { createSmallBlocks } from './small-blocks'
 import { GGUF_BLOCKS, type GgufType } from './types'
+
+declare const WebAssembly: { Module: new (bytes: Uint8Array) => WasmModule }
+
+let compiled: WasmModule | undefined
+
+/** The compiled searches; every thread makes its own instance of the module. */
+export function scaleSearchModule(): WasmModule {
+  compiled ??= new WebAssembly.Module(Buffer.from(SCALE_SEARCH_WASM, 'base64'))
+  return compiled
+}
 
 /** A range of blocks: `begin` and `end` are blocks, of `size` elements and `bytes` bytes. */
 export interface GgufRange {
@@ -36,14 +48,14 @@ export function createGgufKernels(codes: Record<GgufType, BlockCode>) {
 /** The kernels in this thread. */
 export function ggufKernelsHere(conversions: ReturnType<typeof createConversions>): GgufKernels {
   const math = createBlockMath(conversions)
-  const search = createScaleSearch(math)
+  const search = createScaleSearch(scaleSearchModule(), math)
   return createGgufKernels({ ...createSmallBlocks(math), ...createKBlocks(math, search), ...createIq4Blocks(math) })
 }
 
-/** The same as source text, an expression that needs `conversions`. */
+/** The same as source text, an expression that needs `conversions` and `scaleSearch`, the compiled module. */
 export const ggufKernelsText = (): string => `(() => {
   const math = (${createBlockMath.toString()})(conversions)
-  const search = (${createScaleSearch.toString()})(math)
+  const search = (${createScaleSearch.toString()})(scaleSearch, math)
   return (${createGgufKernels.toString()})({
     ...(${createSmallBlocks.toString()})(math),
     ...(${createKBlocks.toString()})(math, search),
