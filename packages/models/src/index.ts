@@ -32,6 +32,12 @@ export {
   type TextPiece,
 } from './generation/text'
 export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './gguf/export'
+export {
+  type ExportedGgufLora,
+  type ExportGgufLoraOptions,
+  exportGgufLora,
+  type LowRankUpdate,
+} from './gguf/export-lora'
 export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layout'
 export { GGUF_FILE_TYPES, type GgufFileType } from './gguf/mix'
 export { KvCache } from './kv-cache'

@@ -40,6 +40,7 @@ export { type VeraConfig, type VeraConfigOptions, vera, veraConfigSchema } from 
 export type { PeftConfigOptions } from './config-types'
 export { engineAdapters } from './engine-adapters'
 export { adapterBaseModel, loadAdapter, loadPeftModel, type SavePeftModelOptions, savePeftModel } from './files'
+export { exportPeftGguf } from './gguf'
 export type { MergedModule, MergeOptions, MergeReport } from './merge'
 export { type AddAdapterOptions, getPeftModel, PeftModel } from './peft-model'
 export { adapterTypes, peftConfig, registerAdapter } from './registry'

@@ -11,5 +11,5 @@ export interface LlamaCpp {
   close(): Promise<void>
 }
 
-/** Opens a file in llama.cpp as node-llama-cpp has it prebuilt; keys and values are float32. */
-export function openInLlamaCpp(file: string, options?: { vocabOnly?: boolean }): Promise<LlamaCpp>
+/** Opens a file in llama.cpp as node-llama-cpp has it prebuilt, with an adapter's file on it; keys and values are float32. */
+export function openInLlamaCpp(file: string, options?: { vocabOnly?: boolean; lora?: string }): Promise<LlamaCpp>

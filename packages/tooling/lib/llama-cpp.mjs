@@ -1,8 +1,8 @@
 /** GGUF files in llama.cpp, as node-llama-cpp has it prebuilt, for tests of what is exported. */
 import { getLlama } from 'node-llama-cpp'
 
-/** Opens a file; keys and values are float32, so that greedy tokens can be compared. */
-export async function openInLlamaCpp(file, { vocabOnly = false } = {}) {
+/** Opens a file, with an adapter's file on it; keys and values are float32, so that greedy tokens can be compared. */
+export async function openInLlamaCpp(file, { vocabOnly = false, lora } = {}) {
   // Without tensors it says that it cannot tell how much memory they take.
   const logLevel = vocabOnly ? 'fatal' : 'error'
   const llama = await getLlama({ gpu: false, build: 'never', logLevel, progressLogs: false })
@@ -13,6 +13,7 @@ export async function openInLlamaCpp(file, { vocabOnly = false } = {}) {
       batchSize: 128,
       threads: 1,
       flashAttention: false,
+      ...(lora && { lora }),
       experimentalKvCacheKeyType: 'F32',
       experimentalKvCacheValueType: 'F32',
     })

@@ -136,6 +136,20 @@ describe('a fine-tuned model', () => {
     await theirs.close()
   })
 
+  it('and as an adapter of its own on the base in llama.cpp', async () => {
+    await run(at('base'), '--type', 'f32', '--name', 'base', '--out', at('gguf-base'))
+    await run(at('adapter'), '--to', 'gguf-lora', '--out', at('gguf-lora'))
+    expect((await readdir(at('gguf-lora'))).sort()).toEqual(['Modelfile', 'adapter.lora.gguf'])
+    expect(await readFile(at('gguf-lora', 'Modelfile'), 'utf8')).toMatch(
+      /^FROM \.\/base\.f16\.gguf\nADAPTER \.\/adapter\.lora\.gguf\n/,
+    )
+    const theirs = await openInLlamaCpp(at('gguf-base', 'base.f32.gguf'), {
+      lora: at('gguf-lora', 'adapter.lora.gguf'),
+    })
+    for (const [i, prompt] of prompts.entries()) expect(await theirs.greedy(prompt, COUNT)).toEqual(expected[i])
+    await theirs.close()
+  })
+
   // The first time pip may have to fetch the packages.
   it('and merged in Python', { timeout: 900_000 }, async (context) => {
     const { python, reason } = await pythonVenv('peft', ['torch', 'transformers', 'peft', 'safetensors'])
@@ -164,7 +178,11 @@ describe('refusals', () => {
     expect((await readdir(at('medic'))).sort()).toEqual(['Modelfile', 'medic.q8_0.gguf'])
   })
 
-  it('safetensors in a GGUF type, and an unknown type', async () => {
+  it('safetensors in a GGUF type, an adapter file of a whole model or in another type, and an unknown type', async () => {
+    await expect(run(at('base'), '--to', 'gguf-lora', '--out', at('x'))).rejects.toThrow(/This is a whole model/)
+    await expect(
+      run(at('base'), '--adapter', at('adapter'), '--to', 'gguf-lora', '--type', 'f16', '--out', at('x')),
+    ).rejects.toThrow(/written in float32/)
     await expect(run(at('base'), '--to', 'safetensors', '--type', 'q8_0', '--out', at('x'))).rejects.toThrow(
       /f32, f16, bf16/,
     )

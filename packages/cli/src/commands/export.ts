@@ -1,8 +1,9 @@
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { Command, Option } from '@commander-js/extra-typings'
 import { selectBackend } from '@tunesmith/backend'
 import { checkOutputFolder, invalidOptions, plainText, writeOutputFolder } from '@tunesmith/core'
 import { exportGguf, GGUF_FILE_TYPES, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
+import { exportPeftGguf } from '@tunesmith/peft-lora'
 import { findModel, in4bit, readModel, sourcesOf } from '../run/load'
 import { baseOption, in4bitOption, overwriteOption } from './shared-options'
 
@@ -15,7 +16,9 @@ const command = () =>
     )
     .argument('<model>', 'a folder of a model or an adapter, or a Hub id')
     .addOption(
-      new Option('--to <format>', 'kind of file').choices(['gguf', 'safetensors'] as const).default('gguf' as const),
+      new Option('--to <format>', "kind of file; gguf-lora is the adapter alone, for llama.cpp's --lora")
+        .choices(['gguf', 'gguf-lora', 'safetensors'] as const)
+        .default('gguf' as const),
     )
     .requiredOption('--out <folder>', 'where it goes')
     .option('--adapter <adapter>', 'adapter to merge into the model, a folder or a Hub id')
@@ -44,10 +47,28 @@ async function run(path: string, options: ExportOptions): Promise<void> {
       remedy: 'Choose one of these, use --to gguf, or `tunesmith quantize` for 4 bits in safetensors',
     })
   const found = await findModel(path, options)
+  if (to === 'gguf-lora' && found.adapter === undefined)
+    throw invalidOptions('This is a whole model, and --to gguf-lora writes an adapter', {
+      where: path,
+      remedy: 'Name an adapter, or use --to gguf',
+    })
+  if (to === 'gguf-lora' && type !== undefined)
+    throw invalidOptions('Adapters are written in float32', { where: '--type', remedy: 'Leave --type out' })
   const output = { overwrite: options.overwrite, sources: sourcesOf(found) }
   await checkOutputFolder(out, output)
   await selectBackend()
   const { model, peft, tokenizer } = await readModel(found, in4bit(options.loadIn4bit))
+  if (to === 'gguf-lora') {
+    const base = `./${basename(resolve(found.baseFolder))}.f16.gguf`
+    const { file } = await writeOutputFolder(out, output, (folder) =>
+      exportPeftGguf(peft!, tokenizer, folder, { name: name ?? basename(resolve(found.adapter!)), base }),
+    )
+    console.log(`written to ${join(out, basename(file))}`)
+    console.log(`for llama.cpp: llama-cli -m BASE.gguf --lora ${join(out, basename(file))}`)
+    console.log(`for Ollama: put the base beside it (its Modelfile says FROM ${base}), or name another one there`)
+    model.dispose()
+    return
+  }
   peft?.mergeAndUnload()
   if (to === 'safetensors') {
     await writeOutputFolder(out, output, (folder) =>

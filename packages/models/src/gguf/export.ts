@@ -38,6 +38,9 @@ export interface ExportedGguf {
   notes: string[]
 }
 
+/** A name as a file can have it. */
+export const fileTitle = (name: string): string => name.replace(/[^\w.-]+/g, '-')
+
 /** A number of parameters as llama.cpp writes it: `1.1B`, `88K`. */
 export function sizeLabel(parameters: number): string {
   const [scale, suffix] =
@@ -87,8 +90,8 @@ export async function exportGguf(
   if (isQuantized(FILE_TYPES[type].most)) metadata.set('general.quantization_version', u32(2))
   for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation, preTokenizer))
     metadata.set(key, value)
-  const file = `${title.replace(/[^\w.-]+/g, '-')}.${type}.gguf`
+  const file = `${fileTitle(title)}.${type}.gguf`
   await writeGguf(join(folder, file), metadata, modelTensors(model, layout, type))
-  await writeFileAtomic(join(folder, 'Modelfile'), modelfile(file, tokenizer, model.generation))
+  await writeFileAtomic(join(folder, 'Modelfile'), modelfile({ from: `./${file}` }, tokenizer, model.generation))
   return { file: join(folder, file), modelfile: join(folder, 'Modelfile'), notes }
 }

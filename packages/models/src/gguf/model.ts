@@ -86,37 +86,53 @@ function interleave(values: Float32Array, headDim: number, columns: number): Flo
   return result
 }
 
-/** The tensors of a model under llama.cpp's names and in its layout; values are made when they are asked for. */
-export function modelTensors(model: CausalLM, layout: GgufLayout, file: GgufFileType): GgufTensor[] {
-  const { config } = model
-  const queryScale = config.attentionScale / (layout.attentionScale?.(config) ?? config.headDim ** -0.5)
-  const tensors: GgufTensor[] = []
+/** A model's matrices in llama.cpp: their names, and what it wants otherwise. */
+export interface GgufMatrices {
+  /** llama.cpp's name of a module, without `.weight`. @throws {TunesmithError} `unsupported` for one that it does not know. */
+  nameOf(module: string): string
+  /** Rotation's order of rows and a scale that llama.cpp does not know, for queries and keys; whole heads, of `columns` numbers a row. */
+  adapt(module: string, values: Float32Array, columns: number): Float32Array
+  /** That scale for a query norm, behind which a scale of the product would be undone. */
+  adaptNorm(module: string, values: Float32Array): Float32Array
+}
 
+export function ggufMatrices(model: CausalLM, layout: GgufLayout): GgufMatrices {
+  const { config } = model
   const { names } = config
+  const queryScale = config.attentionScale / (layout.attentionScale?.(config) ?? config.headDim ** -0.5)
   const outer: Record<string, string> = {
     [names.embeddings]: 'token_embd',
     [names.norm]: 'output_norm',
     [names.head]: 'output',
     ...(names.positions && { [names.positions]: 'position_embd' }),
   }
-  const nameOf = (module: string): string => {
-    const inLayer = module.startsWith(`${names.layers}.`) ? module.slice(names.layers.length + 1) : ''
-    const [, layer, part] = /^(\d+)\.(.+)$/.exec(inLayer) ?? []
-    const name = part === undefined ? outer[module] : layout.modules[part]
-    if (name === undefined) throw unsupported(`llama.cpp's name of ${module} is not known`, { where: module })
-    return part === undefined ? name : `blk.${layer}.${name}`
-  }
-  // A norm behind the product would undo a scale of the product.
   const hasQueryNorm = [...model.norms.keys()].some((name) => name.endsWith('.q_norm'))
   const scaleQueries = (values: Float32Array) =>
     Math.abs(queryScale - 1) > 1e-12 ? values.map((value) => value * queryScale) : values
-  /** Rotation's order of rows and a scale that llama.cpp does not know, for queries and keys. */
-  const adapt = (module: string, values: Float32Array, columns: number): Float32Array => {
-    const isQuery = module.endsWith('.q_proj')
-    const scaled = isQuery && !hasQueryNorm ? scaleQueries(values) : values
-    const rotates = layout.interleavedRotary && (isQuery || module.endsWith('.k_proj'))
-    return rotates ? interleave(scaled, config.headDim, columns) : scaled
+  return {
+    nameOf(module) {
+      const inLayer = module.startsWith(`${names.layers}.`) ? module.slice(names.layers.length + 1) : ''
+      const [, layer, part] = /^(\d+)\.(.+)$/.exec(inLayer) ?? []
+      const name = part === undefined ? outer[module] : layout.modules[part]
+      if (name === undefined) throw unsupported(`llama.cpp's name of ${module} is not known`, { where: module })
+      return part === undefined ? name : `blk.${layer}.${name}`
+    },
+    adapt(module, values, columns) {
+      const isQuery = module.endsWith('.q_proj')
+      const scaled = isQuery && !hasQueryNorm ? scaleQueries(values) : values
+      const rotates = layout.interleavedRotary && (isQuery || module.endsWith('.k_proj'))
+      return rotates ? interleave(scaled, config.headDim, columns) : scaled
+    },
+    adaptNorm: (module, values) => (module.endsWith('.q_norm') ? scaleQueries(values) : values),
   }
+}
+
+/** The tensors of a model under llama.cpp's names and in its layout; values are made when they are asked for. */
+export function modelTensors(model: CausalLM, layout: GgufLayout, file: GgufFileType): GgufTensor[] {
+  const { config } = model
+  const { names } = config
+  const { nameOf, adapt, adaptNorm } = ggufMatrices(model, layout)
+  const tensors: GgufTensor[] = []
   const matrices: { name: string; module: string; weight: WeightMatrix }[] = []
   const matrix = (module: string, weight: WeightMatrix) => matrices.push({ name: nameOf(module), module, weight })
   const vector = (name: string, size: number, values: () => Float32Array) =>
@@ -153,7 +169,7 @@ export function modelTensors(model: CausalLM, layout: GgufLayout, file: GgufFile
     })
   for (const { name, weight, bias, offset } of model.norms.values()) {
     const stored = () => weight.dataSync<'float32'>().map((value) => value + offset)
-    const values = () => (name.endsWith('.q_norm') ? scaleQueries(stored()) : stored())
+    const values = () => adaptNorm(name, stored())
     vector(`${nameOf(name)}.weight`, weight.size, values)
     if (bias) vector(`${nameOf(name)}.bias`, bias.size, () => bias.dataSync() as Float32Array)
   }

@@ -87,8 +87,12 @@ export function ollamaTemplate(tokenizer: Tokenizer): OllamaTemplate | undefined
   }
 }
 
-/** A Modelfile for `ollama create`: the weights, the chat template, where an answer ends and how it is sampled. */
-export function modelfile(file: string, tokenizer: Tokenizer, generation: GenerationDefaults): string {
+/** A Modelfile for `ollama create`: the weights, an adapter on them, the chat template, where an answer ends and how it is sampled. */
+export function modelfile(
+  { from, adapter }: { from: string; adapter?: string },
+  tokenizer: Tokenizer,
+  generation: GenerationDefaults,
+): string {
   const chat = ollamaTemplate(tokenizer)
   const { tokenIds, strings } = answerEnds({ generation }, tokenizer)
   const ends = [...tokenIds.map((id) => tokenizer.idToToken(id)), ...strings].filter(
@@ -103,7 +107,8 @@ export function modelfile(file: string, tokenizer: Tokenizer, generation: Genera
     repeat_penalty: repetitionPenalty,
   }
   return [
-    `FROM ./${file}`,
+    `FROM ${from}`,
+    ...(adapter ? [`ADAPTER ${adapter}`] : []),
     ...(chat === undefined
       ? tokenizer.chatTemplate
         ? ['# The chat template is in the GGUF file; Ollama looks there for one it knows.']
