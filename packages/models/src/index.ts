@@ -40,6 +40,7 @@ export {
 } from './gguf/export-lora'
 export { type GgufLayout, LLAMA_MODULES as llamaGgufModules } from './gguf/layout'
 export { GGUF_FILE_TYPES, type GgufFileType } from './gguf/mix'
+export { type GgufHead, type GgufReadValue, type GgufTensorInfo, readGgufHead } from './gguf/read'
 export { KvCache } from './kv-cache'
 export { createModel, type LoadModelOptions, loadModel } from './load'
 export { type ComputeLoss, dft, labelLogProbs, labelSmoothing, nll, type TokenLoss } from './loss/losses'

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -10,8 +10,9 @@ import { getPeftModel, loadPeftModel, savePeftModel } from '@tunesmith/peft-lora
 import { Tokenizer } from '@tunesmith/tokenization'
 import { openInLlamaCpp } from '@tunesmith/tooling/llama-cpp'
 import { pythonVenv } from '@tunesmith/tooling/python'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { exportCommand } from './export'
+import { inspectCommand } from './inspect'
 
 const tokenizers = fileURLToPath(new URL('../../../models/src/fixtures/tokenizers', import.meta.url))
 let folder: string
@@ -134,6 +135,22 @@ describe('a fine-tuned model', () => {
     for (const text of SENTENCES)
       expect(theirs.tokenize(text)).toEqual([...tokenizer.encode(text, { addSpecialTokens: false }).ids])
     await theirs.close()
+  })
+
+  it('inspect tells what is in the file, and what is wrong with one that was cut', async () => {
+    const said: string[] = []
+    const log = vi.spyOn(console, 'log').mockImplementation((text: string) => void said.push(text))
+    await inspectCommand().parseAsync([at('gguf', 'garden.f32.gguf')], { from: 'user' })
+    log.mockRestore()
+    const text = said.join('\n')
+    expect(text).toMatch(/GGUF version 3, .* tensors, .* weights, 3\d\.\d+ bits a weight/)
+    expect(text).toMatch(/general\.name +"garden"/)
+    expect(text).toMatch(/tokenizer\.ggml\.tokens +\d+ elements: "/)
+    expect(text).toMatch(/blk\.0\.attn_q\.weight +f32 +\[\d+, \d+\] +[\d.]+ kB/)
+    expect(text).toMatch(/By type\n {2}f32 +\d+ tensors/)
+    const bytes = await readFile(at('gguf', 'garden.f32.gguf'))
+    await writeFile(at('cut.gguf'), bytes.subarray(0, bytes.length - 100))
+    await expect(inspectCommand().parseAsync([at('cut.gguf')], { from: 'user' })).rejects.toThrow(/ends too early/)
   })
 
   it('and as an adapter of its own on the base in llama.cpp', async () => {

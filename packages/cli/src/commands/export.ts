@@ -16,7 +16,7 @@ const command = () =>
     )
     .argument('<model>', 'a folder of a model or an adapter, or a Hub id')
     .addOption(
-      new Option('--to <format>', "kind of file; gguf-lora is the adapter alone, for llama.cpp's --lora")
+      new Option('--to <format>', 'kind of file; gguf-lora is the adapter alone, for llama.cpp and Ollama')
         .choices(['gguf', 'gguf-lora', 'safetensors'] as const)
         .default('gguf' as const),
     )
@@ -64,7 +64,7 @@ async function run(path: string, options: ExportOptions): Promise<void> {
       exportPeftGguf(peft!, tokenizer, folder, { name: name ?? basename(resolve(found.adapter!)), base }),
     )
     console.log(`written to ${join(out, basename(file))}`)
-    console.log(`for llama.cpp: llama-cli -m BASE.gguf --lora ${join(out, basename(file))}`)
+    console.log('for llama.cpp: give it as the adapter of the base model in GGUF')
     console.log(`for Ollama: put the base beside it (its Modelfile says FROM ${base}), or name another one there`)
     model.dispose()
     return

@@ -1,9 +1,11 @@
 import { Command } from '@commander-js/extra-typings'
 import { plainText, refuseSources, writeFileAtomic } from '@tunesmith/core'
 import { type Dataset, type ExampleRow, formatDataset, formatPreferences, formatUnpaired } from '@tunesmith/datasets'
+import { readGgufHead } from '@tunesmith/models'
 import { lossOn } from '@tunesmith/sft-trainer'
 import { checkRows, inspect, renderHtml, renderTerminal, Tokenizer } from '@tunesmith/tokenization'
 import { type FineTuneConfig, readFineTuneConfig } from '../run/config'
+import { describeGguf } from '../run/describe-gguf'
 import { setChatTemplate } from '../run/load'
 import { isPreference, preferenceSides } from '../run/preferences'
 import { loadConfigRows, pathOf } from '../run/rows'
@@ -11,8 +13,10 @@ import { count } from './numbers'
 
 const command = () =>
   new Command('inspect')
-    .description('show the first training rows of a config as the model will see them, and warn of common mistakes')
-    .argument('<config>', 'path of the config file')
+    .description(
+      'show the first training rows of a config as the model will see them, and warn of common mistakes; or what a GGUF file holds',
+    )
+    .argument('<file>', 'path of the config file, or of a .gguf file')
     .option('--rows <n>', 'rows to show', count, 3)
     .option('--check <n>', 'rows to check for mistakes', count, 1000)
     .option('--html <file>', 'write the shown rows as HTML too')
@@ -33,6 +37,10 @@ async function sidesOf(
 }
 
 async function run(path: string, { rows, check, html }: InspectOptions): Promise<void> {
+  if (/\.gguf$/i.test(path)) {
+    console.log(plainText(describeGguf(path, await readGgufHead(path))))
+    return
+  }
   const config = await readFineTuneConfig(path)
   const { model, revision, training } = config
   const source = pathOf(config.dataset.train)
