@@ -43,7 +43,7 @@ const ground: Grounding = async (messages) => {
   const last = messages.at(-1)!
   if (!String(last.content).startsWith('grounded')) return { messages: [...messages], sources: [] }
   return {
-    messages: [{ role: 'system', content: 'Cite. '.repeat(10) }, ...messages],
+    messages: [{ role: 'system', content: 'Cite. '.repeat(20) }, ...messages],
     sources: [{ number: 1, document: 'd', source: 'notes/colds.md', text: 'Warmth helps.' }],
   }
 }
