@@ -17,6 +17,16 @@ export function peakMemoryOf(pid) {
   }
 }
 
+/** What is resident now, in bytes (Linux; elsewhere undefined). */
+export function memoryOf(pid) {
+  try {
+    const now = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return now ? Number(now[1]) * 1024 : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Starts the count of {@link peakMemoryOf} anew from what is resident now (Linux; elsewhere nothing happens). */
 function resetPeakMemoryOf(pid) {
   if (process.platform === 'linux') writeFileSync(`/proc/${pid}/clear_refs`, '5')
@@ -63,7 +73,7 @@ export function runChild(file, args, { env = process.env, cwd } = {}) {
  * on its path). What takes long to start (importing torch, loading a model) is then outside the measurement and the rounds
  * can be interleaved.
  *
- * @returns `{ call(message): Promise<answer>, peakMemory(), resetPeakMemory(), close() }`
+ * @returns `{ call(message): Promise<answer>, peakMemory(), memory(), resetPeakMemory(), close() }`
  */
 export function startWorker(file, args, { env = process.env, cwd } = {}) {
   const library = new URL('.', import.meta.url).pathname
@@ -102,6 +112,7 @@ export function startWorker(file, args, { env = process.env, cwd } = {}) {
         child.stdin.write(`${JSON.stringify(message)}\n`)
       }),
     peakMemory: () => peakMemoryOf(child.pid),
+    memory: () => memoryOf(child.pid),
     resetPeakMemory: () => resetPeakMemoryOf(child.pid),
     close: () => child.kill(),
   }
