@@ -64,15 +64,23 @@ export async function writeGguf(
     await writeFileAtomic(path, async (file) => {
       await file.writeFile(start)
       await file.writeFile(padding(start.length))
+      // A piece is written while the next one is quantized.
+      let writing = Promise.resolve()
+      const write = async (bytes: Uint8Array) => {
+        await writing
+        writing = file.writeFile(bytes)
+        writing.catch(() => undefined) // it is awaited in its turn
+      }
       for (const { type, shape, values } of tensors) {
         let written = 0
         for (const piece of values()) {
           const bytes = await encodeTensor(piece, type, shape.at(-1)!, pool)
-          await file.writeFile(bytes)
+          await write(bytes)
           written += bytes.byteLength
         }
-        await file.writeFile(padding(written))
+        await write(padding(written))
       }
+      await writing
     })
   } finally {
     await pool.close()
