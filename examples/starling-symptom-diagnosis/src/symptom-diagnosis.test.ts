@@ -9,7 +9,7 @@ interface Figures {
   entityF1: { base: number; tuned: number; merged: number; pValue: number }
   rougeL: { base: number; tuned: number }
   mergedSame: number
-  page?: [base: string, tuned: string]
+  page?: [tuned: string, base: string]
   files: string[]
 }
 
@@ -38,7 +38,7 @@ describe('the smoke run', () => {
   it('answers on the chat page, side by side', ({ skip }) => {
     const { page } = result.figures
     if (!page) return skip('no Chromium is installed (apt-get install chromium)')
-    const [base, tuned] = page
+    const [tuned, base] = page
     expect(tuned).toMatch(/gout|allopurinol/)
     expect(base).not.toBe(tuned)
     expect(result.has('page.png')).toBe(true)

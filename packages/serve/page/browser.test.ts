@@ -74,8 +74,10 @@ describe.skipIf(!executablePath)('the chat page', () => {
 
   it('asks the model itself, whose answer is the API’s own', async () => {
     const page = await openPage()
-    await page.getByRole('heading', { name: 'Ask tiny' }).waitFor()
+    await page.getByRole('heading', { name: 'Ask tuned' }).waitFor()
     expect(await page.title()).toBe('tiny')
+    await page.getByLabel('Model', { exact: true }).selectOption('tiny')
+    await page.getByRole('heading', { name: 'Ask tiny' }).waitFor()
     expect(await page.getByText(NOTICE).isVisible()).toBe(true)
     await page.getByRole('button', { name: 'Settings', exact: true }).click()
     await page.getByLabel('System prompt').fill('Be brief.')
@@ -244,7 +246,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
     const file = await download.path()
     page.on('dialog', (dialog) => dialog.accept())
     await page.getByRole('button', { name: 'Delete show me' }).click()
-    await page.getByRole('heading', { name: 'Ask tiny' }).waitFor()
+    await page.getByRole('heading', { name: 'Ask tuned' }).waitFor()
     expect(await page.evaluate(() => Object.keys(localStorage).filter((key) => key.includes('chat')))).toEqual([])
     await page.getByLabel('File to import').setInputFiles(file)
     await page.getByText('1 conversation added.').waitFor()
@@ -363,7 +365,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
       await expectAccessible(page)
       await page.getByLabel('API key').fill('secret-key')
       await page.getByLabel('API key').press('Enter')
-      await page.getByRole('heading', { name: 'Ask tiny' }).waitFor()
+      await page.getByRole('heading', { name: 'Ask tuned' }).waitFor()
       await ask(page, 'show me')
       await page.reload()
       await page.getByRole('heading', { name: 'What helps' }).waitFor()
@@ -392,7 +394,7 @@ describe.skipIf(!executablePath)('the chat page', () => {
   ] as const)('can be used by everybody: %s, %i pixels wide', async (colorScheme, width) => {
     const page = await openPage({ colorScheme, viewport: { width, height: 800 }, hasTouch: width < 500 })
     const name = (what: string) => `${colorScheme}-${width}-${what}`
-    await page.getByRole('heading', { name: 'Ask tiny' }).waitFor()
+    await page.getByRole('heading', { name: 'Ask tuned' }).waitFor()
     await shoot(page, name('welcome'))
     await expectAccessible(page)
     await ask(page, 'show me what helps against a cold')

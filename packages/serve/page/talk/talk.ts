@@ -69,7 +69,9 @@ export class Talk {
       const models = await this.#api.models()
       if (key !== undefined) remember(this.session, 'tunesmith.key', key)
       const known = (id: string | null) => models.find((model) => model.id === id)?.id
-      const model = known(this.local.getItem('tunesmith.model')) ?? models[0]?.id ?? ''
+      // Who serves an adapter wants it asked; the model itself is for comparing.
+      const first = models.find(({ parent }) => parent !== null) ?? models[0]
+      const model = known(this.local.getItem('tunesmith.model')) ?? first?.id ?? ''
       const beside = known(this.state.beside ?? null)
       this.#set({ server: 'ready', models, model, beside, notice: undefined })
     } catch (error) {
