@@ -31,6 +31,7 @@ export {
   streamText,
   type TextPiece,
 } from './generation/text'
+export type { GgufCard } from './gguf/card'
 export { type ExportedGguf, type ExportGgufOptions, exportGguf } from './gguf/export'
 export {
   type ExportedGgufLora,

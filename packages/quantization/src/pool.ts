@@ -49,7 +49,6 @@ export interface QuantizationPool {
   dequantize4bit(options: Dequantize4bitOptions & { dtype: 'float32' }): Promise<Float32Array>
   dequantize4bit(options: Dequantize4bitOptions): Promise<FloatData>
   quantizeInt8(options: QuantizeInt8Options): Promise<QuantizedInt8>
-  /** The result of a large weight lies in memory that the next one takes. */
   quantizeGguf(options: QuantizeGgufOptions): Promise<Uint8Array>
   /** What quantization lost of `data` (see `quantizationError`), without holding the dequantized weight. */
   compare(weight: {

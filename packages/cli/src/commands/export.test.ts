@@ -127,6 +127,10 @@ describe('a fine-tuned model', () => {
   })
 
   it('and as GGUF in llama.cpp', async () => {
+    await writeFile(
+      at('base', 'README.md'),
+      '---\nlicense: mit\nbase_model: someone/tiny-base\ntags: [garden, 7]\n---\n# Mine\n',
+    )
     await run(at('adapter'), '--type', 'f32', '--name', 'garden', '--out', at('gguf'))
     expect(await readFile(at('gguf', 'Modelfile'), 'utf8')).toMatch(/^FROM \.\/garden\.f32\.gguf\n/)
     const theirs = await openInLlamaCpp(at('gguf', 'garden.f32.gguf'))
@@ -145,6 +149,9 @@ describe('a fine-tuned model', () => {
     const text = said.join('\n')
     expect(text).toMatch(/GGUF version 3, .* tensors, .* weights, 3\d\.\d+ bits a weight/)
     expect(text).toMatch(/general\.name +"garden"/)
+    expect(text).toMatch(/general\.license +"mit"/)
+    expect(text).toMatch(/general\.base_model\.0\.name +"Tiny Base"/)
+    expect(text).toMatch(/general\.tags +1 elements: "garden"/)
     expect(text).toMatch(/tokenizer\.ggml\.tokens +\d+ elements: "/)
     expect(text).toMatch(/blk\.0\.attn_q\.weight +f32 +\[\d+, \d+\] +[\d.]+ kB/)
     expect(text).toMatch(/By type\n {2}f32 +\d+ tensors/)

@@ -5,6 +5,7 @@ import { checkOutputFolder, invalidOptions, plainText, writeOutputFolder } from 
 import { exportGguf, GGUF_FILE_TYPES, type SavePretrainedOptions, savePretrained } from '@tunesmith/models'
 import { exportPeftGguf } from '@tunesmith/peft-lora'
 import { findModel, in4bit, readModel, sourcesOf } from '../run/load'
+import { cardOf } from '../run/model-card'
 import { baseOption, in4bitOption, overwriteOption } from './shared-options'
 
 const DTYPES = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' } as const
@@ -76,8 +77,9 @@ async function run(path: string, options: ExportOptions): Promise<void> {
     )
     console.log(`written to ${out}`)
   } else {
+    const card = await cardOf(found)
     const { file, notes } = await writeOutputFolder(out, output, (folder) =>
-      exportGguf(model, tokenizer, folder, { type, name, preTokenizer }),
+      exportGguf(model, tokenizer, folder, { type, name, preTokenizer, card }),
     )
     for (const note of notes) console.warn(plainText(`Note: ${note}.`))
     console.log(`written to ${join(out, basename(file))}`)

@@ -5,6 +5,7 @@ import { z } from 'zod'
 import type { CausalLM } from '../causal-lm'
 import type { GenerationDefaults } from '../generation/generation-config'
 import { refuseAdapters } from '../save-pretrained'
+import { cardMetadata, type GgufCard } from './card'
 import { FILE_TYPES, GGUF_FILE_TYPES, isQuantized } from './mix'
 import { exportNotes, layoutOf, modelMetadata, modelTensors } from './model'
 import { modelfile } from './modelfile'
@@ -26,6 +27,8 @@ const exportSchema = z.strictObject({
    * tokenizer; where that has no name, the export is refused, and one that is near can be given here.
    */
   preTokenizer: z.string().optional(),
+  /** License, base models, tags and languages for the file. Default none. */
+  card: z.custom<GgufCard>((value) => typeof value === 'object' && value !== null).optional(),
 })
 export type ExportGgufOptions = z.input<typeof exportSchema>
 
@@ -75,7 +78,7 @@ export async function exportGguf(
   folder: string,
   options: ExportGgufOptions = {},
 ): Promise<ExportedGguf> {
-  const { type, name, preTokenizer } = parseOptions(exportSchema, options, 'exportGguf')
+  const { type, name, preTokenizer, card = {} } = parseOptions(exportSchema, options, 'exportGguf')
   if (preTokenizer !== undefined) checkPreTokenizerName(preTokenizer)
   refuseAdapters(model, 'exportGguf')
   const layout = layoutOf(model)
@@ -86,7 +89,7 @@ export async function exportGguf(
   metadata.set('general.name', string(title))
   metadata.set('general.file_type', u32(FILE_TYPES[type].number))
   metadata.set('general.size_label', string(sizeLabel(model.parameterCount())))
-  for (const [key, value] of samplingMetadata(model.generation)) metadata.set(key, value)
+  for (const [key, value] of [...cardMetadata(card), ...samplingMetadata(model.generation)]) metadata.set(key, value)
   if (isQuantized(FILE_TYPES[type].most)) metadata.set('general.quantization_version', u32(2))
   for (const [key, value] of tokenizerMetadata(tokenizer, model.config.vocabSize, model.generation, preTokenizer))
     metadata.set(key, value)

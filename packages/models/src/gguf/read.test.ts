@@ -21,7 +21,13 @@ beforeAll(async () => {
     ...{ model_type: 'llama', vocab_size: 340, hidden_size: 256, intermediate_size: 512, num_hidden_layers: 2 },
     ...{ num_attention_heads: 4, max_position_embeddings: 64 },
   })
-  file = (await exportGguf(model, tokenizer, folder, { type: 'q4_k_m', name: 'Mine' })).file
+  file = (
+    await exportGguf(model, tokenizer, folder, {
+      type: 'q4_k_m',
+      name: 'Mine',
+      card: { license: 'mit', baseModels: ['meta-llama/Llama-3.1-8B-Instruct', 'tiny-medic-v2'], languages: ['en'] },
+    })
+  ).file
   model.dispose()
   head = await readGgufHead(file)
 })
@@ -30,6 +36,14 @@ afterAll(() => rm(folder, { recursive: true }))
 it('reads what was written: metadata, names, types, shapes and places', async () => {
   expect(head.version).toBe(3)
   expect(head.metadata.get('general.name')).toBe('Mine')
+  const general = (key: string) => head.metadata.get(`general.${key}`)
+  expect(['license', 'languages', 'base_model.count'].map(general)).toEqual(['mit', ['en'], 2])
+  expect(['name', 'organization', 'repo_url'].map((key) => general(`base_model.0.${key}`))).toEqual([
+    'Llama 3.1 8B Instruct',
+    'Meta Llama',
+    'https://huggingface.co/meta-llama/Llama-3.1-8B-Instruct',
+  ])
+  expect(general('base_model.1.name')).toBe('Tiny Medic v2')
   expect(head.metadata.get('llama.block_count')).toBe(2)
   expect(head.metadata.get('tokenizer.ggml.tokens')).toHaveLength(340)
   expect(head.metadata.get('llama.attention.layer_norm_rms_epsilon')).toBeCloseTo(1e-6, 9)

@@ -1,7 +1,7 @@
 import { invalidOptions, parseOptions } from '@tunesmith/core'
 import { z } from 'zod'
 import { checkFloatTensor, floatTensorFields, toFloat32, uint8Array } from '../floats'
-import { ownMemory, type SharedMemory, toShared } from '../four-bit/shared'
+import { ownMemory, type SharedMemory, toShared, unshared } from '../four-bit/shared'
 import { runHere, type Task } from '../task'
 import { ggufRange } from './kernels'
 import { GGUF_BLOCKS, GGUF_TYPES } from './types'
@@ -40,7 +40,12 @@ export function prepareQuantizeGguf(options: QuantizeGgufOptions, memory: Shared
   const { size, bytes } = GGUF_BLOCKS[options.type]
   const length = (values.length / size) * bytes
   const blocks = new Uint8Array(memory.take('packed', length), 0, length)
-  return { method: 'encodeGguf', range: ggufRange(options.type, values, blocks), unit: 1, finish: () => blocks }
+  return {
+    method: 'encodeGguf',
+    range: ggufRange(options.type, values, blocks),
+    unit: 1,
+    finish: () => unshared(blocks),
+  }
 }
 
 const dequantizeOptions = z.strictObject({ blocks: uint8Array, type: ggufType })
