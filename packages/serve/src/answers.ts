@@ -6,6 +6,8 @@ import type { Tokenizer } from '@tunesmith/tokenization'
 export interface Asked {
   index: number
   request: EngineTextRequest
+  /** Called when the answer is over, or nobody waits for it any more. */
+  release?: () => void
 }
 
 /** Answers under way to one request of a client, who called the model by this name. */
@@ -47,6 +49,7 @@ export async function* mergedEvents(
     // Whoever waits for the next event of the others must not keep them from being cancelled.
     for (const promise of pending.values()) promise.catch(() => undefined)
     await Promise.all(streams.map(({ events }) => events.return(undefined).catch(() => undefined)))
+    for (const { release } of asked) release?.()
   }
 }
 

@@ -185,7 +185,7 @@ describe("OpenAI's client", () => {
       if (code) expect(error!.code).toBe(code)
     }
     await refused({ tools: [] }, 400, /"tools"/, 'unsupported_parameter')
-    await refused({ response_format: { type: 'json_object' } }, 400, /response_format/)
+    await refused({ response_format: { type: 'xml' } }, 400, /response_format/)
     await refused({ messages: [{ role: 'user', content: 'x', weight: 1 }] }, 400, /messages.*weight/)
     await refused({ temperature: 3 }, 400, /temperature/)
     await refused({ model: 'other' }, 404, /tiny, tuned/, 'model_not_found')

@@ -15,6 +15,8 @@ import { addPage, DEFAULT_NOTICE } from './page'
 import { type ChatRequest, chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
 import { responseChat, responseEvents, responseSchema, wholeResponse } from './responses'
 import { type EventForm, eventStream } from './sse'
+import { Grammars } from './structured/grammars'
+import { heldToFormat } from './structured/held-to-format'
 
 const appSchema = z.strictObject({
   /** What clients call the model without an adapter. */
@@ -112,6 +114,7 @@ export function createApp({
   const context = engine.model.config.maxPositionEmbeddings
   const metrics = new Metrics(engine)
   const measured = metrics.measured()
+  const grammars = new Grammars(engine.model, tokenizer)
 
   const modelOf = (id: string) => ({
     id,
@@ -149,7 +152,8 @@ export function createApp({
       ? await ground(request.messages, context - answerTokens)
       : { messages: request.messages, sources: undefined }
     const { asked, usage } = chatRequests(tokenizer, { ...request, messages }, context, adapter)
-    const answering = { engine: measured, tokenizer, asked: cancelledBy(asked, c), usage, model: request.model }
+    const held = await heldToFormat(cancelledBy(asked, c), request, grammars)
+    const answering = { engine: measured, tokenizer, asked: held, usage, model: request.model }
     return { answering, beside: sources && { sources } }
   }
   app.post('/v1/chat/completions', async (c) => {

@@ -36,13 +36,28 @@ const message = z.strictObject({
   name: z.string().nullish(),
 })
 
+const responseFormat = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('text') }),
+  z.strictObject({ type: z.literal('json_object') }),
+  z.strictObject({
+    type: z.literal('json_schema'),
+    json_schema: z.strictObject({
+      name: z.string().max(64),
+      description: z.string().nullish(),
+      schema: z.record(z.string(), z.unknown()),
+      // A schema is kept in any case.
+      strict: z.boolean().nullish(),
+    }),
+  }),
+])
+
 export const chatSchema = z.strictObject({
   ...sampling,
   messages: z.array(message).min(1),
   max_completion_tokens: tokens.nullish(),
   logprobs: z.boolean().nullish(),
   top_logprobs: z.number().int().min(0).max(20).nullish(),
-  response_format: z.strictObject({ type: z.literal('text') }).nullish(),
+  response_format: responseFormat.nullish(),
 })
 export type ChatRequest = z.output<typeof chatSchema>
 
