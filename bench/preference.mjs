@@ -37,11 +37,21 @@ const rows = Array.from({ length: STEPS * PAIRS }, (_, i) => {
 
 const list = (text) => String(text).split(',').filter(Boolean)
 
-async function ofDepth(layers, { rounds, formats, dtypes, threads }) {
+async function ofDepth(layers, { rounds, formats, dtypes, threads, atOnce }) {
   const config = { ...TINY_LLAMA, num_hidden_layers: layers }
   const start = async (format, file, script) => {
     const worker = startWorker(file, [new URL(script, import.meta.url)])
-    await worker.call({ call: 'prepare', config, format, words: WORDS, rows, steps: STEPS, pairs: PAIRS, threads })
+    await worker.call({
+      call: 'prepare',
+      config,
+      format,
+      words: WORDS,
+      rows,
+      steps: STEPS,
+      pairs: PAIRS,
+      threads,
+      atOnce,
+    })
     return worker
   }
   const ours = {}
@@ -133,16 +143,19 @@ async function ofDepth(layers, { rounds, formats, dtypes, threads }) {
   return result
 }
 
-/** @param options `rounds` (2), `layers` (`4,22`), `formats` (`bf16,nf4`), `peers` (`float32,bf16`), `threads` (all) */
+/** @param options `rounds` (2), `layers` (`4,22`), `formats` (`bf16,nf4`), `peers` (`float32,bf16`), `atOnce` (4, the pairs of a pass of ours; 1 takes the least memory), `threads` (all) */
 export async function run({
   rounds = 2,
   layers = '4,22',
   formats = 'bf16,nf4',
   peers = 'float32,bf16',
+  atOnce = PAIRS,
   threads = availableParallelism(),
 } = {}) {
   const all = []
   for (const depth of list(layers))
-    all.push(...(await ofDepth(Number(depth), { rounds, formats: list(formats), dtypes: list(peers), threads })))
+    all.push(
+      ...(await ofDepth(Number(depth), { rounds, formats: list(formats), dtypes: list(peers), threads, atOnce })),
+    )
   return { rows: all }
 }

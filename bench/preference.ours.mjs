@@ -14,31 +14,31 @@ import { wordTokenizer } from './lib/word-tokenizer.mjs'
 
 let made
 
-async function prepare({ config, format, words, rows, steps, pairs, threads }) {
+async function prepare({ config, format, words, rows, steps, pairs, threads, atOnce }) {
   await selectBackend({ backend: 'native' })
   setNumThreads(threads)
   const folder = mkdtempSync(join(tmpdir(), 'bench-preference-'))
   writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(wordTokenizer(words)))
   const tokenizer = await Tokenizer.fromPretrained(folder)
   rmSync(folder, { recursive: true })
-  made = { model: randomModel(config, format), tokenizer, rows, steps, pairs }
+  made = { model: randomModel(config, format), tokenizer, rows, steps, pairs, atOnce }
 }
 
 async function train({ method }) {
-  const { model, tokenizer, rows, steps, pairs } = made
+  const { model, tokenizer, rows, steps, pairs, atOnce } = made
   const outputDir = mkdtempSync(join(tmpdir(), 'bench-preference-'))
   const start = performance.now()
   const ends = []
   const [Trainer, data, batch] =
     method === 'dpo'
-      ? [DPOTrainer, rows, pairs]
+      ? [DPOTrainer, rows, atOnce]
       : [
           SFTTrainer,
           rows.flatMap(({ prompt, chosen, rejected }) => [
             { prompt, completion: chosen },
             { prompt, completion: rejected },
           ]),
-          2 * pairs,
+          2 * atOnce,
         ]
   const trainer = new Trainer({
     model,
@@ -49,6 +49,7 @@ async function train({ method }) {
       outputDir,
       learningRate: 1e-5,
       perDeviceTrainBatchSize: batch,
+      gradientAccumulationSteps: pairs / atOnce,
       maxSteps: steps,
       trainSamplingStrategy: 'sequential',
       saveStrategy: 'no',

@@ -11,18 +11,22 @@ import { completionAnswer, completionChunks, completionRequests } from './comple
 import { embeddingSchema, embeddings } from './embeddings'
 import { badRequest, errorBody, notFoundError, notReady, toApiError, tooLarge, unauthorized } from './errors'
 import { Metrics } from './metrics'
+import { fromOtherSites } from './other-sites'
 import { addPage, DEFAULT_NOTICE } from './page'
 import { type ChatRequest, chatSchema, completionSchema, detokenizeSchema, readBody, tokenizeSchema } from './requests'
 import { responseChat, responseEvents, responseSchema, wholeResponse } from './responses'
 import { type EventForm, eventStream } from './sse'
 import { Grammars } from './structured/grammars'
 import { heldToFormat } from './structured/held-to-format'
+import { Tools } from './structured/tools'
 
 const appSchema = z.strictObject({
   /** What clients call the model without an adapter. */
   modelName: z.string().min(1),
   /** The keys of which a client must send one as a bearer token. Default none: everybody may ask. */
   apiKeys: z.array(z.string().min(1)).default([]),
+  /** Sites whose pages may ask, like `https://example.org`. Default none but the server's own page. */
+  corsOrigins: z.array(z.url()).default([]),
   /** What the chat page tells its readers under the message field. Default: that answers are written by a machine and can be wrong. */
   notice: z.string().default(DEFAULT_NOTICE),
   /** Lets clients load adapters from inside this folder, and unload any. Default: they may not. */
@@ -76,6 +80,7 @@ export function createApp({
   const app = new Hono()
   addPage(app, { title: options.modelName, notice: options.notice })
 
+  app.use(fromOtherSites(options.corsOrigins))
   app.use(async ({ req }, next) => {
     if (keys.length > 0 && req.path !== '/health') {
       const given = digest(/^Bearer (.+)$/i.exec(req.header('authorization') ?? '')?.[1] ?? '')
@@ -151,9 +156,10 @@ export function createApp({
     const { messages, sources } = ground
       ? await ground(request.messages, context - answerTokens)
       : { messages: request.messages, sources: undefined }
-    const { asked, usage } = chatRequests(tokenizer, { ...request, messages }, context, adapter)
-    const held = await heldToFormat(cancelledBy(asked, c), request, grammars)
-    const answering = { engine: measured, tokenizer, asked: held, usage, model: request.model }
+    const tools = Tools.of(request, tokenizer)
+    const { asked, usage } = chatRequests(tokenizer, { ...request, messages }, context, adapter, tools)
+    const held = await heldToFormat(cancelledBy(asked, c), request, grammars, tools)
+    const answering = { engine: measured, tokenizer, asked: held, usage, model: request.model, tools }
     return { answering, beside: sources && { sources } }
   }
   app.post('/v1/chat/completions', async (c) => {

@@ -2,7 +2,7 @@ import { isTunesmithError } from '@tunesmith/core'
 
 /** An error in the shape of OpenAI's API. */
 export interface ApiError {
-  status: 400 | 401 | 404 | 413 | 429 | 500 | 503
+  status: 400 | 401 | 403 | 404 | 413 | 429 | 500 | 503
   message: string
   type: string
   code: string | null
@@ -22,6 +22,7 @@ export const badRequest = ofType(400, 'invalid_request_error')
 export const notFoundError = ofType(404, 'invalid_request_error')
 export const unauthorized = ofType(401, 'invalid_request_error')
 export const tooLarge = ofType(413, 'invalid_request_error')
+export const forbidden = ofType(403, 'invalid_request_error')
 export const notReady = ofType(503, 'server_error')
 
 /** What a client is told. Our own mistakes keep their details to the log. */

@@ -199,3 +199,45 @@ it("metrics count with vLLM's names, and time first and next tokens", async () =
   const finished = [...body.matchAll(/request_success_total\{finished_reason="(\w+)"\} (\d+)/g)]
   expect(finished.reduce((sum, [, , count]) => sum + Number(count), 0)).toBe(answers)
 })
+
+describe('pages of other sites', () => {
+  const status = async (headers: Record<string, string>, of = server, path = '/tokenize') => {
+    const { request } = await import('node:http')
+    return new Promise<number>((resolve, reject) => {
+      const { hostname, port } = new URL(of.url)
+      const asked = request({ hostname, port, path, method: 'POST', headers }, (response) => {
+        response.resume()
+        resolve(response.statusCode!)
+      })
+      asked.on('error', reject)
+      asked.end(JSON.stringify({ prompt: 'x' }))
+    })
+  }
+
+  it('may neither ask nor read under a name of their own', async () => {
+    const { host } = new URL(server.url)
+    expect(await status({ origin: server.url })).toBe(200)
+    expect(await status({})).toBe(200)
+    for (const origin of ['https://example.org', 'null', `http://${host}.example.org`, 'http://127.0.0.1:1'])
+      expect(await status({ origin }), origin).toBe(403)
+    expect(await status({ host: 'localhost' })).toBe(200)
+    for (const name of ['example.org', '127.0.0.1.example.org', '10.0.0.1'])
+      expect(await status({ host: name }), name).toBe(403)
+  })
+
+  it('may where they are named', async () => {
+    const open = await tinyServer({ corsOrigins: ['https://example.org'] }, undefined, {
+      allowedHosts: ['models.example.org'],
+    })
+    const headers = { origin: 'https://example.org' }
+    expect(await status(headers, open)).toBe(200)
+    expect(await status({ ...headers, host: 'models.example.org' }, open)).toBe(200)
+    expect(await status({ origin: 'https://example.com' }, open)).toBe(403)
+    const asked = { ...headers, 'access-control-request-method': 'POST' }
+    const before = await fetch(`${open.url}/v1/chat/completions`, { method: 'OPTIONS', headers: asked })
+    expect(before.headers.get('access-control-allow-origin')).toBe('https://example.org')
+    const models = await fetch(`${open.url}/v1/models`, { headers })
+    expect(models.headers.get('access-control-allow-origin')).toBe('https://example.org')
+    await open.stop()
+  })
+})

@@ -30,10 +30,18 @@ const sampling = {
 
 const textPart = z.strictObject({ type: z.literal('text'), text: z.string() })
 const content = z.union([z.string(), z.array(textPart)])
+const toolCall = z.strictObject({
+  id: z.string().optional(),
+  type: z.literal('function').optional(),
+  function: z.strictObject({ name: z.string(), arguments: z.string() }),
+})
 const message = z.strictObject({
   role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content: content.nullish(),
   name: z.string().nullish(),
+  tool_calls: z.array(toolCall).nullish(),
+  tool_call_id: z.string().nullish(),
+  refusal: z.null().optional(),
 })
 
 const responseFormat = z.discriminatedUnion('type', [
@@ -51,6 +59,17 @@ const responseFormat = z.discriminatedUnion('type', [
   }),
 ])
 
+const functionName = z.string().regex(/^[\w.-]{1,64}$/, 'expected 1 to 64 letters, digits, _, . and -')
+const tool = z.strictObject({
+  type: z.literal('function'),
+  function: z.strictObject({
+    name: functionName,
+    description: z.string().optional(),
+    parameters: z.record(z.string(), z.unknown()).optional(),
+    strict: z.boolean().nullish(),
+  }),
+})
+
 export const chatSchema = z.strictObject({
   ...sampling,
   messages: z.array(message).min(1),
@@ -58,6 +77,14 @@ export const chatSchema = z.strictObject({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.number().int().min(0).max(20).nullish(),
   response_format: responseFormat.nullish(),
+  tools: z.array(tool).max(128).nullish(),
+  tool_choice: z
+    .union([
+      z.enum(['none', 'auto', 'required']),
+      z.strictObject({ type: z.literal('function'), function: z.strictObject({ name: z.string() }) }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
 })
 export type ChatRequest = z.output<typeof chatSchema>
 

@@ -4,12 +4,15 @@ import { serve } from '@hono/node-server'
 import { TunesmithError } from '@tunesmith/core'
 import type { Engine } from '@tunesmith/models'
 import type { Hono } from 'hono'
+import { answeringTo } from './other-sites'
 
 export interface ServerOptions {
   /** Default 127.0.0.1: this machine alone. */
   host?: string | undefined
   /** Default 8000; 0 takes a free one. */
   port?: number | undefined
+  /** Names that a server of this machine alone answers to beside its own, as of a proxy. Default none. */
+  allowedHosts?: readonly string[] | undefined
   /** Milliseconds within which a client must have sent its request; else 408, and the connection ends. Default 60,000. */
   requestTimeout?: number | undefined
 }
@@ -28,12 +31,12 @@ export interface RunningServer {
 export async function startServer(
   app: Hono,
   engine: Engine,
-  { host = '127.0.0.1', port = 8000, requestTimeout = 60_000 }: ServerOptions = {},
+  { host = '127.0.0.1', port = 8000, allowedHosts = [], requestTimeout = 60_000 }: ServerOptions = {},
 ): Promise<RunningServer> {
   const server = await new Promise<Server>((resolve, reject) => {
     const headersTimeout = Math.min(requestTimeout, 60_000)
     const serverOptions = { requestTimeout, headersTimeout, connectionsCheckingInterval: headersTimeout / 2 }
-    const made = serve({ fetch: app.fetch, hostname: host, port, serverOptions }, () =>
+    const made = serve({ fetch: answeringTo(app.fetch, host, allowedHosts), hostname: host, port, serverOptions }, () =>
       resolve(made as Server),
     ) as Server
     made.once('error', (error: NodeJS.ErrnoException) => {

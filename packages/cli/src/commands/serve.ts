@@ -39,6 +39,13 @@ const command = () =>
     .option('--host <address>', 'where to listen', '127.0.0.1')
     .option('--port <n>', 'default 8000; 0 takes a free one', (text) => (text === '0' ? 0 : count(text)), 8000)
     .option('--api-key <key>', 'a key that clients must send; may be repeated; also TUNESMITH_API_KEY', collect, [])
+    .option('--cors-origin <origin>', 'a site whose pages may ask; may be repeated', collect, [])
+    .option(
+      '--allowed-host <name>',
+      'a name the server answers to beside its own, as of a proxy; may be repeated',
+      collect,
+      [],
+    )
     .option('--cache-tokens <n>', 'tokens that the cache holds, of all requests together', count)
     .option('--max-running <n>', 'requests answered at once', count, 16)
     .option('--max-waiting <n>', 'requests that wait beside them', count, 256)
@@ -86,11 +93,20 @@ async function serve(path: string, options: ServeOptions): Promise<void> {
   const apiKeys = [...options.apiKey, ...(key ? [key] : [])]
   const server = await startServer(
     createApp({
-      ...{ engine, tokenizer, modelName, adapters: adapters.names, apiKeys, notice: options.notice, adapterDir },
+      ...{
+        engine,
+        tokenizer,
+        modelName,
+        adapters: adapters.names,
+        apiKeys,
+        notice: options.notice,
+        adapterDir,
+        corsOrigins: options.corsOrigin,
+      },
       ...(index && { ground: groundedIn(index, tokenizer) }),
     }),
     engine,
-    { host, port },
+    { host, port, allowedHosts: options.allowedHost },
   )
   console.log(`Computing with ${description}`)
   console.log(`Models: ${[modelName, ...adapters.names()].join(', ')}`)
