@@ -184,7 +184,7 @@ describe("OpenAI's client", () => {
       expect(error!.message).toMatch(text)
       if (code) expect(error!.code).toBe(code)
     }
-    await refused({ tools: [] }, 400, /"tools"/, 'unsupported_parameter')
+    await refused({ functions: [] }, 400, /"functions"/, 'unsupported_parameter')
     await refused({ response_format: { type: 'xml' } }, 400, /response_format/)
     await refused({ messages: [{ role: 'user', content: 'x', weight: 1 }] }, 400, /messages.*weight/)
     await refused({ temperature: 3 }, 400, /temperature/)

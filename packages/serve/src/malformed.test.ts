@@ -133,7 +133,7 @@ function raw(bytes: string, { cut, url = server.url }: { cut: boolean; url?: str
 
 it('connections that break off, bodies that never come and requests that are none leave the server as it was', async () => {
   const head = (path: string, length: number, rest = '') =>
-    `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n${rest}\r\n`
+    `POST ${path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ${length}\r\n${rest}\r\n`
   const good = JSON.stringify({ ...GOOD[0], stream: true, max_tokens: 100, ignore_eos: true })
   await Promise.all([
     ...Array.from({ length: 20 }, (_, i) => raw(head(PATHS[i % 4]!, 500) + good.slice(0, i), { cut: true })),
