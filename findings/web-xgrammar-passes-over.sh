@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A guess: a schema with a keyword that no grammar can keep is refused when it is compiled.
-# Seen: multipleOf, uniqueItems, not, the exclusiveness of oneOf are passed over without a word, and so are lengths beside a pattern, with a warning.
+# Seen: multipleOf, uniqueItems, not and the exclusiveness of oneOf are passed over without a word, and so are lengths beside a pattern, with a warning.
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
