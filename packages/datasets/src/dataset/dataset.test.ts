@@ -44,6 +44,11 @@ describe('Dataset', () => {
     expect(order(dataset.sort('k', { descending: true, nulls: 'first' }))).toEqual([1, 0, 3, 4, 2])
   })
 
+  it('is made of an array by fromRows, and the constructor says so', () => {
+    for (const rows of [[{ a: 1 }], undefined, 'rows.jsonl'])
+      expect(() => new Dataset(rows as never)).toThrow(/Dataset\.fromRows\(rows\)/)
+  })
+
   it('lists columns and different values', () => {
     const dataset = Dataset.fromRows<Record<string, unknown>>([{ a: 1 }, { b: [1] }, { a: 1, b: [1] }, { a: '1' }])
     expect(dataset.columns).toEqual(['a', 'b'])

@@ -33,7 +33,17 @@ export class Dataset<R = Row> implements Iterable<R> {
   #fingerprint: string | (() => string)
   #columns: string[] | undefined
 
+  /**
+   * For readers of files; rows in memory are given to {@link Dataset.fromRows}.
+   *
+   * @throws {TunesmithError} `invalid_options` for anything that has no rows by number.
+   */
   constructor(rows: Rows<R>, { fingerprint, skipped }: DatasetInfo = {}) {
+    if (typeof (rows as Partial<Rows<R>> | undefined)?.get !== 'function')
+      throw invalidOptions('The constructor takes a reader of rows, and this is none', {
+        where: 'Dataset',
+        remedy: 'For rows in an array call `Dataset.fromRows(rows)`, for a file `await loadDataset(path)`',
+      })
     this.#rows = rows
     this.length = rows.length
     this.skipped = skipped ?? { count: 0, log: [] }

@@ -35,6 +35,14 @@ describe('what is given to train on', () => {
     expect((await trainer.evaluate()).evalLoss).toBeGreaterThan(0)
   })
 
+  it("names our columns for Python's", () => {
+    const rows = [{ input_ids: [1, 2], labels: [1, 2] }]
+    expect(refusal({ trainDataset: rows })).toMatchObject({
+      code: 'invalid_data',
+      message: expect.stringMatching(/"input_ids".*row 0.*inputIds and labels/s),
+    })
+  })
+
   it('is refused by name when it has to be loaded first', async () => {
     await writeFile(join(folder, 'a.jsonl'), '{"text":"a"}')
     const stream = await loadDataset(join(folder, 'a.jsonl'), { streaming: true })

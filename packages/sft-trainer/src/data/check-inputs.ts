@@ -39,6 +39,12 @@ export function trainingData(value: unknown, where: string): TrainingRows {
       where,
       remedy: "Pass `await loadDataset('rows.jsonl')`, or rows as an array of objects",
     })
+  const python = value.findIndex((row) => typeof row === 'object' && row !== null && 'input_ids' in row)
+  if (python >= 0 && !('inputIds' in value[python]))
+    throw invalidData('The row has "input_ids", as it is called in Python', {
+      where: `${where}, row ${python}`,
+      remedy: 'Name the columns inputIds and labels; labels are the ids themselves, -100 for tokens without a loss',
+    })
   const tokenized = value.filter((row) => typeof row === 'object' && row !== null && 'inputIds' in row).length
   for (const [index, row] of value.entries()) {
     if (typeof row !== 'object' || row === null || Array.isArray(row))
