@@ -122,9 +122,10 @@ async function onTheModel({ layers, tokens, clients, threads, peers }) {
       prompts.slice(0, 2).map((prompt) => prompt.slice(0, 32)),
     )
     const one = await ask(undefined, prompts.slice(0, 1))
-    const { result: all, waits } = await healthDuring(url, () => ask())
+    const all = await ask()
     await forget()
     const library = await ours.call({ call: 'library', prompts, tokens })
+    const { waits } = await healthDuring(url, () => ask())
     const oneAdapter = await ask(() => 'adapter-0')
     const fourAdapters = await ask((i) => `adapter-${i % 4}`)
     await forget()
